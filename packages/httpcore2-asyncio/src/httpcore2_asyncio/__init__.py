@@ -1,0 +1,23 @@
+"""The asyncio and anyio backends of httpcore2.
+
+`AnyIOBackend` is loaded when first asked for: only it needs anyio, and asyncio alone must not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._backend import AsyncIOBackend
+
+if TYPE_CHECKING:
+    from ._anyio import AnyIOBackend
+
+__all__ = ["AnyIOBackend", "AsyncIOBackend"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AnyIOBackend":
+        from ._anyio import AnyIOBackend
+
+        return AnyIOBackend
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,186 @@
+"""The anyio backend: connects on whatever event loop anyio finds: asyncio's, uvloop or trio.
+
+Rules:
+
+- anyio is asked for waiting, clocks, nurseries and name resolution, not for its streams. Those can
+  be closed only by awaiting, which needs a living loop, and don't tell what they have received. On a
+  socket of our own, for which `anyio.wait_readable` waits, it is one system call to close it, and
+  to look at it while it is idle, and after a fork it can be let alone; the same on every loop.
+- It needs neither trio nor our native backends. Only shielding knows asyncio, since anyio doesn't
+  keep out asyncio's own cancellation.
+
+Must not know: TLS, HTTP, the pool; how a stream reads and connects, which is core's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+from httpcore2_core._backends.readiness import Address, Nursery, ReadinessBackend, ReadinessRuntime
+from httpcore2_core._runtime import Waiter
+
+from ._runtime import RUNTIME as ASYNCIO
+
+try:
+    import anyio
+    import anyio.lowlevel
+except ImportError as exc:
+    raise ImportError(
+        "AnyIOBackend needs anyio, which is not installed. Run: pip install 'httpcore2[anyio]'"
+    ) from exc
+
+T = TypeVar("T")
+
+
+class AnyIOWaiter(Waiter):
+    """One task that waits, for the price of one event, and of nothing if the wake-up was first."""
+
+    __slots__ = ("_event", "_woken")
+
+    def __init__(self) -> None:
+        self._woken = False
+        self._event: anyio.Event | None = None
+
+    def wake(self) -> None:
+        self._woken = True
+        if self._event is None:
+            return
+        try:
+            self._event.set()
+        except RuntimeError:
+            # The event loop was closed under its tasks, so nobody waits.
+            pass
+
+    async def wait(self, timeout: float | None) -> bool:
+        if not self._woken:
+            self._event = event = anyio.Event()
+            try:
+                if timeout is None:
+                    await event.wait()
+                else:
+                    with anyio.move_on_after(timeout):
+                        await event.wait()
+            finally:
+                self._event = None
+        return self._woken
+
+
+class AnyIORuntime(ReadinessRuntime):
+    """The world that anyio finds. Holds no state: one serves every event loop."""
+
+    __slots__ = ()
+
+    def now(self) -> float:
+        try:
+            return anyio.current_time()
+        except RuntimeError:
+            # A loop's clock is gone with it, but a pool may still be asked for its state. All of
+            # that time is over then.
+            return math.inf
+
+    def token(self) -> object:
+        return anyio.lowlevel.current_token().native_token
+
+    def is_running(self, token: object) -> bool:
+        if isinstance(token, asyncio.AbstractEventLoop):
+            return token.is_running()
+        # Trio's, whose only way to ask is to have it call something.
+        run_sync_soon: Callable[..., None] = token.run_sync_soon  # type: ignore[attr-defined]
+        try:
+            run_sync_soon(_do_nothing, idempotent=True)
+        except RuntimeError:
+            return False
+        return True
+
+    def create_waiter(self) -> AnyIOWaiter:
+        return AnyIOWaiter()
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
+        if isinstance(self.token(), asyncio.AbstractEventLoop):
+            # A shielded scope keeps out what anyio cancels, not `asyncio.timeout` or `Task.cancel`.
+            return await ASYNCIO.shielded(call)
+        with anyio.CancelScope(shield=True):
+            result = await call()
+        return result
+
+    async def checkpoint(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def wait_readable(self, sock: socket.socket, deadline: float | None) -> bool:
+        return await _wait(anyio.wait_readable, sock, deadline)
+
+    async def wait_writable(self, sock: socket.socket, deadline: float | None) -> bool:
+        return await _wait(anyio.wait_writable, sock, deadline)
+
+    def notify_closing(self, sock: socket.socket) -> None:
+        try:
+            anyio.notify_closing(sock)
+        except RuntimeError:
+            # No event loop runs the caller, so the stream is garbage, and nobody waits.
+            pass
+
+    def cancel_scope(self, deadline: float) -> anyio.CancelScope:
+        return anyio.CancelScope(deadline=deadline)
+
+    def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
+        return anyio.create_task_group()
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Address]:
+        try:
+            # An IP address needs no lookup, and so no thread.
+            return socket.getaddrinfo(
+                host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        except socket.gaierror:
+            return await anyio.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+
+
+class AnyIOBackend(ReadinessBackend):
+    """Opens connections on every event loop that anyio runs on.
+
+    Needs anyio: `pip install 'httpcore2[anyio]'`. `AsyncIOBackend` and `TrioBackend` do the same
+    faster, each on its own loop; the pool takes them by itself.
+
+    Example:
+        >>> import anyio
+        >>> from httpcore2_asyncio import AnyIOBackend
+        >>> async def main() -> None:
+        ...     stream = await AnyIOBackend().connect_tcp("127.0.0.1", 8000, timeout=5.0)
+        ...     await stream.aclose()
+        >>> anyio.run(main)  # doctest: +SKIP
+    """
+
+    runtime = AnyIORuntime()
+
+
+async def _wait(
+    wait: Callable[[socket.socket], Awaitable[Any]], sock: socket.socket, deadline: float | None
+) -> bool:
+    try:
+        if deadline is None:
+            await wait(sock)
+            return True
+        with anyio.CancelScope(deadline=deadline):
+            await wait(sock)
+            return True
+        return False
+    except anyio.ClosedResourceError:
+        # The next call on the socket tells, with an error of its own.
+        return True
+    except anyio.BusyResourceError as exc:
+        # A bug of the caller: as a network error it would be taken for a fault of the network.
+        raise RuntimeError("Another task is already waiting for this connection.") from exc
+
+
+def _do_nothing() -> None:
+    """Take the token's word for whether its run would call it."""

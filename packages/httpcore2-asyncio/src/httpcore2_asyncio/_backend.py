@@ -1,0 +1,76 @@
+"""The asyncio backend: opens connections on the running event loop, the stdlib's or any that behaves like it (uvloop).
+
+Rules: one deadline covers resolving, connecting and what the loop needs to take the socket over. The loop is found anew for
+each connection, so a backend may outlive its loop.
+Must not know: TLS, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from httpcore2_core._exceptions import ConnectError, ConnectTimeout
+from httpcore2_core._network import SOCKET_OPTION, RuntimeBackend
+
+from ._connect import open_tcp, open_unix
+from ._runtime import RUNTIME
+from ._stream import AsyncIOStream
+
+
+class AsyncIOBackend(RuntimeBackend):
+    """Opens connections on asyncio's event loops.
+
+    Example:
+        >>> import asyncio
+        >>> from httpcore2_asyncio import AsyncIOBackend
+        >>> async def main() -> None:
+        ...     stream = await AsyncIOBackend().connect_tcp("127.0.0.1", 8000, timeout=5.0)
+        ...     await stream.aclose()
+        >>> asyncio.run(main())  # doctest: +SKIP
+    """
+
+    runtime = RUNTIME
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncIOStream:
+        opening = open_tcp(host, port, local_address, tuple(socket_options or ()))
+        return await _connect(opening, f"{host}:{port}", timeout)
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncIOStream:
+        opening = open_unix(path, tuple(socket_options or ()))
+        return await _connect(opening, path, timeout)
+
+
+async def _connect(
+    opening: Coroutine[Any, Any, socket.socket], target: str, timeout: float | None
+) -> AsyncIOStream:
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            sock = await opening
+            try:
+                loop = asyncio.get_running_loop()
+                stream = AsyncIOStream(loop, sock)
+                await loop.create_connection(lambda: stream, sock=sock)
+            except BaseException:
+                sock.close()
+                raise
+            return stream
+    except (OSError, UnicodeError) as exc:
+        # A `TimeoutError` may also be the network's own (ETIMEDOUT).
+        if limit.expired():
+            raise ConnectTimeout(f"No connection to {target} within {timeout} seconds.") from exc
+        raise ConnectError(str(exc)) from exc

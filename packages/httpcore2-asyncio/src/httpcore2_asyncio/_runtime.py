@@ -1,0 +1,104 @@
+"""Clock, waiting and shielding on an asyncio event loop.
+
+Rules: nothing here keeps a loop alive; a waiter makes its future only when it has to wait, and a timer only for a timeout;
+whatever was made for a wait is gone when the wait ends, however it ends.
+Must not know: sockets, streams, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeVar
+
+from httpcore2_core._runtime import Runtime, Waiter
+
+T = TypeVar("T")
+
+
+def finish(future: asyncio.Future[None]) -> None:
+    """End the wait for `future`, unless it has ended; what it means stands in the state of whoever waits."""
+    if not future.done():
+        future.set_result(None)
+
+
+async def wait_out(tasks: Collection[asyncio.Task[Any]]) -> asyncio.CancelledError | None:
+    """Wait until all `tasks` are done, whatever happens, and return the caller's cancellation that came meanwhile.
+
+    It may come more than once: anyio repeats it for as long as its scope is left waiting.
+    """
+    cancellation = None
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as exc:
+            cancellation = exc
+    return cancellation
+
+
+class AsyncIOWaiter(Waiter):
+    """One task that waits, for the price of one future, and of nothing if the wake-up was first."""
+
+    __slots__ = ("_future", "_woken")
+
+    def __init__(self) -> None:
+        self._woken = False
+        self._future: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        self._woken = True
+        # A loop that was closed under its tasks takes no callback any more, and nobody waits there.
+        if self._future is not None and not self._future.get_loop().is_closed():
+            finish(self._future)
+
+    async def wait(self, timeout: float | None) -> bool:
+        if not self._woken:
+            loop = asyncio.get_running_loop()
+            self._future = future = loop.create_future()
+            timer = None if timeout is None else loop.call_later(timeout, finish, future)
+            try:
+                await future
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        return self._woken
+
+
+class AsyncIORuntime(Runtime):
+    """The asyncio world. Holds no state: one serves every loop."""
+
+    __slots__ = ()
+
+    def now(self) -> float:
+        # Not `loop.time()`: a pool is asked for its state, and closed, without a loop too, and its times must still hold on
+        # the next loop. (The stdlib loop's clock is this one; uvloop's is the same, read once per iteration.)
+        return time.monotonic()
+
+    def token(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    def is_running(self, token: object) -> bool:
+        assert isinstance(token, asyncio.AbstractEventLoop), "only what `token()` returned is a token"
+        return token.is_running()
+
+    def create_waiter(self) -> AsyncIOWaiter:
+        return AsyncIOWaiter()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
+        # A task of its own: asyncio cancels what a task waits for, so nothing awaited in the caller's can be kept from it.
+        async def run() -> T:
+            return await call()
+
+        task = asyncio.get_running_loop().create_task(run())
+        cancellation = await wait_out((task,))
+        if cancellation is None:
+            return task.result()
+        # The cancellation is what the caller's scopes and timeouts expect; an error of the call goes along as its cause.
+        raise cancellation from (None if task.cancelled() else task.exception())
+
+
+RUNTIME = AsyncIORuntime()

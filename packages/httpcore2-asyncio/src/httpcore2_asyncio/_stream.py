@@ -1,0 +1,358 @@
+"""One connection on an asyncio event loop.
+
+Rules:
+
+- A receive goes into one buffer that all connections of a loop share, and what came is copied out at once. Bytes that no read
+  waits for are kept; from `HIGH_WATER` of them on the loop stops receiving until a read has taken some away.
+- Bytes handed to a read that is cancelled before it could return them go back to the front: none are ever lost.
+- A connection has at most one timer for its reads. It is moved, not made and cancelled per read: while it runs, a new deadline
+  is only noted, and the timer looks at the note when it fires. On an idle connection it fires once more and is gone.
+- A transport is told to hold nothing back (`set_write_buffer_limits(0)`), so a write returns when the system has taken all.
+  A write that is cancelled or timed out leaves the rest of its bytes in the transport: the caller condemns the connection.
+- Fairness needs no checkpoint: a read that returns without suspending takes from what is kept, which only the loop refills.
+- A forked child touches neither the parent's loop (an epoll set is shared by both) nor the connection (a shutdown would be the
+  parent's too): it closes its own descriptor and nothing else.
+
+Must not know: name resolution and connecting, TLS, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+from weakref import WeakKeyDictionary
+
+from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
+from httpcore2_core._fork import generation
+from httpcore2_core._network import BackendStream
+
+from ._runtime import RUNTIME, finish
+
+if TYPE_CHECKING:
+    from httpcore2_core._runtime import Runtime
+
+BUFFER_SIZE = 256 * 1024
+HIGH_WATER = 64 * 1024
+
+# Loops round a timer to their clock's tick (uvloop's is a millisecond) and may fire it that much early. To set it again for
+# the rest would be to spin until the tick is over.
+CLOCK_TICK = 0.001
+
+_CLOSED_HERE = "The connection was closed on this side."
+
+_shared_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+
+# uvloop's transports take themselves off the parent's epoll set even when garbage collected. In a forked child they are
+# therefore kept for good.
+_graveyard: list[asyncio.Transport] = []
+
+
+def shared_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
+    """Return the one buffer into which all connections of `loop` receive, one after the other."""
+    buffer = _shared_buffers.get(loop)
+    if buffer is None:
+        buffer = _shared_buffers[loop] = memoryview(bytearray(BUFFER_SIZE))
+    return buffer
+
+
+class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
+    """A connected stream; at the same time the protocol that its transport reports to."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        self._loop = loop
+        self._create_future = loop.create_future
+        self._time = loop.time
+        self._socket = sock
+        self._generation = generation()
+
+        self._shared = shared_buffer(loop)
+        self._max_bytes = 0
+        self._window = self._shared
+        self._received = bytearray()
+        self._receiving_paused = False
+        self._reader: asyncio.Future[bytes | None] | None = None
+        self._watcher: Callable[[], None] | None = None
+
+        self._deadline = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = math.inf
+
+        self._sending_paused = False
+        self._writer: asyncio.Future[None] | None = None
+
+        self._eof = False
+        self._aborted = False
+        self._lost = False
+        self._error: Exception | None = None
+        # Whether nothing more will be received: any of the first three above.
+        self._ended = False
+        self._socket_taken = False
+
+    @property
+    def runtime(self) -> Runtime:
+        return RUNTIME
+
+    # Reading
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._reader is not None:
+            # A bug of the caller, and no `ReadError`: that would be taken for the network's fault, and tried again.
+            raise RuntimeError("Another task is already reading from this connection.")
+        if not self._received and not self._ended:
+            if max_bytes != self._max_bytes:
+                self._set_max_bytes(max_bytes)
+            if timeout is None:
+                self._deadline = math.inf
+            else:
+                self._deadline = deadline = self._time() + timeout
+                if deadline < self._timer_due:
+                    self._set_timer(deadline)
+            self._reader = reader = self._create_future()
+            try:
+                data = await reader
+            except BaseException:
+                self._put_back(reader)
+                raise
+            finally:
+                self._reader = None
+            if data is not None:
+                return data
+            if not self._received and not self._ended:
+                raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+        if self._received:
+            return self._take(max_bytes)
+        return self._end()
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        if self._received:
+            return self._take(max_bytes)
+        return b"" if self._ended else None
+
+    def watch(self, callback: Callable[[], None] | None) -> None:
+        self._watcher = callback
+
+    def _set_max_bytes(self, max_bytes: int) -> None:
+        # The system is asked for no more than the read may return, so that what came needs no dividing.
+        assert max_bytes > 0, "a read of nothing could not be told from the end"
+        self._max_bytes = max_bytes
+        self._window = self._shared[:max_bytes]
+
+    def _take(self, max_bytes: int) -> bytes:
+        received = self._received
+        if len(received) <= max_bytes:
+            data = bytes(received)
+            received.clear()
+        else:
+            data = bytes(received[:max_bytes])
+            del received[:max_bytes]
+        if self._receiving_paused and len(received) < HIGH_WATER:
+            self._receiving_paused = False
+            self._transport.resume_reading()
+        return data
+
+    def _put_back(self, reader: asyncio.Future[bytes | None]) -> None:
+        """Keep the bytes that `reader` had been given when its task was cancelled."""
+        if reader.done() and not reader.cancelled():
+            self._received[:0] = reader.result() or b""
+
+    def _end(self) -> bytes:
+        if self._aborted:
+            raise ReadError(_CLOSED_HERE)
+        if self._error is not None and not self._eof:
+            raise ReadError(str(self._error)) from self._error
+        return b""
+
+    # The timer of reads
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = when
+        self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _drop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_due = math.inf
+        if self._reader is None or self._deadline == math.inf:
+            return
+        if self._deadline - self._time() > CLOCK_TICK:
+            self._set_timer(self._deadline)
+        elif not self._reader.done():
+            self._reader.set_result(None)
+
+    # Writing
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._writer is not None:
+            raise RuntimeError("Another task is already writing to this connection.")
+        # Never write to a transport that is lost: it would log a warning of its own after a while.
+        if self._lost:
+            self._raise_write_error()
+        transport = self._transport
+        transport.write(buffer)
+        # The stdlib's transport tells of an error by closing, and says which in the loop's next iteration.
+        if self._sending_paused or transport.is_closing():
+            await self._flush(timeout)
+
+    async def _flush(self, timeout: float | None) -> None:
+        self._writer = writer = self._create_future()
+        timer = None if timeout is None else self._loop.call_later(timeout, finish, writer)
+        try:
+            await writer
+        finally:
+            self._writer = None
+            if timer is not None:
+                timer.cancel()
+        if self._lost:
+            self._raise_write_error()
+        if self._sending_paused:
+            raise WriteTimeout(f"The peer took in too little for {timeout} seconds.")
+
+    def _raise_write_error(self) -> NoReturn:
+        if self._aborted or self._error is None:
+            raise WriteError(_CLOSED_HERE)
+        raise WriteError(str(self._error)) from self._error
+
+    # Closing
+
+    def abort(self) -> None:
+        if self._aborted:
+            return
+        self._aborted = self._ended = True
+        self._received.clear()
+        self._watcher = None
+        if self._generation != generation() or self._loop.is_closed():
+            self._close_descriptor()
+            return
+        self._drop_timer()
+        if not self._lost:
+            self._lost = True
+            self._close_transport()
+        self._wake_reader()
+        self._wake_writer()
+
+    def _close_transport(self) -> None:
+        transport = self._transport
+        transport.close()
+        if transport.get_write_buffer_size():
+            # Bytes of the same iteration may only be waiting for its end (uvloop): they get that much. More would be to wait.
+            self._loop.call_soon(transport.abort)
+        if not self._loop.is_running():
+            # It may never run again to do what it was just asked.
+            self._close_descriptor()
+
+    def _close_descriptor(self) -> None:
+        """Close this process's descriptor behind the transport's back: its loop is dead, or another process's.
+
+        The stdlib's transport holds our very socket, and complains of it when collected: take it away. Others (uvloop) hold
+        the bare descriptor. They have closed it, and emptied our socket, if their loop is closed; if it just stands still,
+        closing it would have them close a stranger's later.
+        """
+        transport: Any = self._transport
+        if getattr(transport, "_sock", None) is self._socket:
+            transport._sock = None
+            self._socket_taken = True
+        elif self._generation != generation():
+            _graveyard.append(transport)
+        else:
+            return
+        descriptor = self._socket.detach()
+        if descriptor != -1:
+            socket.close(descriptor)
+
+    def _wake_reader(self) -> None:
+        """Let the read that waits, or else the watcher, see what is there now."""
+        if self._reader is not None:
+            if not self._reader.done():
+                self._reader.set_result(None)
+        elif self._watcher is not None:
+            watcher, self._watcher = self._watcher, None
+            watcher()
+
+    def _wake_writer(self) -> None:
+        if self._writer is not None:
+            finish(self._writer)
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(0)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._shared if self._reader is None else self._window
+
+    def buffer_updated(self, nbytes: int) -> None:
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(bytes(self._shared[:nbytes]))
+            return
+        self._received += self._shared[:nbytes]
+        if len(self._received) >= HIGH_WATER:
+            self._receiving_paused = True
+            self._transport.pause_reading()
+        self._wake_reader()
+
+    def eof_received(self) -> bool:
+        self._eof = self._ended = True
+        self._wake_reader()
+        # Keep the transport: the peer may still take in what we send.
+        return True
+
+    def pause_writing(self) -> None:
+        self._sending_paused = True
+
+    def resume_writing(self) -> None:
+        self._sending_paused = False
+        self._wake_writer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._socket_taken:
+            # What the stdlib's transport does next is to close it.
+            cast(Any, self._transport)._sock = self._socket
+        self._drop_timer()
+        if self._aborted:
+            return
+        if exc is not None and not self._eof:
+            self._receive_rest()
+        self._error = exc
+        self._lost = self._ended = True
+        self._wake_reader()
+        self._wake_writer()
+
+    def _receive_rest(self) -> None:
+        """Receive what the system still holds after a write failed.
+
+        A server that has no use for a request's body may answer early and reset the connection: the answer is in there.
+        """
+        try:
+            while nbytes := self._socket.recv_into(self._shared):
+                self._received += self._shared[:nbytes]
+        except OSError:
+            # Nothing is left, or nothing can be had: `connection_lost` knows the error that counts.
+            pass
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            return bool(self._received) or self._ended
+        if info == "socket":
+            return self._socket
+        try:
+            if info == "client_addr":
+                return self._socket.getsockname()
+            if info == "server_addr":
+                return self._socket.getpeername()
+        except OSError:
+            # The connection is closed.
+            pass
+        return None

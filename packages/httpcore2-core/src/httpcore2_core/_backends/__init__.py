@@ -1,0 +1,1 @@
+"""What connects the transport to the worlds that it runs in."""

@@ -1,0 +1,163 @@
+"""A caller's own `AsyncNetworkBackend` and `AsyncNetworkStream`, made into what the transport works with.
+
+Rules: only the four public methods of a caller's stream are used. Its `aclose()` may suspend: it is awaited, shielded,
+once the transport's own state is in order (`settle`).
+Must not know: HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._exceptions import ReadError, WriteError
+from .._network import (
+    SOCKET_OPTION,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    BackendStream,
+    RuntimeBackend,
+)
+from .._runtime import Runtime, Waiter
+from .detect import detect_backend, running_loop
+
+if TYPE_CHECKING:
+    import ssl
+
+T = TypeVar("T")
+
+
+def adapt_async_backend(backend: AsyncNetworkBackend) -> RuntimeBackend:
+    """Return `backend` with a runtime: itself, if it brings one."""
+    return backend if isinstance(backend, RuntimeBackend) else CallerBackend(backend)
+
+
+def adapt_async_stream(stream: AsyncNetworkStream) -> BackendStream:
+    """Return `stream` as one that can be dropped without awaiting: itself, if it can."""
+    return stream if isinstance(stream, BackendStream) else CallerStream(stream)
+
+
+def public_stream(stream: AsyncNetworkStream) -> AsyncNetworkStream:
+    """Return what the caller knows `stream` as."""
+    return stream.inner if isinstance(stream, CallerStream) else stream
+
+
+class CallerRuntime(Runtime):
+    """The world of a caller's own backend: whichever event loop happens to run it."""
+
+    __slots__ = ()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def token(self) -> object:
+        found = running_loop()
+        return None if found is None else found[1]
+
+    def is_running(self, token: object) -> bool:
+        # Its streams are closed by its own methods, in whatever loop: there is none to protect.
+        return False
+
+    def create_waiter(self) -> Waiter:
+        return detect_backend().runtime.create_waiter()
+
+    async def sleep(self, seconds: float) -> None:
+        await detect_backend().runtime.sleep(seconds)
+
+    async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            runtime = detect_backend().runtime
+        except (ImportError, RuntimeError):
+            return await call()  # a loop that we have no backend for: it gets no shield
+        return await runtime.shielded(call)
+
+
+_RUNTIME = CallerRuntime()
+
+
+class CallerStream(BackendStream):
+    """A caller's own stream."""
+
+    def __init__(self, stream: AsyncNetworkStream) -> None:
+        self.inner = stream
+        self._is_aborted = False
+
+    @property
+    def runtime(self) -> Runtime:
+        return _RUNTIME
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._is_aborted:
+            raise ReadError("The connection was closed.")
+        return await self.inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._is_aborted:
+            raise WriteError("The connection was closed.")
+        await self.inner.write(buffer, timeout)
+
+    def abort(self) -> None:
+        if not self._is_aborted:
+            self._is_aborted = True
+            self.needs_settling = True
+
+    async def settle(self) -> None:
+        if self.needs_settling:
+            self.needs_settling = False
+            await _RUNTIME.shielded(self.inner.aclose)
+
+    async def aclose(self) -> None:
+        self.abort()
+        await self.settle()
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        # What there is can't be taken without awaiting; that there is something is all that the pool asks.
+        return b"" if self.inner.get_extra_info("is_readable") else None
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> BackendStream:
+        return adapt_async_stream(
+            await self.inner.start_tls(ssl_context, server_hostname, timeout)
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.inner.get_extra_info(info)
+
+
+class CallerBackend(RuntimeBackend):
+    """A caller's own backend."""
+
+    runtime = _RUNTIME
+
+    def __init__(self, backend: AsyncNetworkBackend) -> None:
+        self._backend = backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> BackendStream:
+        return adapt_async_stream(
+            await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> BackendStream:
+        return adapt_async_stream(
+            await self._backend.connect_unix_socket(path, timeout, socket_options)
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)

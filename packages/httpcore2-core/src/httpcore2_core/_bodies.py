@@ -1,0 +1,119 @@
+"""Where bodies cross between the synchronous and the asynchronous interface.
+
+Requests: a body of the wrong colour is refused before anything is sent. Responses: the transport's body is asynchronous;
+`BlockingBody` is what threads see of it.
+Must not know: framing, connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+
+from ._blocking import run_blocking
+from ._models import ByteStream, Response
+
+
+class ReceivedBody:
+    """A response's body as it comes from the network; the transport's connections derive theirs from it.
+
+    Attributes:
+        keeper: kept alive for as long as the body is.
+    """
+
+    __slots__ = ("keeper",)
+
+    keeper: object
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+    async def read_all(self) -> bytes:
+        """Return what is left of the body."""
+        raise NotImplementedError
+
+    async def next_piece(self) -> bytes:
+        """Return the next piece; `b""` at the end."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it if the body was not read to its end."""
+        raise NotImplementedError
+
+
+class BlockingBody:
+    """The body of a response, for threads."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: ReceivedBody) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := run_blocking(self._body.next_piece()):
+            yield piece
+
+    def read_all(self) -> bytes:
+        return run_blocking(self._body.read_all())
+
+    def close(self) -> None:
+        run_blocking(self._body.aclose())
+
+
+def blocking_response(response: Response) -> Response:
+    """Turn the transport's response into the one that threads get."""
+    assert isinstance(response.stream, ReceivedBody), "connections make no other"
+    response.stream = BlockingBody(response.stream)
+    return response
+
+
+def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bool) -> None:
+    """Refuse a request body that this interface can't iterate.
+
+    Raises:
+        TypeError: an iterator given to an async connection, or an async one to a synchronous connection.
+    """
+    if type(stream) is ByteStream:
+        return
+    if is_blocking:
+        if not hasattr(stream, "__iter__"):
+            raise TypeError(
+                "The content of a synchronous request must be bytes or an iterable of bytes, "
+                f"but got {type(stream).__name__}, which is asynchronous. Use an AsyncConnectionPool."
+            )
+    elif not hasattr(stream, "__aiter__"):
+        raise TypeError(
+            "The content of an asynchronous request must be bytes or an async iterable of bytes, "
+            f"but got {type(stream).__name__}, which is synchronous. Use a ConnectionPool, or an async generator."
+        )
+
+
+def iterate(
+    stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bool
+) -> AsyncIterable[bytes]:
+    """Return `stream` as something that a coroutine can iterate; `check_colour` has passed it."""
+    if not is_blocking:
+        assert isinstance(stream, AsyncIterable), "checked"
+        return stream
+    assert isinstance(stream, Iterable), "checked"
+    return _AsyncView(iter(stream))
+
+
+class _AsyncView:
+    """A synchronous iterator, for a coroutine that runs on a thread.
+
+    Not an async generator: an event loop that happens to run this thread would adopt it.
+    """
+
+    __slots__ = ("_iterator",)
+
+    def __init__(self, iterator: Iterator[bytes]) -> None:
+        self._iterator = iterator
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._iterator)
+        except StopIteration:
+            raise StopAsyncIteration from None

@@ -1,0 +1,320 @@
+"""The way to an origin: dial, TLS, ALPN, retries; and then the connection that speaks HTTP.
+
+Rules: a stream belongs to exactly one owner from the moment that it is opened; whatever fails closes it.
+Must not know: pools, how HTTP is framed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ._backends.caller import adapt_async_backend, adapt_async_stream, public_stream
+from ._backends.detect import detect_backend
+from ._exceptions import ConnectError, ConnectionNotAvailable, ConnectTimeout
+from ._http11.connection import AsyncHTTP11Connection
+from ._interfaces import AsyncConnectionInterface
+from ._models import Origin, Request, Response
+from ._network import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, RuntimeBackend
+from ._siblings import load
+from ._ssl import shared_ssl_context
+from ._timeouts import Timeouts
+from ._trace import Tracer
+
+if TYPE_CHECKING:
+    import ssl
+
+_logger = logging.getLogger("httpcore2.connection")
+
+_BACKOFF_FACTOR = 0.5
+
+
+def backoff_delays() -> Iterator[float]:
+    """Seconds to wait before each further attempt: 0, 0.5, 1, 2, 4, …"""
+    yield 0
+    for exponent in count():
+        yield _BACKOFF_FACTOR * 2**exponent
+
+
+def check_protocols(http1: bool, http2: bool) -> None:
+    """Refuse a choice of protocols that can't be served.
+
+    Raises:
+        ValueError: neither is wanted.
+        ImportError: HTTP/2 is wanted, and its distribution is not installed.
+    """
+    if not (http1 or http2):
+        raise ValueError("http1=False, http2=False leaves no protocol: let at least one be True.")
+    if http2:
+        load("httpcore2_http2", "AsyncHTTP2Connection", "http2", "http2=True")
+
+
+class AsyncHTTPConnection(AsyncConnectionInterface):
+    """A connection to an origin, made when the first request needs it."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        ssl_context: ssl.SSLContext | None = None,
+        keepalive_expiry: float | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        retries: int = 0,
+        local_address: str | None = None,
+        uds: str | None = None,
+        network_backend: AsyncNetworkBackend | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> None:
+        """Prepare a connection; nothing is opened yet.
+
+        Args:
+            origin: whom to connect to.
+            ssl_context: for TLS; by default one that trusts certifi's authorities.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
+            http1: whether HTTP/1.1 may be spoken.
+            http2: whether HTTP/2 may be spoken.
+            retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
+            local_address: the address to connect from.
+            uds: the path of a unix socket to connect to, in place of TCP.
+            network_backend: what opens the connection; by default the one of the running event loop.
+            socket_options: arguments of `setsockopt`, applied before connecting.
+
+        Raises:
+            ValueError: neither protocol is allowed.
+            ImportError: HTTP/2 is wanted, and its distribution is not installed.
+        """
+        check_protocols(http1, http2)
+        self._origin = origin
+        self._ssl_context = ssl_context
+        self._keepalive_expiry = keepalive_expiry
+        self._http1 = http1
+        self._http2 = http2
+        self._retries = retries
+        self._local_address = local_address
+        self._uds = uds
+        self._backend: RuntimeBackend | None = (
+            None if network_backend is None else adapt_async_backend(network_backend)
+        )
+        self._socket_options = None if socket_options is None else list(socket_options)
+        self._connection: AsyncHTTP11Connection | None = None
+        self._has_begun = False
+        self._has_failed = False
+        self.on_release: Callable[[bool], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
+
+    # Requests
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Connect if need be, send `request` and return its response, the body still to be read.
+
+        Raises:
+            RuntimeError: the request is for another origin.
+            ConnectionNotAvailable: another request is under way, or the connection is closed.
+        """
+        if not self.can_handle_request(request.url.origin):
+            raise RuntimeError(
+                f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
+            )
+        timeouts = Timeouts.of(request.extensions, self._use_backend().runtime)
+        if self._connection is None:
+            await self.connect(request, timeouts)
+        return await self.exchange(request, timeouts)
+
+    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+        """Send `request` on the connection, which is established, and return its response."""
+        assert self._connection is not None, "connect() comes first"
+        return await self._connection.exchange(request, timeouts)
+
+    async def connect(self, request: Request, timeouts: Timeouts) -> None:
+        """Establish the connection; `request` tells what it is needed for, and who listens.
+
+        Raises:
+            ConnectError, ConnectTimeout: it could not be established.
+            ConnectionNotAvailable: that is being tried already, or was in vain.
+        """
+        if self._has_begun:
+            raise ConnectionNotAvailable
+        self._has_begun = True
+        try:
+            stream = await self._open_with_retries(request, timeouts)
+            connection = AsyncHTTP11Connection(self._origin, stream, self._keepalive_expiry)
+            connection.on_release = self.on_release
+            connection.on_lost = self.on_lost
+            if self._has_failed:  # closed while it was being opened
+                connection.abort()
+                await connection.settle()
+                raise ConnectError("The connection was closed while it was being established.")
+            self._connection = connection
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    def _use_backend(self) -> RuntimeBackend:
+        if self._backend is None:
+            self._backend = detect_backend()
+        return self._backend
+
+    async def _open_with_retries(self, request: Request, timeouts: Timeouts) -> AsyncNetworkStream:
+        backend = self._use_backend()
+        tracer = Tracer.of(_logger, request, backend.runtime.is_blocking)
+        delays = backoff_delays()
+        for left in range(self._retries, -1, -1):
+            try:
+                return await self._open(backend, request, timeouts, tracer)
+            except (ConnectError, ConnectTimeout) as exc:
+                if not left:
+                    exc.add_note(f"While connecting to {self._origin}.")
+                    raise
+                delay = timeouts.within(next(delays))
+                assert delay is not None, "delays are numbers"
+                pause = backend.sleep(delay)
+                if tracer is None:
+                    await pause
+                else:
+                    await tracer.span("retry", self._dial_info(timeouts), pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _dial_info(self, timeouts: Timeouts) -> dict[str, Any]:
+        """What the listeners are told of a dial: the arguments of the backend's method."""
+        timeout = timeouts.within(timeouts.connect)
+        if self._uds is not None:
+            return {"path": self._uds, "timeout": timeout, "socket_options": self._socket_options}
+        return {
+            "host": self._origin.host.decode("ascii"),
+            "port": self._origin.port,
+            "local_address": self._local_address,
+            "timeout": timeout,
+            "socket_options": self._socket_options,
+        }
+
+    async def _open(
+        self,
+        backend: RuntimeBackend,
+        request: Request,
+        timeouts: Timeouts,
+        tracer: Tracer | None,
+    ) -> AsyncNetworkStream:
+        """Open a stream to the origin, with TLS if its scheme says so."""
+        info = self._dial_info(timeouts)
+        if self._uds is None:
+            name, dial = "connect_tcp", backend.connect_tcp(**info)
+        else:
+            name, dial = "connect_unix_socket", backend.connect_unix_socket(**info)
+        if tracer is not None:
+            dial = tracer.span(name, info, dial, present=public_stream)
+        stream = adapt_async_stream(await dial)
+        if self._origin.scheme not in (b"https", b"wss"):
+            return stream
+
+        protocols = ["h2", "http/1.1"] if self._http1 and self._http2 else []
+        protocols = protocols or (["h2"] if self._http2 else ["http/1.1"])
+        if self._ssl_context is None:
+            context = shared_ssl_context(tuple(protocols))
+        else:
+            context = self._ssl_context
+            context.set_alpn_protocols(protocols)
+        info = {
+            "ssl_context": context,
+            "server_hostname": request.extensions.get("sni_hostname")
+            or self._origin.host.decode("ascii"),
+            "timeout": timeouts.within(timeouts.connect),
+        }
+        handshake = stream.start_tls(**info)
+        try:
+            if tracer is not None:
+                return await tracer.span("start_tls", info, handshake, present=public_stream)
+            return await handshake
+        except BaseException:
+            stream.abort()
+            await stream.settle()
+            raise
+
+    # Life
+
+    @property
+    def may_be_resent(self) -> bool:
+        """Whether the last exchange failed as it does when the server closes an idle connection."""
+        return self._connection is not None and self._connection.may_be_resent
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the idle connection expires, on the runtime's clock."""
+        return None if self._connection is None else self._connection.expires_at
+
+    def is_stale(self) -> bool:
+        """Whether the idle connection must not be used: the peer closed it, or sent what nobody asked for."""
+        assert self._connection is not None, "only an established connection has been idle"
+        return self._connection.is_stale()
+
+    def abort(self) -> None:
+        """Close the connection without awaiting."""
+        self._has_failed = True
+        if self._connection is not None:
+            self._connection.abort()
+
+    @property
+    def needs_settling(self) -> bool:
+        """Whether `abort()` has left something to await."""
+        return self._connection is not None and self._connection.needs_settling
+
+    async def settle(self) -> None:
+        """After `abort()`, await what could not be done at once."""
+        if self._connection is not None:
+            await self._connection.settle()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await self.settle()
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return origin == self._origin
+
+    def is_available(self) -> bool:
+        if self._connection is None:
+            # It may yet turn out to be HTTP/2, and take several requests.
+            return (
+                self._http2
+                and (self._origin.scheme == b"https" or not self._http1)
+                and not self._has_failed
+            )
+        return self._connection.is_available()
+
+    def has_expired(self) -> bool:
+        if self._connection is None:
+            return self._has_failed
+        return self._connection.has_expired()
+
+    def is_idle(self) -> bool:
+        if self._connection is None:
+            return self._has_failed
+        return self._connection.is_idle()
+
+    def is_closed(self) -> bool:
+        if self._connection is None:
+            return self._has_failed
+        return self._connection.is_closed()
+
+    def is_connected(self) -> bool:
+        return self._connection is not None and self._connection.is_connected()
+
+    def info(self) -> str:
+        if self._connection is None:
+            return "CONNECTION FAILED" if self._has_failed else "CONNECTING"
+        return self._connection.info()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} [{self.info()}]>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,65 @@
+"""Every exception that httpcore2 raises on purpose.
+
+The tree says who is at fault: a timeout (`TimeoutException`), the network (`NetworkError`), the peer
+(`RemoteProtocolError`), the caller (`LocalProtocolError`, `UnsupportedProtocol`), or a proxy (`ProxyError`).
+"""
+
+
+class ConnectionNotAvailable(Exception):
+    """The connection can take no further request now. Pools catch it; it never leaves them."""
+
+
+class ProxyError(Exception):
+    """A proxy refused or failed to reach the origin."""
+
+
+class UnsupportedProtocol(Exception):
+    """The URL's scheme is missing, or is none that a connection can be made for."""
+
+
+class ProtocolError(Exception):
+    """HTTP was violated, by the peer or by the caller."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent something that HTTP does not allow, or closed in the middle of a message."""
+
+
+class LocalProtocolError(ProtocolError):
+    """The request can't be sent as it is: its method, target, headers or body break HTTP's rules."""
+
+
+class TimeoutException(Exception):
+    """A limit of the `timeout` extension was reached."""
+
+
+class PoolTimeout(TimeoutException):
+    """No connection became free in time."""
+
+
+class ConnectTimeout(TimeoutException):
+    """The connection, TLS included, was not established in time."""
+
+
+class ReadTimeout(TimeoutException):
+    """The peer sent nothing for too long."""
+
+
+class WriteTimeout(TimeoutException):
+    """The peer took in nothing for too long."""
+
+
+class NetworkError(Exception):
+    """The network, or the operating system's part of it, failed."""
+
+
+class ConnectError(NetworkError):
+    """The connection could not be established."""
+
+
+class ReadError(NetworkError):
+    """Reading from an established connection failed."""
+
+
+class WriteError(NetworkError):
+    """Writing to an established connection failed."""

@@ -1,0 +1,527 @@
+"""HTTP/1.1 as an object without I/O: what is to be sent -> bytes; bytes -> what was received.
+
+There is a fast lane, and h11 is the judge. What matches the strict forms below is read and written here, in a few
+microseconds. Anything else is given to h11, whose verdict stands. The lane is never laxer than h11: whatever it
+accepts, h11 accepts, with the same status, headers, body and fate of the connection; a differential test holds that.
+The patterns run in linear time: every repetition is possessive, so that 100 kB of blanks cost microseconds.
+
+One `Codec` serves one connection, one exchange after the other:
+
+    data = codec.start_request(...)     then send_data(...), end_request()
+    codec.receive(data)                 whatever was read, b"" at the end of the stream
+    codec.head()                        None: read more
+    codec.data()                        None: read more; b"": the body has ended
+    codec.is_reusable                   whether another exchange may follow
+
+Must not know: the network, clocks, connections, pools.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .judge import HEAD_LIMIT, Judge, check_request
+
+_TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++"
+_VISIBLE = rb"[\x21-\x7e\x80-\xff]++"
+_VALUE = rb"(?:" + _VISIBLE + rb"(?:[ \t]++" + _VISIBLE + rb")*+)?+"
+_FIELD_LINE = rb"[ \t]*+" + _VALUE + rb"[ \t]*+\r\n"
+
+_is_token = re.compile(_TOKEN).fullmatch
+_is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
+_is_value = re.compile(_VALUE).fullmatch
+
+_match_head = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*+)\r\n((?:" + _TOKEN + rb":" + _FIELD_LINE + rb")*+)\r\n"
+).match
+_find_fields = re.compile(
+    rb"(" + _TOKEN + rb"):[ \t]*+(" + _VALUE + rb")[ \t]*+\r\n"
+).findall
+_find_blank_line = re.compile(rb"\n\r?\n").search
+_match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n").match
+_match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n").match
+_CHUNK_LINE_SIZE = 20  # the longest that these match
+_is_length = re.compile(rb"[0-9]{1,19}").fullmatch
+_find_keep_alive = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*([0-9]{1,9})(?![0-9])", re.I).search
+
+
+
+class ResponseHead(NamedTuple):
+    """The head of a final response, or of an upgrade (101)."""
+
+    version: bytes
+    status: int
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+class _Kind(Enum):
+    """What a header field means for the message's framing and the connection's life."""
+
+    OTHER = 0
+    HOST = 1
+    CONTENT_LENGTH = 2
+    TRANSFER_ENCODING = 3
+    CONNECTION = 4
+    INVALID = 5
+
+
+_KINDS = {
+    b"host": _Kind.HOST,
+    b"content-length": _Kind.CONTENT_LENGTH,
+    b"transfer-encoding": _Kind.TRANSFER_ENCODING,
+    b"connection": _Kind.CONNECTION,
+}
+# Names seen in requests, so that each is checked once. Bounded: a caller may make names up.
+_known_names: dict[bytes, _Kind] = {}
+_KNOWN_NAMES_LIMIT = 1024
+_KNOWN_NAME_SIZE = 64
+
+
+def _kind(name: bytes) -> _Kind:
+    kind = _known_names.get(name)
+    if kind is None:
+        if _is_token(name) is None:
+            return _Kind.INVALID
+        kind = _KINDS.get(name.lower(), _Kind.OTHER)
+        if len(_known_names) < _KNOWN_NAMES_LIMIT and len(name) <= _KNOWN_NAME_SIZE:
+            _known_names[name] = kind
+    return kind
+
+
+def _elements(value: bytes) -> list[bytes]:
+    """The elements of a comma-separated list (RFC 9110, section 5.6.1), in lower case."""
+    return [element.strip() for element in value.lower().split(b",")]
+
+
+def _keep_alive_timeout(value: bytes) -> int | None:
+    found = _find_keep_alive(value)
+    return None if found is None else int(found[1])
+
+
+def _check_size(surplus: int) -> None:
+    if surplus:
+        how_much = "much" if surplus > 0 else "little"
+        raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
+
+
+class RequestState(Enum):
+    """How much of the request has been made into bytes."""
+
+    IDLE = "no exchange yet"
+    LENGTH = "a body of known length"
+    CHUNKED = "a chunked body"
+    DONE = "complete"
+
+
+class ResponseState(Enum):
+    """What the next received bytes are."""
+
+    IDLE = "no exchange yet"
+    HEAD = "the response's head"
+    LENGTH = "a body of known length"
+    CHUNKED = "a chunked body"
+    UNTIL_CLOSE = "a body that ends with the connection"
+    JUDGED = "a message that h11 reads"
+    DONE = "complete: nothing may follow"
+    SWITCHED = "no HTTP any more"
+
+
+class Codec:
+    """The HTTP/1.1 of one connection, as a client (RFC 9112).
+
+    Attributes:
+        request_state: how much of the request has been made into bytes.
+        response_state: what the next received bytes are.
+        keep_alive_timeout: seconds for which the server means to keep the connection, if it said so.
+        trailers: the fields after a chunked body, once it has ended.
+    """
+
+    __slots__ = (
+        "_body_size",
+        "_data",
+        "_ended",
+        "_head",
+        "_judge",
+        "_keeps_alive",
+        "_left_to_receive",
+        "_left_to_send",
+        "_request",
+        "keep_alive_timeout",
+        "request_state",
+        "_scanned",
+        "response_state",
+        "trailers",
+    )
+
+    def __init__(self) -> None:
+        self.request_state = RequestState.IDLE
+        self.response_state = ResponseState.IDLE
+        self.keep_alive_timeout: int | None = None
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self._request: tuple[bytes, bytes, list[tuple[bytes, bytes]]] = (b"", b"", [])
+        self._left_to_send = 0
+        self._keeps_alive = True
+        self._data = b""  # received and not yet handed out
+        self._ended = False  # the peer closed its side
+        self._scanned = 0  # of an incomplete head, how much holds no blank line
+        self._head = b""
+        self._body_size = 0
+        self._left_to_receive = 0
+        self._judge: Judge | None = None
+
+    # The request
+
+    def start_request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        size: int | None,
+    ) -> bytes:
+        """Begin an exchange, and return the request's head.
+
+        Args:
+            method: the method.
+            target: the request target.
+            headers: the header fields, as they are to be sent.
+            size: how many bytes the body has, if that is known; it must be what `headers` declare.
+
+        Raises:
+            LocalProtocolError: HTTP does not allow it. The codec is as before.
+        """
+        parts = [method, b" ", target, b" HTTP/1.1\r\n"]
+        is_plain = _is_target(target) is not None and _is_token(method) is not None
+        hosts = 0
+        length: bytes | None = None
+        chunked = False
+        close = False
+        for name, value in headers:
+            kind = _kind(name)
+            if kind is not _Kind.OTHER:
+                if kind is _Kind.HOST:
+                    hosts += 1
+                elif kind is _Kind.CONTENT_LENGTH:
+                    is_plain = is_plain and length is None and _is_length(value) is not None
+                    length = value
+                elif kind is _Kind.TRANSFER_ENCODING:
+                    is_plain = is_plain and not chunked and value == b"chunked"
+                    chunked = True
+                elif kind is _Kind.CONNECTION:
+                    close = close or b"close" in _elements(value)
+                else:
+                    is_plain = False
+            if _is_value(value) is None:
+                is_plain = False
+            parts += (name, b": ", value, b"\r\n")
+        if is_plain and hosts == 1:
+            parts.append(b"\r\n")
+            head = b"".join(parts)
+        else:
+            head = check_request(method, target, headers)
+        if length is not None and chunked:
+            raise LocalProtocolError(
+                "A request must not have both Content-Length and Transfer-Encoding (RFC 9112, section 6.2)."
+            )
+        # What h11 has passed may still be a list of equal lengths.
+        declared = 0 if length is None else int(length.split(b",")[0])
+        if size is not None and not chunked:
+            _check_size(size - declared)
+
+        self._request = (method, target, headers)
+        self._left_to_send = declared
+        if chunked:
+            self.request_state = RequestState.CHUNKED
+        elif declared:
+            self.request_state = RequestState.LENGTH
+        else:
+            self.request_state = RequestState.DONE
+        self.response_state = ResponseState.HEAD
+        self._keeps_alive = not close
+        self._judge = None
+        self._scanned = 0
+        self.keep_alive_timeout = None
+        self.trailers = []
+        return head
+
+    def send_data(self, data: bytes) -> bytes:
+        """Return `data` framed as part of the request's body.
+
+        Raises:
+            LocalProtocolError: the body is longer than its Content-Length.
+            TypeError: `data` is not bytes.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"content must consist of bytes, but got {type(data).__name__}.")
+        if not isinstance(data, bytes):
+            data = bytes(data)
+        if not data:
+            return b""  # as a chunk it would end the body
+        if self.request_state is RequestState.CHUNKED:
+            return b"%x\r\n%b\r\n" % (len(data), data)
+        self._left_to_send -= len(data)
+        _check_size(-min(0, self._left_to_send))
+        if not self._left_to_send:
+            self.request_state = RequestState.DONE
+        return data
+
+    def end_request(self) -> bytes:
+        """Return what ends the request's body.
+
+        Raises:
+            LocalProtocolError: the body is shorter than its Content-Length.
+        """
+        if self.request_state is RequestState.CHUNKED:
+            self.request_state = RequestState.DONE
+            return b"0\r\n\r\n"
+        _check_size(-self._left_to_send)
+        return b""
+
+    # The response
+
+    def receive(self, data: bytes) -> None:
+        """Take in what was read; `b""` for the end of the stream."""
+        if not data:
+            self._ended = True
+        if self._judge is not None:
+            self._judge.receive(data)
+        elif self._data:
+            self._data += data
+        else:
+            self._data = data
+
+    def head(self) -> ResponseHead | None:
+        """Return the response's head; `None` if more bytes are needed.
+
+        Raises:
+            RemoteProtocolError: it is no response, is too long, or the stream ended before it was complete.
+        """
+        if self._ended:
+            raise RemoteProtocolError("Server disconnected without sending a response.")
+        if self._judge is None:
+            data = self._data
+            # A head that comes in many pieces is not matched from its start each time.
+            if not self._scanned or _find_blank_line(data, self._scanned) is not None:
+                matched = _match_head(data)
+                head = None if matched is None else self._plain_head(matched)
+                if head is not None:
+                    return head
+            if len(data) <= HEAD_LIMIT and _find_blank_line(data, self._scanned) is None:
+                self._scanned = max(0, len(data) - 3)
+                return None
+            self._call_judge(data)
+        return self._judged_head()
+
+    def _plain_head(self, matched: re.Match[bytes]) -> ResponseHead | None:
+        """Return the head that the fast lane has matched, unless its meaning is for the judge."""
+        method = self._request[0]
+        status, reason, block = matched.groups()
+        headers: list[tuple[bytes, bytes]] = _find_fields(block)
+        length: bytes | None = None
+        chunked = False
+        keeps_alive = self._keeps_alive
+        keep_alive_timeout = None
+        for name, value in headers:
+            size = len(name)  # spares most names the lower()
+            if size == 14:
+                if name.lower() == b"content-length":
+                    if length is not None or _is_length(value) is None:
+                        return None
+                    length = value
+            elif size == 17:
+                if name.lower() == b"transfer-encoding":
+                    if chunked or value.lower() != b"chunked":
+                        return None
+                    chunked = True
+            elif size == 10:
+                lowered = name.lower()
+                if lowered == b"connection":
+                    if b"close" in _elements(value):
+                        keeps_alive = False
+                elif lowered == b"keep-alive":
+                    keep_alive_timeout = _keep_alive_timeout(value)
+        if (chunked and length is not None) or method == b"CONNECT" or matched.end() > HEAD_LIMIT:
+            return None
+
+        self._data = self._data[matched.end() :]
+        self._keeps_alive = keeps_alive
+        self.keep_alive_timeout = keep_alive_timeout
+        # RFC 9112, section 6.3: how the end of the body is found.
+        if method == b"HEAD" or status == b"204" or status == b"304":
+            self.response_state = ResponseState.DONE
+        elif chunked:
+            self.response_state = ResponseState.CHUNKED
+            self._head = matched[0]
+            self._left_to_receive = -1
+        elif length is not None:
+            self._left_to_receive = self._body_size = int(length)
+            self.response_state = (
+                ResponseState.LENGTH if self._left_to_receive else ResponseState.DONE
+            )
+        else:
+            self.response_state = ResponseState.UNTIL_CLOSE
+            self._keeps_alive = False
+        return ResponseHead(b"HTTP/1.1", int(status), reason, headers)
+
+    def data(self) -> bytes | None:
+        """Return what is there of the body: `b""` at its end, `None` if more bytes are needed.
+
+        Raises:
+            RemoteProtocolError: the framing is wrong, or the stream ended before the body did.
+        """
+        state = self.response_state
+        if state is ResponseState.LENGTH:
+            data = self._data
+            left = self._left_to_receive - len(data)
+            if left > 0:
+                if not data:
+                    received = self._body_size - self._left_to_receive
+                    return self._more(f"received {received} bytes, expected {self._body_size}")
+                self._left_to_receive = left
+                self._data = b""
+                return data
+            self.response_state = ResponseState.DONE
+            if left:
+                self._data = data[left:]  # surplus: it condemns the connection
+                return data[:left]
+            self._data = b""
+            return data
+        if state is ResponseState.CHUNKED:
+            return self._chunked_data()
+        if state is ResponseState.UNTIL_CLOSE:
+            data = self._data
+            self._data = b""
+            if data or not self._ended:
+                return data or None
+            self.response_state = ResponseState.DONE
+        elif state is ResponseState.JUDGED:
+            return self._judged_data([])
+        return b""
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another exchange may follow: both messages are complete, nobody closes, and nothing came besides."""
+        return (
+            self.response_state is ResponseState.DONE
+            and self.request_state is RequestState.DONE
+            and self._keeps_alive
+            and not self._data
+            and not self._ended
+        )
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether a response is due of which not a byte has come."""
+        return (
+            self.response_state is ResponseState.HEAD and self._judge is None and not self._data
+        )
+
+    @property
+    def leading_data(self) -> bytes:
+        """After an upgrade, what was received with it: the first bytes of the new protocol."""
+        return self._data
+
+    def _more(self, missing: str) -> None:
+        if self._ended:
+            raise RemoteProtocolError(
+                f"peer closed connection without sending complete message body ({missing})"
+            )
+
+    def _chunked_data(self) -> bytes | None:
+        """Read chunks as long as they are plain; those that came together are handed out as one piece."""
+        data = self._data
+        size = len(data)
+        position = 0
+        left = self._left_to_receive  # of the current chunk; -1 before the first
+        pieces = []
+        while True:
+            if left > 0:
+                piece = data[position : position + left]
+                if not piece:
+                    break
+                pieces.append(piece)
+                position += len(piece)
+                left -= len(piece)
+                continue
+            matched = (_match_first_chunk if left < 0 else _match_next_chunk)(data, position)
+            if matched is None:
+                rest = data[position:]
+                if left == 0:
+                    if rest[:2] != b"\r\n"[: len(rest)]:
+                        raise RemoteProtocolError("A chunk of the body is longer than its size says.")
+                    if len(rest) < _CHUNK_LINE_SIZE and b"\n" not in rest[2:]:
+                        break
+                    rest = rest[2:]
+                elif len(rest) < _CHUNK_LINE_SIZE and b"\n" not in rest:
+                    break
+                return self._chunks_to_judge(rest, pieces)
+            left_now = int(matched[1], 16)
+            if left_now == 0:
+                end = matched.end()
+                if data[end : end + 2] == b"\r\n":
+                    self.response_state = ResponseState.DONE
+                    self._data = data[end + 2 :]
+                    return b"".join(pieces)
+                if size - end < 2 and data[end:] in (b"", b"\r"):
+                    break
+                return self._chunks_to_judge(data[matched.start(1) :], pieces)
+            left = left_now
+            position = matched.end()
+        self._data = data[position:]
+        self._left_to_receive = left
+        return b"".join(pieces) or self._more("incomplete chunked read")
+
+    # The judge
+
+    def _call_judge(self, data: bytes) -> None:
+        """Let h11 read the response from its first byte on."""
+        self._judge = Judge(*self._request)
+        self._data = b""
+        self._judge.receive(data)
+
+    def _chunks_to_judge(self, rest: bytes, pieces: list[bytes]) -> bytes | None:
+        """Let h11 read on at the start of a chunk: it is shown the head, and then that chunk as if it were the first."""
+        self._call_judge(self._head + rest)
+        assert self._judge is not None and self._judge.head() is not None, "h11 takes what the lane takes"
+        if self._ended:
+            self._judge.receive(b"")
+        self.response_state = ResponseState.JUDGED
+        return self._judged_data(pieces)
+
+    def _judged_head(self) -> ResponseHead | None:
+        assert self._judge is not None, "the judge has been called"
+        event = self._judge.head()
+        if event is None:
+            return None
+        headers = list(event.headers.raw_items())
+        if sum(len(name) + len(value) + 4 for name, value in headers) > HEAD_LIMIT:
+            raise RemoteProtocolError(f"The response's head is longer than {HEAD_LIMIT} bytes.")
+        names = {name.lower() for name, _ in headers}
+        if b"content-length" in names and b"transfer-encoding" in names:
+            # RFC 9112, section 6.3: somebody on the way may have framed it otherwise.
+            self._keeps_alive = False
+        for name, value in headers:
+            if name.lower() == b"keep-alive":
+                self.keep_alive_timeout = _keep_alive_timeout(value)
+        if self._judge.has_switched:
+            self.response_state = ResponseState.SWITCHED
+            self._data = self._judge.unread
+        else:
+            self.response_state = ResponseState.JUDGED
+        return ResponseHead(
+            b"HTTP/" + event.http_version, event.status_code, bytes(event.reason), headers
+        )
+
+    def _judged_data(self, pieces: list[bytes]) -> bytes | None:
+        assert self._judge is not None, "the judge has been called"
+        data, ended = self._judge.body()
+        if ended:
+            self.response_state = ResponseState.DONE
+            self.trailers = self._judge.trailers
+            self._keeps_alive = self._keeps_alive and self._judge.keeps_alive
+            self._data = self._judge.unread
+        data = b"".join([*pieces, data])
+        return data if data or ended else None

@@ -1,0 +1,448 @@
+"""One HTTP/1.1 connection: moves bytes between the codec and the stream, one exchange at a time.
+
+Rules: an exchange ends exactly once, in `_end`, without awaiting, whatever happens: at the end of the body, on an error, a
+cancellation or an early close. Only a connection whose exchange ended cleanly is used again.
+Must not know: pools, how the stream was made, what the bytes mean (the codec does).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from enum import Enum
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+from .._backends.caller import adapt_async_stream, public_stream
+from .._bodies import ReceivedBody, check_colour, iterate
+from .._exceptions import (
+    ConnectionNotAvailable,
+    NetworkError,
+    ReadError,
+    RemoteProtocolError,
+    WriteError,
+)
+from .._interfaces import AsyncConnectionInterface
+from .._models import ByteStream, Origin, Request, Response, received_response
+from .._network import AsyncNetworkStream, BackendStream
+from .._timeouts import Timeouts
+from .._trace import Tracer
+from .codec import Codec, RequestState, ResponseHead, ResponseState
+from .upgrade import UpgradedStream
+
+_logger = logging.getLogger("httpcore2.http11")
+
+# Up to here head and body leave in one write; copying them together costs less than a second segment.
+_SMALL_BODY = 64 * 1024
+_SLICE = 256 * 1024
+
+
+class _State(Enum):
+    NEW = "NEW"
+    ACTIVE = "ACTIVE"
+    IDLE = "IDLE"
+    CLOSED = "CLOSED"
+
+
+class AsyncHTTP11Connection(AsyncConnectionInterface):
+    """An HTTP/1.1 connection over a stream that is already established (RFC 9112)."""
+
+    READ_NUM_BYTES = 64 * 1024
+    MAX_INCOMPLETE_EVENT_SIZE = 100 * 1024
+
+    def __init__(
+        self,
+        origin: Origin,
+        stream: AsyncNetworkStream,
+        keepalive_expiry: float | None = None,
+    ) -> None:
+        """Take over a stream.
+
+        Args:
+            origin: whom the stream leads to.
+            stream: an established connection.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
+        """
+        self._origin = origin
+        self._stream: BackendStream = adapt_async_stream(stream)
+        self._keepalive_expiry = keepalive_expiry
+        self._codec = Codec()
+        self._state = _State.NEW
+        self._lock = Lock()
+        self._request_count = 0
+        self._has_sent = False
+        self._has_consumed = False
+        self._expires_at: float | None = None
+        # Set by whoever pools this connection: told of the end of each exchange, and of an end while idle.
+        self.on_release: Callable[[bool], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
+
+    # Requests
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Send `request` and return its response, the body still to be read.
+
+        Raises:
+            RuntimeError: the request is for another origin.
+            ConnectionNotAvailable: another request is under way, or the connection is closed.
+        """
+        if not self.can_handle_request(request.url.origin):
+            raise RuntimeError(
+                f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
+            )
+        timeouts = Timeouts.of(request.extensions, self._stream.runtime)
+        return await self.exchange(request, timeouts)
+
+    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+        """Send `request`, within `timeouts`, and return its response, the body still to be read."""
+        runtime = self._stream.runtime
+        check_colour(request.stream, runtime.is_blocking)
+        self._begin()
+        try:
+            tracer = Tracer.of(_logger, request, runtime.is_blocking)
+            if tracer is None:
+                write_error = await self._send(request, timeouts, None)
+                head = await self._receive_head(timeouts, write_error)
+            else:
+                info = {"request": request}
+                write_error = await self._send(request, timeouts, tracer)
+                head = await tracer.span(
+                    "receive_response_headers",
+                    info,
+                    self._receive_head(timeouts, write_error),
+                    present=tuple,
+                )
+        except BaseException:
+            # What was refused before a byte left has not touched the connection.
+            self._end(is_reusable=not self._has_sent)
+            if self._stream.needs_settling:
+                await self._stream.settle()
+            raise
+        stream: AsyncNetworkStream = self._stream
+        if self.has_switched:
+            stream = UpgradedStream(self._stream, self._codec.leading_data)
+        return received_response(
+            head.status,
+            head.headers,
+            _Body(self, request, timeouts, tracer),
+            {
+                "http_version": head.version,
+                "reason_phrase": head.reason,
+                "network_stream": public_stream(stream),
+            },
+        )
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._state is not _State.NEW and self._state is not _State.IDLE:
+                raise ConnectionNotAvailable
+            self._state = _State.ACTIVE
+        self._stream.watch(None)
+        self._request_count += 1
+        self._has_sent = False
+        self._has_consumed = False
+        self._expires_at = None
+
+    async def _send(
+        self, request: Request, timeouts: Timeouts, tracer: Tracer | None
+    ) -> WriteError | None:
+        """Send the whole request. A failure to write is returned: the server may have answered before it hung up."""
+        try:
+            if tracer is None:
+                await self._send_head(request, timeouts)
+                if self._has_body_left(request):
+                    await self._send_body(request, timeouts)
+            else:
+                info = {"request": request}
+                await tracer.span(
+                    "send_request_headers", info, self._send_head(request, timeouts)
+                )
+                await tracer.span("send_request_body", info, self._send_body(request, timeouts))
+        except WriteError as exc:
+            return exc
+        return None
+
+    async def _send_head(self, request: Request, timeouts: Timeouts) -> None:
+        """Send the head, and a small body along with it."""
+        codec = self._codec
+        stream = request.stream
+        content = stream.content if type(stream) is ByteStream else None
+        data = codec.start_request(
+            request.method,
+            request.url.target,
+            request.headers,
+            None if content is None else len(content),
+        )
+        if content is not None and len(content) <= _SMALL_BODY:
+            data += codec.send_data(content)
+            data += codec.end_request()
+        self._has_sent = True
+        await self._stream.write(data, timeouts.within(timeouts.write))
+
+    def _has_body_left(self, request: Request) -> bool:
+        # A body of the caller's own kind is iterated even if none is declared: it may turn out not to be empty.
+        return (
+            self._codec.request_state is not RequestState.DONE
+            or type(request.stream) is not ByteStream
+        )
+
+    async def _send_body(self, request: Request, timeouts: Timeouts) -> None:
+        """Send what is left of the body."""
+        if not self._has_body_left(request):
+            return
+        codec = self._codec
+        stream = request.stream
+        if type(stream) is ByteStream:
+            content = stream.content
+            for start in range(0, len(content), _SLICE):
+                data = codec.send_data(content[start : start + _SLICE])
+                await self._stream.write(data, timeouts.within(timeouts.write))
+        else:
+            async for chunk in iterate(stream, self._stream.runtime.is_blocking):
+                self._has_consumed = True
+                data = codec.send_data(chunk)
+                if data:
+                    await self._stream.write(data, timeouts.within(timeouts.write))
+        data = codec.end_request()
+        if data:
+            await self._stream.write(data, timeouts.within(timeouts.write))
+
+    async def _receive_head(
+        self, timeouts: Timeouts, write_error: WriteError | None
+    ) -> ResponseHead:
+        codec = self._codec
+        read = self._stream.read
+        try:
+            while True:
+                codec.receive(await read(self.READ_NUM_BYTES, timeouts.within(timeouts.read)))
+                head = codec.head()
+                if head is not None:
+                    return head
+        except (NetworkError, RemoteProtocolError) as exc:
+            raise exc from write_error
+
+    async def receive_piece(self, timeouts: Timeouts) -> bytes:
+        """Return the next piece of the response's body; `b""` at its end."""
+        codec = self._codec
+        while True:
+            data = codec.data()
+            if data is not None:
+                return data
+            codec.receive(
+                await self._stream.read(self.READ_NUM_BYTES, timeouts.within(timeouts.read))
+            )
+
+    # The end of an exchange
+
+    def finish(self) -> None:
+        """End the exchange: keep the connection if nothing stands against it, else close it."""
+        codec = self._codec
+        try:
+            # The rest of a body that nobody wants is skipped if it is here already.
+            while self.has_body_left and codec.data() is not None:
+                pass
+        except RemoteProtocolError as exc:
+            _logger.debug("The rest of a response could not be skipped: %s", exc)
+        self._end(codec.is_reusable)
+
+    @property
+    def has_body_left(self) -> bool:
+        """Whether there is more of the response's body to come."""
+        state = self._codec.response_state
+        return state is not ResponseState.DONE and state is not ResponseState.SWITCHED
+
+    @property
+    def has_switched(self) -> bool:
+        """Whether the connection has left HTTP, by an upgrade or CONNECT."""
+        return self._codec.response_state is ResponseState.SWITCHED
+
+    def _end(self, is_reusable: bool) -> None:
+        if self._state is _State.CLOSED:
+            is_reusable = False
+        elif is_reusable:
+            self._expires_at = self._next_expiry()
+            self._state = _State.IDLE
+            self._stream.watch(self._lost)
+        else:
+            self._state = _State.CLOSED
+            self._stream.abort()
+        if self.on_release is not None:
+            self.on_release(is_reusable)
+
+    def _next_expiry(self) -> float | None:
+        expiry = self._keepalive_expiry
+        timeout = self._codec.keep_alive_timeout
+        if timeout is not None and (expiry is None or timeout < expiry):
+            expiry = timeout
+        return None if expiry is None else self._stream.runtime.now() + expiry
+
+    def _lost(self) -> None:
+        """Something arrived while no request was under way: whatever it is, no response may follow it."""
+        self._state = _State.CLOSED
+        self._stream.abort()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    # Life
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the idle connection expires, on the runtime's clock."""
+        return self._expires_at
+
+    @property
+    def may_be_resent(self) -> bool:
+        """Whether the last exchange failed as it does when the server closes an idle connection: this one had been used
+        before, and not a byte of the response came; and the body, if any, is still there to be sent again.
+        """
+        return (
+            self._request_count > 1 and self._codec.is_unanswered and not self._has_consumed
+        )
+
+    def is_stale(self) -> bool:
+        """Whether the idle connection must not be used: the peer closed it, or sent what nobody asked for."""
+        return self._stream.read_nowait(1) is not None
+
+    def abort(self) -> None:
+        """Close the connection without awaiting."""
+        self._state = _State.CLOSED
+        self._stream.abort()
+
+    @property
+    def needs_settling(self) -> bool:
+        """Whether `abort()` has left something to await."""
+        return self._stream.needs_settling
+
+    async def settle(self) -> None:
+        """After `abort()`, await what could not be done at once."""
+        if self._stream.needs_settling:
+            await self._stream.settle()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await self.settle()
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return origin == self._origin
+
+    def is_available(self) -> bool:
+        return self._state is _State.IDLE
+
+    def has_expired(self) -> bool:
+        if self._state is not _State.IDLE:
+            return False
+        now = self._stream.runtime.now()
+        if self._expires_at is not None and now >= self._expires_at:
+            return True
+        return bool(self._stream.get_extra_info("is_readable"))
+
+    def is_idle(self) -> bool:
+        return self._state is _State.IDLE
+
+    def is_closed(self) -> bool:
+        return self._state is _State.CLOSED
+
+    def is_connected(self) -> bool:
+        return self._state is not _State.CLOSED
+
+    def info(self) -> str:
+        return (
+            f"{str(self._origin)!r}, HTTP/1.1, {self._state.value}, "
+            f"Request Count: {self._request_count}"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} [{str(self._origin)!r}, {self._state.value}, "
+            f"Request Count: {self._request_count}]>"
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+
+class _Body(ReceivedBody):
+    """The body of a response. Its end is the end of the exchange."""
+
+    __slots__ = ("_connection", "_has_begun", "_is_closed", "_is_complete", "_request", "_timeouts", "_tracer")
+
+    def __init__(
+        self,
+        connection: AsyncHTTP11Connection,
+        request: Request,
+        timeouts: Timeouts,
+        tracer: Tracer | None,
+    ) -> None:
+        self._connection = connection
+        self._request = request
+        self._timeouts = timeouts
+        self._tracer = tracer
+        self._has_begun = False
+        self._is_complete = False  # read to its end
+        self._is_closed = False  # the exchange has ended
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.next_piece()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def read_all(self) -> bytes:
+        pieces = [await self.next_piece()]
+        while not self._is_complete:
+            pieces.append(await self.next_piece())
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def next_piece(self) -> bytes:
+        if self._is_complete:
+            return b""
+        if self._is_closed:
+            raise ReadError("The response was closed before its body was read to its end.")
+        try:
+            if self._tracer is not None and not self._has_begun:
+                self._has_begun = True
+                await self._tracer.event(
+                    "receive_response_body.started", {"request": self._request}
+                )
+            piece = await self._connection.receive_piece(self._timeouts)
+        except BaseException as exc:
+            self._connection.abort()
+            await self._end("failed", {"exception": exc})
+            raise
+        if not self._connection.has_body_left:
+            self._is_complete = True
+            # After an upgrade the connection is the caller's, until the response is closed.
+            if not self._connection.has_switched:
+                await self._end("complete", {"return_value": None})
+        return piece
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            await self._end(None, {})
+
+    async def _end(self, fate: str | None, info: dict[str, Any]) -> None:
+        """End the exchange, and tell whoever listens what became of the body."""
+        self._is_closed = True
+        if self._tracer is None:
+            self._connection.finish()
+        else:
+            try:
+                if fate is not None:
+                    await self._tracer.event(f"receive_response_body.{fate}", info)
+                await self._tracer.event("response_closed.started", {})
+            finally:
+                self._connection.finish()
+            await self._tracer.event("response_closed.complete", {"return_value": None})
+        await self._connection.settle()

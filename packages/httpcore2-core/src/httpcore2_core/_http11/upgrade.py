@@ -1,0 +1,53 @@
+"""The stream that is left when a connection leaves HTTP, by an upgrade or CONNECT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._network import BackendStream
+from .._runtime import Runtime
+
+
+class UpgradedStream(BackendStream):
+    """A stream whose first bytes were received along with the response's head."""
+
+    def __init__(self, stream: BackendStream, leading_data: bytes) -> None:
+        self._stream = stream
+        self._leading_data = leading_data
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._stream.runtime
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._leading_data:
+            return self._take(max_bytes)
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        if self._leading_data:
+            return self._take(max_bytes)
+        return self._stream.read_nowait(max_bytes)
+
+    def watch(self, callback: Callable[[], None] | None) -> None:
+        self._stream.watch(callback)
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._leading_data:
+            return True
+        return self._stream.get_extra_info(info)
+
+    def _take(self, max_bytes: int) -> bytes:
+        data = self._leading_data[:max_bytes]
+        self._leading_data = self._leading_data[max_bytes:]
+        return data

@@ -1,0 +1,248 @@
+"""What can take a request: connections and pools, in both colours.
+
+Rules: `request()` and `stream()` are written here once for each colour; an implementation gives `handle_request` or
+`handle_async_request`.
+Must not know: how a request is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from ._models import (
+    URL,
+    Extensions,
+    HeaderTypes,
+    Origin,
+    Request,
+    Response,
+    include_request_headers,
+)
+
+
+def build_request(
+    method: bytes | str,
+    url: URL | bytes | str,
+    headers: HeaderTypes,
+    content: bytes | Iterator[bytes] | AsyncIterator[bytes] | None,
+    extensions: Extensions | None,
+) -> Request:
+    """Build the request that `request()` and `stream()` send, with the header fields that it can't do without."""
+    request = Request(method, url, headers=headers, content=content, extensions=extensions)
+    request.headers = include_request_headers(request.headers, url=request.url, content=content)
+    return request
+
+
+class RequestInterface:
+    """Takes requests."""
+
+    def request(
+        self,
+        method: bytes | str,
+        url: URL | bytes | str,
+        *,
+        headers: HeaderTypes = None,
+        content: bytes | Iterator[bytes] | None = None,
+        extensions: Extensions | None = None,
+    ) -> Response:
+        """Send a request and return its response with the body read.
+
+        Args:
+            method: such as `"GET"`.
+            url: an absolute URL.
+            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added where missing.
+            content: the body: bytes, or an iterable of bytes.
+            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in seconds), `trace`,
+                `sni_hostname`, `target`.
+
+        Raises:
+            TypeError, ValueError: an argument can't be used.
+            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
+            LocalProtocolError: the request would break HTTP's rules.
+            RemoteProtocolError: the peer broke them.
+            NetworkError: `ConnectError`, `ReadError` or `WriteError`.
+            TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.
+        """
+        response = self.handle_request(
+            build_request(method, url, headers, content, extensions)
+        )
+        try:
+            response.read()
+        finally:
+            response.close()
+        return response
+
+    @contextmanager
+    def stream(
+        self,
+        method: bytes | str,
+        url: URL | bytes | str,
+        *,
+        headers: HeaderTypes = None,
+        content: bytes | Iterator[bytes] | None = None,
+        extensions: Extensions | None = None,
+    ) -> Generator[Response, None, None]:
+        """Send a request and give its response as a context manager, the body still to be read. Parameters and errors as
+        for `request`.
+        """
+        response = self.handle_request(
+            build_request(method, url, headers, content, extensions)
+        )
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def handle_request(self, request: Request) -> Response:
+        """Send `request` as it is and return its response, the body still to be read. Errors as for `request`."""
+        raise NotImplementedError
+
+
+class ConnectionInterface(RequestInterface):
+    """A connection to one origin."""
+
+    def close(self) -> None:
+        """Close the connection, whatever it is doing."""
+        raise NotImplementedError
+
+    def info(self) -> str:
+        """Describe origin, protocol, state and request count."""
+        raise NotImplementedError
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        """Whether requests to `origin` may be sent on this connection."""
+        raise NotImplementedError
+
+    def can_multiplex(self) -> bool:
+        """Whether the connection takes several requests at a time."""
+        return False
+
+    def is_available(self) -> bool:
+        """Whether the connection can take a request now; also while it is being established, if it may turn out to
+        multiplex.
+        """
+        raise NotImplementedError
+
+    def has_expired(self) -> bool:
+        """Whether the connection is idle and past its keep-alive, or closed by the peer."""
+        raise NotImplementedError
+
+    def is_idle(self) -> bool:
+        """Whether the connection is established and has no request under way."""
+        raise NotImplementedError
+
+    def is_closed(self) -> bool:
+        """Whether the connection was closed on this side, or could not be established."""
+        raise NotImplementedError
+
+    def is_connected(self) -> bool:
+        """Whether the connection is established."""
+        raise NotImplementedError
+
+
+class AsyncRequestInterface:
+    """Takes requests asynchronously."""
+
+    async def request(
+        self,
+        method: bytes | str,
+        url: URL | bytes | str,
+        *,
+        headers: HeaderTypes = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        extensions: Extensions | None = None,
+    ) -> Response:
+        """Send a request and return its response with the body read.
+
+        Args:
+            method: such as `"GET"`.
+            url: an absolute URL.
+            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added where missing.
+            content: the body: bytes, or an async iterable of bytes.
+            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in seconds), `trace`,
+                `sni_hostname`, `target`.
+
+        Raises:
+            TypeError, ValueError: an argument can't be used.
+            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
+            LocalProtocolError: the request would break HTTP's rules.
+            RemoteProtocolError: the peer broke them.
+            NetworkError: `ConnectError`, `ReadError` or `WriteError`.
+            TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.
+        """
+        response = await self.handle_async_request(
+            build_request(method, url, headers, content, extensions)
+        )
+        try:
+            await response.aread()
+        finally:
+            await response.aclose()
+        return response
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: bytes | str,
+        url: URL | bytes | str,
+        *,
+        headers: HeaderTypes = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+        extensions: Extensions | None = None,
+    ) -> AsyncGenerator[Response, None]:
+        """Send a request and give its response as a context manager, the body still to be read. Parameters and errors as
+        for `request`.
+        """
+        response = await self.handle_async_request(
+            build_request(method, url, headers, content, extensions)
+        )
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Send `request` as it is and return its response, the body still to be read. Errors as for `request`."""
+        raise NotImplementedError
+
+
+class AsyncConnectionInterface(AsyncRequestInterface):
+    """A connection to one origin."""
+
+    async def aclose(self) -> None:
+        """Close the connection, whatever it is doing."""
+        raise NotImplementedError
+
+    def info(self) -> str:
+        """Describe origin, protocol, state and request count."""
+        raise NotImplementedError
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        """Whether requests to `origin` may be sent on this connection."""
+        raise NotImplementedError
+
+    def can_multiplex(self) -> bool:
+        """Whether the connection takes several requests at a time."""
+        return False
+
+    def is_available(self) -> bool:
+        """Whether the connection can take a request now; also while it is being established, if it may turn out to
+        multiplex.
+        """
+        raise NotImplementedError
+
+    def has_expired(self) -> bool:
+        """Whether the connection is idle and past its keep-alive, or closed by the peer."""
+        raise NotImplementedError
+
+    def is_idle(self) -> bool:
+        """Whether the connection is established and has no request under way."""
+        raise NotImplementedError
+
+    def is_closed(self) -> bool:
+        """Whether the connection was closed on this side, or could not be established."""
+        raise NotImplementedError
+
+    def is_connected(self) -> bool:
+        """Whether the connection is established."""
+        raise NotImplementedError

@@ -1,0 +1,571 @@
+"""The nouns of the API: URL, Origin, Request, Response, Proxy.
+
+Rules: text is ASCII, held as bytes; headers are lists of pairs in the order given, names in the case given.
+Must not know: connections, pools, the network.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import ssl
+
+ByteOrStr: TypeAlias = bytes | str
+HeadersAsSequence: TypeAlias = Sequence[tuple[ByteOrStr, ByteOrStr]]
+HeadersAsMapping: TypeAlias = Mapping[ByteOrStr, ByteOrStr]
+HeaderTypes: TypeAlias = HeadersAsSequence | HeadersAsMapping | None
+Extensions: TypeAlias = MutableMapping[str, Any]
+
+DEFAULT_PORTS = {
+    b"http": 80,
+    b"https": 443,
+    b"ws": 80,
+    b"wss": 443,
+    b"socks5": 1080,
+    b"socks5h": 1080,
+}
+
+# The usual URL, in one match; every other form is left to urllib.
+_PLAIN_URL = re.compile(
+    r"(https?)://([a-z0-9.-]++)(?::([0-9]{1,4}+))?+(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
+)
+
+
+def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
+    """Return `value` as bytes.
+
+    Raises:
+        TypeError: it is neither bytes nor an ASCII string.
+    """
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        try:
+            return value.encode("ascii")
+        except UnicodeEncodeError:
+            raise TypeError(f"{name} strings may not include unicode characters.") from None
+    raise TypeError(f"{name} must be bytes or str, but got {type(value).__name__}.")
+
+
+def enforce_url(value: URL | ByteOrStr, *, name: str) -> URL:
+    """Return `value` as a `URL`, itself if it is one.
+
+    Raises:
+        TypeError: it is neither a `URL` nor bytes nor an ASCII string.
+    """
+    if isinstance(value, URL):
+        return value
+    if isinstance(value, (bytes, str)):
+        return URL(value)
+    raise TypeError(f"{name} must be a URL, bytes, or str, but got {type(value).__name__}.")
+
+
+def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes]]:
+    """Return `value` as a list of pairs of bytes.
+
+    Raises:
+        TypeError: it is no mapping or sequence of pairs, or a name or value is neither bytes nor an ASCII string.
+        ValueError: an element is not a pair.
+    """
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        value = list(value.items())
+    elif not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        raise TypeError(
+            f"{name} must be a mapping or sequence of two-tuples, but got {type(value).__name__}."
+        )
+    return [
+        pair  # already as it should be: no copy, no call
+        if type(pair) is tuple and len(pair) == 2 and type(pair[0]) is bytes is type(pair[1])
+        else _enforce_pair(pair)
+        for pair in value
+    ]
+
+
+def _enforce_pair(pair: tuple[ByteOrStr, ByteOrStr]) -> tuple[bytes, bytes]:
+    key, value = pair
+    return enforce_bytes(key, name="header name"), enforce_bytes(value, name="header value")
+
+
+def enforce_stream(
+    value: bytes | Iterable[bytes] | AsyncIterable[bytes] | None, *, name: str
+) -> Iterable[bytes] | AsyncIterable[bytes]:
+    """Return `value` as a body that can be iterated, sync or async.
+
+    Raises:
+        TypeError: it is neither bytes nor an iterable of bytes; strings are refused, since their encoding is unknown.
+    """
+    if value is None:
+        return _EMPTY
+    if isinstance(value, bytes):
+        return ByteStream(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return ByteStream(bytes(value))  # iterating it would give integers
+    if isinstance(value, str):
+        raise TypeError(
+            f"{name} must be bytes or an iterable of bytes, but got str. Encode it first: {name}.encode('utf-8')."
+        )
+    if hasattr(value, "__aiter__") or hasattr(value, "__iter__"):
+        return value
+    raise TypeError(
+        f"{name} must be bytes or an (async) iterable of bytes, but got {type(value).__name__}."
+    )
+
+
+def host_header(url: URL) -> bytes:
+    """The value of the Host field for `url` (RFC 9110, section 7.2): IPv6 in brackets, a default port left out."""
+    host = b"[%b]" % url.host if b":" in url.host else url.host
+    if url.port is None or url.port == DEFAULT_PORTS.get(url.scheme):
+        return host
+    return b"%b:%d" % (host, url.port)
+
+
+def include_request_headers(
+    headers: list[tuple[bytes, bytes]],
+    *,
+    url: URL,
+    content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
+) -> list[tuple[bytes, bytes]]:
+    """Add the Host field, and the one that frames the body, where the caller gave none."""
+    has_host = False
+    is_framed = content is None
+    for name, _ in headers:
+        size = len(name)  # spares most names the lower()
+        if size == 4:
+            has_host = has_host or name.lower() == b"host"
+        elif size == 14 or size == 17:
+            is_framed = is_framed or name.lower() in (b"content-length", b"transfer-encoding")
+    if not has_host:
+        headers = [(b"Host", host_header(url)), *headers]
+    if is_framed:
+        return headers
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return [*headers, (b"Content-Length", b"%d" % memoryview(content).nbytes)]
+    return [*headers, (b"Transfer-Encoding", b"chunked")]
+
+
+class ByteStream:
+    """A body that is known as a whole, and so can be replayed."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+    def __repr__(self) -> str:
+        return f"<ByteStream [{len(self.content)} bytes]>"
+
+
+_EMPTY = ByteStream(b"")
+
+
+class Origin:
+    """Scheme, host and port: what a connection is made to (RFC 9110, section 4.3.1)."""
+
+    __slots__ = ("host", "port", "scheme")
+
+    def __init__(self, scheme: bytes, host: bytes, port: int) -> None:
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Origin)
+            and self.scheme == other.scheme
+            and self.host == other.host
+            and self.port == other.port
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        host = self.host.decode("ascii")
+        if ":" in host:
+            host = f"[{host}]"
+        return f"{self.scheme.decode('ascii')}://{host}:{self.port}"
+
+
+class URL:
+    """A URL in the parts that a request needs.
+
+    Either parsed from one string, or given in parts, which then are taken as they are:
+
+        url = httpcore2.URL("https://www.example.com/path?query")
+        url = httpcore2.URL(scheme=b"https", host=b"www.example.com", port=443, target=b"/path?query")
+
+    Attributes:
+        scheme: such as `b"https"`, in lower case when parsed.
+        host: name or address; an IPv6 address without brackets.
+        port: the port, or `None` for the scheme's own.
+        target: path and query as sent in the request line, such as `b"/path?query"`.
+    """
+
+    __slots__ = ("host", "port", "scheme", "target")
+
+    def __init__(
+        self,
+        url: ByteOrStr = "",
+        *,
+        scheme: ByteOrStr = b"",
+        host: ByteOrStr = b"",
+        port: int | None = None,
+        target: ByteOrStr = b"",
+    ) -> None:
+        """Parse `url`, or take the parts.
+
+        Raises:
+            TypeError: a part is neither bytes nor an ASCII string.
+            ValueError: the port is no number from 0 to 65535, or the host's brackets don't match.
+        """
+        self.scheme: bytes
+        self.host: bytes
+        self.port: int | None
+        self.target: bytes
+        if url:
+            text = url if isinstance(url, str) and url.isascii() else _ascii(url)
+            plain = _PLAIN_URL.match(text)
+            if plain is not None:
+                scheme, host, digits, path = plain.groups()
+                self.scheme = scheme.encode("ascii")
+                self.host = host.encode("ascii")
+                self.port = int(digits) if digits else None
+                self.target = path.encode("ascii") if path else b"/"
+                return
+            parts = urlsplit(text)
+            self.scheme = parts.scheme.encode("ascii")
+            self.host = (parts.hostname or "").encode("ascii")
+            self.port = parts.port
+            path = parts.path or ("/" if parts.netloc else "")
+            self.target = (f"{path}?{parts.query}" if parts.query else path).encode("ascii")
+        else:
+            self.scheme = enforce_bytes(scheme, name="scheme")
+            self.host = enforce_bytes(host, name="host")
+            self.port = port
+            self.target = enforce_bytes(target, name="target")
+
+    @property
+    def origin(self) -> Origin:
+        """What to connect to; the scheme's own port where none is given."""
+        port = DEFAULT_PORTS[self.scheme] if self.port is None else self.port
+        return Origin(self.scheme, self.host, port)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, URL)
+            and self.scheme == other.scheme
+            and self.host == other.host
+            and self.port == other.port
+            and self.target == other.target
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bytes__(self) -> bytes:
+        host = b"[%b]" % self.host if b":" in self.host else self.host
+        if self.port is not None:
+            host = b"%b:%d" % (host, self.port)
+        return b"%b://%b%b" % (self.scheme, host, self.target)
+
+    def __repr__(self) -> str:
+        return (
+            f"URL(scheme={self.scheme!r}, host={self.host!r}, "
+            f"port={self.port!r}, target={self.target!r})"
+        )
+
+
+def _ascii(url: ByteOrStr) -> str:
+    raw = enforce_bytes(url, name="url")
+    if not raw.isascii():
+        raise TypeError(
+            "url may only include ASCII characters: percent-encode the path and query, and give the host in its IDNA form."
+        )
+    return raw.decode("ascii")
+
+
+class Request:
+    """An HTTP request.
+
+    Attributes:
+        method: such as `b"GET"`.
+        url: where it goes; the `target` extension, if given, replaces `url.target`.
+        headers: pairs of names and values.
+        stream: the body, an iterable or async iterable of bytes.
+        extensions: `timeout`, `trace`, `sni_hostname`, `target`.
+    """
+
+    __slots__ = ("extensions", "headers", "method", "stream", "url")
+
+    def __init__(
+        self,
+        method: ByteOrStr,
+        url: URL | ByteOrStr,
+        *,
+        headers: HeaderTypes = None,
+        content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
+        extensions: Extensions | None = None,
+    ) -> None:
+        """Take the parts as they are: no header is added.
+
+        Args:
+            method: the method, in the case in which it is to be sent.
+            url: an absolute URL.
+            headers: a mapping, or a sequence of pairs.
+            content: the body. Async connections take bytes or an async iterable, the others bytes or an iterable.
+            extensions: options of the transport for this request.
+
+        Raises:
+            TypeError: a part has the wrong type, or text that is not ASCII.
+        """
+        self.method: bytes = (
+            method if type(method) is bytes else enforce_bytes(method, name="method")
+        )
+        self.url: URL = url if type(url) is URL else enforce_url(url, name="url")
+        self.headers: list[tuple[bytes, bytes]] = enforce_headers(headers, name="headers")
+        self.stream: Iterable[bytes] | AsyncIterable[bytes] = (
+            _EMPTY if content is None else enforce_stream(content, name="content")
+        )
+        self.extensions: Extensions = {} if extensions is None else extensions
+
+        if "target" in self.extensions:
+            self.url = URL(
+                scheme=self.url.scheme,
+                host=self.url.host,
+                port=self.url.port,
+                target=self.extensions["target"],
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} [{self.method!r}]>"
+
+
+class Response:
+    """An HTTP response.
+
+    Attributes:
+        status: the status code.
+        headers: pairs of names and values, as received.
+        stream: the body, an iterable (threads) or async iterable of bytes.
+        extensions: `http_version` (bytes), `reason_phrase` (bytes), `network_stream`, and after a chunked body that had
+            them `trailing_headers`.
+    """
+
+    __slots__ = ("_content", "_stream_consumed", "extensions", "headers", "status", "stream")
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        headers: HeaderTypes = None,
+        content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
+        extensions: Extensions | None = None,
+    ) -> None:
+        """Take the parts as they are.
+
+        Args:
+            status: the status code.
+            headers: a mapping, or a sequence of pairs.
+            content: the body.
+            extensions: what the transport has to say besides.
+
+        Raises:
+            TypeError: a part has the wrong type, or text that is not ASCII.
+        """
+        self.status: int = status
+        self.headers: list[tuple[bytes, bytes]] = enforce_headers(headers, name="headers")
+        self.stream: Iterable[bytes] | AsyncIterable[bytes] = enforce_stream(
+            content, name="content"
+        )
+        self.extensions: Extensions = {} if extensions is None else extensions
+        self._stream_consumed = False
+        self._content: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, once `read()` or `aread()` has been called.
+
+        Raises:
+            RuntimeError: it has not been read yet.
+        """
+        if self._content is None:
+            read = (
+                "response.read()" if hasattr(self.stream, "__iter__") else "await response.aread()"
+            )
+            raise RuntimeError(
+                f"Attempted to access 'response.content' on a streaming response. Call '{read}' first."
+            )
+        return self._content
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} [{self.status}]>"
+
+    def read(self) -> bytes:
+        """Read the whole body and return it; the same bytes when called again.
+
+        Raises:
+            RuntimeError: the body belongs to an async connection, or was streamed already.
+            ReadTimeout, ReadError: the network failed.
+            RemoteProtocolError: the peer broke the body off, or framed it wrongly.
+        """
+        if self._content is None:
+            stream = self._sync_stream("read using 'response.read()'", "await response.aread()")
+            read_all = getattr(stream, "read_all", None)
+            if read_all is None:
+                self._content = b"".join(self.iter_stream())
+            else:
+                self._consume("for ... in response.iter_stream()")
+                self._content = read_all()
+        return self._content
+
+    def iter_stream(self) -> Iterator[bytes]:
+        """Iterate over the body in pieces as they come. Raises as `read()` does."""
+        stream = self._sync_stream(
+            "stream using 'for ... in response.iter_stream()'",
+            "async for ... in response.aiter_stream()",
+        )
+        self._consume("for ... in response.iter_stream()")
+        return iter(stream)
+
+    def close(self) -> None:
+        """Close the response: a connection whose body was not read to its end is dropped.
+
+        Raises:
+            RuntimeError: the body belongs to an async connection.
+        """
+        stream = self._sync_stream("close using 'response.close()'", "await response.aclose()")
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+
+    async def aread(self) -> bytes:
+        """Read the whole body and return it; the same bytes when called again. Raises as `read()` does."""
+        if self._content is None:
+            stream = self._async_stream("read using 'await response.aread()'", "response.read()")
+            read_all = getattr(stream, "read_all", None)
+            if read_all is None:
+                self._content = b"".join([part async for part in self.aiter_stream()])
+            else:
+                self._consume("async for ... in response.aiter_stream()")
+                self._content = await read_all()
+        return self._content
+
+    def aiter_stream(self) -> AsyncIterator[bytes]:
+        """Iterate over the body in pieces as they come. Raises as `read()` does."""
+        # No generator: one that is left in the middle would have to be finalised by the event loop.
+        stream = self._async_stream(
+            "stream using 'async for ... in response.aiter_stream()'",
+            "for ... in response.iter_stream()",
+        )
+        self._consume("async for ... in response.aiter_stream()")
+        return aiter(stream)
+
+    async def aclose(self) -> None:
+        """Close the response: a connection whose body was not read to its end is dropped.
+
+        Raises:
+            RuntimeError: the body belongs to a synchronous connection.
+        """
+        stream = self._async_stream("close using 'await response.aclose()'", "response.close()")
+        aclose = getattr(stream, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+    def _consume(self, how: str) -> None:
+        if self._stream_consumed:
+            raise RuntimeError(f"Attempted to call '{how}' more than once.")
+        self._stream_consumed = True
+
+    def _sync_stream(self, attempt: str, instead: str) -> Iterable[bytes]:
+        if not hasattr(self.stream, "__iter__"):
+            raise RuntimeError(_wrong_colour("an asynchronous", attempt, instead))
+        stream: Iterable[bytes] = self.stream
+        return stream
+
+    def _async_stream(self, attempt: str, instead: str) -> AsyncIterable[bytes]:
+        if not hasattr(self.stream, "__aiter__"):
+            # The published package words the third of these messages differently; callers match on them.
+            article = "a synchronous" if attempt.startswith("close") else "an synchronous"
+            raise RuntimeError(_wrong_colour(article, attempt, instead))
+        stream: AsyncIterable[bytes] = self.stream
+        return stream
+
+
+def received_response(
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    stream: AsyncIterable[bytes],
+    extensions: Extensions,
+) -> Response:
+    """Make a response from parts that need no check, since a codec has made them."""
+    response = Response.__new__(Response)
+    response.status = status
+    response.headers = headers
+    response.stream = stream
+    response.extensions = extensions
+    response._stream_consumed = False
+    response._content = None
+    return response
+
+
+def _wrong_colour(which: str, attempt: str, instead: str) -> str:
+    return f"Attempted to {attempt.replace(' using ', f' {which} response using ', 1)}. You should use '{instead}' instead."
+
+
+class Proxy:
+    """A proxy, and what it takes to use it.
+
+    Attributes:
+        url: where the proxy is.
+        auth: user name and password, or `None`.
+        headers: sent to the proxy alone; with `auth`, an HTTP proxy's `Proxy-Authorization` comes first.
+        ssl_context: for TLS to the proxy itself, or `None` for the default.
+    """
+
+    def __init__(
+        self,
+        url: URL | ByteOrStr,
+        auth: tuple[ByteOrStr, ByteOrStr] | None = None,
+        headers: HeadersAsMapping | HeadersAsSequence | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            url: `http`, `https`, `socks5` or `socks5h`.
+            auth: user name and password.
+            headers: further headers for an HTTP proxy.
+            ssl_context: for TLS to an `https` proxy.
+
+        Raises:
+            TypeError: a part has the wrong type, or text that is not ASCII.
+        """
+        self.url: URL = enforce_url(url, name="url")
+        self.headers: list[tuple[bytes, bytes]] = enforce_headers(headers, name="headers")
+        self.ssl_context: ssl.SSLContext | None = ssl_context
+        self.auth: tuple[bytes, bytes] | None = None
+        if auth is not None:
+            user, password = (enforce_bytes(part, name="auth") for part in auth)
+            self.auth = (user, password)
+            if self.url.scheme in (b"http", b"https"):
+                basic = b"Basic " + b64encode(user + b":" + password)
+                self.headers = [(b"Proxy-Authorization", basic), *self.headers]

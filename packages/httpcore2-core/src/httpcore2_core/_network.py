@@ -1,0 +1,239 @@
+"""The interfaces between HTTP and the network: streams, and the backends that open them.
+
+Two colours are public and may be implemented by callers: `NetworkStream`/`NetworkBackend` for threads, and
+`AsyncNetworkStream`/`AsyncNetworkBackend` for event loops. Our own backends implement `BackendStream` and
+`RuntimeBackend`, which add what clean-up without awaiting needs.
+Must not know: sockets, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+
+    from ._runtime import Runtime
+
+SOCKET_OPTION = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+
+class NetworkStream:
+    """A connected byte stream for threads."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return from 1 to `max_bytes` bytes, or `b""` at the end of the stream.
+
+        Args:
+            max_bytes: the most bytes to return.
+            timeout: seconds to wait for the first byte; `None` waits for ever.
+
+        Raises:
+            ReadTimeout: nothing came within `timeout`.
+            ReadError: the connection broke, or was closed on this side.
+        """
+        raise NotImplementedError
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of `buffer`.
+
+        Args:
+            buffer: the bytes to send.
+            timeout: seconds in which all of it must be taken by the operating system; `None` waits for ever.
+
+        Raises:
+            WriteTimeout: it was not taken within `timeout`; part of it may have been sent.
+            WriteError: the connection broke, or was closed on this side.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the connection. May be called more than once."""
+        raise NotImplementedError
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> NetworkStream:
+        """Do a TLS handshake as the client and return the encrypted stream; this one must not be used any more.
+
+        Args:
+            ssl_context: certificates, versions and ALPN protocols.
+            server_hostname: the name for SNI and verification.
+            timeout: seconds for the whole handshake; `None` waits for ever.
+
+        Raises:
+            ConnectTimeout: the handshake did not end within `timeout`.
+            ConnectError: it failed, the peer's certificate is not trusted, or the connection broke.
+        """
+        raise NotImplementedError
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what is known of the connection, or `None`.
+
+        Args:
+            info: `"client_addr"`, `"server_addr"`, `"socket"`, `"ssl_object"`, or `"is_readable"` (whether a read would
+                return at once: on an idle connection the sign that it was closed).
+        """
+        return None
+
+
+class NetworkBackend:
+    """Opens connections for threads."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> NetworkStream:
+        """Connect to `host`:`port` over TCP.
+
+        Args:
+            host: a name or an IP address.
+            port: the TCP port.
+            timeout: seconds for name resolution and connecting together; `None` waits for ever.
+            local_address: the address to connect from; also selects the address family.
+            socket_options: arguments of `setsockopt`, applied before connecting.
+
+        Raises:
+            ConnectTimeout: no connection within `timeout`.
+            ConnectError: the name did not resolve, or no address took the connection.
+        """
+        raise NotImplementedError
+
+    def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> NetworkStream:
+        """Connect to the unix domain socket at `path`; parameters and errors as for `connect_tcp`."""
+        raise NotImplementedError
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread for `seconds`."""
+        time.sleep(seconds)
+
+
+class AsyncNetworkStream:
+    """A connected byte stream for event loops. Each method behaves as its namesake of `NetworkStream`."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return from 1 to `max_bytes` bytes, or `b""` at the end; see `NetworkStream.read`."""
+        raise NotImplementedError
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of `buffer`; see `NetworkStream.write`."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Close the connection. May be called more than once."""
+        raise NotImplementedError
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncNetworkStream:
+        """Do a TLS handshake and return the encrypted stream; see `NetworkStream.start_tls`."""
+        raise NotImplementedError
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what is known of the connection, or `None`; see `NetworkStream.get_extra_info`."""
+        return None
+
+
+class AsyncNetworkBackend:
+    """Opens connections for event loops. Each method behaves as its namesake of `NetworkBackend`."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        """Connect to `host`:`port` over TCP; see `NetworkBackend.connect_tcp`."""
+        raise NotImplementedError
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        """Connect to the unix domain socket at `path`; see `NetworkBackend.connect_unix_socket`."""
+        raise NotImplementedError
+
+    async def sleep(self, seconds: float) -> None:
+        """Let other tasks run for `seconds`."""
+        raise NotImplementedError
+
+
+class BackendStream(AsyncNetworkStream):
+    """A stream of one of our own backends: closes without awaiting, and tells what is there without waiting.
+
+    The same class serves threads, where its coroutines block and never suspend.
+
+    Attributes:
+        needs_settling: whether `abort()` leaves something to await. Never so for our own streams.
+    """
+
+    needs_settling = False
+
+    @property
+    def runtime(self) -> Runtime:
+        """The clock and scheduling of the world that this stream belongs to."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close the connection now, without waiting or raising.
+
+        May be called more than once, also while a read or write is under way, which then fails with `ReadError` or
+        `WriteError`. TLS sends its close_notify if that needs no waiting.
+        """
+        raise NotImplementedError
+
+    async def settle(self) -> None:
+        """After `abort()`, await what could not be done at once; shielded from cancellation."""
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        """Return what can be read without waiting: `None` if nothing, `b""` if the stream has ended or broken."""
+        raise NotImplementedError
+
+    def watch(self, callback: Callable[[], None] | None) -> None:
+        """Call `callback`, once, when bytes, the end or an error arrive while no read waits; `None` stops watching.
+
+        Only a backend that sees the network by itself (asyncio) can tell. The others do nothing: the pool asks on reuse.
+        """
+
+    async def aclose(self) -> None:
+        self.abort()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> BackendStream:
+        from ._tls import TLSStream
+
+        return await TLSStream.handshake(self, ssl_context, server_hostname, timeout)
+
+
+class RuntimeBackend(AsyncNetworkBackend):
+    """A backend of ours: it opens `BackendStream`s, and brings the clock and scheduling of its world."""
+
+    runtime: Runtime
+
+    async def sleep(self, seconds: float) -> None:
+        await self.runtime.sleep(seconds)

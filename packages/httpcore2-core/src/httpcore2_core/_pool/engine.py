@@ -1,0 +1,289 @@
+"""Carries out what the ledger decides: dials, waits, sends, and gives connections back.
+
+Rules: the ledger is touched only under the lock, and nothing else is done there. Giving back, waking and closing never
+await, so that no cancellation can come in between. A connection is with exactly one of: the ledger as idle, one request,
+or nobody (closed).
+Must not know: HTTP's framing, sockets, which world it runs in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from threading import RLock
+from typing import TypeAlias
+
+from .._backends.caller import adapt_async_backend
+from .._backends.detect import detect_backend
+from .._bodies import ReceivedBody
+from .._connection import AsyncHTTPConnection
+from .._exceptions import (
+    ConnectError,
+    ConnectionNotAvailable,
+    NetworkError,
+    PoolTimeout,
+    RemoteProtocolError,
+)
+from .._fork import generation
+from .._models import Origin, Request, Response
+from .._network import AsyncNetworkBackend, RuntimeBackend
+from .._runtime import Runtime
+from .._timeouts import Timeouts
+from .ledger import Counts, Grant, Ledger, Ticket
+
+_Key: TypeAlias = tuple[bytes, bytes, int]
+_Ticket: TypeAlias = Ticket[_Key, AsyncHTTPConnection]
+
+# RFC 9110, section 9.2.2: repeating them has the effect of sending them once.
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+
+
+class Engine:
+    """A pool's inside. Both faces of the pool, the synchronous and the asynchronous, run on it."""
+
+    def __init__(
+        self,
+        backend: AsyncNetworkBackend | None,
+        *,
+        max_connections: int | None,
+        max_keepalive_connections: int | None,
+        keepalive_expiry: float | None,
+        may_share: bool,
+    ) -> None:
+        self._given_backend = None if backend is None else adapt_async_backend(backend)
+        self._backend: RuntimeBackend | None = self._given_backend
+        self._limits = (max_connections, max_keepalive_connections, keepalive_expiry)
+        self._may_share = may_share
+        self._reset(None)
+
+    def _reset(self, token: object) -> None:
+        self._token = token
+        self._generation = generation()
+        # A lock that a thread held when the process forked stays locked in the child: it gets a new one.
+        # Re-entrant, since the collector may finalise this pool while one of its own callbacks holds it.
+        self._lock = RLock()
+        self._ledger: Ledger[_Key, AsyncHTTPConnection] = Ledger(*self._limits)
+        self._unsettled: list[AsyncHTTPConnection] = []
+
+    # Which world
+
+    @property
+    def backend(self) -> RuntimeBackend | None:
+        """What opens connections: what was given, or what was found when the first request was made."""
+        return self._backend
+
+    def _enter(self) -> Runtime:
+        """Return the caller's runtime, having made sure that the pool's connections belong to it.
+
+        Raises:
+            RuntimeError: no event loop runs, or the pool is in use on another one.
+            ImportError: the distribution with the backend for the running event loop is not installed.
+        """
+        backend = self._backend
+        if backend is not None and self._generation == generation():
+            try:
+                if backend.runtime.token() is self._token:
+                    return backend.runtime
+            except RuntimeError:
+                pass  # no loop of that kind runs: it may be another one now
+        return self._move()
+
+    def _move(self) -> Runtime:
+        """Come to another event loop, or to a forked child, and forget what belongs to the old one."""
+        backend = self._given_backend or detect_backend()
+        token = backend.runtime.token()
+        left = self._ledger.connections()
+        if (
+            left
+            and self._backend is not None
+            and self._generation == generation()
+            and self._backend.runtime.is_running(self._token)
+        ):
+            raise RuntimeError(
+                "This pool is in use on another event loop, which is still running. Use one pool for each loop."
+            )
+        self._backend = backend
+        self._reset(token)
+        for connection in left:
+            connection.abort()
+        return backend.runtime
+
+    # A request
+
+    async def handle(
+        self,
+        request: Request,
+        create: Callable[[Origin], AsyncHTTPConnection],
+        keeper: object,
+    ) -> Response:
+        """Send `request` on a connection of its origin, and return its response, the body still to be read.
+
+        Args:
+            request: what to send.
+            create: makes a connection where there is none to use.
+            keeper: the pool itself; the response keeps it alive, so that it isn't collected while a body is read.
+        """
+        runtime = self._enter()
+        timeouts = Timeouts.of(request.extensions, runtime)
+        origin = request.url.origin
+        key = (origin.scheme, origin.host, origin.port)
+        while True:
+            if self._unsettled:
+                await self._settle()
+            connection = self._take(key, runtime)
+            if connection is None:
+                connection = await self._obtain(key, origin, request, timeouts, runtime, create)
+            elif connection.is_stale():
+                self._drop(connection)
+                continue
+            try:
+                response = await connection.exchange(request, timeouts)
+            except ConnectionNotAvailable:
+                self._drop(connection)  # it was closed in this very moment
+            except (NetworkError, RemoteProtocolError):
+                # The server closed an idle connection while the request was on its way to it: it did not answer, and to
+                # send the request again does no harm (RFC 9110, section 9.2.2).
+                if not (connection.may_be_resent and request.method in _IDEMPOTENT):
+                    raise
+            else:
+                assert isinstance(response.stream, ReceivedBody), "connections make no other"
+                response.stream.keeper = keeper
+                return response
+
+    def _take(self, key: _Key, runtime: Runtime) -> AsyncHTTPConnection | None:
+        """Take a connection that is there."""
+        with self._lock:
+            connection = self._ledger.checkout(key, runtime.now())
+        if self._ledger.closing:
+            self._carry_out()
+        return connection
+
+    async def _obtain(
+        self,
+        key: _Key,
+        origin: Origin,
+        request: Request,
+        timeouts: Timeouts,
+        runtime: Runtime,
+        create: Callable[[Origin], AsyncHTTPConnection],
+    ) -> AsyncHTTPConnection:
+        """Wait for a connection, or make one."""
+        with self._lock:
+            # Another thread may have given one back since the last look.
+            connection = self._ledger.checkout(key, runtime.now())
+            if connection is not None:
+                return connection
+            ticket = self._ledger.reserve(key, may_share=self._may_share)
+            if ticket.grant is None:
+                ticket.waiter = runtime.create_waiter()
+        self._carry_out()
+        try:
+            if ticket.grant is None:
+                await self._wait(ticket, origin, timeouts)
+            if ticket.grant is Grant.REUSE:
+                assert ticket.connection is not None, "it is what was granted"
+                return ticket.connection
+            if ticket.grant is Grant.CLEARED:
+                raise ConnectError(
+                    f"The pool was closed while a request to {origin} waited for a connection."
+                )
+            connection = create(origin)
+            connection.on_release = partial(self._release, connection)
+            connection.on_lost = partial(self._drop, connection)
+        except BaseException:
+            with self._lock:
+                self._ledger.abandon(ticket, runtime.now())
+            self._carry_out()
+            raise
+        with self._lock:
+            self._ledger.add(ticket, connection)
+        try:
+            await connection.connect(request, timeouts)
+        except BaseException:
+            self._drop(connection)
+            raise
+        with self._lock:
+            self._ledger.established(connection, 1)
+        self._carry_out()
+        return connection
+
+    async def _wait(self, ticket: _Ticket, origin: Origin, timeouts: Timeouts) -> None:
+        limit = timeouts.within(timeouts.pool)
+        if await ticket.waiter.wait(limit) or ticket.grant is not None:
+            return
+        with self._lock:
+            counts = self._ledger.counts()
+            to_origin = sum(
+                connection.can_handle_request(origin) for connection in self._ledger.connections()
+            )
+        raise PoolTimeout(
+            f"No connection to {origin} became free within {limit} seconds. The pool allows {self._limits[0]}: "
+            f"{counts.active_connections} are active, {to_origin} of them to this origin; "
+            f"{counts.queued_requests} requests are waiting. "
+            "Read or close responses sooner, or raise max_connections."
+        )
+
+    # The ends, none of which awaits
+
+    def _release(self, connection: AsyncHTTPConnection, is_reusable: bool) -> None:
+        """A request on `connection` has ended."""
+        assert self._backend is not None, "there was a request"
+        ledger = self._ledger
+        with self._lock:
+            if is_reusable:
+                ledger.checkin(connection, self._backend.runtime.now(), connection.expires_at)
+            else:
+                ledger.discard(connection)
+        if ledger.granted or ledger.closing:
+            self._carry_out()
+
+    def _drop(self, connection: AsyncHTTPConnection) -> None:
+        """`connection` is of no use any more."""
+        with self._lock:
+            self._ledger.discard(connection)
+            self._ledger.closing.append(connection)
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        """Wake those whom the ledger has granted something, and close what it wants closed."""
+        ledger = self._ledger
+        with self._lock:
+            granted, ledger.granted = ledger.granted, []
+            closing, ledger.closing = ledger.closing, []
+        for ticket in granted:
+            ticket.waiter.wake()
+        for connection in closing:
+            connection.abort()
+            if connection.needs_settling:
+                self._unsettled.append(connection)
+
+    async def _settle(self) -> None:
+        """Await what closing a caller's own streams has left to do."""
+        while self._unsettled:
+            await self._unsettled.pop().settle()
+
+    def abandon(self) -> None:
+        """Close all connections, whatever they are doing, without awaiting."""
+        with self._lock:
+            self._ledger.closing.extend(self._ledger.connections())
+            self._ledger.clear()
+        self._carry_out()
+
+    async def aclose(self) -> None:
+        """Close all connections, whatever they are doing."""
+        self.abandon()
+        await self._settle()
+
+    # What there is
+
+    @property
+    def connections(self) -> list[AsyncHTTPConnection]:
+        """The connections, in the order in which they were made."""
+        with self._lock:
+            return self._ledger.connections()
+
+    @property
+    def counts(self) -> Counts:
+        """How many connections and requests there are, in which state."""
+        with self._lock:
+            return self._ledger.counts()

@@ -1,0 +1,203 @@
+"""The pool for event loops, and what both faces of the pool have in common.
+
+Must not know: how connections are shared out (the ledger does), how a request is sent.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from .._bodies import check_colour
+from .._connection import AsyncHTTPConnection, check_protocols
+from .._exceptions import UnsupportedProtocol
+from .._interfaces import AsyncConnectionInterface, AsyncRequestInterface
+from .._models import Origin, Proxy, Request, Response
+from .._network import SOCKET_OPTION, AsyncNetworkBackend
+from .engine import Engine
+
+if TYPE_CHECKING:
+    import ssl
+
+_SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
+
+
+def check_pool(
+    proxy: Proxy | None,
+    http1: bool,
+    http2: bool,
+    max_connections: int | None,
+    max_keepalive_connections: int | None,
+    retries: int,
+) -> None:
+    """Refuse arguments that no pool can be made of.
+
+    Raises:
+        ValueError: a number is negative, or no protocol is left.
+        ImportError: HTTP/2 is wanted, and its distribution is not installed.
+        NotImplementedError: a proxy is wanted.
+    """
+    check_protocols(http1, http2)
+    for name, value in (
+        ("max_connections", max_connections),
+        ("max_keepalive_connections", max_keepalive_connections),
+        ("retries", retries),
+    ):
+        if value is not None and value < 0:
+            raise ValueError(f"{name} must be 0 or more, but got {value}.")
+    if proxy is not None:
+        raise NotImplementedError(
+            "proxy= is not supported by this release yet: connect without a proxy, or through one outside of httpcore2."
+        )
+
+
+def check_request(request: Request, *, is_blocking: bool) -> None:
+    """Refuse a request that can't be sent, before it costs a connection.
+
+    Raises:
+        UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
+        TypeError: the body is of the other colour.
+    """
+    scheme = request.url.scheme
+    if scheme not in _SCHEMES:
+        if not scheme:
+            raise UnsupportedProtocol(
+                "Request URL is missing an 'http://' or 'https://' protocol."
+            )
+        raise UnsupportedProtocol(
+            f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'."
+        )
+    check_colour(request.stream, is_blocking)
+
+
+def describe(pool: object, engine: Engine) -> str:
+    """The `repr` of either face of the pool."""
+    counts = engine.counts
+    return (
+        f"<{type(pool).__name__} [Requests: {counts.active_requests} active, {counts.queued_requests} queued | "
+        f"Connections: {counts.active_connections} active, {counts.idle_connections} idle]>"
+    )
+
+
+class AsyncConnectionPool(AsyncRequestInterface):
+    """A connection pool for making HTTP requests, for asyncio, trio and anyio.
+
+    It may be shared by any number of tasks of one event loop. Open it with `async with`, or close it with `aclose()`.
+
+        async with httpcore2.AsyncConnectionPool() as http:
+            response = await http.request("GET", "https://www.example.com/")
+    """
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
+        max_connections: int | None = 10,
+        max_keepalive_connections: int | None = None,
+        keepalive_expiry: float | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        retries: int = 0,
+        local_address: str | None = None,
+        uds: str | None = None,
+        network_backend: AsyncNetworkBackend | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> None:
+        """Prepare a pool; nothing is opened yet.
+
+        Args:
+            ssl_context: for TLS; by default one that trusts certifi's authorities.
+            proxy: the proxy to go through; not supported yet.
+            max_connections: how many connections may be open at a time, `None` for any number. A request beyond that waits
+                for its turn, first come, first served.
+            max_keepalive_connections: how many of them may be idle, `None` for all.
+            keepalive_expiry: seconds after which an idle connection is closed, `None` for never.
+            http1: whether HTTP/1.1 may be spoken.
+            http2: whether HTTP/2 may be spoken.
+            retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
+            local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6.
+            uds: the path of a unix socket to connect to, in place of TCP.
+            network_backend: what opens connections; by default the one of the running event loop.
+            socket_options: arguments of `setsockopt`, applied before connecting.
+
+        Raises:
+            ValueError: a number is negative, or neither protocol is allowed.
+            ImportError: HTTP/2 is wanted, and its distribution is not installed.
+            NotImplementedError: a proxy is wanted.
+        """
+        check_pool(proxy, http1, http2, max_connections, max_keepalive_connections, retries)
+        self._ssl_context = ssl_context
+        self._keepalive_expiry = keepalive_expiry
+        self._http1 = http1
+        self._http2 = http2
+        self._retries = retries
+        self._local_address = local_address
+        self._uds = uds
+        self._network_backend = network_backend
+        self._socket_options = None if socket_options is None else list(socket_options)
+        self._engine = Engine(
+            network_backend,
+            max_connections=max_connections,
+            max_keepalive_connections=max_keepalive_connections,
+            keepalive_expiry=keepalive_expiry,
+            may_share=http2,
+        )
+
+    def create_connection(self, origin: Origin) -> AsyncHTTPConnection:
+        """Make the connection on which requests to `origin` will be sent; nothing is opened yet."""
+        return AsyncHTTPConnection(
+            origin,
+            self._ssl_context,
+            self._keepalive_expiry,
+            self._http1,
+            self._http2,
+            self._retries,
+            self._local_address,
+            self._uds,
+            self._network_backend or self._engine.backend,
+            self._socket_options,
+        )
+
+    @property
+    def connections(self) -> list[AsyncConnectionInterface]:
+        """The connections in the pool now, in the order in which they were made.
+
+            >>> pool.connections
+            [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
+        """
+        return list(self._engine.connections)
+
+    async def handle_async_request(self, request: Request) -> Response:
+        check_request(request, is_blocking=False)
+        return await self._engine.handle(request, self.create_connection, self)
+
+    async def aclose(self) -> None:
+        """Close all connections, whatever they are doing. The pool may be used again."""
+        await self._engine.aclose()
+
+    def __del__(self) -> None:
+        engine = getattr(self, "_engine", None)  # absent if __init__ refused its arguments
+        if engine is not None and engine.connections:
+            warnings.warn(
+                f"{self!r} was not closed. Use 'async with', or 'await pool.aclose()'.",
+                ResourceWarning,
+                source=self,
+                stacklevel=1,
+            )
+            engine.abandon()
+
+    def __repr__(self) -> str:
+        return describe(self, self._engine)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()

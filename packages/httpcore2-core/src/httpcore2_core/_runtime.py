@@ -1,0 +1,71 @@
+"""What the transport needs from the world that it runs in, besides the network: a clock and waiting.
+
+Rules: nothing outside a backend reads the time or waits by itself; whoever needs either asks a `Runtime`. A simulated
+runtime (virtual clock, seeded order of tasks) can therefore drive the real pool and the real connections.
+Must not know: sockets, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Waiter(ABC):
+    """One task or thread that waits to be woken, once.
+
+    `wake()` may come before, during or after `wait()`; after a wake-up `wait()` returns at once.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let `wait()` return `True`. Never blocks, never raises; safe to call again. Thread-safe on the thread runtime."""
+
+    @abstractmethod
+    async def wait(self, timeout: float | None) -> bool:
+        """Wait for `wake()`, at most `timeout` seconds (`None`: for ever). Return whether it came."""
+
+
+class Runtime(ABC):
+    """Clock and scheduling of one world: threads, asyncio, trio, anyio, or a simulation.
+
+    Attributes:
+        is_blocking: whether waiting blocks the thread, so that no coroutine ever suspends.
+    """
+
+    __slots__ = ()
+
+    is_blocking = False
+
+    @abstractmethod
+    def now(self) -> float:
+        """The time in seconds, on a clock that never goes back."""
+
+    @abstractmethod
+    def token(self) -> object:
+        """The identity of the event loop that runs the caller; one constant for threads.
+
+        Raises:
+            RuntimeError: no event loop of this runtime runs the caller.
+        """
+
+    @abstractmethod
+    def is_running(self, token: object) -> bool:
+        """Whether the event loop that `token()` returned as `token` still runs, so that its connections are in use."""
+
+    @abstractmethod
+    def create_waiter(self) -> Waiter:
+        """Make a waiter for the calling task or thread."""
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Do nothing for `seconds`; a checkpoint even for 0."""
+
+    @abstractmethod
+    async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Await `call()` to its end even if the caller is cancelled meanwhile (the cancellation is delivered afterwards)."""

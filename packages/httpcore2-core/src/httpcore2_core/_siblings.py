@@ -1,0 +1,40 @@
+"""Finds the other distributions by name, when one is first needed.
+
+Rules: core imports no sibling; a sibling's package lies beside core's own, under the same parent. Installed, that is the
+top level; in a vendored copy, whatever folder it was copied to.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PARENT, _, _NAME = __name__.rpartition(".")[0].rpartition(".")
+_PREFIX = f"{_PARENT}." if _PARENT else ""
+
+
+def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
+    """Return `attribute` of a sibling package.
+
+    Args:
+        package: its import name, such as `"httpcore2_trio"`.
+        attribute: what to take from it.
+        extra: the extra of `httpcore2` that brings it.
+        purpose: what it is needed for, to begin the error with.
+
+    Raises:
+        ImportError: it is not installed; the text names the command that installs it.
+    """
+    name = _PREFIX + package
+    try:
+        return getattr(import_module(name), attribute)
+    except ModuleNotFoundError as exc:
+        if exc.name != name:  # it is there, but something that it needs is not
+            raise
+        raise ImportError(_missing(purpose, extra)) from None
+    except AttributeError:
+        raise ImportError(_missing(purpose, extra)) from None
+
+
+def _missing(purpose: str, extra: str) -> str:
+    return f"{purpose} needs a distribution that is not installed. Run: pip install 'httpcore2[{extra}]'"

@@ -1,0 +1,293 @@
+"""The synchronous interface: façades over the transport, which is written once, as coroutines.
+
+Rules: a façade holds the asynchronous object of the same name over a backend that blocks, and runs its coroutines on the
+calling thread. It decides nothing.
+Must not know: how a request is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from weakref import WeakValueDictionary
+
+from ._backends.sync import SyncBackend, adapt_backend, adapt_stream, unwrap_stream
+from ._blocking import run_blocking
+from ._bodies import blocking_response
+from ._connection import AsyncHTTPConnection
+from ._http11.connection import AsyncHTTP11Connection
+from ._interfaces import ConnectionInterface, RequestInterface
+from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Response
+from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
+from ._pool.engine import Engine
+from ._pool.pool import check_pool, check_request, describe
+
+if TYPE_CHECKING:
+    import ssl
+
+
+Twin = TypeVar("Twin", AsyncHTTPConnection, AsyncHTTP11Connection)
+
+
+def _for_threads(response: Response) -> Response:
+    extensions = response.extensions
+    extensions["network_stream"] = unwrap_stream(extensions["network_stream"])
+    return blocking_response(response)
+
+
+class _Connection(ConnectionInterface, Generic[Twin]):
+    """What the two kinds of connection have in common: each asks its asynchronous twin."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+
+    def handle_request(self, request: Request) -> Response:
+        return _for_threads(run_blocking(self._twin.handle_async_request(request)))
+
+    def close(self) -> None:
+        run_blocking(self._twin.aclose())
+
+    def info(self) -> str:
+        return self._twin.info()
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return self._twin.can_handle_request(origin)
+
+    def can_multiplex(self) -> bool:
+        return self._twin.can_multiplex()
+
+    def is_available(self) -> bool:
+        return self._twin.is_available()
+
+    def has_expired(self) -> bool:
+        return self._twin.has_expired()
+
+    def is_idle(self) -> bool:
+        return self._twin.is_idle()
+
+    def is_closed(self) -> bool:
+        return self._twin.is_closed()
+
+    def is_connected(self) -> bool:
+        return self._twin.is_connected()
+
+    def __repr__(self) -> str:
+        return repr(self._twin).replace("<Async", "<", 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+
+class HTTP11Connection(_Connection[AsyncHTTP11Connection]):
+    """An HTTP/1.1 connection over a stream that is already established; see `AsyncHTTP11Connection`."""
+
+    READ_NUM_BYTES = AsyncHTTP11Connection.READ_NUM_BYTES
+    MAX_INCOMPLETE_EVENT_SIZE = AsyncHTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE
+
+    def __init__(
+        self,
+        origin: Origin,
+        stream: NetworkStream,
+        keepalive_expiry: float | None = None,
+    ) -> None:
+        """Take over a stream; parameters as for `AsyncHTTP11Connection`."""
+        super().__init__(AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry))
+
+
+class HTTPConnection(_Connection[AsyncHTTPConnection]):
+    """A connection to an origin, made when the first request needs it; see `AsyncHTTPConnection`."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        ssl_context: ssl.SSLContext | None = None,
+        keepalive_expiry: float | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        retries: int = 0,
+        local_address: str | None = None,
+        uds: str | None = None,
+        network_backend: NetworkBackend | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> None:
+        """Prepare a connection; parameters and errors as for `AsyncHTTPConnection`."""
+        super().__init__(
+            AsyncHTTPConnection(
+                origin,
+                ssl_context,
+                keepalive_expiry,
+                http1,
+                http2,
+                retries,
+                local_address,
+                uds,
+                adapt_backend(network_backend),
+                socket_options,
+            )
+        )
+
+
+    @classmethod
+    def _of(cls, twin: AsyncHTTPConnection) -> HTTPConnection:
+        facade = cls.__new__(cls)
+        facade._twin = twin
+        return facade
+
+
+class ConnectionPool(RequestInterface):
+    """A connection pool for making HTTP requests, for threads; see `AsyncConnectionPool`.
+
+    It may be shared by any number of threads. One that is not closed is cleaned up when it is collected.
+
+        with httpcore2.ConnectionPool() as http:
+            response = http.request("GET", "https://www.example.com/")
+    """
+
+    def __init__(
+        self,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
+        max_connections: int | None = 10,
+        max_keepalive_connections: int | None = None,
+        keepalive_expiry: float | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        retries: int = 0,
+        local_address: str | None = None,
+        uds: str | None = None,
+        network_backend: NetworkBackend | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> None:
+        """Prepare a pool; parameters and errors as for `AsyncConnectionPool`."""
+        check_pool(proxy, http1, http2, max_connections, max_keepalive_connections, retries)
+        self._ssl_context = ssl_context
+        self._keepalive_expiry = keepalive_expiry
+        self._http1 = http1
+        self._http2 = http2
+        self._retries = retries
+        self._local_address = local_address
+        self._uds = uds
+        self._network_backend: NetworkBackend = network_backend or SyncBackend()
+        self._socket_options = None if socket_options is None else list(socket_options)
+        self._engine = Engine(
+            adapt_backend(self._network_backend),
+            max_connections=max_connections,
+            max_keepalive_connections=max_keepalive_connections,
+            keepalive_expiry=keepalive_expiry,
+            may_share=http2,
+        )
+        # The façades that somebody still holds, so that `connections` shows the same ones.
+        self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
+
+    def create_connection(self, origin: Origin) -> HTTPConnection:
+        """Make the connection on which requests to `origin` will be sent; nothing is opened yet."""
+        return HTTPConnection(
+            origin,
+            self._ssl_context,
+            self._keepalive_expiry,
+            self._http1,
+            self._http2,
+            self._retries,
+            self._local_address,
+            self._uds,
+            self._network_backend,
+            self._socket_options,
+        )
+
+    def _create_twin(self, origin: Origin) -> AsyncHTTPConnection:
+        facade = self.create_connection(origin)
+        self._facades[id(facade._twin)] = facade  # which keeps its twin, so that the number stays its own
+        return facade._twin
+
+    @property
+    def connections(self) -> list[ConnectionInterface]:
+        """The connections in the pool now, in the order in which they were made.
+
+            >>> pool.connections
+            [<HTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
+        """
+        return [
+            self._facades.get(id(twin)) or HTTPConnection._of(twin)
+            for twin in self._engine.connections
+        ]
+
+    def handle_request(self, request: Request) -> Response:
+        check_request(request, is_blocking=True)
+        return _for_threads(run_blocking(self._engine.handle(request, self._create_twin, self)))
+
+    def close(self) -> None:
+        """Close all connections, whatever they are doing. The pool may be used again."""
+        run_blocking(self._engine.aclose())
+
+    def __del__(self) -> None:
+        engine = getattr(self, "_engine", None)  # absent if __init__ refused its arguments
+        if engine is not None:
+            engine.abandon()
+
+    def __repr__(self) -> str:
+        return describe(self, self._engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+
+def request(
+    method: bytes | str,
+    url: URL | bytes | str,
+    *,
+    headers: HeaderTypes = None,
+    content: bytes | Iterator[bytes] | None = None,
+    extensions: Extensions | None = None,
+) -> Response:
+    """Send one request on a connection of its own, and return its response with the body read.
+
+    Parameters and errors as for `ConnectionPool.request`. For more than one request a `ConnectionPool` is faster.
+
+        response = httpcore2.request("GET", "https://www.example.com/")
+    """
+    with ConnectionPool() as pool:
+        return pool.request(method, url, headers=headers, content=content, extensions=extensions)
+
+
+@contextmanager
+def stream(
+    method: bytes | str,
+    url: URL | bytes | str,
+    *,
+    headers: HeaderTypes = None,
+    content: bytes | Iterator[bytes] | None = None,
+    extensions: Extensions | None = None,
+) -> Generator[Response, None, None]:
+    """Send one request on a connection of its own, and give its response as a context manager, the body still to be read.
+
+    Parameters and errors as for `ConnectionPool.stream`.
+
+        with httpcore2.stream("GET", "https://www.example.com/") as response:
+            for chunk in response.iter_stream():
+                ...
+    """
+    with (
+        ConnectionPool() as pool,
+        pool.stream(
+            method, url, headers=headers, content=content, extensions=extensions
+        ) as response,
+    ):
+        yield response

@@ -1,0 +1,158 @@
+"""Clock, waiting and readiness of sockets under trio.
+
+Rules: a cancel scope is entered only for a deadline. What a dying object may call (`wake`,
+`notify_closing`, `now`, `is_running`) also works where no trio runs: garbage is collected anywhere,
+in guest mode between two ticks, too.
+Must not know: streams, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import trio
+
+from httpcore2_core._backends.readiness import Address, ReadinessRuntime
+from httpcore2_core._runtime import Waiter
+
+T = TypeVar("T")
+
+
+class TrioWaiter(Waiter):
+    """One task that waits. Cheaper than a `trio.Event`, which is for any number of them."""
+
+    __slots__ = ("_task", "_token", "_woken")
+
+    def __init__(self) -> None:
+        self._woken = False
+        self._task: trio.lowlevel.Task | None = None
+
+    def wake(self) -> None:
+        if self._woken:
+            return
+        self._woken = True
+        if self._task is None:
+            return
+        try:
+            self._resume()
+        except RuntimeError:
+            # No trio runs the caller.
+            self._token.run_sync_soon(self._resume)
+
+    async def wait(self, timeout: float | None) -> bool:
+        if not self._woken:
+            self._token = trio.lowlevel.current_trio_token()
+            self._task = trio.lowlevel.current_task()
+            if timeout is None:
+                await trio.lowlevel.wait_task_rescheduled(self._give_up)
+            else:
+                with trio.CancelScope(deadline=trio.current_time() + timeout):
+                    await trio.lowlevel.wait_task_rescheduled(self._give_up)
+        return self._woken
+
+    def _resume(self) -> None:
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    def _give_up(self, _: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class TrioRuntime(ReadinessRuntime):
+    """The trio world. Holds no state: one serves every run."""
+
+    __slots__ = ()
+
+    def now(self) -> float:
+        try:
+            return trio.current_time()
+        except RuntimeError:
+            # A run's clock is gone with it, but a pool may still be asked for its state. All of
+            # that time is over then.
+            return math.inf
+
+    def token(self) -> trio.lowlevel.TrioToken:
+        return trio.lowlevel.current_trio_token()
+
+    def is_running(self, token: object) -> bool:
+        assert isinstance(token, trio.lowlevel.TrioToken), "only what `token()` returned is a token"
+        try:
+            if trio.lowlevel.current_trio_token() is token:
+                return True
+        except RuntimeError:
+            # No trio runs the caller, but one may run elsewhere.
+            pass
+        try:
+            token.run_sync_soon(_do_nothing, idempotent=True)
+        except trio.RunFinishedError:
+            return False
+        return True
+
+    def create_waiter(self) -> TrioWaiter:
+        return TrioWaiter()
+
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
+    async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
+        with trio.CancelScope(shield=True):
+            result = await call()
+        return result
+
+    async def checkpoint(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def wait_readable(self, sock: socket.socket, deadline: float | None) -> bool:
+        return await _wait(trio.lowlevel.wait_readable, sock, deadline)
+
+    async def wait_writable(self, sock: socket.socket, deadline: float | None) -> bool:
+        return await _wait(trio.lowlevel.wait_writable, sock, deadline)
+
+    def notify_closing(self, sock: socket.socket) -> None:
+        try:
+            trio.lowlevel.notify_closing(sock)
+        except RuntimeError:
+            # No trio runs the caller, so the stream is garbage, and nobody waits.
+            pass
+
+    def cancel_scope(self, deadline: float) -> trio.CancelScope:
+        return trio.CancelScope(deadline=deadline)
+
+    def open_nursery(self) -> AbstractAsyncContextManager[trio.Nursery]:
+        return trio.open_nursery()
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Address]:
+        # Asks a resolver that was set with `trio.socket.set_custom_hostname_resolver`, and needs no
+        # thread for an IP address.
+        return await trio.socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+
+
+async def _wait(
+    wait: Callable[[socket.socket], Awaitable[Any]], sock: socket.socket, deadline: float | None
+) -> bool:
+    try:
+        if deadline is None:
+            await wait(sock)
+            return True
+        with trio.CancelScope(deadline=deadline):
+            await wait(sock)
+            return True
+        return False
+    except trio.ClosedResourceError:
+        # The next call on the socket tells, with an error of its own.
+        return True
+    except trio.BusyResourceError as exc:
+        # A bug of the caller: as a network error it would be taken for a fault of the network.
+        raise RuntimeError("Another task is already waiting for this connection.") from exc
+
+
+def _do_nothing() -> None:
+    """Take the token's word for whether its run would call it."""

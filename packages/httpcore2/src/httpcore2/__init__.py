@@ -1,0 +1,159 @@
+"""httpcore2: the transport under HTTP clients.
+
+    with httpcore2.ConnectionPool() as http:
+        response = http.request("GET", "https://www.example.com/")
+
+The names come from `httpcore2_core`; the backends for event loops from the distributions that the extras bring, when they
+are first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from httpcore2_core import (
+    SOCKET_OPTION,
+    URL,
+    AsyncConnectionInterface,
+    AsyncConnectionPool,
+    AsyncHTTP11Connection,
+    AsyncHTTPConnection,
+    AsyncMockBackend,
+    AsyncMockStream,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    ConnectError,
+    ConnectionInterface,
+    ConnectionNotAvailable,
+    ConnectionPool,
+    ConnectTimeout,
+    HTTP11Connection,
+    HTTPConnection,
+    LocalProtocolError,
+    MockBackend,
+    MockStream,
+    NetworkBackend,
+    NetworkError,
+    NetworkStream,
+    Origin,
+    PoolTimeout,
+    ProtocolError,
+    Proxy,
+    ProxyError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    Request,
+    Response,
+    SyncBackend,
+    TimeoutException,
+    UnsupportedProtocol,
+    WriteError,
+    WriteTimeout,
+    default_ssl_context,
+    request,
+    stream,
+)
+
+if TYPE_CHECKING:
+    from httpcore2_asyncio import AnyIOBackend, AsyncIOBackend
+    from httpcore2_trio import TrioBackend
+
+__version__ = "3.0.0"
+
+__all__ = [
+    "SOCKET_OPTION",
+    "URL",
+    "AnyIOBackend",
+    "AsyncConnectionInterface",
+    "AsyncConnectionPool",
+    "AsyncHTTP11Connection",
+    "AsyncHTTPConnection",
+    "AsyncIOBackend",
+    "AsyncMockBackend",
+    "AsyncMockStream",
+    "AsyncNetworkBackend",
+    "AsyncNetworkStream",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionInterface",
+    "ConnectionNotAvailable",
+    "ConnectionPool",
+    "HTTP11Connection",
+    "HTTPConnection",
+    "LocalProtocolError",
+    "MockBackend",
+    "MockStream",
+    "NetworkBackend",
+    "NetworkError",
+    "NetworkStream",
+    "Origin",
+    "PoolTimeout",
+    "ProtocolError",
+    "Proxy",
+    "ProxyError",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "Request",
+    "Response",
+    "SyncBackend",
+    "TimeoutException",
+    "TrioBackend",
+    "UnsupportedProtocol",
+    "WriteError",
+    "WriteTimeout",
+    "default_ssl_context",
+    "request",
+    "stream",
+]
+
+# Backends that their own distributions bring: package, and the extra that installs it.
+_BACKENDS = {
+    "AnyIOBackend": ("httpcore2_asyncio", "anyio"),
+    "AsyncIOBackend": ("httpcore2_asyncio", "asyncio"),
+    "TrioBackend": ("httpcore2_trio", "trio"),
+}
+
+_NOT_YET = (
+    "AsyncHTTP2Connection",
+    "AsyncHTTPProxy",
+    "AsyncSOCKSProxy",
+    "HTTP2Connection",
+    "HTTPProxy",
+    "SOCKSProxy",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _BACKENDS:
+        value = _backend(name, *_BACKENDS[name])
+        globals()[name] = value
+        return value
+    if name in _NOT_YET:
+        raise AttributeError(f"httpcore2 {__version__} has no {name} yet.")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _backend(name: str, package: str, extra: str) -> type[AsyncNetworkBackend]:
+    """Return a backend, or a class in its place that says, when it is used, how to install it."""
+    from httpcore2_core._siblings import load
+
+    try:
+        backend: type[AsyncNetworkBackend] = load(package, name, extra, f"httpcore2.{name}")
+    except ImportError as exc:
+        reason = str(exc)
+
+        def __init__(self: object) -> None:
+            raise ImportError(reason)
+
+        return type(name, (AsyncNetworkBackend,), {"__init__": __init__, "__module__": __name__})
+    backend.__module__ = __name__
+    return backend
+
+
+# Here is where users know these names from: tracebacks and `repr`s say so.
+for _name in __all__:
+    if _name not in _BACKENDS and _name != "SOCKET_OPTION":
+        globals()[_name].__module__ = __name__
+del _name

@@ -1,0 +1,86 @@
+"""The five distributions agree with each other, and each carries what it must."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+
+
+def project_of(package: Path) -> dict[str, Any]:
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    assert isinstance(project, dict)
+    return project
+
+
+def source_of(package: Path) -> Path:
+    return package / "src" / package.name.replace("-", "_")
+
+
+def test_there_are_five_distributions() -> None:
+    assert [path.name for path in PACKAGES] == [
+        "httpcore2",
+        "httpcore2-asyncio",
+        "httpcore2-core",
+        "httpcore2-http2",
+        "httpcore2-trio",
+    ]
+
+
+def test_every_version_and_every_pin_of_a_sibling_is_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["version", "--check"])
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_path(str(ROOT / "scripts" / "version.py"), run_name="__main__")
+    assert exit_.value.code in (None, 0), capsys.readouterr().err
+
+
+@each_package
+def test_a_distribution_is_called_like_its_folder(package: Path) -> None:
+    assert project_of(package)["name"] == package.name
+
+
+@each_package
+def test_a_distribution_carries_the_licence_of_the_project(package: Path) -> None:
+    assert (package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert project_of(package)["license"] == "BSD-3-Clause"
+
+
+@each_package
+def test_a_distribution_has_a_readme_of_its_own(package: Path) -> None:
+    assert (package / "README.md").read_text().startswith(f"# {package.name}\n")
+
+
+@each_package
+def test_a_distribution_is_marked_as_typed(package: Path) -> None:
+    assert (source_of(package) / "py.typed").read_bytes() == b""
+
+
+@each_package
+def test_a_distribution_imports_itself_by_relative_imports_alone(package: Path) -> None:
+    own_name = source_of(package).name
+    absolute = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in source_of(package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (
+            isinstance(node, ast.Import)
+            and any(alias.name.partition(".")[0] == own_name for alias in node.names)
+        )
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.level == 0
+            and (node.module or "").partition(".")[0] == own_name
+        )
+    ]
+    assert absolute == []
