@@ -3,9 +3,9 @@
 Rules:
 
 - anyio is asked for waiting, clocks, nurseries and name resolution, not for its streams. Those can
-  be closed only by awaiting, which needs a living loop, and don't tell what they have received. On a
-  socket of our own, for which `anyio.wait_readable` waits, it is one system call to close it, and
-  to look at it while it is idle, and after a fork it can be let alone; the same on every loop.
+  be closed only by awaiting, which needs a living loop, and don't tell what they have received. A
+  socket of our own, for which `anyio.wait_readable` waits, is closed by one system call, looked at
+  by another while it is idle, and can be let alone after a fork; the same on every loop.
 - It needs neither trio nor our native backends. Only shielding knows asyncio, since anyio doesn't
   keep out asyncio's own cancellation.
 

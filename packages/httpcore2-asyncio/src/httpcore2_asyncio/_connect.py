@@ -2,7 +2,8 @@
 
 Rules: every socket that is opened here is returned or closed, and every task that is started here is awaited, on every way
 out, repeated cancellation included. With one address, the usual case, there is no task at all.
-Errors leave as `OSError` or `ConnectError`; the deadline is the caller's.
+A name that can't be one is a `UnicodeError`; other failures are `OSError`, or `ConnectError` where they are several. The
+deadline is the caller's.
 Must not know: streams, timeouts, TLS, HTTP, the pool.
 """
 
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from httpcore2_core._exceptions import ConnectError
 from httpcore2_core._happy_eyeballs import ATTEMPT_DELAY, connect_error, interleave
 from httpcore2_core._network import SOCKET_OPTION
 
@@ -36,14 +38,13 @@ async def open_tcp(
     addresses = interleave(await _resolve(loop, host, port, family))
     if len(addresses) > 1:
         return await _open_first(loop, addresses, source, options)
-    try:
-        return await _open(loop, addresses[0], source, options)
-    except OSError as exc:
-        raise connect_error([exc]) from exc
+    return await _open(loop, addresses[0], source, options)
 
 
 async def open_unix(path: str, options: Sequence[SOCKET_OPTION]) -> socket.socket:
     """Return a socket that is connected to the unix domain socket at `path`."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise ConnectError("This platform has no unix domain sockets.")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)

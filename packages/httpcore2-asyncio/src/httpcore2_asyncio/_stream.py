@@ -71,7 +71,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._generation = generation()
 
         self._shared = shared_buffer(loop)
-        self._max_bytes = 0
+        self._max_bytes = BUFFER_SIZE
         self._window = self._shared
         self._received = bytearray()
         self._receiving_paused = False

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 from weakref import WeakValueDictionary
 
-from ._backends.sync import SyncBackend, adapt_backend, adapt_stream, unwrap_stream
+from ._backends.sync import SyncBackend, adapt_backend, adapt_stream, public_sync_stream
 from ._blocking import run_blocking
 from ._bodies import blocking_response
 from ._connection import AsyncHTTPConnection
@@ -33,7 +33,7 @@ Twin = TypeVar("Twin", AsyncHTTPConnection, AsyncHTTP11Connection)
 
 def _for_threads(response: Response) -> Response:
     extensions = response.extensions
-    extensions["network_stream"] = unwrap_stream(extensions["network_stream"])
+    extensions["network_stream"] = public_sync_stream(extensions["network_stream"])
     return blocking_response(response)
 
 

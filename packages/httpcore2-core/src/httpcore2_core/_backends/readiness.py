@@ -46,10 +46,10 @@ from .._runtime import Runtime, Waiter
 
 EAGER_CALLS = 16
 
-# Seconds after which a unix socket whose backlog is full is tried again. Nothing tells of room there.
+# Seconds after which a unix socket whose backlog is full is tried again: nothing tells of room.
 BACKLOG_RETRY = 0.01
 
-_CLOSED_HERE = "The connection was closed on this side."
+CLOSED_HERE = "The connection was closed on this side."
 
 # As `socket.getaddrinfo` returns them.
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
@@ -208,7 +208,7 @@ class SocketStream(BackendStream):
             raise WriteError(self._reason(exc)) from exc
 
     def _reason(self, error: OSError) -> str:
-        return _CLOSED_HERE if self._socket.fileno() == -1 else str(error)
+        return CLOSED_HERE if self._socket.fileno() == -1 else str(error)
 
     def _is_readable(self) -> bool:
         try:
@@ -229,6 +229,7 @@ class ReadinessBackend(RuntimeBackend):
     """
 
     runtime: ReadinessRuntime
+    stream_class = SocketStream
 
     async def connect_tcp(
         self,
@@ -259,7 +260,7 @@ class ReadinessBackend(RuntimeBackend):
         deadline = math.inf if timeout is None else self.runtime.now() + timeout
         with self.runtime.cancel_scope(deadline):
             try:
-                return SocketStream(await opening, self.runtime)
+                return self.stream_class(await opening, self.runtime)
             except (OSError, UnicodeError) as exc:
                 # A name that can't be one is a `UnicodeError`.
                 raise ConnectError(str(exc)) from exc
@@ -282,15 +283,9 @@ class ReadinessBackend(RuntimeBackend):
     async def _open(
         self, address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
     ) -> socket.socket:
-        family, kind, protocol, _, target = address
-        sock = socket.socket(family, kind, protocol)
+        sock = make_socket(address, source, options)
         try:
-            sock.setblocking(False)
-            for option in options:
-                sock.setsockopt(*option)
-            if source is not None:
-                sock.bind(source)
-            await self._establish(sock, target)
+            await self._establish(sock, address[4])
         except BaseException:
             sock.close()
             raise
@@ -350,6 +345,24 @@ class ReadinessBackend(RuntimeBackend):
         # Two may have answered in the same instant.
         close_all(opened[1:])
         return opened[0]
+
+
+def make_socket(
+    address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
+) -> socket.socket:
+    """Make a non-blocking socket that is ready to connect to `address`."""
+    family, kind, protocol, _, _ = address
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        for option in options:
+            sock.setsockopt(*option)
+        if source is not None:
+            sock.bind(source)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def close_all(sockets: Iterable[socket.socket]) -> None:

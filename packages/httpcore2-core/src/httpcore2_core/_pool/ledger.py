@@ -275,6 +275,7 @@ class Ledger(Generic[K, C]):
         slot = self._slots.get(connection)
         if slot is None:
             return
+        assert slot.state is State.DIALING, "established() without a dial"
         assert capacity >= 1, "established() without room for the dialer"
         self._move(slot, State.BUSY)
         group = slot.group

@@ -1,0 +1,89 @@
+"""Requests a second of this checkout and of the published httpcore2 2.16.2, against nginx, in one run.
+
+The two take turns, each in a process and an environment of its own, on one core; nginx has another. Machines are noisy: the
+ratio of the medians is what counts, not the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from benchmarks.server import nginx
+
+PUBLISHED = "2.16.2"
+CASES = {
+    "asyncio": ("asyncio", 16),
+    "uvloop": ("uvloop", 16),
+    "trio": ("trio", 16),
+    "anyio": ("anyio", 16),
+    "one thread": ("threads", 1),
+    "16 threads": ("threads", 16),
+}
+ROOT = Path(__file__).parent.parent
+
+
+def published() -> Path:
+    """The Python of an environment that has the published package, made when it is first needed."""
+    folder = ROOT / ".tools" / f"httpcore2-{PUBLISHED}-py{sys.version_info[0]}.{sys.version_info[1]}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        requirements = [f"httpcore2[asyncio,trio]=={PUBLISHED}", "anyio", "uvloop"]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
+        (folder / "complete").touch()
+    return python
+
+
+def measure(python: str | Path, case: str, url: str, size: int, seconds: float) -> dict[str, float]:
+    runtime, concurrency = CASES[case]
+    command = [python, ROOT / "benchmarks" / "client.py", runtime, url]
+    command += ["--size", str(size), "--concurrency", str(concurrency)]
+    command += ["--seconds", str(seconds), "--core", "0"]
+    done = subprocess.run(
+        [str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True
+    )
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--case", action="append", choices=CASES, help="which; all by default")
+    parser.add_argument("--size", type=int, default=1024, help="bytes of a body (default: 1024)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each round")
+    arguments = parser.parse_args()
+
+    clients = {"this": sys.executable, PUBLISHED: published()}
+    print(f"GET {arguments.size} bytes, Python {sys.version.split()[0]}, nginx; medians of {arguments.rounds} rounds\n")
+    print(f"{'':12} {'requests/s':>12} {'spread':>7} {'CPU µs':>7}   {PUBLISHED:>12} {'spread':>7} {'CPU µs':>7}   ratio")
+    with nginx(arguments.size) as url:
+        for case in arguments.case or CASES:
+            results: dict[str, list[dict[str, float]]] = {name: [] for name in clients}
+            for _ in range(arguments.rounds):
+                for name, python in clients.items():
+                    results[name].append(
+                        measure(python, case, url, arguments.size, arguments.seconds)
+                    )
+            line = f"{case:12}"
+            medians = []
+            for rounds in results.values():
+                rates = [result["rps"] for result in rounds]
+                median = statistics.median(rates)
+                medians.append(median)
+                spread = (max(rates) - min(rates)) / median
+                cpu = statistics.median(result["cpu_us"] for result in rounds)
+                line += f" {median:12,.0f} {spread:6.0%} {cpu:7.0f}  "
+            print(f"{line} {medians[0] / medians[1]:5.2f}x", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Where the synchronous network interface meets the transport's coroutines, in both directions.
+
+`SyncBackend` and `SyncStream` show the backend for threads to callers. `BlockingBackend` and `BlockingStream` let a caller's
+own `NetworkBackend` carry the transport.
+Must not know: sockets, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .._blocking import run_blocking
+from .._exceptions import ReadError, WriteError
+from .._network import (
+    SOCKET_OPTION,
+    AsyncNetworkStream,
+    BackendStream,
+    NetworkBackend,
+    NetworkStream,
+    RuntimeBackend,
+)
+from .._runtime import Runtime
+from .threads import ThreadBackend
+
+if TYPE_CHECKING:
+    import ssl
+
+_logger = logging.getLogger("httpcore2.connection")
+_THREADS = ThreadBackend()
+
+
+class SyncStream(NetworkStream):
+    """A stream of the transport's, for threads."""
+
+    def __init__(self, stream: AsyncNetworkStream) -> None:
+        """Take a stream whose coroutines block."""
+        self.inner = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return run_blocking(self.inner.read(max_bytes, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        run_blocking(self.inner.write(buffer, timeout))
+
+    def close(self) -> None:
+        run_blocking(self.inner.aclose())
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> NetworkStream:
+        return SyncStream(run_blocking(self.inner.start_tls(ssl_context, server_hostname, timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.inner.get_extra_info(info)
+
+
+class SyncBackend(NetworkBackend):
+    """Opens connections for threads."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> NetworkStream:
+        dial = _THREADS.connect_tcp(host, port, timeout, local_address, socket_options)
+        return SyncStream(run_blocking(dial))
+
+    def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> NetworkStream:
+        return SyncStream(
+            run_blocking(_THREADS.connect_unix_socket(path, timeout, socket_options))
+        )
+
+
+class BlockingStream(BackendStream):
+    """A caller's own synchronous stream, for the transport."""
+
+    def __init__(self, stream: NetworkStream) -> None:
+        self.inner = stream
+        self._is_aborted = False
+
+    @property
+    def runtime(self) -> Runtime:
+        return _THREADS.runtime
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._is_aborted:
+            raise ReadError("The connection was closed.")
+        return self.inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._is_aborted:
+            raise WriteError("The connection was closed.")
+        self.inner.write(buffer, timeout)
+
+    def abort(self) -> None:
+        if self._is_aborted:
+            return
+        self._is_aborted = True
+        try:
+            self.inner.close()
+        except Exception:
+            # It is closed in the middle of other things, which must not fail because of it.
+            _logger.warning("%r could not be closed", self.inner, exc_info=True)
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        # What there is can't be taken without waiting; that there is something is all that the pool asks.
+        return b"" if self.inner.get_extra_info("is_readable") else None
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> BackendStream:
+        return adapt_stream(self.inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.inner.get_extra_info(info)
+
+
+class BlockingBackend(RuntimeBackend):
+    """A caller's own synchronous backend, for the transport."""
+
+    runtime = _THREADS.runtime
+
+    def __init__(self, backend: NetworkBackend) -> None:
+        self._backend = backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> BackendStream:
+        return adapt_stream(
+            self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> BackendStream:
+        return adapt_stream(self._backend.connect_unix_socket(path, timeout, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        self._backend.sleep(seconds)
+
+
+def adapt_backend(backend: NetworkBackend | None) -> RuntimeBackend:
+    """Return what carries the transport over `backend`: for `None` and our own, the backend for threads itself."""
+    if backend is None or type(backend) is SyncBackend:
+        return _THREADS
+    return BlockingBackend(backend)
+
+
+def adapt_stream(stream: NetworkStream) -> BackendStream:
+    """Return what carries the transport over `stream`."""
+    if isinstance(stream, SyncStream) and isinstance(stream.inner, BackendStream):
+        return stream.inner
+    return BlockingStream(stream)
+
+
+def public_sync_stream(stream: AsyncNetworkStream) -> NetworkStream:
+    """Return what the caller knows `stream` as."""
+    return stream.inner if isinstance(stream, BlockingStream) else SyncStream(stream)

@@ -1,0 +1,297 @@
+"""The backend for threads: coroutines that block where others suspend.
+
+Rules: sockets don't block, `poll` waits for them; so that one stream serves threads and the event loops that tell when a
+socket is ready. Nothing here suspends.
+Must not know: HTTP, the pool, the synchronous interface.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .._exceptions import ReadError
+from .._happy_eyeballs import ATTEMPT_DELAY, connect_error
+from .._network import SOCKET_OPTION
+from .._runtime import Waiter
+from .readiness import (
+    CLOSED_HERE,
+    Address,
+    Nursery,
+    ReadinessBackend,
+    ReadinessRuntime,
+    SocketStream,
+    close_all,
+    make_socket,
+)
+
+T = TypeVar("T")
+
+_TOKEN = object()
+
+
+class _DeadlinePassed(Exception):
+    """Leaves a scope whose deadline has come."""
+
+
+class ThreadWaiter(Waiter):
+    """One thread that waits."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def wait(self, timeout: float | None) -> bool:
+        return self._event.wait(timeout)
+
+
+class _Scope:
+    """What a cancel scope is on a thread: the thread's waits end at its deadline."""
+
+    def __init__(self, local: threading.local, deadline: float) -> None:
+        self._local = local
+        self._deadline = deadline
+
+    def __enter__(self) -> _Scope:
+        self._local.deadline = self._deadline
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        del self._local.deadline
+        return exc_type is _DeadlinePassed
+
+    def cancel(self) -> None:
+        raise AssertionError("a thread has nobody to cancel it")
+
+
+def poll(
+    sockets: Sequence[socket.socket], *, for_writing: bool, timeout: float | None
+) -> list[socket.socket]:
+    """Wait until some of `sockets` are ready, and return them; none after `timeout` seconds."""
+    events = select.POLLOUT if for_writing else select.POLLIN
+    poller = select.poll()
+    by_number = {}
+    for sock in sockets:
+        number = sock.fileno()
+        if number == -1:
+            return [sock]  # closed by another thread: whatever is tried with it fails at once
+        by_number[number] = sock
+        poller.register(number, events)
+    milliseconds = None if timeout is None else math.ceil(timeout * 1000)
+    return [by_number[number] for number, _ in poller.poll(milliseconds)]
+
+
+def select_(
+    sockets: Sequence[socket.socket], *, for_writing: bool, timeout: float | None
+) -> list[socket.socket]:
+    """What `poll` does, where there is none (Windows)."""
+    if any(sock.fileno() == -1 for sock in sockets):
+        return [sock for sock in sockets if sock.fileno() == -1]
+    # A connection that fails is told among the exceptional ones there.
+    readable, writable, failed = select.select(
+        [] if for_writing else sockets, sockets if for_writing else [], sockets, timeout
+    )
+    return list({*readable, *writable, *failed})
+
+
+wait_for = poll if hasattr(select, "poll") else select_
+
+
+class ThreadRuntime(ReadinessRuntime):
+    """The world of threads."""
+
+    __slots__ = ("_local",)
+
+    is_blocking = True
+
+    def __init__(self) -> None:
+        # The deadline of the scope that a thread is in.
+        self._local = threading.local()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def token(self) -> object:
+        return _TOKEN
+
+    def is_running(self, token: object) -> bool:
+        return True
+
+    def create_waiter(self) -> Waiter:
+        return ThreadWaiter()
+
+    async def sleep(self, seconds: float) -> None:
+        deadline = self._deadline()
+        time.sleep(max(0.0, min(seconds, deadline - time.monotonic())))
+        if time.monotonic() >= deadline:
+            raise _DeadlinePassed
+
+    async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await call()
+
+    async def checkpoint(self) -> None:
+        """Nothing: the system shares out the time between threads."""
+
+    async def wait_readable(self, sock: socket.socket, deadline: float | None) -> bool:
+        return bool(self.wait_any((sock,), for_writing=False, deadline=deadline))
+
+    async def wait_writable(self, sock: socket.socket, deadline: float | None) -> bool:
+        return bool(self.wait_any((sock,), for_writing=True, deadline=deadline))
+
+    def wait_any(
+        self, sockets: Sequence[socket.socket], *, for_writing: bool, deadline: float | None
+    ) -> list[socket.socket]:
+        """Wait until some of `sockets` are ready, and return them; none at the deadline."""
+        scope = self._deadline()
+        end = scope if deadline is None or scope < deadline else deadline
+        while True:
+            timeout = None if end == math.inf else max(0.0, end - time.monotonic())
+            ready = wait_for(sockets, for_writing=for_writing, timeout=timeout)
+            if ready:
+                return ready
+            if time.monotonic() >= end:
+                if end == scope:
+                    raise _DeadlinePassed
+                return []
+
+    def notify_closing(self, sock: socket.socket) -> None:
+        try:
+            # Closing alone does not wake a thread that waits for the socket.
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer was first
+
+    def cancel_scope(self, deadline: float) -> _Scope:
+        return _Scope(self._local, deadline)
+
+    def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
+        raise AssertionError("a thread does one thing at a time; see ThreadBackend._open_first")
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Address]:
+        deadline = self._deadline()
+        if deadline == math.inf:
+            return _resolve(host, port, family)
+        try:
+            return _resolve(host, port, family, socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            pass  # a name: looking it up may take long, and can't be interrupted
+        outcome: list[Sequence[Address] | Exception] = []
+        is_done = threading.Event()
+
+        def look_up() -> None:
+            try:
+                outcome.append(_resolve(host, port, family))
+            except Exception as exc:
+                outcome.append(exc)
+            finally:
+                is_done.set()
+
+        threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
+        if not is_done.wait(max(0.0, deadline - time.monotonic())):
+            raise _DeadlinePassed
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    def _deadline(self) -> float:
+        deadline: float = getattr(self._local, "deadline", math.inf)
+        return deadline
+
+
+def _resolve(
+    host: str, port: int, family: socket.AddressFamily, flags: int = 0
+) -> Sequence[Address]:
+    return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+
+
+class ThreadStream(SocketStream):
+    """A connection that one thread may close while another reads from it."""
+
+    _is_aborted = False
+
+    def abort(self) -> None:
+        self._is_aborted = True
+        super().abort()
+
+    def _receive(self, max_bytes: int) -> bytes | None:
+        data = super()._receive(max_bytes)
+        if not data and data is not None and self._is_aborted:
+            # The end that `shutdown` makes is none of the peer's: a body that ends with the connection is not complete.
+            raise ReadError(CLOSED_HERE)
+        return data
+
+
+class ThreadBackend(ReadinessBackend):
+    """Opens connections for threads."""
+
+    stream_class = ThreadStream
+
+    def __init__(self) -> None:
+        self.runtime: ThreadRuntime = ThreadRuntime()
+
+    async def _open_first(
+        self,
+        addresses: Sequence[Address],
+        source: tuple[Any, ...] | None,
+        options: Sequence[SOCKET_OPTION],
+    ) -> socket.socket:
+        left = deque(addresses)
+        connecting: list[socket.socket] = []
+        errors: list[OSError] = []
+        try:
+            while left or connecting:
+                if left:
+                    address = left.popleft()
+                    try:
+                        connecting.append(begin_to_connect(address, source, options))
+                    except OSError as exc:
+                        errors.append(exc)
+                        continue
+                patience = self.runtime.now() + ATTEMPT_DELAY if left else None
+                for sock in self.runtime.wait_any(
+                    connecting, for_writing=True, deadline=patience
+                ):
+                    connecting.remove(sock)
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not code:
+                        return sock
+                    sock.close()
+                    errors.append(OSError(code, os.strerror(code)))
+            raise connect_error(errors) from errors[-1]
+        finally:
+            close_all(connecting)
+
+
+def begin_to_connect(
+    address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
+) -> socket.socket:
+    """Return a socket that is about to be connected; it tells its fate when it becomes writable."""
+    sock = make_socket(address, source, options)
+    try:
+        sock.connect(address[4])
+    except BlockingIOError:
+        pass  # which is what it does when all is well
+    except BaseException:
+        sock.close()
+        raise
+    return sock

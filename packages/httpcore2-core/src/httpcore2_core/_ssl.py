@@ -1,0 +1,52 @@
+"""The TLS settings that hold where a caller gives none.
+
+Rules: `ssl` and the certificates (some milliseconds) are loaded when the first TLS connection is made, and once.
+Must not know: connections, the network.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+
+_lock = Lock()
+_contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+
+
+def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
+    """Make a TLS context that verifies the server's certificate and name.
+
+    It trusts the file or the folder of certificates that the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name,
+    else the authorities that certifi brings.
+
+    Raises:
+        FileNotFoundError: `SSL_CERT_FILE` names no file.
+        ssl.SSLError: there is no certificate in it.
+    """
+    import ssl
+
+    if _trust_env:
+        file = os.environ.get("SSL_CERT_FILE")
+        if file:
+            return ssl.create_default_context(cafile=file)
+        folder = os.environ.get("SSL_CERT_DIR")
+        if folder:
+            return ssl.create_default_context(capath=folder)
+    import certifi
+
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
+    """The context of all connections whose caller gave none and which offer `protocols` by ALPN (RFC 7301)."""
+    with _lock:
+        context = _contexts.get(protocols)
+        if context is None:
+            context = default_ssl_context()
+            context.set_alpn_protocols(list(protocols))
+            _contexts[protocols] = context
+        return context
