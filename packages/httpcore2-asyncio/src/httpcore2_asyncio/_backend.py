@@ -1,7 +1,7 @@
-"""The asyncio backend: opens connections on the running event loop, the stdlib's or any that behaves like it (uvloop).
+"""The asyncio backend: opens connections on the running event loop, the stdlib's or uvloop's.
 
-Rules: one deadline covers resolving, connecting and what the loop needs to take the socket over. The loop is found anew for
-each connection, so a backend may outlive its loop.
+Rules: one deadline covers resolving, connecting and what the loop needs to take the socket over.
+The loop is found anew for each connection, so a backend may outlive its loop.
 Must not know: TLS, HTTP, the pool.
 """
 
@@ -58,8 +58,9 @@ class AsyncIOBackend(RuntimeBackend):
 async def _connect(
     opening: Coroutine[Any, Any, socket.socket], target: str, timeout: float | None
 ) -> AsyncIOStream:
+    limit = asyncio.timeout(timeout)
     try:
-        async with asyncio.timeout(timeout) as limit:
+        async with limit:
             sock = await opening
             try:
                 loop = asyncio.get_running_loop()

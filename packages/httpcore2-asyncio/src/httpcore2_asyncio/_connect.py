@@ -1,9 +1,9 @@
 """From a host name or a path to a connected socket, on an asyncio event loop.
 
-Rules: every socket that is opened here is returned or closed, and every task that is started here is awaited, on every way
-out, repeated cancellation included. With one address, the usual case, there is no task at all.
-A name that can't be one is a `UnicodeError`; other failures are `OSError`, or `ConnectError` where they are several. The
-deadline is the caller's.
+Rules: every socket that is opened here is returned or closed, and every task that is started here
+is awaited, on every way out, repeated cancellation included. With one address, the usual case,
+there is no task at all. A name that can't be one is a `UnicodeError`; other failures are `OSError`,
+or `ConnectError` where they are several. The deadline is the caller's.
 Must not know: streams, timeouts, TLS, HTTP, the pool.
 """
 
@@ -23,14 +23,15 @@ from ._runtime import wait_out
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
-# Linux gives no sign of when a unix socket's backlog has room again. It is a matter of the server's next `accept`.
+# Linux gives no sign of when a unix socket's backlog has room again. It is a matter of the server's
+# next `accept`.
 BACKLOG_DELAY = 0.01
 
 
 async def open_tcp(
     host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]
 ) -> socket.socket:
-    """Return a socket that is connected to `host`:`port`, by whichever of its addresses answers first."""
+    """Return a socket that is connected to `host`:`port`, by its first address that answers."""
     loop = asyncio.get_running_loop()
     family, source = socket.AF_UNSPEC, None
     if local_address is not None:
@@ -51,8 +52,8 @@ async def open_unix(path: str, options: Sequence[SOCKET_OPTION]) -> socket.socke
         for option in options:
             sock.setsockopt(*option)
         while True:
-            # Not `loop.sock_connect`: a full backlog is an EAGAIN that is no sign of progress, and the stdlib's loop takes the
-            # socket for connected at the next poll.
+            # Not `loop.sock_connect`: a full backlog is an EAGAIN that is no sign of progress, and
+            # the stdlib's loop takes the socket for connected at the next poll.
             try:
                 sock.connect(path)
             except BlockingIOError:
@@ -66,7 +67,7 @@ async def open_unix(path: str, options: Sequence[SOCKET_OPTION]) -> socket.socke
 
 async def _resolve(
     loop: asyncio.AbstractEventLoop, host: str, port: int, family: socket.AddressFamily
-) -> list[Address]:
+) -> Sequence[Address]:
     try:
         # An IP address needs no lookup, and so no thread.
         return socket.getaddrinfo(
@@ -103,7 +104,7 @@ async def _open_first(
     source: tuple[Any, ...] | None,
     options: Sequence[SOCKET_OPTION],
 ) -> socket.socket:
-    """Happy Eyeballs (RFC 8305): the next address is tried when the last one failed, or has not answered for a while."""
+    """Happy Eyeballs (RFC 8305): try the next address when the last one failed or answers late."""
     opened: list[socket.socket] = []
     errors: list[OSError] = []
 

@@ -1,7 +1,7 @@
 """Clock, waiting and shielding on an asyncio event loop.
 
-Rules: nothing here keeps a loop alive; a waiter makes its future only when it has to wait, and a timer only for a timeout;
-whatever was made for a wait is gone when the wait ends, however it ends.
+Rules: nothing here keeps a loop alive; a waiter makes its future only when it has to wait, and a
+timer only for a timeout; whatever was made for a wait is gone when the wait ends, however it ends.
 Must not know: sockets, streams, HTTP, the pool.
 """
 
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 def finish(future: asyncio.Future[None]) -> None:
-    """End the wait for `future`, unless it has ended; what it means stands in the state of whoever waits."""
+    """End the wait for `future`, unless it has ended. The state beside it tells what that means."""
     if not future.done():
         future.set_result(None)
 
 
 async def wait_out(tasks: Collection[asyncio.Task[Any]]) -> asyncio.CancelledError | None:
-    """Wait until all `tasks` are done, whatever happens, and return the caller's cancellation that came meanwhile.
+    """Wait until all `tasks` are done, and return the cancellation that came meanwhile, if any.
 
     It may come more than once: anyio repeats it for as long as its scope is left waiting.
     """
@@ -71,15 +71,18 @@ class AsyncIORuntime(Runtime):
     __slots__ = ()
 
     def now(self) -> float:
-        # Not `loop.time()`: a pool is asked for its state, and closed, without a loop too, and its times must still hold on
-        # the next loop. (The stdlib loop's clock is this one; uvloop's is the same, read once per iteration.)
+        # Not `loop.time()`: a pool is asked for its state, and closed, without a loop too, and its
+        # times must still hold on the next loop. (The stdlib loop's clock is this one; uvloop's is
+        # the same, read once per iteration.)
         return time.monotonic()
 
     def token(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
     def is_running(self, token: object) -> bool:
-        assert isinstance(token, asyncio.AbstractEventLoop), "only what `token()` returned is a token"
+        assert isinstance(token, asyncio.AbstractEventLoop), (
+            "only what `token()` returned is a token"
+        )
         return token.is_running()
 
     def create_waiter(self) -> AsyncIOWaiter:
@@ -89,7 +92,8 @@ class AsyncIORuntime(Runtime):
         await asyncio.sleep(seconds)
 
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
-        # A task of its own: asyncio cancels what a task waits for, so nothing awaited in the caller's can be kept from it.
+        # A task of its own: asyncio cancels what a task waits for, so nothing awaited in the
+        # caller's can be kept from it.
         async def run() -> T:
             return await call()
 
@@ -97,7 +101,8 @@ class AsyncIORuntime(Runtime):
         cancellation = await wait_out((task,))
         if cancellation is None:
             return task.result()
-        # The cancellation is what the caller's scopes and timeouts expect; an error of the call goes along as its cause.
+        # The cancellation is what the caller's scopes and timeouts expect; an error of the call
+        # goes along as its cause.
         raise cancellation from (None if task.cancelled() else task.exception())
 
 

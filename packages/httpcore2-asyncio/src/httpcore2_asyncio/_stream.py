@@ -2,16 +2,21 @@
 
 Rules:
 
-- A receive goes into one buffer that all connections of a loop share, and what came is copied out at once. Bytes that no read
-  waits for are kept; from `HIGH_WATER` of them on the loop stops receiving until a read has taken some away.
-- Bytes handed to a read that is cancelled before it could return them go back to the front: none are ever lost.
-- A connection has at most one timer for its reads. It is moved, not made and cancelled per read: while it runs, a new deadline
-  is only noted, and the timer looks at the note when it fires. On an idle connection it fires once more and is gone.
-- A transport is told to hold nothing back (`set_write_buffer_limits(0)`), so a write returns when the system has taken all.
-  A write that is cancelled or timed out leaves the rest of its bytes in the transport: the caller condemns the connection.
-- Fairness needs no checkpoint: a read that returns without suspending takes from what is kept, which only the loop refills.
-- A forked child touches neither the parent's loop (an epoll set is shared by both) nor the connection (a shutdown would be the
-  parent's too): it closes its own descriptor and nothing else.
+- A receive goes into one buffer that all connections of a loop share, and what came is copied out
+  at once. Bytes that no read waits for are kept; from `HIGH_WATER` of them on the loop stops
+  receiving until a read has taken some away.
+- Bytes handed to a read that is cancelled before it could return them go back to the front: none
+  are ever lost.
+- A connection has at most one timer for its reads. It is moved, not made and cancelled per read:
+  while it runs, a new deadline is only noted, and the timer looks at the note when it fires. On an
+  idle connection it fires once more and is gone.
+- A transport is told to hold nothing back (`set_write_buffer_limits(0)`), so a write returns when
+  the system has taken all. A write that is cancelled or timed out leaves the rest of its bytes in
+  the transport: the caller condemns the connection.
+- Fairness needs no checkpoint: a read that returns without suspending takes from what is kept,
+  which only the loop refills.
+- A forked child touches neither the parent's loop (an epoll set is shared by both) nor the
+  connection (a shutdown would be the parent's too): it closes its own descriptor and nothing else.
 
 Must not know: name resolution and connecting, TLS, HTTP, the pool.
 """
@@ -37,16 +42,16 @@ if TYPE_CHECKING:
 BUFFER_SIZE = 256 * 1024
 HIGH_WATER = 64 * 1024
 
-# Loops round a timer to their clock's tick (uvloop's is a millisecond) and may fire it that much early. To set it again for
-# the rest would be to spin until the tick is over.
+# Loops round a timer to their clock's tick (uvloop's is a millisecond) and may fire it that much
+# early. To set it again for the rest would be to spin until the tick is over.
 CLOCK_TICK = 0.001
 
 _CLOSED_HERE = "The connection was closed on this side."
 
 _shared_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
-# uvloop's transports take themselves off the parent's epoll set even when garbage collected. In a forked child they are
-# therefore kept for good.
+# uvloop's transports take themselves off the parent's epoll set even when garbage collected. In a
+# forked child they are therefore kept for good.
 _graveyard: list[asyncio.Transport] = []
 
 
@@ -101,7 +106,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._reader is not None:
-            # A bug of the caller, and no `ReadError`: that would be taken for the network's fault, and tried again.
+            # A bug of the caller, and no `ReadError`: that would be taken for the network's fault,
+            # and tried again.
             raise RuntimeError("Another task is already reading from this connection.")
         if not self._received and not self._ended:
             if max_bytes != self._max_bytes:
@@ -112,7 +118,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
                 self._deadline = deadline = self._time() + timeout
                 if deadline < self._timer_due:
                     self._set_timer(deadline)
-            self._reader = reader = self._create_future()
+            reader: asyncio.Future[bytes | None] = self._create_future()
+            self._reader = reader
             try:
                 data = await reader
             except BaseException:
@@ -137,7 +144,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._watcher = callback
 
     def _set_max_bytes(self, max_bytes: int) -> None:
-        # The system is asked for no more than the read may return, so that what came needs no dividing.
+        # The system is asked for no more than the read may return, so that what came needs no
+        # dividing.
         assert max_bytes > 0, "a read of nothing could not be told from the end"
         self._max_bytes = max_bytes
         self._window = self._shared[:max_bytes]
@@ -200,7 +208,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             self._raise_write_error()
         transport = self._transport
         transport.write(buffer)
-        # The stdlib's transport tells of an error by closing, and says which in the loop's next iteration.
+        # The stdlib's transport tells of an error by closing, and says which in the loop's next
+        # iteration.
         if self._sending_paused or transport.is_closing():
             await self._flush(timeout)
 
@@ -231,13 +240,14 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._aborted = self._ended = True
         self._received.clear()
         self._watcher = None
+        if self._lost:
+            return
+        self._lost = True
         if self._generation != generation() or self._loop.is_closed():
             self._close_descriptor()
             return
         self._drop_timer()
-        if not self._lost:
-            self._lost = True
-            self._close_transport()
+        self._close_transport()
         self._wake_reader()
         self._wake_writer()
 
@@ -245,18 +255,20 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         transport = self._transport
         transport.close()
         if transport.get_write_buffer_size():
-            # Bytes of the same iteration may only be waiting for its end (uvloop): they get that much. More would be to wait.
+            # Bytes of the same iteration may only be waiting for its end (uvloop): they get that
+            # much. More would be to wait.
             self._loop.call_soon(transport.abort)
         if not self._loop.is_running():
             # It may never run again to do what it was just asked.
             self._close_descriptor()
 
     def _close_descriptor(self) -> None:
-        """Close this process's descriptor behind the transport's back: its loop is dead, or another process's.
+        """Close the descriptor behind the transport's back: its loop is dead, or another process's.
 
-        The stdlib's transport holds our very socket, and complains of it when collected: take it away. Others (uvloop) hold
-        the bare descriptor. They have closed it, and emptied our socket, if their loop is closed; if it just stands still,
-        closing it would have them close a stranger's later.
+        The stdlib's transport holds our very socket, and complains of it when collected: take it
+        away. Others (uvloop) hold the bare descriptor. They have closed it, and emptied our socket,
+        if their loop is closed; if it just stands still, closing it would have them close a
+        stranger's later.
         """
         transport: Any = self._transport
         if getattr(transport, "_sock", None) is self._socket:
@@ -266,9 +278,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             _graveyard.append(transport)
         else:
             return
-        descriptor = self._socket.detach()
-        if descriptor != -1:
-            socket.close(descriptor)
+        socket.close(self._socket.detach())
 
     def _wake_reader(self) -> None:
         """Let the read that waits, or else the watcher, see what is there now."""
@@ -333,7 +343,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def _receive_rest(self) -> None:
         """Receive what the system still holds after a write failed.
 
-        A server that has no use for a request's body may answer early and reset the connection: the answer is in there.
+        A server that has no use for a request's body may answer early and reset the connection: the
+        answer is in there.
         """
         try:
             while nbytes := self._socket.recv_into(self._shared):

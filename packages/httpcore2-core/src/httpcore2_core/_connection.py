@@ -7,13 +7,14 @@ Must not know: pools, how HTTP is framed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ._backends.caller import adapt_async_backend, adapt_async_stream, public_stream
 from ._backends.detect import detect_backend
+from ._bodies import check_colour
 from ._exceptions import ConnectError, ConnectionNotAvailable, ConnectTimeout
 from ._http11.connection import AsyncHTTP11Connection
 from ._interfaces import AsyncConnectionInterface
@@ -118,15 +119,17 @@ class AsyncHTTPConnection(AsyncConnectionInterface):
             raise RuntimeError(
                 f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
             )
-        timeouts = Timeouts.of(request.extensions, self._use_backend().runtime)
+        runtime = self._use_backend().runtime
+        check_colour(request.stream, runtime.is_blocking)
+        timeouts = Timeouts.of(request.extensions, runtime)
         if self._connection is None:
             await self.connect(request, timeouts)
         return await self.exchange(request, timeouts)
 
-    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+    def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]:
         """Send `request` on the connection, which is established, and return its response."""
         assert self._connection is not None, "connect() comes first"
-        return await self._connection.exchange(request, timeouts)
+        return self._connection.exchange(request, timeouts)
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Establish the connection; `request` tells what it is needed for, and who listens.

@@ -40,7 +40,7 @@ DEFAULT_PORTS = {
 
 # The usual URL, in one match; every other form is left to urllib.
 _PLAIN_URL = re.compile(
-    r"(https?)://([a-z0-9.-]++)(?::([0-9]{1,4}+))?+(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
+    rb"(https?)://([a-z0-9.-]++)(?::([0-9]{1,5}+))?+(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
 )
 
 
@@ -243,16 +243,14 @@ class URL:
         self.port: int | None
         self.target: bytes
         if url:
-            text = url if isinstance(url, str) and url.isascii() else _ascii(url)
-            plain = _PLAIN_URL.match(text)
+            raw = enforce_bytes(url, name="url")
+            plain = _PLAIN_URL.match(raw)
             if plain is not None:
-                scheme, host, digits, path = plain.groups()
-                self.scheme = scheme.encode("ascii")
-                self.host = host.encode("ascii")
-                self.port = int(digits) if digits else None
-                self.target = path.encode("ascii") if path else b"/"
+                self.scheme, self.host, digits, path = plain.groups()
+                self.port = None if digits is None else _port(digits)
+                self.target = path or b"/"
                 return
-            parts = urlsplit(text)
+            parts = urlsplit(_ascii(raw))
             self.scheme = parts.scheme.encode("ascii")
             self.host = (parts.hostname or "").encode("ascii")
             self.port = parts.port
@@ -294,8 +292,14 @@ class URL:
         )
 
 
-def _ascii(url: ByteOrStr) -> str:
-    raw = enforce_bytes(url, name="url")
+def _port(digits: bytes) -> int:
+    port = int(digits)
+    if port > 65535:
+        raise ValueError("Port out of range 0-65535")
+    return port
+
+
+def _ascii(raw: bytes) -> str:
     if not raw.isascii():
         raise TypeError(
             "url may only include ASCII characters: percent-encode the path and query, and give the host in its IDNA form."

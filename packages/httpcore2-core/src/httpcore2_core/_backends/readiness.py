@@ -302,8 +302,6 @@ class ReadinessBackend(RuntimeBackend):
                 # counts as writable, and has no error. To take it for connected is a bug once seen.
                 await self.runtime.sleep(BACKLOG_RETRY)
             else:
-                # A connection is rare enough to yield for each that needed no waiting.
-                await self.runtime.checkpoint()
                 return
         await self.runtime.wait_writable(sock, None)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -43,6 +43,7 @@ _find_fields = re.compile(
 _find_blank_line = re.compile(rb"\n\r?\n").search
 _match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n").match
 _match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n").match
+_NO_START = frozenset(bytes([code]) for code in range(0x21))
 _CHUNK_LINE_SIZE = 20  # the longest that these match
 _is_length = re.compile(rb"[0-9]{1,19}").fullmatch
 _find_keep_alive = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*([0-9]{1,9})(?![0-9])", re.I).search
@@ -108,6 +109,101 @@ def _check_size(surplus: int) -> None:
         raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
 
 
+def _broken_off(missing: str) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"peer closed connection without sending complete message body ({missing})"
+    )
+
+
+class _HeaderBlock:
+    """A request's header fields as bytes, and what they mean; made once for equal fields."""
+
+    __slots__ = ("chunked", "close", "headers", "is_plain", "length", "lines")
+
+    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self.headers = headers.copy()  # the caller may change its own
+        self.length: bytes | None = None
+        self.chunked = False
+        self.close = False
+        parts: list[bytes] = []
+        is_plain = True
+        hosts = 0
+        for name, value in headers:
+            if _is_value(value) is None:
+                is_plain = False
+            kind = _kind(name)
+            if kind is not _Kind.OTHER:
+                if kind is _Kind.HOST:
+                    hosts += 1
+                    parts[:0] = (name, b": ", value, b"\r\n")  # first: RFC 9110, section 7.2
+                    continue
+                if kind is _Kind.CONTENT_LENGTH:
+                    is_plain = is_plain and self.length is None and _is_length(value) is not None
+                    self.length = value
+                elif kind is _Kind.TRANSFER_ENCODING:
+                    is_plain = is_plain and not self.chunked and value == b"chunked"
+                    self.chunked = True
+                elif kind is _Kind.CONNECTION:
+                    self.close = self.close or b"close" in _elements(value)
+                else:
+                    is_plain = False
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n")
+        self.lines = b"".join(parts)
+        # If not, h11 rules on it.
+        self.is_plain = is_plain and hosts == 1
+
+
+class _PlainHead:
+    """A response's head that the fast lane has matched, and what it means; made once for responses with the same."""
+
+    __slots__ = (
+        "chunked",
+        "close",
+        "data",
+        "headers",
+        "is_plain",
+        "keep_alive_timeout",
+        "length",
+        "reason",
+        "status",
+    )
+
+    def __init__(self, matched: re.Match[bytes]) -> None:
+        self.data = matched[0]
+        status, self.reason, block = matched.groups()
+        self.status = int(status)
+        self.headers: list[tuple[bytes, bytes]] = _find_fields(block)
+        self.length: int | None = None
+        self.chunked = False
+        self.close = False
+        self.keep_alive_timeout: int | None = None
+        # If not, h11 rules on it.
+        self.is_plain = len(self.data) <= HEAD_LIMIT
+        for name, value in self.headers:
+            size = len(name)  # spares most names the lower()
+            if size == 14:
+                if name.lower() == b"content-length":
+                    if self.length is not None or _is_length(value) is None:
+                        self.is_plain = False
+                    else:
+                        self.length = int(value)
+            elif size == 17:
+                if name.lower() == b"transfer-encoding":
+                    if self.chunked or value != b"chunked":
+                        self.is_plain = False
+                    self.chunked = True
+            elif size == 10:
+                lowered = name.lower()
+                if lowered == b"connection":
+                    if value != b"keep-alive" and b"close" in _elements(value):
+                        self.close = True
+                elif lowered == b"keep-alive":
+                    self.keep_alive_timeout = _keep_alive_timeout(value)
+        if self.chunked and self.length is not None:
+            self.is_plain = False
+
+
 class RequestState(Enum):
     """How much of the request has been made into bytes."""
 
@@ -141,6 +237,7 @@ class Codec:
     """
 
     __slots__ = (
+        "_block",
         "_body_size",
         "_data",
         "_ended",
@@ -149,10 +246,11 @@ class Codec:
         "_keeps_alive",
         "_left_to_receive",
         "_left_to_send",
+        "_plain_head",
         "_request",
+        "_scanned",
         "keep_alive_timeout",
         "request_state",
-        "_scanned",
         "response_state",
         "trailers",
     )
@@ -163,6 +261,7 @@ class Codec:
         self.keep_alive_timeout: int | None = None
         self.trailers: list[tuple[bytes, bytes]] = []
         self._request: tuple[bytes, bytes, list[tuple[bytes, bytes]]] = (b"", b"", [])
+        self._block: _HeaderBlock | None = None
         self._left_to_send = 0
         self._keeps_alive = True
         self._data = b""  # received and not yet handed out
@@ -172,6 +271,7 @@ class Codec:
         self._body_size = 0
         self._left_to_receive = 0
         self._judge: Judge | None = None
+        self._plain_head: _PlainHead | None = None
 
     # The request
 
@@ -193,35 +293,14 @@ class Codec:
         Raises:
             LocalProtocolError: HTTP does not allow it. The codec is as before.
         """
-        parts = [method, b" ", target, b" HTTP/1.1\r\n"]
-        is_plain = _is_target(target) is not None and _is_token(method) is not None
-        hosts = 0
-        length: bytes | None = None
-        chunked = False
-        close = False
-        for name, value in headers:
-            kind = _kind(name)
-            if kind is not _Kind.OTHER:
-                if kind is _Kind.HOST:
-                    hosts += 1
-                elif kind is _Kind.CONTENT_LENGTH:
-                    is_plain = is_plain and length is None and _is_length(value) is not None
-                    length = value
-                elif kind is _Kind.TRANSFER_ENCODING:
-                    is_plain = is_plain and not chunked and value == b"chunked"
-                    chunked = True
-                elif kind is _Kind.CONNECTION:
-                    close = close or b"close" in _elements(value)
-                else:
-                    is_plain = False
-            if _is_value(value) is None:
-                is_plain = False
-            parts += (name, b": ", value, b"\r\n")
-        if is_plain and hosts == 1:
-            parts.append(b"\r\n")
-            head = b"".join(parts)
+        block = self._block
+        if block is None or block.headers != headers:
+            block = self._block = _HeaderBlock(headers)
+        if block.is_plain and _is_target(target) and (method == b"GET" or _is_token(method)):
+            head = b"%b %b HTTP/1.1\r\n%b" % (method, target, block.lines)
         else:
             head = check_request(method, target, headers)
+        length, chunked = block.length, block.chunked
         if length is not None and chunked:
             raise LocalProtocolError(
                 "A request must not have both Content-Length and Transfer-Encoding (RFC 9112, section 6.2)."
@@ -240,7 +319,7 @@ class Codec:
         else:
             self.request_state = RequestState.DONE
         self.response_state = ResponseState.HEAD
-        self._keeps_alive = not close
+        self._keeps_alive = not block.close
         self._judge = None
         self._scanned = 0
         self.keep_alive_timeout = None
@@ -303,68 +382,46 @@ class Codec:
             raise RemoteProtocolError("Server disconnected without sending a response.")
         if self._judge is None:
             data = self._data
+            plain = self._plain_head
+            if plain is not None and data.startswith(plain.data):
+                return self._begin_body(plain)  # the same as last time, blank line included
             # A head that comes in many pieces is not matched from its start each time.
             if not self._scanned or _find_blank_line(data, self._scanned) is not None:
                 matched = _match_head(data)
-                head = None if matched is None else self._plain_head(matched)
-                if head is not None:
-                    return head
-            if len(data) <= HEAD_LIMIT and _find_blank_line(data, self._scanned) is None:
+                if matched is not None and self._request[0] != b"CONNECT":
+                    plain = _PlainHead(matched)
+                    if plain.is_plain:
+                        self._plain_head = plain
+                        return self._begin_body(plain)
+            # What begins with a blank or a control character can't become a head: TLS, say.
+            may_come = len(data) <= HEAD_LIMIT and data[:1] not in _NO_START
+            if may_come and _find_blank_line(data, self._scanned) is None:
                 self._scanned = max(0, len(data) - 3)
                 return None
             self._call_judge(data)
         return self._judged_head()
 
-    def _plain_head(self, matched: re.Match[bytes]) -> ResponseHead | None:
-        """Return the head that the fast lane has matched, unless its meaning is for the judge."""
+    def _begin_body(self, head: _PlainHead) -> ResponseHead:
+        """Go on to the body that follows `head`, with which the received data begin."""
         method = self._request[0]
-        status, reason, block = matched.groups()
-        headers: list[tuple[bytes, bytes]] = _find_fields(block)
-        length: bytes | None = None
-        chunked = False
-        keeps_alive = self._keeps_alive
-        keep_alive_timeout = None
-        for name, value in headers:
-            size = len(name)  # spares most names the lower()
-            if size == 14:
-                if name.lower() == b"content-length":
-                    if length is not None or _is_length(value) is None:
-                        return None
-                    length = value
-            elif size == 17:
-                if name.lower() == b"transfer-encoding":
-                    if chunked or value.lower() != b"chunked":
-                        return None
-                    chunked = True
-            elif size == 10:
-                lowered = name.lower()
-                if lowered == b"connection":
-                    if b"close" in _elements(value):
-                        keeps_alive = False
-                elif lowered == b"keep-alive":
-                    keep_alive_timeout = _keep_alive_timeout(value)
-        if (chunked and length is not None) or method == b"CONNECT" or matched.end() > HEAD_LIMIT:
-            return None
-
-        self._data = self._data[matched.end() :]
-        self._keeps_alive = keeps_alive
-        self.keep_alive_timeout = keep_alive_timeout
+        self._data = self._data[len(head.data) :]
+        self.keep_alive_timeout = head.keep_alive_timeout
+        if head.close:
+            self._keeps_alive = False
         # RFC 9112, section 6.3: how the end of the body is found.
-        if method == b"HEAD" or status == b"204" or status == b"304":
+        if method == b"HEAD" or head.status == 204 or head.status == 304:
             self.response_state = ResponseState.DONE
-        elif chunked:
+        elif head.chunked:
             self.response_state = ResponseState.CHUNKED
-            self._head = matched[0]
+            self._head = head.data
             self._left_to_receive = -1
-        elif length is not None:
-            self._left_to_receive = self._body_size = int(length)
-            self.response_state = (
-                ResponseState.LENGTH if self._left_to_receive else ResponseState.DONE
-            )
+        elif head.length is not None:
+            self._left_to_receive = self._body_size = head.length
+            self.response_state = ResponseState.LENGTH if head.length else ResponseState.DONE
         else:
             self.response_state = ResponseState.UNTIL_CLOSE
             self._keeps_alive = False
-        return ResponseHead(b"HTTP/1.1", int(status), reason, headers)
+        return ResponseHead(b"HTTP/1.1", head.status, head.reason, head.headers.copy())
 
     def data(self) -> bytes | None:
         """Return what is there of the body: `b""` at its end, `None` if more bytes are needed.
@@ -378,8 +435,10 @@ class Codec:
             left = self._left_to_receive - len(data)
             if left > 0:
                 if not data:
-                    received = self._body_size - self._left_to_receive
-                    return self._more(f"received {received} bytes, expected {self._body_size}")
+                    if self._ended:
+                        received = self._body_size - self._left_to_receive
+                        raise _broken_off(f"received {received} bytes, expected {self._body_size}")
+                    return None
                 self._left_to_receive = left
                 self._data = b""
                 return data
@@ -424,12 +483,6 @@ class Codec:
         """After an upgrade, what was received with it: the first bytes of the new protocol."""
         return self._data
 
-    def _more(self, missing: str) -> None:
-        if self._ended:
-            raise RemoteProtocolError(
-                f"peer closed connection without sending complete message body ({missing})"
-            )
-
     def _chunked_data(self) -> bytes | None:
         """Read chunks as long as they are plain; those that came together are handed out as one piece."""
         data = self._data
@@ -472,22 +525,31 @@ class Codec:
             position = matched.end()
         self._data = data[position:]
         self._left_to_receive = left
-        return b"".join(pieces) or self._more("incomplete chunked read")
+        if self._ended and not pieces:
+            raise _broken_off("incomplete chunked read")
+        return b"".join(pieces) or None
 
     # The judge
 
-    def _call_judge(self, data: bytes) -> None:
+    def _call_judge(self, data: bytes) -> Judge:
         """Let h11 read the response from its first byte on."""
-        self._judge = Judge(*self._request)
+        self._judge = judge = Judge(*self._request)
         self._data = b""
-        self._judge.receive(data)
+        judge.receive(data)
+        return judge
+
+    def _dismiss_judge(self, judge: Judge) -> None:
+        """Take back what h11 has not read: whatever it is, it is not part of the response."""
+        self._data = judge.unread
+        self._judge = None
 
     def _chunks_to_judge(self, rest: bytes, pieces: list[bytes]) -> bytes | None:
         """Let h11 read on at the start of a chunk: it is shown the head, and then that chunk as if it were the first."""
-        self._call_judge(self._head + rest)
-        assert self._judge is not None and self._judge.head() is not None, "h11 takes what the lane takes"
+        judge = self._call_judge(self._head + rest)
+        head = judge.head()
+        assert head is not None, "h11 takes what the lane takes"
         if self._ended:
-            self._judge.receive(b"")
+            judge.receive(b"")
         self.response_state = ResponseState.JUDGED
         return self._judged_data(pieces)
 
@@ -497,8 +559,6 @@ class Codec:
         if event is None:
             return None
         headers = list(event.headers.raw_items())
-        if sum(len(name) + len(value) + 4 for name, value in headers) > HEAD_LIMIT:
-            raise RemoteProtocolError(f"The response's head is longer than {HEAD_LIMIT} bytes.")
         names = {name.lower() for name, _ in headers}
         if b"content-length" in names and b"transfer-encoding" in names:
             # RFC 9112, section 6.3: somebody on the way may have framed it otherwise.
@@ -508,7 +568,7 @@ class Codec:
                 self.keep_alive_timeout = _keep_alive_timeout(value)
         if self._judge.has_switched:
             self.response_state = ResponseState.SWITCHED
-            self._data = self._judge.unread
+            self._dismiss_judge(self._judge)
         else:
             self.response_state = ResponseState.JUDGED
         return ResponseHead(
@@ -522,6 +582,6 @@ class Codec:
             self.response_state = ResponseState.DONE
             self.trailers = self._judge.trailers
             self._keeps_alive = self._keeps_alive and self._judge.keeps_alive
-            self._data = self._judge.unread
+            self._dismiss_judge(self._judge)
         data = b"".join([*pieces, data])
         return data if data or ended else None

@@ -91,27 +91,31 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
             raise RuntimeError(
                 f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
             )
-        timeouts = Timeouts.of(request.extensions, self._stream.runtime)
-        return await self.exchange(request, timeouts)
-
-    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
-        """Send `request`, within `timeouts`, and return its response, the body still to be read."""
         runtime = self._stream.runtime
         check_colour(request.stream, runtime.is_blocking)
+        return await self.exchange(request, Timeouts.of(request.extensions, runtime))
+
+    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+        """Send `request`, whose body has the right colour, and return its response, the body still to be read."""
         self._begin()
         try:
-            tracer = Tracer.of(_logger, request, runtime.is_blocking)
+            tracer = Tracer.of(_logger, request, self._stream.runtime.is_blocking)
+            write_error: WriteError | None = None
+            try:
+                if tracer is None:
+                    await self._send_head(request, timeouts)
+                    if self._has_body_left(request):
+                        await self._send_body(request, timeouts)
+                else:
+                    await self._send_traced(request, timeouts, tracer)
+            except WriteError as exc:
+                write_error = exc  # the server may have answered before it hung up
+            receiving = self._receive_head(timeouts, write_error)
             if tracer is None:
-                write_error = await self._send(request, timeouts, None)
-                head = await self._receive_head(timeouts, write_error)
+                head = await receiving
             else:
-                info = {"request": request}
-                write_error = await self._send(request, timeouts, tracer)
                 head = await tracer.span(
-                    "receive_response_headers",
-                    info,
-                    self._receive_head(timeouts, write_error),
-                    present=tuple,
+                    "receive_response_headers", {"request": request}, receiving, present=tuple
                 )
         except BaseException:
             # What was refused before a byte left has not touched the connection.
@@ -144,24 +148,10 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
         self._has_consumed = False
         self._expires_at = None
 
-    async def _send(
-        self, request: Request, timeouts: Timeouts, tracer: Tracer | None
-    ) -> WriteError | None:
-        """Send the whole request. A failure to write is returned: the server may have answered before it hung up."""
-        try:
-            if tracer is None:
-                await self._send_head(request, timeouts)
-                if self._has_body_left(request):
-                    await self._send_body(request, timeouts)
-            else:
-                info = {"request": request}
-                await tracer.span(
-                    "send_request_headers", info, self._send_head(request, timeouts)
-                )
-                await tracer.span("send_request_body", info, self._send_body(request, timeouts))
-        except WriteError as exc:
-            return exc
-        return None
+    async def _send_traced(self, request: Request, timeouts: Timeouts, tracer: Tracer) -> None:
+        info = {"request": request}
+        await tracer.span("send_request_headers", info, self._send_head(request, timeouts))
+        await tracer.span("send_request_body", info, self._send_body(request, timeouts))
 
     async def _send_head(self, request: Request, timeouts: Timeouts) -> None:
         """Send the head, and a small body along with it."""
@@ -445,4 +435,5 @@ class _Body(ReceivedBody):
             finally:
                 self._connection.finish()
             await self._tracer.event("response_closed.complete", {"return_value": None})
-        await self._connection.settle()
+        if self._connection.needs_settling:
+            await self._connection.settle()

@@ -83,12 +83,16 @@ class Judge:
 
         while True:
             event = self._next()
-            if isinstance(event, h11.Response):
-                self._received = len(self.unread)
-                return event
-            if not isinstance(event, h11.InformationalResponse):
+            if not isinstance(event, h11.Response | h11.InformationalResponse):
                 return None
-            if event.status_code == 101:
+            # h11 limits only what comes in pieces.
+            unread = len(self.unread)
+            if self._received - unread > HEAD_LIMIT:
+                raise RemoteProtocolError(
+                    f"The response's head is longer than {HEAD_LIMIT} bytes."
+                )
+            self._received = unread
+            if isinstance(event, h11.Response) or event.status_code == 101:
                 return event
             self._interim += 1
             if self._interim > INTERIM_LIMIT:

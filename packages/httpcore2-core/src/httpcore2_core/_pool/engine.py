@@ -25,7 +25,7 @@ from .._exceptions import (
     RemoteProtocolError,
 )
 from .._fork import generation
-from .._models import Origin, Request, Response
+from .._models import DEFAULT_PORTS, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
 from .._runtime import Runtime
 from .._timeouts import Timeouts
@@ -125,14 +125,15 @@ class Engine:
         """
         runtime = self._enter()
         timeouts = Timeouts.of(request.extensions, runtime)
-        origin = request.url.origin
-        key = (origin.scheme, origin.host, origin.port)
+        url = request.url
+        port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
+        key = (url.scheme, url.host, port)
         while True:
             if self._unsettled:
                 await self._settle()
             connection = self._take(key, runtime)
             if connection is None:
-                connection = await self._obtain(key, origin, request, timeouts, runtime, create)
+                connection = await self._obtain(key, request, timeouts, runtime, create)
             elif connection.is_stale():
                 self._drop(connection)
                 continue
@@ -161,13 +162,13 @@ class Engine:
     async def _obtain(
         self,
         key: _Key,
-        origin: Origin,
         request: Request,
         timeouts: Timeouts,
         runtime: Runtime,
         create: Callable[[Origin], AsyncHTTPConnection],
     ) -> AsyncHTTPConnection:
         """Wait for a connection, or make one."""
+        origin = request.url.origin
         with self._lock:
             # Another thread may have given one back since the last look.
             connection = self._ledger.checkout(key, runtime.now())

@@ -133,11 +133,8 @@ class _Group(Generic[K, C]):
         self.exclusive = False
 
     def first_waiter(self) -> Ticket[K, C] | None:
-        single = next(iter(self.singles), None)
-        joiner = next(iter(self.crowd), None)
-        if single is None or (joiner is not None and joiner._number < single._number):
-            return joiner
-        return single
+        # A crowd forms when its key is not exclusive any more: its requests came after the singles.
+        return next(iter(self.singles or self.crowd), None)
 
 
 class Ledger(Generic[K, C]):
@@ -214,8 +211,8 @@ class Ledger(Generic[K, C]):
     def reserve(self, key: K, may_share: bool) -> Ticket[K, C]:
         """Grant a dial, or queue; only after `checkout()` returned `None`.
 
-        With `may_share` the request expects that others of its key can use the same connection: it waits for their
-        dial instead of dialling, unless the key's last dial has shown otherwise.
+        With `may_share`, which is the same for all requests of a key, they expect to be able to use one connection:
+        a request waits for the dial of another instead of dialling, unless the key's last dial has shown otherwise.
         """
         group = self._groups.get(key)
         if group is None:
