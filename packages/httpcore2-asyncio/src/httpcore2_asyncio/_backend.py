@@ -61,15 +61,7 @@ async def _connect(
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
-            sock = await opening
-            try:
-                loop = asyncio.get_running_loop()
-                stream = AsyncIOStream(loop, sock)
-                await loop.create_connection(lambda: stream, sock=sock)
-            except BaseException:
-                sock.close()
-                raise
-            return stream
+            return await AsyncIOStream.adopt(await opening)
     except (OSError, UnicodeError) as exc:
         # A `TimeoutError` may also be the network's own (ETIMEDOUT).
         if limit.expired():

@@ -27,7 +27,7 @@ import asyncio
 import math
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakKeyDictionary
 
 from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
@@ -52,7 +52,7 @@ _shared_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = Weak
 
 # uvloop's transports take themselves off the parent's epoll set even when garbage collected. In a
 # forked child they are therefore kept for good.
-_graveyard: list[asyncio.Transport] = []
+_graveyard: list[asyncio.BaseTransport] = []
 
 
 def shared_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
@@ -66,7 +66,8 @@ def shared_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
 class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     """A connected stream; at the same time the protocol that its transport reports to."""
 
-    _transport: asyncio.Transport
+    # The loop's transport; `Any` for the private `_sock` of the stdlib's.
+    _transport: Any = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
@@ -97,6 +98,23 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         # Whether nothing more will be received: any of the first three above.
         self._ended = False
         self._socket_taken = False
+
+    @classmethod
+    async def adopt(cls, sock: socket.socket) -> Self:
+        """Make a stream of a connected socket on the running loop; if that fails, close it."""
+        loop = asyncio.get_running_loop()
+        stream = cls(loop, sock)
+        try:
+            await loop.create_connection(lambda: stream, sock=sock)
+        except BaseException:
+            if stream._transport is None or stream._transport_holds_socket():
+                sock.close()
+            else:
+                # uvloop has closed the descriptor. Before 0.22 it left the socket as if it were
+                # open: to close that fails, or closes what another thread has opened since.
+                sock.detach()
+            raise
+        return stream
 
     @property
     def runtime(self) -> Runtime:
@@ -138,7 +156,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def read_nowait(self, max_bytes: int) -> bytes | None:
         if self._received:
             return self._take(max_bytes)
-        return b"" if self._ended else None
+        return b"" if self._has_ended() else None
 
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._watcher = callback
@@ -167,6 +185,10 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         """Keep the bytes that `reader` had been given when its task was cancelled."""
         if reader.done() and not reader.cancelled():
             self._received[:0] = reader.result() or b""
+
+    def _has_ended(self) -> bool:
+        # The stdlib's transport tells of a reset in the iteration after the one that saw it.
+        return self._ended or bool(self._transport.is_closing())
 
     def _end(self) -> bytes:
         if self._aborted:
@@ -253,14 +275,16 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
 
     def _close_transport(self) -> None:
         transport = self._transport
+        if not self._loop.is_running():
+            transport.abort()
+            # The loop may never run again to do what it was just asked.
+            self._close_descriptor()
+            return
         transport.close()
         if transport.get_write_buffer_size():
             # Bytes of the same iteration may only be waiting for its end (uvloop): they get that
             # much. More would be to wait.
             self._loop.call_soon(transport.abort)
-        if not self._loop.is_running():
-            # It may never run again to do what it was just asked.
-            self._close_descriptor()
 
     def _close_descriptor(self) -> None:
         """Close the descriptor behind the transport's back: its loop is dead, or another process's.
@@ -270,15 +294,17 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         if their loop is closed; if it just stands still, closing it would have them close a
         stranger's later.
         """
-        transport: Any = self._transport
-        if getattr(transport, "_sock", None) is self._socket:
-            transport._sock = None
+        if self._transport_holds_socket():
+            self._transport._sock = None
             self._socket_taken = True
         elif self._generation != generation():
-            _graveyard.append(transport)
+            _graveyard.append(self._transport)
         else:
             return
         socket.close(self._socket.detach())
+
+    def _transport_holds_socket(self) -> bool:
+        return getattr(self._transport, "_sock", None) is self._socket
 
     def _wake_reader(self) -> None:
         """Let the read that waits, or else the watcher, see what is there now."""
@@ -296,7 +322,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     # What the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = transport
         self._transport.set_write_buffer_limits(0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -329,7 +355,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._socket_taken:
             # What the stdlib's transport does next is to close it.
-            cast(Any, self._transport)._sock = self._socket
+            self._transport._sock = self._socket
         self._drop_timer()
         if self._aborted:
             return
@@ -355,7 +381,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return bool(self._received) or self._ended
+            return bool(self._received) or self._has_ended()
         if info == "socket":
             return self._socket
         try:

@@ -1,7 +1,7 @@
 """Where bodies cross between the synchronous and the asynchronous interface.
 
-Requests: a body of the wrong colour is refused before anything is sent. Responses: the transport's body is asynchronous;
-`BlockingBody` is what threads see of it.
+Requests: a body of the wrong colour is refused before anything is sent. Responses: the transport's
+body is asynchronous; `BlockingBody` is what threads see of it.
 Must not know: framing, connections.
 """
 
@@ -14,7 +14,8 @@ from ._models import ByteStream, Response
 
 
 class ReceivedBody:
-    """A response's body as it comes from the network; the transport's connections derive theirs from it.
+    """A response's body as it comes from the network; the transport's connections derive theirs
+    from it.
 
     Attributes:
         keeper: kept alive for as long as the body is.
@@ -70,7 +71,8 @@ def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bo
     """Refuse a request body that this interface can't iterate.
 
     Raises:
-        TypeError: an iterator given to an async connection, or an async one to a synchronous connection.
+        TypeError: an iterator given to an async connection, or an async one to a synchronous
+            connection.
     """
     if type(stream) is ByteStream:
         return
@@ -78,12 +80,14 @@ def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bo
         if not hasattr(stream, "__iter__"):
             raise TypeError(
                 "The content of a synchronous request must be bytes or an iterable of bytes, "
-                f"but got {type(stream).__name__}, which is asynchronous. Use an AsyncConnectionPool."
+                f"but got {type(stream).__name__}, which is asynchronous. "
+                "Use an AsyncConnectionPool."
             )
     elif not hasattr(stream, "__aiter__"):
         raise TypeError(
             "The content of an asynchronous request must be bytes or an async iterable of bytes, "
-            f"but got {type(stream).__name__}, which is synchronous. Use a ConnectionPool, or an async generator."
+            f"but got {type(stream).__name__}, which is synchronous. "
+            "Use a ConnectionPool, or an async generator."
         )
 
 

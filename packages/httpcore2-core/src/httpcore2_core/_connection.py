@@ -6,7 +6,6 @@ Must not know: pools, how HTTP is framed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from itertools import count
 from types import TracebackType
@@ -19,7 +18,13 @@ from ._exceptions import ConnectError, ConnectionNotAvailable, ConnectTimeout
 from ._http11.connection import AsyncHTTP11Connection
 from ._interfaces import AsyncConnectionInterface
 from ._models import Origin, Request, Response
-from ._network import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, RuntimeBackend
+from ._network import (
+    SOCKET_OPTION,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    BackendStream,
+    RuntimeBackend,
+)
 from ._siblings import load
 from ._ssl import shared_ssl_context
 from ._timeouts import Timeouts
@@ -27,8 +32,6 @@ from ._trace import Tracer
 
 if TYPE_CHECKING:
     import ssl
-
-_logger = logging.getLogger("httpcore2.connection")
 
 _BACKOFF_FACTOR = 0.5
 
@@ -162,7 +165,7 @@ class AsyncHTTPConnection(AsyncConnectionInterface):
 
     async def _open_with_retries(self, request: Request, timeouts: Timeouts) -> AsyncNetworkStream:
         backend = self._use_backend()
-        tracer = Tracer.of(_logger, request, backend.runtime.is_blocking)
+        tracer = Tracer.of("connection", request, backend.runtime.is_blocking)
         delays = backoff_delays()
         for left in range(self._retries, -1, -1):
             try:
@@ -171,9 +174,7 @@ class AsyncHTTPConnection(AsyncConnectionInterface):
                 if not left:
                     exc.add_note(f"While connecting to {self._origin}.")
                     raise
-                delay = timeouts.within(next(delays))
-                assert delay is not None, "delays are numbers"
-                pause = backend.sleep(delay)
+                pause = backend.sleep(timeouts.for_pause(next(delays)))
                 if tracer is None:
                     await pause
                 else:
@@ -182,7 +183,7 @@ class AsyncHTTPConnection(AsyncConnectionInterface):
 
     def _dial_info(self, timeouts: Timeouts) -> dict[str, Any]:
         """What the listeners are told of a dial: the arguments of the backend's method."""
-        timeout = timeouts.within(timeouts.connect)
+        timeout = timeouts.for_connect()
         if self._uds is not None:
             return {"path": self._uds, "timeout": timeout, "socket_options": self._socket_options}
         return {
@@ -201,39 +202,57 @@ class AsyncHTTPConnection(AsyncConnectionInterface):
         tracer: Tracer | None,
     ) -> AsyncNetworkStream:
         """Open a stream to the origin, with TLS if its scheme says so."""
-        info = self._dial_info(timeouts)
-        if self._uds is None:
-            name, dial = "connect_tcp", backend.connect_tcp(**info)
-        else:
-            name, dial = "connect_unix_socket", backend.connect_unix_socket(**info)
-        if tracer is not None:
-            dial = tracer.span(name, info, dial, present=public_stream)
-        stream = adapt_async_stream(await dial)
-        if self._origin.scheme not in (b"https", b"wss"):
+        stream: BackendStream | None = None
+
+        async def dial() -> BackendStream:
+            nonlocal stream
+            if self._uds is None:
+                opened = await backend.connect_tcp(**info)
+            else:
+                opened = await backend.connect_unix_socket(**info)
+            stream = adapt_async_stream(opened)
             return stream
 
-        protocols = ["h2", "http/1.1"] if self._http1 and self._http2 else []
-        protocols = protocols or (["h2"] if self._http2 else ["http/1.1"])
+        async def shake_hands() -> AsyncNetworkStream:
+            assert stream is not None, "there was a dial"
+            return await stream.start_tls(**info)
+
+        try:
+            info = self._dial_info(timeouts)
+            if tracer is None:
+                await dial()
+            else:
+                name = "connect_tcp" if self._uds is None else "connect_unix_socket"
+                await tracer.span(name, info, dial(), public_stream)
+            assert stream is not None, "there was a dial"
+            if self._origin.scheme not in (b"https", b"wss"):
+                return stream
+            info = self._tls_info(request, timeouts)
+            if tracer is None:
+                return await shake_hands()
+            return await tracer.span("start_tls", info, shake_hands(), public_stream)
+        except BaseException:
+            if stream is not None:
+                stream.abort()
+                await stream.settle()
+            raise
+
+    def _tls_info(self, request: Request, timeouts: Timeouts) -> dict[str, Any]:
+        """The arguments of the stream's `start_tls`."""
+        protocols = ("h2", "http/1.1") if self._http1 and self._http2 else ("http/1.1",)
+        if not self._http1:
+            protocols = ("h2",)
         if self._ssl_context is None:
-            context = shared_ssl_context(tuple(protocols))
+            context = shared_ssl_context(protocols)
         else:
             context = self._ssl_context
-            context.set_alpn_protocols(protocols)
-        info = {
+            context.set_alpn_protocols(list(protocols))
+        name = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
+        return {
             "ssl_context": context,
-            "server_hostname": request.extensions.get("sni_hostname")
-            or self._origin.host.decode("ascii"),
-            "timeout": timeouts.within(timeouts.connect),
+            "server_hostname": name,
+            "timeout": timeouts.for_connect(),
         }
-        handshake = stream.start_tls(**info)
-        try:
-            if tracer is not None:
-                return await tracer.span("start_tls", info, handshake, present=public_stream)
-            return await handshake
-        except BaseException:
-            stream.abort()
-            await stream.settle()
-            raise
 
     # Life
 

@@ -1,7 +1,8 @@
 """Every exception that httpcore2 raises on purpose.
 
-The tree says who is at fault: a timeout (`TimeoutException`), the network (`NetworkError`), the peer
-(`RemoteProtocolError`), the caller (`LocalProtocolError`, `UnsupportedProtocol`), or a proxy (`ProxyError`).
+The tree says who is at fault: a timeout (`TimeoutException`), the network (`NetworkError`), the
+peer (`RemoteProtocolError`), the caller (`LocalProtocolError`, `UnsupportedProtocol`), or a proxy
+(`ProxyError`).
 """
 
 
@@ -26,7 +27,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 class LocalProtocolError(ProtocolError):
-    """The request can't be sent as it is: its method, target, headers or body break HTTP's rules."""
+    """The request's method, target, headers or body break HTTP's rules: it can't be sent."""
 
 
 class TimeoutException(Exception):

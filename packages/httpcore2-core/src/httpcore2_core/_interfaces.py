@@ -1,7 +1,7 @@
 """What can take a request: connections and pools, in both colours.
 
-Rules: `request()` and `stream()` are written here once for each colour; an implementation gives `handle_request` or
-`handle_async_request`.
+Rules: `request()` and `stream()` are written here once for each colour; an implementation gives
+`handle_request` or `handle_async_request`.
 Must not know: how a request is sent.
 """
 
@@ -28,7 +28,7 @@ def build_request(
     content: bytes | Iterator[bytes] | AsyncIterator[bytes] | None,
     extensions: Extensions | None,
 ) -> Request:
-    """Build the request that `request()` and `stream()` send, with the header fields that it can't do without."""
+    """Build what `request()` and `stream()` send, with the header fields that it must have."""
     request = Request(method, url, headers=headers, content=content, extensions=extensions)
     request.headers = include_request_headers(request.headers, url=request.url, content=content)
     return request
@@ -51,10 +51,11 @@ class RequestInterface:
         Args:
             method: such as `"GET"`.
             url: an absolute URL.
-            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added where missing.
+            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added
+                where missing.
             content: the body: bytes, or an iterable of bytes.
-            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in seconds), `trace`,
-                `sni_hostname`, `target`.
+            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in
+                seconds), `trace`, `sni_hostname`, `target`.
 
         Raises:
             TypeError, ValueError: an argument can't be used.
@@ -64,9 +65,7 @@ class RequestInterface:
             NetworkError: `ConnectError`, `ReadError` or `WriteError`.
             TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.
         """
-        response = self.handle_request(
-            build_request(method, url, headers, content, extensions)
-        )
+        response = self.handle_request(build_request(method, url, headers, content, extensions))
         try:
             response.read()
         finally:
@@ -83,19 +82,19 @@ class RequestInterface:
         content: bytes | Iterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> Generator[Response, None, None]:
-        """Send a request and give its response as a context manager, the body still to be read. Parameters and errors as
-        for `request`.
+        """Send a request and give its response as a context manager, the body still to be read.
+        Parameters and errors as for `request`.
         """
-        response = self.handle_request(
-            build_request(method, url, headers, content, extensions)
-        )
+        response = self.handle_request(build_request(method, url, headers, content, extensions))
         try:
             yield response
         finally:
             response.close()
 
     def handle_request(self, request: Request) -> Response:
-        """Send `request` as it is and return its response, the body still to be read. Errors as for `request`."""
+        """Send `request` and return its response, the body still to be read. Errors as for
+        `request()`.
+        """
         raise NotImplementedError
 
 
@@ -119,8 +118,8 @@ class ConnectionInterface(RequestInterface):
         return False
 
     def is_available(self) -> bool:
-        """Whether the connection can take a request now; also while it is being established, if it may turn out to
-        multiplex.
+        """Whether the connection can take a request now; also while it is being established, if it
+        may turn out to multiplex.
         """
         raise NotImplementedError
 
@@ -158,10 +157,11 @@ class AsyncRequestInterface:
         Args:
             method: such as `"GET"`.
             url: an absolute URL.
-            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added where missing.
+            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added
+                where missing.
             content: the body: bytes, or an async iterable of bytes.
-            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in seconds), `trace`,
-                `sni_hostname`, `target`.
+            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in
+                seconds), `trace`, `sni_hostname`, `target`.
 
         Raises:
             TypeError, ValueError: an argument can't be used.
@@ -190,8 +190,8 @@ class AsyncRequestInterface:
         content: bytes | AsyncIterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> AsyncGenerator[Response, None]:
-        """Send a request and give its response as a context manager, the body still to be read. Parameters and errors as
-        for `request`.
+        """Send a request and give its response as a context manager, the body still to be read.
+        Parameters and errors as for `request`.
         """
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
@@ -202,7 +202,9 @@ class AsyncRequestInterface:
             await response.aclose()
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Send `request` as it is and return its response, the body still to be read. Errors as for `request`."""
+        """Send `request` and return its response, the body still to be read. Errors as for
+        `request()`.
+        """
         raise NotImplementedError
 
 
@@ -226,8 +228,8 @@ class AsyncConnectionInterface(AsyncRequestInterface):
         return False
 
     def is_available(self) -> bool:
-        """Whether the connection can take a request now; also while it is being established, if it may turn out to
-        multiplex.
+        """Whether the connection can take a request now; also while it is being established, if it
+        may turn out to multiplex.
         """
         raise NotImplementedError
 

@@ -1,13 +1,13 @@
 """The nouns of the API: URL, Origin, Request, Response, Proxy.
 
-Rules: text is ASCII, held as bytes; headers are lists of pairs in the order given, names in the case given.
+Rules: text is ASCII, held as bytes; headers are lists of pairs in the order given, names in the
+case given.
 Must not know: connections, pools, the network.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -17,8 +17,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 if TYPE_CHECKING:
     import ssl
@@ -77,7 +76,8 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes
     """Return `value` as a list of pairs of bytes.
 
     Raises:
-        TypeError: it is no mapping or sequence of pairs, or a name or value is neither bytes nor an ASCII string.
+        TypeError: it is no mapping or sequence of pairs, or a name or value is neither bytes nor an
+            ASCII string.
         ValueError: an element is not a pair.
     """
     if value is None:
@@ -89,7 +89,7 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes
             f"{name} must be a mapping or sequence of two-tuples, but got {type(value).__name__}."
         )
     return [
-        pair  # already as it should be: no copy, no call
+        pair  # type: ignore[misc]  # already as it should be: no copy, no call
         if type(pair) is tuple and len(pair) == 2 and type(pair[0]) is bytes is type(pair[1])
         else _enforce_pair(pair)
         for pair in value
@@ -107,7 +107,8 @@ def enforce_stream(
     """Return `value` as a body that can be iterated, sync or async.
 
     Raises:
-        TypeError: it is neither bytes nor an iterable of bytes; strings are refused, since their encoding is unknown.
+        TypeError: it is neither bytes nor an iterable of bytes; strings are refused, since their
+            encoding is unknown.
     """
     if value is None:
         return _EMPTY
@@ -117,7 +118,8 @@ def enforce_stream(
         return ByteStream(bytes(value))  # iterating it would give integers
     if isinstance(value, str):
         raise TypeError(
-            f"{name} must be bytes or an iterable of bytes, but got str. Encode it first: {name}.encode('utf-8')."
+            f"{name} must be bytes or an iterable of bytes, but got str. "
+            f"Encode it first: {name}.encode('utf-8')."
         )
     if hasattr(value, "__aiter__") or hasattr(value, "__iter__"):
         return value
@@ -127,7 +129,7 @@ def enforce_stream(
 
 
 def host_header(url: URL) -> bytes:
-    """The value of the Host field for `url` (RFC 9110, section 7.2): IPv6 in brackets, a default port left out."""
+    """The Host field for `url` (RFC 9110, section 7.2): IPv6 in brackets, no default port."""
     host = b"[%b]" % url.host if b":" in url.host else url.host
     if url.port is None or url.port == DEFAULT_PORTS.get(url.scheme):
         return host
@@ -212,7 +214,7 @@ class URL:
     Either parsed from one string, or given in parts, which then are taken as they are:
 
         url = httpcore2.URL("https://www.example.com/path?query")
-        url = httpcore2.URL(scheme=b"https", host=b"www.example.com", port=443, target=b"/path?query")
+        url = httpcore2.URL(scheme="https", host="www.example.com", port=443, target="/path?query")
 
     Attributes:
         scheme: such as `b"https"`, in lower case when parsed.
@@ -250,6 +252,8 @@ class URL:
                 self.port = None if digits is None else _port(digits)
                 self.target = path or b"/"
                 return
+            from urllib.parse import urlsplit  # 2 ms that most programs don't need
+
             parts = urlsplit(_ascii(raw))
             self.scheme = parts.scheme.encode("ascii")
             self.host = (parts.hostname or "").encode("ascii")
@@ -302,7 +306,8 @@ def _port(digits: bytes) -> int:
 def _ascii(raw: bytes) -> str:
     if not raw.isascii():
         raise TypeError(
-            "url may only include ASCII characters: percent-encode the path and query, and give the host in its IDNA form."
+            "url may only include ASCII characters: percent-encode the path and query, "
+            "and give the host in its IDNA form."
         )
     return raw.decode("ascii")
 
@@ -335,7 +340,8 @@ class Request:
             method: the method, in the case in which it is to be sent.
             url: an absolute URL.
             headers: a mapping, or a sequence of pairs.
-            content: the body. Async connections take bytes or an async iterable, the others bytes or an iterable.
+            content: the body. Async connections take bytes or an async iterable, the others bytes
+                or an iterable.
             extensions: options of the transport for this request.
 
         Raises:
@@ -370,8 +376,8 @@ class Response:
         status: the status code.
         headers: pairs of names and values, as received.
         stream: the body, an iterable (threads) or async iterable of bytes.
-        extensions: `http_version` (bytes), `reason_phrase` (bytes), `network_stream`, and after a chunked body that had
-            them `trailing_headers`.
+        extensions: `http_version` (bytes), `reason_phrase` (bytes), `network_stream`, and after a
+            chunked body that had them `trailing_headers`.
     """
 
     __slots__ = ("_content", "_stream_consumed", "extensions", "headers", "status", "stream")
@@ -416,7 +422,8 @@ class Response:
                 "response.read()" if hasattr(self.stream, "__iter__") else "await response.aread()"
             )
             raise RuntimeError(
-                f"Attempted to access 'response.content' on a streaming response. Call '{read}' first."
+                "Attempted to access 'response.content' on a streaming response. "
+                f"Call '{read}' first."
             )
         return self._content
 
@@ -462,7 +469,9 @@ class Response:
             close()
 
     async def aread(self) -> bytes:
-        """Read the whole body and return it; the same bytes when called again. Raises as `read()` does."""
+        """Read the whole body and return it; the same bytes when called again. Raises as `read()`
+        does.
+        """
         if self._content is None:
             stream = self._async_stream("read using 'await response.aread()'", "response.read()")
             read_all = getattr(stream, "read_all", None)
@@ -502,16 +511,15 @@ class Response:
     def _sync_stream(self, attempt: str, instead: str) -> Iterable[bytes]:
         if not hasattr(self.stream, "__iter__"):
             raise RuntimeError(_wrong_colour("an asynchronous", attempt, instead))
-        stream: Iterable[bytes] = self.stream
-        return stream
+        return cast("Iterable[bytes]", self.stream)
 
     def _async_stream(self, attempt: str, instead: str) -> AsyncIterable[bytes]:
         if not hasattr(self.stream, "__aiter__"):
-            # The published package words the third of these messages differently; callers match on them.
+            # The published package words the third of these messages differently; callers match on
+            # them.
             article = "a synchronous" if attempt.startswith("close") else "an synchronous"
             raise RuntimeError(_wrong_colour(article, attempt, instead))
-        stream: AsyncIterable[bytes] = self.stream
-        return stream
+        return cast("AsyncIterable[bytes]", self.stream)
 
 
 def received_response(
@@ -532,7 +540,8 @@ def received_response(
 
 
 def _wrong_colour(which: str, attempt: str, instead: str) -> str:
-    return f"Attempted to {attempt.replace(' using ', f' {which} response using ', 1)}. You should use '{instead}' instead."
+    attempt = attempt.replace(" using ", f" {which} response using ", 1)
+    return f"Attempted to {attempt}. You should use '{instead}' instead."
 
 
 class Proxy:
@@ -541,7 +550,8 @@ class Proxy:
     Attributes:
         url: where the proxy is.
         auth: user name and password, or `None`.
-        headers: sent to the proxy alone; with `auth`, an HTTP proxy's `Proxy-Authorization` comes first.
+        headers: sent to the proxy alone; with `auth`, an HTTP proxy's `Proxy-Authorization` comes
+            first.
         ssl_context: for TLS to the proxy itself, or `None` for the default.
     """
 
@@ -571,5 +581,7 @@ class Proxy:
             user, password = (enforce_bytes(part, name="auth") for part in auth)
             self.auth = (user, password)
             if self.url.scheme in (b"http", b"https"):
+                from base64 import b64encode
+
                 basic = b"Basic " + b64encode(user + b":" + password)
                 self.headers = [(b"Proxy-Authorization", basic), *self.headers]

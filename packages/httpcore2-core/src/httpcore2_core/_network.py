@@ -1,14 +1,14 @@
 """The interfaces between HTTP and the network: streams, and the backends that open them.
 
-Two colours are public and may be implemented by callers: `NetworkStream`/`NetworkBackend` for threads, and
-`AsyncNetworkStream`/`AsyncNetworkBackend` for event loops. Our own backends implement `BackendStream` and
-`RuntimeBackend`, which add what clean-up without awaiting needs.
+Two colours are public and may be implemented by callers: `NetworkStream`/`NetworkBackend` for
+threads, and `AsyncNetworkStream`/`AsyncNetworkBackend` for event loops. Our own backends implement
+`BackendStream` and `RuntimeBackend`, which add what clean-up without awaiting needs.
 Must not know: sockets, HTTP, the pool.
 """
 
 from __future__ import annotations
 
-import time
+import time  # noqa: TID251 - for `NetworkBackend.sleep`, which is a backend's
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from ._runtime import Runtime
 
-SOCKET_OPTION = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+SOCKET_OPTION = (
+    tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+)
 
 
 class NetworkStream:
@@ -41,7 +43,8 @@ class NetworkStream:
 
         Args:
             buffer: the bytes to send.
-            timeout: seconds in which all of it must be taken by the operating system; `None` waits for ever.
+            timeout: seconds in which all of it must be taken by the operating system; `None` waits
+                for ever.
 
         Raises:
             WriteTimeout: it was not taken within `timeout`; part of it may have been sent.
@@ -59,7 +62,7 @@ class NetworkStream:
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> NetworkStream:
-        """Do a TLS handshake as the client and return the encrypted stream; this one must not be used any more.
+        """Do a TLS handshake as the client and return the encrypted stream, to be used instead.
 
         Args:
             ssl_context: certificates, versions and ALPN protocols.
@@ -76,8 +79,9 @@ class NetworkStream:
         """Return what is known of the connection, or `None`.
 
         Args:
-            info: `"client_addr"`, `"server_addr"`, `"socket"`, `"ssl_object"`, or `"is_readable"` (whether a read would
-                return at once: on an idle connection the sign that it was closed).
+            info: `"client_addr"`, `"server_addr"`, `"socket"`, `"ssl_object"`, or `"is_readable"`
+                (whether a read would return at once: on an idle connection the sign that it was
+                closed).
         """
         return None
 
@@ -114,7 +118,7 @@ class NetworkBackend:
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        """Connect to the unix domain socket at `path`; parameters and errors as for `connect_tcp`."""
+        """Connect to the unix domain socket at `path`; otherwise as `connect_tcp`."""
         raise NotImplementedError
 
     def sleep(self, seconds: float) -> None:
@@ -123,7 +127,7 @@ class NetworkBackend:
 
 
 class AsyncNetworkStream:
-    """A connected byte stream for event loops. Each method behaves as its namesake of `NetworkStream`."""
+    """A connected byte stream for event loops; its methods behave as those of `NetworkStream`."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return from 1 to `max_bytes` bytes, or `b""` at the end; see `NetworkStream.read`."""
@@ -152,7 +156,7 @@ class AsyncNetworkStream:
 
 
 class AsyncNetworkBackend:
-    """Opens connections for event loops. Each method behaves as its namesake of `NetworkBackend`."""
+    """Opens connections for event loops; its methods behave as those of `NetworkBackend`."""
 
     async def connect_tcp(
         self,
@@ -180,7 +184,7 @@ class AsyncNetworkBackend:
 
 
 class BackendStream(AsyncNetworkStream):
-    """A stream of one of our own backends: closes without awaiting, and tells what is there without waiting.
+    """A stream of one of our own backends: closes, and tells what is there, without awaiting.
 
     The same class serves threads, where its coroutines block and never suspend.
 
@@ -198,8 +202,8 @@ class BackendStream(AsyncNetworkStream):
     def abort(self) -> None:
         """Close the connection now, without waiting or raising.
 
-        May be called more than once, also while a read or write is under way, which then fails with `ReadError` or
-        `WriteError`. TLS sends its close_notify if that needs no waiting.
+        May be called more than once, also while a read or write is under way, which then fails with
+        `ReadError` or `WriteError`. TLS sends its close_notify if that needs no waiting.
         """
         raise NotImplementedError
 
@@ -207,13 +211,14 @@ class BackendStream(AsyncNetworkStream):
         """After `abort()`, await what could not be done at once; shielded from cancellation."""
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        """Return what can be read without waiting: `None` if nothing, `b""` if the stream has ended or broken."""
+        """Return what can be read now: `None` if nothing, `b""` if the stream ended or broke."""
         raise NotImplementedError
 
     def watch(self, callback: Callable[[], None] | None) -> None:
-        """Call `callback`, once, when bytes, the end or an error arrive while no read waits; `None` stops watching.
+        """Call `callback`, once, when bytes, the end or an error arrive while no read waits.
 
-        Only a backend that sees the network by itself (asyncio) can tell. The others do nothing: the pool asks on reuse.
+        `None` stops watching. Only a backend that sees the network by itself (asyncio) can tell.
+        The others do nothing: the pool asks on reuse.
         """
 
     async def aclose(self) -> None:
@@ -231,7 +236,7 @@ class BackendStream(AsyncNetworkStream):
 
 
 class RuntimeBackend(AsyncNetworkBackend):
-    """A backend of ours: it opens `BackendStream`s, and brings the clock and scheduling of its world."""
+    """A backend of ours: opens `BackendStream`s, and brings its world's clock and scheduling."""
 
     runtime: Runtime
 

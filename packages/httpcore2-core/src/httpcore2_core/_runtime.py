@@ -1,7 +1,8 @@
-"""What the transport needs from the world that it runs in, besides the network: a clock and waiting.
+"""What the transport needs from its world besides the network: a clock and waiting.
 
-Rules: nothing outside a backend reads the time or waits by itself; whoever needs either asks a `Runtime`. A simulated
-runtime (virtual clock, seeded order of tasks) can therefore drive the real pool and the real connections.
+Rules: nothing outside a backend reads the time or waits by itself; whoever needs either asks a
+`Runtime`. A simulated runtime (virtual clock, seeded order of tasks) can therefore drive the real
+pool and the real connections.
 Must not know: sockets, HTTP, the pool.
 """
 
@@ -24,11 +25,13 @@ class Waiter(ABC):
 
     @abstractmethod
     def wake(self) -> None:
-        """Let `wait()` return `True`. Never blocks, never raises; safe to call again. Thread-safe on the thread runtime."""
+        """Let `wait()` return `True`. Never blocks, never raises; safe to call again. Thread-safe
+        on the thread runtime.
+        """
 
     @abstractmethod
     async def wait(self, timeout: float | None) -> bool:
-        """Wait for `wake()`, at most `timeout` seconds (`None`: for ever). Return whether it came."""
+        """Wait for `wake()`, at most `timeout` seconds (`None`: for ever); whether it came."""
 
 
 class Runtime(ABC):
@@ -56,7 +59,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def is_running(self, token: object) -> bool:
-        """Whether the event loop that `token()` returned as `token` still runs, so that its connections are in use."""
+        """Whether the event loop that `token()` returned still runs: its connections are in use."""
 
     @abstractmethod
     def create_waiter(self) -> Waiter:
@@ -68,4 +71,6 @@ class Runtime(ABC):
 
     @abstractmethod
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Await `call()` to its end even if the caller is cancelled meanwhile (the cancellation is delivered afterwards)."""
+        """Await `call()` to its end even if the caller is cancelled meanwhile (the cancellation is
+        delivered afterwards).
+        """

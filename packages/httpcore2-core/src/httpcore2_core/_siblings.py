@@ -1,7 +1,7 @@
 """Finds the other distributions by name, when one is first needed.
 
-Rules: core imports no sibling; a sibling's package lies beside core's own, under the same parent. Installed, that is the
-top level; in a vendored copy, whatever folder it was copied to.
+Rules: core imports no sibling; a sibling's package lies beside core's own, under the same parent.
+Installed, that is the top level; in a vendored copy, whatever folder it was copied to.
 """
 
 from __future__ import annotations
@@ -37,4 +37,7 @@ def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
 
 
 def _missing(purpose: str, extra: str) -> str:
-    return f"{purpose} needs a distribution that is not installed. Run: pip install 'httpcore2[{extra}]'"
+    return (
+        f"{purpose} needs a distribution that is not installed. "
+        f"Run: pip install 'httpcore2[{extra}]'"
+    )

@@ -186,7 +186,8 @@ class ConnectionPool(RequestInterface):
             keepalive_expiry=keepalive_expiry,
             may_share=http2,
         )
-        # The façades that somebody still holds, so that `connections` shows the same ones.
+        # The façades that somebody still holds, so that `connections` shows the same ones. Each keeps its connection, so
+        # that the number stays its own.
         self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
 
     def create_connection(self, origin: Origin) -> HTTPConnection:
@@ -206,7 +207,7 @@ class ConnectionPool(RequestInterface):
 
     def _create_twin(self, origin: Origin) -> AsyncHTTPConnection:
         facade = self.create_connection(origin)
-        self._facades[id(facade._twin)] = facade  # which keeps its twin, so that the number stays its own
+        self._facades[id(facade._twin)] = facade
         return facade._twin
 
     @property
@@ -216,10 +217,13 @@ class ConnectionPool(RequestInterface):
             >>> pool.connections
             [<HTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
         """
-        return [
-            self._facades.get(id(twin)) or HTTPConnection._of(twin)
-            for twin in self._engine.connections
-        ]
+        return [self._facade(twin) for twin in self._engine.connections]
+
+    def _facade(self, twin: AsyncHTTPConnection) -> HTTPConnection:
+        facade = self._facades.get(id(twin))
+        if facade is None:
+            facade = self._facades[id(twin)] = HTTPConnection._of(twin)
+        return facade
 
     def handle_request(self, request: Request) -> Response:
         check_request(request, is_blocking=True)

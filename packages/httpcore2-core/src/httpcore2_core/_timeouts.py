@@ -9,6 +9,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from ._exceptions import (
+    ConnectTimeout,
+    PoolTimeout,
+    ReadTimeout,
+    TimeoutException,
+    WriteTimeout,
+)
 from ._runtime import Runtime
 
 _PHASES = ("pool", "connect", "read", "write", "total")
@@ -20,7 +27,7 @@ class Timeouts:
     With `total` every phase is cut at the deadline, so that none outlives the whole.
     """
 
-    __slots__ = ("_deadline", "_runtime", "connect", "pool", "read", "write")
+    __slots__ = ("_deadline", "_runtime", "_total", "connect", "pool", "read", "write")
 
     def __init__(
         self,
@@ -35,18 +42,44 @@ class Timeouts:
         self.connect = connect
         self.read = read
         self.write = write
+        self._total = total
         self._runtime = runtime
         self._deadline: float | None = None
         if total is not None:
             assert runtime is not None, "a deadline needs a clock"
             self._deadline = runtime.now() + total
 
-    def within(self, limit: float | None) -> float | None:
-        """Return how long a step may take whose own limit is `limit`."""
-        if self._deadline is None:
-            return limit
-        assert self._runtime is not None, "a deadline needs a clock"
-        left = max(0.0, self._deadline - self._runtime.now())
+    def for_pool(self) -> float | None:
+        """Return how long the request may wait for a connection.
+
+        Raises:
+            PoolTimeout: the whole has taken too long; the next three raise the exception of their phase.
+        """
+        return self.pool if self._deadline is None else self._left(self.pool, PoolTimeout)
+
+    def for_connect(self) -> float | None:
+        """Return how long the next step of connecting may take."""
+        return self.connect if self._deadline is None else self._left(self.connect, ConnectTimeout)
+
+    def for_read(self) -> float | None:
+        """Return how long the next read may take."""
+        return self.read if self._deadline is None else self._left(self.read, ReadTimeout)
+
+    def for_write(self) -> float | None:
+        """Return how long the next write may take."""
+        return self.write if self._deadline is None else self._left(self.write, WriteTimeout)
+
+    def for_pause(self, delay: float) -> float:
+        """Return how much of a pause between attempts to connect there is time for."""
+        left = delay if self._deadline is None else self._left(delay, ConnectTimeout)
+        assert left is not None, "it is at most the delay"
+        return left
+
+    def _left(self, limit: float | None, exception: type[TimeoutException]) -> float | None:
+        assert self._runtime is not None and self._deadline is not None, "there is a deadline"
+        left = self._deadline - self._runtime.now()
+        if left <= 0:
+            raise exception(f"The request took longer than its total of {self._total} seconds.")
         return left if limit is None or left < limit else limit
 
     @classmethod
@@ -64,14 +97,15 @@ class Timeouts:
             limits = tuple(map(given.get, _PHASES))
         except AttributeError:
             raise TypeError(
-                "extensions['timeout'] must be a mapping of 'pool', 'connect', 'read', 'write' and 'total' to seconds, "
-                f"but got {type(given).__name__}."
+                "extensions['timeout'] must be a mapping of 'pool', 'connect', 'read', 'write' and "
+                f"'total' to seconds, but got {type(given).__name__}."
             ) from None
         if limits[4] is None:
             return _checked(*limits)
         for phase, limit in zip(_PHASES, limits, strict=True):
             _check(phase, limit)
-        return cls(*limits, runtime=runtime)
+        pool, connect, read, write, total = limits
+        return cls(pool, connect, read, write, total, runtime)
 
 
 def _check(phase: str, limit: object) -> None:

@@ -1,20 +1,46 @@
 """Tells a request's progress to its `trace` extension and to the loggers.
 
-Rules: a request that has no `trace` and no logger that listens pays one check. Names and payloads are those of the
-published `httpcore2`: `<prefix>.<step>.started`, then `.complete` with `return_value`, or `.failed` with `exception`.
+Rules: a request that has no `trace` and no logger that listens pays one check. Names and payloads
+are those of the published `httpcore2`: `<prefix>.<step>.started`, then `.complete` with
+`return_value`, or `.failed` with `exception`.
 """
 
 from __future__ import annotations
 
-import inspect
-import logging
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from ._models import Request
 
 T = TypeVar("T")
+
+_DEBUG = 10  # logging.DEBUG
+
+_loggers: dict[str, Logger] = {}
+
+
+def _logger(name: str) -> Logger | None:
+    """Return the logger `httpcore2.<name>`, unless nobody can be listening.
+
+    `logging` takes 8 ms to import.
+    """
+    logger = _loggers.get(name)
+    if logger is None and "logging" in sys.modules:
+        import logging
+
+        logger = _loggers[name] = logging.getLogger(f"httpcore2.{name}")
+    return logger
+
+
+def log(prefix: str, message: str) -> None:
+    """Log what belongs to no request."""
+    logger = _logger(prefix)
+    if logger is not None:
+        logger.debug(message)
 
 
 class Tracer:
@@ -24,24 +50,32 @@ class Tracer:
 
     def __init__(
         self,
-        logger: logging.Logger,
+        prefix: str,
+        logger: Logger | None,
         callback: Callable[[str, dict[str, Any]], Any] | None,
         is_blocking: bool,
     ) -> None:
+        self._prefix = prefix
         self._logger = logger
-        self._prefix = logger.name.rpartition(".")[2]
         self._callback = callback
         self._is_blocking = is_blocking
 
     @classmethod
-    def of(
-        cls, logger: logging.Logger, request: Request | None, is_blocking: bool
-    ) -> Tracer | None:
-        """Return a tracer if anybody wants to know, else `None`."""
-        callback = None if request is None else request.extensions.get("trace")
-        if callback is None and not logger.isEnabledFor(logging.DEBUG):
+    def of(cls, prefix: str, request: Request, is_blocking: bool) -> Tracer | None:
+        """Return a tracer if anybody wants to know, else `None`.
+
+        Args:
+            prefix: begins the events' names, and ends the logger's.
+            request: what is being done.
+            is_blocking: whether the `trace` callback is a plain function, not a coroutine function.
+        """
+        callback = request.extensions.get("trace")
+        logger = _logger(prefix)
+        if logger is not None and not logger.isEnabledFor(_DEBUG):
+            logger = None
+        if callback is None and logger is None:
             return None
-        return cls(logger, callback, is_blocking)
+        return cls(prefix, logger, callback, is_blocking)
 
     async def event(self, name: str, info: dict[str, Any]) -> None:
         """Report one event, such as `receive_response_body.started`.
@@ -52,20 +86,20 @@ class Tracer:
         if self._callback is not None:
             result = self._callback(f"{self._prefix}.{name}", info)
             if self._is_blocking:
-                if inspect.iscoroutine(result):
+                if isinstance(result, Coroutine):
                     result.close()
                     raise TypeError(
-                        "If you are using a synchronous interface, the callback of the `trace` extension should be a "
-                        "normal function instead of an asynchronous function."
+                        "If you are using a synchronous interface, the callback of the `trace` "
+                        "extension should be a normal function instead of an asynchronous function."
                     )
-            elif not inspect.isawaitable(result):
+            elif not isinstance(result, Awaitable):
                 raise TypeError(
-                    "If you're using an asynchronous interface, the callback of the `trace` extension should be an "
-                    "asynchronous function rather than a normal function."
+                    "If you're using an asynchronous interface, the callback of the `trace` "
+                    "extension should be an asynchronous function rather than a normal function."
                 )
             else:
                 await result
-        if self._logger.isEnabledFor(logging.DEBUG):
+        if self._logger is not None:
             if not info or info == {"return_value": None}:
                 message = name
             else:
@@ -79,7 +113,7 @@ class Tracer:
         step: Coroutine[Any, Any, T],
         present: Callable[[T], object] = lambda result: result,
     ) -> T:
-        """Run `step`, and report its start and its end; the listener is shown its result as `present` gives it."""
+        """Run `step` and report its start and end; `present` makes what the listener is shown."""
         try:
             await self.event(f"{name}.started", info)
             result = await step

@@ -1,7 +1,7 @@
-"""A caller's own `AsyncNetworkBackend` and `AsyncNetworkStream`, made into what the transport works with.
+"""A caller's own network backends and streams, made into what the transport works with.
 
-Rules: only the four public methods of a caller's stream are used. Its `aclose()` may suspend: it is awaited, shielded,
-once the transport's own state is in order (`settle`).
+Rules: only the four public methods of a caller's stream are used. Its `aclose()` may suspend: it is
+awaited, shielded, once the transport's own state is in order (`settle`).
 Must not know: HTTP, the pool.
 """
 
@@ -112,7 +112,8 @@ class CallerStream(BackendStream):
         await self.settle()
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        # What there is can't be taken without awaiting; that there is something is all that the pool asks.
+        # What there is can't be taken without awaiting; that there is something is all that the
+        # pool asks.
         return b"" if self.inner.get_extra_info("is_readable") else None
 
     async def start_tls(
@@ -121,9 +122,7 @@ class CallerStream(BackendStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> BackendStream:
-        return adapt_async_stream(
-            await self.inner.start_tls(ssl_context, server_hostname, timeout)
-        )
+        return adapt_async_stream(await self.inner.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)

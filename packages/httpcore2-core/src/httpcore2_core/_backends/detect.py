@@ -14,7 +14,7 @@ _backends: dict[str, RuntimeBackend] = {}
 
 
 def running_loop() -> tuple[str, object] | None:
-    """Return the running library's name and its event loop's identity; `None` if none runs the caller."""
+    """Return the name and the event loop of the library that runs the caller, if one does."""
     trio = sys.modules.get("trio")
     # First trio: in its guest mode it runs on top of asyncio.
     if trio is not None and trio.lowlevel.in_trio_task():
@@ -32,14 +32,15 @@ def detect_backend() -> RuntimeBackend:
 
     Raises:
         RuntimeError: none runs.
-        ImportError: the distribution with its backend is not installed; the text names the command that installs it.
+        ImportError: the distribution with its backend is not installed; the text names the command
+            that installs it.
     """
     found = running_loop()
     if found is None:
         raise RuntimeError(
-            "An asynchronous request needs a running event loop of asyncio or trio, and there is none. Run the coroutine "
-            "with asyncio.run() or trio.run() (pip install 'httpcore2[asyncio]' or 'httpcore2[trio]'), or use the "
-            "synchronous ConnectionPool."
+            "An asynchronous request needs a running event loop of asyncio or trio, and there is "
+            "none. Run the coroutine with asyncio.run() or trio.run() (pip install "
+            "'httpcore2[asyncio]' or 'httpcore2[trio]'), or use the synchronous ConnectionPool."
         )
     library = found[0]
     backend = _backends.get(library)

@@ -7,7 +7,6 @@ Must not know: sockets, HTTP, the pool.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,6 @@ from .threads import ThreadBackend
 if TYPE_CHECKING:
     import ssl
 
-_logger = logging.getLogger("httpcore2.connection")
 _THREADS = ThreadBackend()
 
 
@@ -113,7 +111,9 @@ class BlockingStream(BackendStream):
             self.inner.close()
         except Exception:
             # It is closed in the middle of other things, which must not fail because of it.
-            _logger.warning("%r could not be closed", self.inner, exc_info=True)
+            import logging
+
+            logging.getLogger("httpcore2.connection").warning("%r could not be closed", self.inner, exc_info=True)
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
         # What there is can't be taken without waiting; that there is something is all that the pool asks.

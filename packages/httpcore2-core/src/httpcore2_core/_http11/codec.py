@@ -1,9 +1,10 @@
 """HTTP/1.1 as an object without I/O: what is to be sent -> bytes; bytes -> what was received.
 
-There is a fast lane, and h11 is the judge. What matches the strict forms below is read and written here, in a few
-microseconds. Anything else is given to h11, whose verdict stands. The lane is never laxer than h11: whatever it
-accepts, h11 accepts, with the same status, headers, body and fate of the connection; a differential test holds that.
-The patterns run in linear time: every repetition is possessive, so that 100 kB of blanks cost microseconds.
+There is a fast lane, and h11 is the judge. What matches the strict forms below is read and written
+here, in a few microseconds. Anything else is given to h11, whose verdict stands. The lane is never
+laxer than h11: whatever it accepts, h11 accepts, with the same status, headers, body and fate of
+the connection; a differential test holds that. The patterns run in linear time: every repetition is
+possessive, so that 100 kB of blanks cost microseconds.
 
 One `Codec` serves one connection, one exchange after the other:
 
@@ -35,11 +36,10 @@ _is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
 _is_value = re.compile(_VALUE).fullmatch
 
 _match_head = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*+)\r\n((?:" + _TOKEN + rb":" + _FIELD_LINE + rb")*+)\r\n"
+    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*+)\r\n"
+    rb"((?:" + _TOKEN + rb":" + _FIELD_LINE + rb")*+)\r\n"
 ).match
-_find_fields = re.compile(
-    rb"(" + _TOKEN + rb"):[ \t]*+(" + _VALUE + rb")[ \t]*+\r\n"
-).findall
+_find_fields = re.compile(rb"(" + _TOKEN + rb"):[ \t]*+(" + _VALUE + rb")[ \t]*+\r\n").findall
 _find_blank_line = re.compile(rb"\n\r?\n").search
 _match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n").match
 _match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n").match
@@ -47,7 +47,6 @@ _NO_START = frozenset(bytes([code]) for code in range(0x21))
 _CHUNK_LINE_SIZE = 20  # the longest that these match
 _is_length = re.compile(rb"[0-9]{1,19}").fullmatch
 _find_keep_alive = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*([0-9]{1,9})(?![0-9])", re.I).search
-
 
 
 class ResponseHead(NamedTuple):
@@ -155,7 +154,7 @@ class _HeaderBlock:
 
 
 class _PlainHead:
-    """A response's head that the fast lane has matched, and what it means; made once for responses with the same."""
+    """A response's head in the strict form, and what it means; made once for equal heads."""
 
     __slots__ = (
         "chunked",
@@ -226,13 +225,16 @@ class ResponseState(Enum):
     SWITCHED = "no HTTP any more"
 
 
+_NO_BODY_LEFT = (ResponseState.DONE, ResponseState.SWITCHED)
+
+
 class Codec:
     """The HTTP/1.1 of one connection, as a client (RFC 9112).
 
     Attributes:
         request_state: how much of the request has been made into bytes.
         response_state: what the next received bytes are.
-        keep_alive_timeout: seconds for which the server means to keep the connection, if it said so.
+        keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
         trailers: the fields after a chunked body, once it has ended.
     """
 
@@ -303,7 +305,8 @@ class Codec:
         length, chunked = block.length, block.chunked
         if length is not None and chunked:
             raise LocalProtocolError(
-                "A request must not have both Content-Length and Transfer-Encoding (RFC 9112, section 6.2)."
+                "A request must not have both Content-Length and Transfer-Encoding "
+                "(RFC 9112, section 6.2)."
             )
         # What h11 has passed may still be a list of equal lengths.
         declared = 0 if length is None else int(length.split(b",")[0])
@@ -376,19 +379,21 @@ class Codec:
         """Return the response's head; `None` if more bytes are needed.
 
         Raises:
-            RemoteProtocolError: it is no response, is too long, or the stream ended before it was complete.
+            RemoteProtocolError: it is no response, is too long, or was broken off.
         """
+        assert self.response_state is ResponseState.HEAD, "a response is due"
         if self._ended:
             raise RemoteProtocolError("Server disconnected without sending a response.")
         if self._judge is None:
             data = self._data
+            is_connect = self._request[0] == b"CONNECT"  # the answer may leave HTTP: for h11
             plain = self._plain_head
-            if plain is not None and data.startswith(plain.data):
+            if plain is not None and data.startswith(plain.data) and not is_connect:
                 return self._begin_body(plain)  # the same as last time, blank line included
             # A head that comes in many pieces is not matched from its start each time.
             if not self._scanned or _find_blank_line(data, self._scanned) is not None:
                 matched = _match_head(data)
-                if matched is not None and self._request[0] != b"CONNECT":
+                if matched is not None and not is_connect:
                     plain = _PlainHead(matched)
                     if plain.is_plain:
                         self._plain_head = plain
@@ -458,11 +463,16 @@ class Codec:
             self.response_state = ResponseState.DONE
         elif state is ResponseState.JUDGED:
             return self._judged_data([])
+        else:
+            assert state in _NO_BODY_LEFT, "the head comes first"
         return b""
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another exchange may follow: both messages are complete, nobody closes, and nothing came besides."""
+        """Whether another exchange may follow.
+
+        Both messages are complete, nobody closes, and nothing came besides.
+        """
         return (
             self.response_state is ResponseState.DONE
             and self.request_state is RequestState.DONE
@@ -474,9 +484,7 @@ class Codec:
     @property
     def is_unanswered(self) -> bool:
         """Whether a response is due of which not a byte has come."""
-        return (
-            self.response_state is ResponseState.HEAD and self._judge is None and not self._data
-        )
+        return self.response_state is ResponseState.HEAD and self._judge is None and not self._data
 
     @property
     def leading_data(self) -> bytes:
@@ -484,7 +492,7 @@ class Codec:
         return self._data
 
     def _chunked_data(self) -> bytes | None:
-        """Read chunks as long as they are plain; those that came together are handed out as one piece."""
+        """Read chunks while they are plain; what came together is handed out as one piece."""
         data = self._data
         size = len(data)
         position = 0
@@ -504,7 +512,9 @@ class Codec:
                 rest = data[position:]
                 if left == 0:
                     if rest[:2] != b"\r\n"[: len(rest)]:
-                        raise RemoteProtocolError("A chunk of the body is longer than its size says.")
+                        raise RemoteProtocolError(
+                            "A chunk of the body is longer than its size says."
+                        )
                     if len(rest) < _CHUNK_LINE_SIZE and b"\n" not in rest[2:]:
                         break
                     rest = rest[2:]
@@ -544,7 +554,7 @@ class Codec:
         self._judge = None
 
     def _chunks_to_judge(self, rest: bytes, pieces: list[bytes]) -> bytes | None:
-        """Let h11 read on at the start of a chunk: it is shown the head, and then that chunk as if it were the first."""
+        """Let h11 read on at a chunk: it is shown the head, and then that chunk as the first."""
         judge = self._call_judge(self._head + rest)
         head = judge.head()
         assert head is not None, "h11 takes what the lane takes"

@@ -7,7 +7,6 @@ Must not know: pools, how the stream was made, what the bytes mean (the codec do
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from enum import Enum
 from threading import Lock
@@ -30,8 +29,6 @@ from .._timeouts import Timeouts
 from .._trace import Tracer
 from .codec import Codec, RequestState, ResponseHead, ResponseState
 from .upgrade import UpgradedStream
-
-_logger = logging.getLogger("httpcore2.http11")
 
 # Up to here head and body leave in one write; copying them together costs less than a second segment.
 _SMALL_BODY = 64 * 1024
@@ -97,9 +94,9 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
 
     async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
         """Send `request`, whose body has the right colour, and return its response, the body still to be read."""
+        tracer = Tracer.of("http11", request, self._stream.runtime.is_blocking)
         self._begin()
         try:
-            tracer = Tracer.of(_logger, request, self._stream.runtime.is_blocking)
             write_error: WriteError | None = None
             try:
                 if tracer is None:
@@ -120,22 +117,21 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
         except BaseException:
             # What was refused before a byte left has not touched the connection.
             self._end(is_reusable=not self._has_sent)
-            if self._stream.needs_settling:
+            if tracer is not None:
+                await tracer.span("response_closed", {}, self.settle())
+            elif self._stream.needs_settling:
                 await self._stream.settle()
             raise
         stream: AsyncNetworkStream = self._stream
         if self.has_switched:
             stream = UpgradedStream(self._stream, self._codec.leading_data)
-        return received_response(
-            head.status,
-            head.headers,
-            _Body(self, request, timeouts, tracer),
-            {
-                "http_version": head.version,
-                "reason_phrase": head.reason,
-                "network_stream": public_stream(stream),
-            },
-        )
+        extensions = {
+            "http_version": head.version,
+            "reason_phrase": head.reason,
+            "network_stream": public_stream(stream),
+        }
+        body = _Body(self, request, timeouts, tracer, extensions)
+        return received_response(head.status, head.headers, body, extensions)
 
     def _begin(self) -> None:
         with self._lock:
@@ -168,7 +164,7 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
             data += codec.send_data(content)
             data += codec.end_request()
         self._has_sent = True
-        await self._stream.write(data, timeouts.within(timeouts.write))
+        await self._stream.write(data, timeouts.for_write())
 
     def _has_body_left(self, request: Request) -> bool:
         # A body of the caller's own kind is iterated even if none is declared: it may turn out not to be empty.
@@ -187,16 +183,16 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
             content = stream.content
             for start in range(0, len(content), _SLICE):
                 data = codec.send_data(content[start : start + _SLICE])
-                await self._stream.write(data, timeouts.within(timeouts.write))
+                await self._stream.write(data, timeouts.for_write())
         else:
             async for chunk in iterate(stream, self._stream.runtime.is_blocking):
                 self._has_consumed = True
                 data = codec.send_data(chunk)
                 if data:
-                    await self._stream.write(data, timeouts.within(timeouts.write))
+                    await self._stream.write(data, timeouts.for_write())
         data = codec.end_request()
         if data:
-            await self._stream.write(data, timeouts.within(timeouts.write))
+            await self._stream.write(data, timeouts.for_write())
 
     async def _receive_head(
         self, timeouts: Timeouts, write_error: WriteError | None
@@ -205,7 +201,7 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
         read = self._stream.read
         try:
             while True:
-                codec.receive(await read(self.READ_NUM_BYTES, timeouts.within(timeouts.read)))
+                codec.receive(await read(self.READ_NUM_BYTES, timeouts.for_read()))
                 head = codec.head()
                 if head is not None:
                     return head
@@ -220,7 +216,7 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
             if data is not None:
                 return data
             codec.receive(
-                await self._stream.read(self.READ_NUM_BYTES, timeouts.within(timeouts.read))
+                await self._stream.read(self.READ_NUM_BYTES, timeouts.for_read())
             )
 
     # The end of an exchange
@@ -232,8 +228,8 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
             # The rest of a body that nobody wants is skipped if it is here already.
             while self.has_body_left and codec.data() is not None:
                 pass
-        except RemoteProtocolError as exc:
-            _logger.debug("The rest of a response could not be skipped: %s", exc)
+        except RemoteProtocolError:
+            pass  # it is not complete, so the connection is not used again
         self._end(codec.is_reusable)
 
     @property
@@ -241,6 +237,11 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
         """Whether there is more of the response's body to come."""
         state = self._codec.response_state
         return state is not ResponseState.DONE and state is not ResponseState.SWITCHED
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """The fields after a chunked body, once it has ended."""
+        return self._codec.trailers
 
     @property
     def has_switched(self) -> bool:
@@ -363,7 +364,7 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
 class _Body(ReceivedBody):
     """The body of a response. Its end is the end of the exchange."""
 
-    __slots__ = ("_connection", "_has_begun", "_is_closed", "_is_complete", "_request", "_timeouts", "_tracer")
+    __slots__ = ("_connection", "_extensions", "_has_begun", "_is_closed", "_is_complete", "_request", "_timeouts", "_tracer")
 
     def __init__(
         self,
@@ -371,11 +372,13 @@ class _Body(ReceivedBody):
         request: Request,
         timeouts: Timeouts,
         tracer: Tracer | None,
+        extensions: dict[str, Any],
     ) -> None:
         self._connection = connection
         self._request = request
         self._timeouts = timeouts
         self._tracer = tracer
+        self._extensions = extensions
         self._has_begun = False
         self._is_complete = False  # read to its end
         self._is_closed = False  # the exchange has ended
@@ -413,6 +416,8 @@ class _Body(ReceivedBody):
             raise
         if not self._connection.has_body_left:
             self._is_complete = True
+            if self._connection.trailers:
+                self._extensions["trailing_headers"] = self._connection.trailers
             # After an upgrade the connection is the caller's, until the response is closed.
             if not self._connection.has_switched:
                 await self._end("complete", {"return_value": None})

@@ -1,11 +1,13 @@
 """h11, in the two roles that it has here: to rule on what the fast lane does not recognise.
 
-`check_request` rules on a request head; `Judge` reads one response. Their verdicts, texts included, stand.
+`check_request` rules on a request head; `Judge` reads one response. Their verdicts, texts included,
+stand.
 Must not know: the network, the fast lane.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
@@ -15,11 +17,24 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT = 100 * 1024
 INTERIM_LIMIT = 100
-# Chunk framing (extensions, trailers) may outweigh the data only so far, as in Go's net/http (CVE-2023-39326).
+# Chunk framing (extensions, trailers) may outweigh the data only so far, as in Go's net/http
+# (CVE-2023-39326).
 OVERHEAD_LIMIT = 16 * 1024
 OVERHEAD_PER_CHUNK = 16
+# As in Go's net/http. Besides, h11 refuses some lines in quadratic time: this bounds it to 40 ms.
+LINE_LIMIT = 4 * 1024
 
 _FRAMING = (b"content-length", b"transfer-encoding")
+_find_blank_line = re.compile(rb"\n\r?\n").search
+_find_illegal = re.compile(rb"[\0\v\f]|\r[^\n]").search
+_is_last_chunk = re.compile(rb"[\r\n]*+0++[;\s]").match
+
+
+def _check_fields(lines: bytes) -> None:
+    """Refuse long header fields that h11 would refuse: 100 kB of blanks and a NUL take it 20 s."""
+    end = _find_blank_line(lines)
+    if end is not None and end.end() > LINE_LIMIT and _find_illegal(lines, 0, end.end()):
+        raise RemoteProtocolError("illegal header line: it has a control character")
 
 
 def check_request(method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -46,14 +61,24 @@ class Judge:
         trailers: the fields after a chunked body, once it has ended.
     """
 
-    __slots__ = ("_chunks", "_connection", "_data_size", "_interim", "_received", "trailers")
+    __slots__ = (
+        "_chunks",
+        "_connection",
+        "_data_size",
+        "_has_lines",
+        "_in_trailers",
+        "_interim",
+        "_received",
+        "trailers",
+    )
 
     def __init__(self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         import h11
 
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
-        # How a response is read depends on the method, on `Connection` and on `Upgrade`, never on the request's
-        # body: without it the request is complete, and h11 can follow an upgrade to its end.
+        # How a response is read depends on the method, on `Connection` and on `Upgrade`, never on
+        # the request's body: without it the request is complete, and h11 can follow an upgrade to
+        # its end.
         self._connection.send(
             h11.Request(
                 method=method,
@@ -66,6 +91,8 @@ class Judge:
         self._received = 0
         self._data_size = 0
         self._chunks = 0
+        self._has_lines = False  # what follows is a chunk's size
+        self._in_trailers = False
         self.trailers: list[tuple[bytes, bytes]] = []
 
     def receive(self, data: bytes) -> None:
@@ -82,22 +109,23 @@ class Judge:
         import h11
 
         while True:
+            _check_fields(self.unread)
             event = self._next()
             if not isinstance(event, h11.Response | h11.InformationalResponse):
                 return None
             # h11 limits only what comes in pieces.
             unread = len(self.unread)
             if self._received - unread > HEAD_LIMIT:
-                raise RemoteProtocolError(
-                    f"The response's head is longer than {HEAD_LIMIT} bytes."
-                )
+                raise RemoteProtocolError(f"The response's head is longer than {HEAD_LIMIT} bytes.")
             self._received = unread
             if isinstance(event, h11.Response) or event.status_code == 101:
+                self._has_lines = any(name == b"transfer-encoding" for name, _ in event.headers)
                 return event
             self._interim += 1
             if self._interim > INTERIM_LIMIT:
                 raise RemoteProtocolError(
-                    f"The server sent more than {INTERIM_LIMIT} interim responses before its response."
+                    f"The server sent more than {INTERIM_LIMIT} interim responses "
+                    "before its response."
                 )
 
     def body(self) -> tuple[bytes, bool]:
@@ -110,8 +138,11 @@ class Judge:
 
         pieces = []
         while True:
+            if self._has_lines:
+                self._check_lines()
             event = self._next()
             if isinstance(event, h11.Data):
+                self._has_lines = event.chunk_end
                 pieces.append(bytes(event.data))
                 self._data_size += len(event.data)
                 self._chunks += event.chunk_start
@@ -144,6 +175,14 @@ class Judge:
         import h11
 
         return self._connection.their_state is h11.DONE
+
+    def _check_lines(self) -> None:
+        unread = self.unread
+        self._in_trailers = self._in_trailers or _is_last_chunk(unread) is not None
+        if self._in_trailers:
+            _check_fields(unread)
+        elif len(unread) > LINE_LIMIT and unread.find(b"\r\n", 2, LINE_LIMIT) < 0:
+            raise RemoteProtocolError(f"A chunk's size line is longer than {LINE_LIMIT} bytes.")
 
     def _next(self) -> object:
         import h11

@@ -29,6 +29,7 @@ from .._models import DEFAULT_PORTS, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
 from .._runtime import Runtime
 from .._timeouts import Timeouts
+from .._trace import log
 from .ledger import Counts, Grant, Ledger, Ticket
 
 _Key: TypeAlias = tuple[bytes, bytes, int]
@@ -184,20 +185,20 @@ class Engine:
             if ticket.grant is Grant.REUSE:
                 assert ticket.connection is not None, "it is what was granted"
                 return ticket.connection
-            if ticket.grant is Grant.CLEARED:
-                raise ConnectError(
-                    f"The pool was closed while a request to {origin} waited for a connection."
-                )
             connection = create(origin)
             connection.on_release = partial(self._release, connection)
             connection.on_lost = partial(self._drop, connection)
+            with self._lock:
+                if ticket.grant is Grant.CLEARED:
+                    raise ConnectError(
+                        f"The pool was closed while a request to {origin} waited for a connection."
+                    )
+                self._ledger.add(ticket, connection)
         except BaseException:
             with self._lock:
                 self._ledger.abandon(ticket, runtime.now())
             self._carry_out()
             raise
-        with self._lock:
-            self._ledger.add(ticket, connection)
         try:
             await connection.connect(request, timeouts)
         except BaseException:
@@ -209,7 +210,7 @@ class Engine:
         return connection
 
     async def _wait(self, ticket: _Ticket, origin: Origin, timeouts: Timeouts) -> None:
-        limit = timeouts.within(timeouts.pool)
+        limit = timeouts.for_pool()
         if await ticket.waiter.wait(limit) or ticket.grant is not None:
             return
         with self._lock:
@@ -254,7 +255,9 @@ class Engine:
         for ticket in granted:
             ticket.waiter.wake()
         for connection in closing:
+            log("connection", "close.started")
             connection.abort()
+            log("connection", "close.complete")
             if connection.needs_settling:
                 self._unsettled.append(connection)
 
@@ -266,8 +269,9 @@ class Engine:
     def abandon(self) -> None:
         """Close all connections, whatever they are doing, without awaiting."""
         with self._lock:
-            self._ledger.closing.extend(self._ledger.connections())
-            self._ledger.clear()
+            connections, tickets = self._ledger.clear()
+            self._ledger.closing += connections
+            self._ledger.granted += (ticket for ticket in tickets if ticket.waiter is not None)
         self._carry_out()
 
     async def aclose(self) -> None:

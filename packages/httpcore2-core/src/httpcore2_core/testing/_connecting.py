@@ -1,0 +1,382 @@
+"""What every backend does: connecting, and TLS handshakes."""
+
+from __future__ import annotations
+
+import socket  # noqa: TID251 - the checks are no part of the transport
+import ssl  # noqa: TID253 - nor is this module loaded by it
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from .._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout
+from .._network import AsyncNetworkStream
+from ._peers import (
+    LIMIT,
+    Peer,
+    Script,
+    SocketPeer,
+    TLSPeer,
+    refusing_address,
+    serving,
+    silent_address,
+)
+from ._streams import LARGE
+from ._subject import Checks, Subject, raises, read_exactly
+
+checks = Checks()
+resolver_checks = Checks()
+
+
+def echo(peer: Peer) -> None:
+    while data := peer.receive():
+        peer.send(data)
+
+
+async def holds_echo(stream: AsyncNetworkStream) -> None:
+    await stream.write(b"hello", LIMIT)
+    assert await read_exactly(stream, 5) == b"hello"
+
+
+# TCP
+
+
+@checks.add
+async def a_name_is_resolved(subject: Subject) -> None:
+    with serving(echo) as (_, port):
+        stream = await subject.backend.connect_tcp("localhost", port, timeout=LIMIT)
+        await holds_echo(stream)
+        await stream.aclose()
+
+
+@checks.add
+async def no_timeout_is_no_limit(subject: Subject) -> None:
+    with serving(echo) as address:
+        stream = await subject.backend.connect_tcp(*address)
+        await stream.write(b"hello")
+        assert await stream.read(1) == b"h"
+        await stream.aclose()
+
+
+@checks.add
+async def a_refused_connection_is_an_error_of_connecting(subject: Subject) -> None:
+    with refusing_address() as address:
+        with raises(ConnectError):
+            await subject.backend.connect_tcp(*address, timeout=LIMIT)
+
+
+@checks.add
+async def a_name_that_is_unknown_is_an_error_of_connecting(subject: Subject) -> None:
+    # RFC 6761, section 6.4: no such name resolves. Without a network the resolver may take its time.
+    with raises(ConnectError, ConnectTimeout):
+        await subject.backend.connect_tcp("unknown.invalid", 80, timeout=LIMIT)
+
+
+@checks.add
+async def connecting_takes_no_longer_than_its_timeout(subject: Subject) -> None:
+    with silent_address() as address:
+        with raises(ConnectTimeout):
+            await subject.backend.connect_tcp(*address, timeout=0.01)
+
+
+@checks.add
+async def a_connection_comes_from_the_local_address(subject: Subject) -> None:
+    seen = []
+
+    def script(peer: SocketPeer) -> None:
+        seen.append(peer.socket.getpeername()[0])
+        peer.receive_end()
+
+    with serving(script) as address:
+        stream = await subject.backend.connect_tcp(
+            *address, timeout=LIMIT, local_address="127.0.0.1"
+        )
+        await stream.aclose()
+    assert seen == ["127.0.0.1"]
+
+
+@checks.add
+async def a_local_address_that_is_not_ours_is_an_error_of_connecting(subject: Subject) -> None:
+    with refusing_address() as address:
+        with raises(ConnectError):
+            # RFC 5737: no host has this address.
+            await subject.backend.connect_tcp(
+                *address, timeout=LIMIT, local_address="192.0.2.1"
+            )
+
+
+@checks.add
+async def socket_options_are_set(subject: Subject) -> None:
+    with serving(Peer.receive_end) as address:
+        stream = await subject.backend.connect_tcp(
+            *address,
+            timeout=LIMIT,
+            socket_options=[(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)],
+        )
+        sock = stream.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        await stream.aclose()
+
+
+# Unix sockets
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@checks.add
+async def a_unix_socket_is_connected(subject: Subject) -> None:
+    with _folder() as folder, serving(echo, path=str(folder / "server")) as path:
+        stream = await subject.backend.connect_unix_socket(path, timeout=LIMIT)
+        await holds_echo(stream)
+        await stream.aclose()
+
+
+@checks.add
+async def a_unix_socket_that_is_not_there_is_an_error_of_connecting(subject: Subject) -> None:
+    with _folder() as folder:
+        with raises(ConnectError):
+            await subject.backend.connect_unix_socket(str(folder / "none"), timeout=LIMIT)
+
+
+# TLS
+
+
+@checks.add
+async def a_handshake_names_the_server_and_agrees_on_a_protocol(subject: Subject) -> None:
+    names = []
+    subject.server_tls.sni_callback = lambda _, name, __: names.append(name)
+    subject.server_tls.set_alpn_protocols(["h2"])
+    subject.client_tls.set_alpn_protocols(["http/1.1", "h2"])
+    try:
+        async with subject.connected(echo, tls=True) as stream:
+            await holds_echo(stream)
+            ssl_object = stream.get_extra_info("ssl_object")
+            assert ssl_object.selected_alpn_protocol() == "h2"
+            assert ssl_object.version() == "TLSv1.3"
+    finally:
+        subject.server_tls.sni_callback = None
+        subject.server_tls.set_alpn_protocols([])
+        subject.client_tls.set_alpn_protocols([])
+    assert names == ["localhost"]
+
+
+@checks.add
+async def a_plain_stream_has_no_ssl_object(subject: Subject) -> None:
+    async with subject.connected(echo) as stream:
+        assert stream.get_extra_info("ssl_object") is None
+
+
+@asynccontextmanager
+async def _about_to_fail(subject: Subject, script: Script) -> AsyncIterator[AsyncNetworkStream]:
+    """Yield a plain stream to a peer that has to see it closed."""
+    with serving(script) as address:
+        stream = await subject.backend.connect_tcp(*address, timeout=LIMIT)
+        yield stream
+    # Closed already; a second time does no harm.
+    await stream.aclose()
+
+
+def _refused(subject: Subject) -> Script:
+    def script(peer: SocketPeer) -> None:
+        try:
+            TLSPeer(peer, subject.server_tls).receive_end()
+        except OSError:
+            peer.receive_end()
+
+    return script
+
+
+@checks.add
+async def a_server_that_is_not_trusted_is_an_error_of_connecting(subject: Subject) -> None:
+    trusts_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with _about_to_fail(subject, _refused(subject)) as stream:
+        with raises(ConnectError):
+            await stream.start_tls(trusts_nobody, "localhost", LIMIT)
+
+
+@checks.add
+async def a_server_of_another_name_is_an_error_of_connecting(subject: Subject) -> None:
+    async with _about_to_fail(subject, _refused(subject)) as stream:
+        with raises(ConnectError):
+            await stream.start_tls(subject.client_tls, "www.example.com", LIMIT)
+
+
+@checks.add
+async def a_handshake_takes_no_longer_than_its_timeout(subject: Subject) -> None:
+    async with _about_to_fail(subject, Peer.receive_end) as stream:
+        with raises(ConnectTimeout):
+            await stream.start_tls(subject.client_tls, "localhost", 0.01)
+
+
+@checks.add
+async def a_handshake_with_a_peer_that_closes_is_an_error_of_connecting(subject: Subject) -> None:
+    async with _about_to_fail(subject, SocketPeer.receive) as stream:
+        with raises(ConnectError):
+            await stream.start_tls(subject.client_tls, "localhost", LIMIT)
+
+
+@checks.add
+async def a_handshake_with_a_peer_that_resets_is_an_error_of_connecting(subject: Subject) -> None:
+    def script(peer: SocketPeer) -> None:
+        peer.receive()
+        peer.reset()
+
+    async with _about_to_fail(subject, script) as stream:
+        with raises(ConnectError):
+            await stream.start_tls(subject.client_tls, "localhost", LIMIT)
+
+
+@checks.add
+async def a_handshake_with_a_peer_that_speaks_no_tls_is_an_error_of_connecting(
+    subject: Subject,
+) -> None:
+    def script(peer: SocketPeer) -> None:
+        peer.receive()
+        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        peer.receive_end()
+
+    async with _about_to_fail(subject, script) as stream:
+        with raises(ConnectError):
+            await stream.start_tls(subject.client_tls, "localhost", LIMIT)
+
+
+@checks.add
+async def tls_goes_through_tls(subject: Subject) -> None:
+    async with subject.connected(
+        lambda peer: echo(TLSPeer(peer, subject.server_tls)), tls=True
+    ) as outer:
+        stream = await outer.start_tls(subject.client_tls, "localhost", LIMIT)
+        inner = stream.get_extra_info("ssl_object")
+        assert inner is not None and inner is not outer.get_extra_info("ssl_object")
+        received = []
+
+        async def write() -> None:
+            await stream.write(LARGE, LIMIT)
+
+        async def read() -> None:
+            received.append(await read_exactly(stream, len(LARGE)))
+
+        await subject.concurrently(write, read)
+        assert received == [LARGE]
+        await stream.aclose()
+
+
+@checks.add
+async def an_end_below_tls_is_the_end(subject: Subject) -> None:
+    def script(peer: Any) -> None:
+        peer.send(b"hello")
+        peer.below.end()
+        peer.receive_end()
+
+    async with subject.connected(script, tls=True) as stream:
+        assert await read_exactly(stream, 5) == b"hello"
+        for _ in range(2):
+            assert await stream.read(100, LIMIT) == b""
+
+
+@checks.add
+async def an_encrypted_read_puts_together_what_comes_in_pieces(subject: Subject) -> None:
+    def script(peer: Any) -> None:
+        peer.receive_exactly(1)
+        encrypted = peer.encrypt(b"hello")
+        for index in range(len(encrypted)):
+            peer.below.send(encrypted[index : index + 1])
+        peer.receive_end()
+
+    async with subject.connected(script, tls=True) as stream:
+        await stream.write(b"x", LIMIT)
+        assert await read_exactly(stream, 5) == b"hello"
+
+
+@checks.add
+async def an_encrypted_read_of_a_part_waits_no_longer_than_its_timeout(subject: Subject) -> None:
+    timed_out = threading.Event()
+
+    def script(peer: Any) -> None:
+        encrypted = peer.encrypt(b"hello")
+        peer.below.send(encrypted[:-1])
+        assert timed_out.wait(LIMIT)
+        peer.below.send(encrypted[-1:])
+        peer.receive_end()
+
+    async with subject.connected(script, tls=True) as stream:
+        try:
+            with raises(ReadTimeout):
+                await stream.read(100, 0.05)
+        finally:
+            timed_out.set()
+        assert await read_exactly(stream, 5) == b"hello"
+
+
+@checks.add
+async def an_encrypted_read_of_what_is_no_tls_fails(subject: Subject) -> None:
+    def script(peer: Any) -> None:
+        peer.below.send(peer.encrypt(b"hello") + b"this is no record of TLS")
+        peer.receive_end()
+
+    async with subject.connected(script, tls=True) as stream:
+        assert await read_exactly(stream, 5) == b"hello"
+        for _ in range(2):
+            with raises(ReadError):
+                await stream.read(100, LIMIT)
+
+
+# Names with several addresses
+
+
+@contextmanager
+def _resolving_to(*addresses: tuple[str, int]) -> Iterator[None]:
+    resolve = socket.getaddrinfo
+
+    def resolve_example(host: Any, *args: Any, **options: Any) -> Any:
+        if host not in ("www.example.com", b"www.example.com"):
+            return resolve(host, *args, **options)
+        if options.get("flags", 0) & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+
+    with mock.patch.object(socket, "getaddrinfo", resolve_example):
+        yield
+
+
+@resolver_checks.add
+async def the_next_address_is_tried_when_one_refuses(subject: Subject) -> None:
+    with (
+        refusing_address() as refusing,
+        serving(echo) as address,
+        _resolving_to(refusing, address),
+    ):
+        stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
+        await holds_echo(stream)
+        await stream.aclose()
+
+
+@resolver_checks.add
+async def the_next_address_is_tried_when_one_is_slow(subject: Subject) -> None:
+    with silent_address() as silent, serving(echo) as address, _resolving_to(silent, address):
+        stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
+        await holds_echo(stream)
+        await stream.aclose()
+
+
+@resolver_checks.add
+async def when_all_addresses_refuse_connecting_fails(subject: Subject) -> None:
+    with refusing_address() as first, refusing_address() as second, _resolving_to(first, second):
+        with raises(ConnectError):
+            await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
+
+
+@resolver_checks.add
+async def connecting_to_several_addresses_takes_no_longer_than_its_timeout(
+    subject: Subject,
+) -> None:
+    with silent_address() as silent, _resolving_to(silent, silent):
+        with raises(ConnectTimeout):
+            await subject.backend.connect_tcp("www.example.com", 80, timeout=0.01)

@@ -1,0 +1,159 @@
+"""What a check is, and what it is given.
+
+Must not know: what is checked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._backends.sync import adapt_backend
+from .._blocking import run_blocking
+from .._network import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
+from ._peers import LIMIT, Peer, SocketPeer, TLSPeer, serving
+
+if TYPE_CHECKING:
+    import ssl
+
+Task = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A backend to check, and what that takes.
+
+    Attributes:
+        backend: the backend.
+        concurrently: runs several tasks at once, on the event loop that runs it, to the end of all.
+        server_tls: for a server that is called `localhost`. The checks change its ALPN protocols
+            and its `sni_callback`.
+        client_tls: for clients that trust that server. The checks change its ALPN protocols.
+    """
+
+    backend: AsyncNetworkBackend
+    concurrently: Callable[..., Awaitable[None]]
+    server_tls: ssl.SSLContext
+    client_tls: ssl.SSLContext
+
+    @asynccontextmanager
+    async def connected(
+        self, script: Callable[[Peer], object], *, tls: bool = False
+    ) -> AsyncIterator[Any]:
+        """Connect to a peer that runs `script`; yield the stream, encrypted or not."""
+
+        def serve(peer: SocketPeer) -> None:
+            script(TLSPeer(peer, self.server_tls) if tls else peer)
+
+        with serving(serve) as address:
+            stream = await self.backend.connect_tcp(*address, timeout=LIMIT)
+            try:
+                if tls:
+                    stream = await stream.start_tls(self.client_tls, "localhost", LIMIT)
+                yield stream
+            finally:
+                await stream.aclose()
+
+    async def pause(self) -> None:
+        """Let other tasks come to where they wait."""
+        for _ in range(5):
+            await self.backend.sleep(0)
+
+
+def thread_subject(
+    backend: NetworkBackend, *, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> Subject:
+    """Make the subject for a backend for threads; `run_blocking` runs its checks."""
+    return Subject(
+        backend=adapt_backend(backend),
+        concurrently=_in_threads,
+        server_tls=server_tls,
+        client_tls=client_tls,
+    )
+
+
+async def _in_threads(*tasks: Task) -> None:
+    errors: list[BaseException] = []
+
+    def run(task: Task) -> None:
+        try:
+            run_blocking(task())
+        except BaseException as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: call it with a `Subject` and await the result. `str()` gives its name.
+
+    Raises:
+        AssertionError: the backend or its stream does not do what the interface says.
+    """
+
+    name: str
+    function: Callable[[Subject], Coroutine[Any, Any, None]]
+
+    def __call__(self, subject: Subject) -> Coroutine[Any, Any, None]:
+        return self.function(subject)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Checks:
+    """A list of checks that grows by decorating functions."""
+
+    def __init__(self) -> None:
+        self.list: list[Check] = []
+
+    def add(self, function: Callable[[Subject], Coroutine[Any, Any, None]]) -> None:
+        self.list.append(Check(function.__name__, function))
+
+    def add_for_streams(self, function: Callable[..., Coroutine[Any, Any, None]]) -> None:
+        """Add a check of streams twice: without and with TLS.
+
+        It is called with the subject, and a function like `Subject.connected` without `tls`.
+        """
+
+        def make(tls: bool) -> Callable[[Subject], Coroutine[Any, Any, None]]:
+            return lambda subject: function(
+                subject, lambda script: subject.connected(script, tls=tls)
+            )
+
+        self.list.append(Check(function.__name__, make(False)))
+        self.list.append(Check(f"{function.__name__}_with_tls", make(True)))
+
+
+@contextmanager
+def raises(*expected: type[Exception]) -> Iterator[None]:
+    """Hold that the block raises one of `expected`, and that it says something."""
+    names = " or ".join(kind.__name__ for kind in expected)
+    try:
+        yield
+    except expected as exc:
+        assert str(exc), f"a {type(exc).__name__} without a text helps nobody"
+    except Exception as exc:
+        raise AssertionError(f"it raised {exc!r}, not {names}") from exc
+    else:
+        raise AssertionError(f"it did not raise {names}")
+
+
+async def read_exactly(stream: AsyncNetworkStream, count: int) -> bytes:
+    """Read `count` bytes, and no more."""
+    data = bytearray()
+    while len(data) < count:
+        more = await stream.read(count - len(data), LIMIT)
+        assert more, f"the stream ended after {len(data)} of {count} bytes"
+        data += more
+    return bytes(data)

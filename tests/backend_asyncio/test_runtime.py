@@ -1,0 +1,230 @@
+"""The asyncio runtime: clock, tokens, waiters, sleeping, shielding."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from httpcore2_asyncio._runtime import AsyncIORuntime
+
+from .conftest import LoopFactory, Run
+
+runtime = AsyncIORuntime()
+
+
+def test_the_clock_is_the_monotonic_one_and_needs_no_loop() -> None:
+    assert time.monotonic() <= runtime.now() <= time.monotonic()
+
+
+def test_the_token_is_the_running_loop(run: Run) -> None:
+    async def main() -> object:
+        assert runtime.token() is asyncio.get_running_loop()
+        assert runtime.is_running(runtime.token())
+        return runtime.token()
+
+    assert not runtime.is_running(run(main))
+
+
+def test_there_is_no_token_outside_a_loop() -> None:
+    with pytest.raises(RuntimeError):
+        runtime.token()
+
+
+def test_a_waiter_that_was_woken_before_returns_at_once_without_a_loop() -> None:
+    waiter = runtime.create_waiter()
+    waiter.wake()
+    with pytest.raises(StopIteration) as stop:
+        waiter.wait(1.0).send(None)
+    assert stop.value.value is True
+
+
+@pytest.mark.parametrize("timeout", [None, 30.0])
+def test_a_waiter_is_woken_while_it_waits(run: Run, timeout: float | None) -> None:
+    async def main() -> None:
+        waiter = runtime.create_waiter()
+        waiting = asyncio.create_task(waiter.wait(timeout))
+        await asyncio.sleep(0)
+        waiter.wake()
+        waiter.wake()
+        assert await waiting is True
+        assert await waiter.wait(timeout) is True
+
+    run(main)
+
+
+def test_a_waiter_that_nobody_wakes_times_out(run: Run) -> None:
+    async def main() -> None:
+        assert await runtime.create_waiter().wait(0.0) is False
+
+    run(main)
+
+
+def test_a_wake_up_just_after_the_timeout_still_counts(run: Run) -> None:
+    async def main() -> None:
+        waiter = runtime.create_waiter()
+        asyncio.get_running_loop().call_later(0.0, waiter.wake)
+        assert await waiter.wait(0.0) is True
+
+    run(main)
+
+
+def test_a_cancelled_wait_can_be_woken_without_harm(run: Run) -> None:
+    async def main() -> None:
+        waiter = runtime.create_waiter()
+        waiting = asyncio.create_task(waiter.wait(30.0))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        waiter.wake()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await waiter.wait(None) is True
+
+    run(main)
+
+
+def test_a_wait_leaves_no_timer() -> None:
+    loop = asyncio.SelectorEventLoop()
+    timers: list[asyncio.TimerHandle] = []
+
+    def call_later(delay: float, callback: object, *args: object) -> asyncio.TimerHandle:
+        timers.append(type(loop).call_later(loop, delay, callback, *args))  # type: ignore[arg-type]
+        return timers[-1]
+
+    loop.call_later = call_later  # type: ignore[assignment, method-assign]
+
+    async def main() -> None:
+        waiter = runtime.create_waiter()
+        loop.call_soon(waiter.wake)
+        await waiter.wait(30.0)
+
+    loop.run_until_complete(main())
+    loop.close()
+    assert [timer.cancelled() for timer in timers] == [True]
+
+
+def test_waking_a_waiter_of_a_closed_loop_does_nothing(loop_factory: LoopFactory) -> None:
+    loop = loop_factory()
+    waiter = runtime.create_waiter()
+    waiting = waiter.wait(None)
+
+    async def main() -> None:
+        waiting.send(None)
+
+    loop.run_until_complete(main())
+    loop.close()
+    waiter.wake()
+    waiting.close()
+
+
+def test_sleeping_lets_other_tasks_run_even_for_no_time(run: Run) -> None:
+    async def main() -> None:
+        order: list[str] = []
+        asyncio.get_running_loop().call_soon(order.append, "other")
+        await runtime.sleep(0)
+        order.append("slept")
+        assert order == ["other", "slept"]
+
+    run(main)
+
+
+class Call:
+    """A call that ends when it is told to, and says whether it was cancelled."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.end = asyncio.Event()
+        self.ended = False
+        self.error = error
+        self.task: asyncio.Task[object] | None = None
+
+    async def __call__(self) -> str:
+        self.task = asyncio.current_task()
+        await self.end.wait()
+        self.ended = True
+        if self.error is not None:
+            raise self.error
+        return "result"
+
+
+def test_a_shielded_call_gives_its_result(run: Run) -> None:
+    async def main() -> None:
+        call = Call()
+        call.end.set()
+        assert await runtime.shielded(call) == "result"
+
+    run(main)
+
+
+def test_a_shielded_call_gives_its_error(run: Run) -> None:
+    async def main() -> None:
+        call = Call(KeyError("lost"))
+        call.end.set()
+        with pytest.raises(KeyError, match="lost"):
+            await runtime.shielded(call)
+
+    run(main)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("error", [None, KeyError("lost")])
+def test_a_cancellation_waits_for_the_end_of_a_shielded_call(
+    run: Run, times: int, error: Exception | None
+) -> None:
+    async def main() -> None:
+        call = Call(error)
+        caller = asyncio.create_task(runtime.shielded(call))
+        for _ in range(times):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            caller.cancel()
+        await asyncio.sleep(0)
+        assert not caller.done()
+        call.end.set()
+        with pytest.raises(asyncio.CancelledError) as cancellation:
+            await caller
+        assert call.ended
+        assert isinstance(caller, asyncio.Task)
+        assert caller.cancelled()
+        raised = cancellation.value.__cause__ or getattr(
+            cancellation.value.__context__, "__cause__", None
+        )
+        assert raised is error
+
+    run(main)
+
+
+@pytest.mark.parametrize("caller_too", [False, True])
+def test_a_shielded_call_that_is_cancelled_itself_is_a_cancellation(
+    run: Run, caller_too: bool
+) -> None:
+    async def main() -> None:
+        call = Call()
+        caller = asyncio.create_task(runtime.shielded(call))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert call.task is not None
+        if caller_too:
+            caller.cancel()
+        call.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert not call.ended
+
+    run(main)
+
+
+def test_a_shielded_call_keeps_to_a_timeout_around_it(run: Run) -> None:
+    async def main() -> None:
+        call = Call()
+
+        async def in_no_time() -> None:
+            async with asyncio.timeout(0):
+                await runtime.shielded(call)
+
+        asyncio.get_running_loop().call_later(0.001, call.end.set)
+        with pytest.raises(TimeoutError):
+            await in_no_time()
+        assert call.ended
+
+    run(main)

@@ -1,0 +1,99 @@
+"""Fixtures for all tests: the worlds, certificates, and the check that nothing is left open."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from .support.worlds import WORLDS, AsyncWorld, World
+
+
+def _sockets() -> set[str]:
+    """The sockets that this process holds, by inode."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except FileNotFoundError:
+            continue  # the descriptor of the listing itself
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+def _threads() -> set[threading.Thread]:
+    # trio keeps its worker threads for a while, for the next use.
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_collections() -> None:
+    """Leave what the imports made out of later collections: each then takes a millisecond."""
+    # Its start-up looks for referrers with the collector, which would not see what is frozen.
+    importlib.import_module("hypothesis")
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Fail if the test leaves a socket or a thread, or if something complains when it is collected."""
+    sockets, threads = _sockets(), _threads()
+    yield
+    left = _sockets() - sockets
+    assert not left, f"sockets are left open: {left}"
+    left_threads = _threads() - threads
+    assert not left_threads, f"threads are left: {left_threads}"
+    gc.collect()
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest, nothing_left: None) -> World:
+    """Each world in turn."""
+    return WORLDS[request.param]
+
+
+@pytest.fixture(params=[name for name, world in WORLDS.items() if isinstance(world, AsyncWorld)])
+def async_world(request: pytest.FixtureRequest, nothing_left: None) -> AsyncWorld:
+    """Each world with an event loop, in turn."""
+    world = WORLDS[request.param]
+    assert isinstance(world, AsyncWorld)
+    return world
+
+
+@pytest.fixture(scope="session")
+def certificate_authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    """For servers on the loopback interface, and for the names of the documentation's examples."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate_authority.issue_cert(
+        "127.0.0.1", "localhost", "www.example.com", "en.wikipedia.org"
+    ).configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    """For clients that trust those servers."""
+    context = ssl.create_default_context()
+    certificate_authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def ca_file(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    certificate_authority.cert_pem.write_to_path(path)
+    return path

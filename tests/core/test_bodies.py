@@ -1,0 +1,123 @@
+"""Bodies on their way between the synchronous and the asynchronous interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from httpcore2_core._blocking import run_blocking
+from httpcore2_core._bodies import (
+    BlockingBody,
+    ReceivedBody,
+    blocking_response,
+    check_colour,
+    iterate,
+)
+from httpcore2_core._models import ByteStream, Response
+
+
+class Body(ReceivedBody):
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+        self.is_closed = False
+
+    async def next_piece(self) -> bytes:
+        return self.pieces.pop(0) if self.pieces else b""
+
+    async def read_all(self) -> bytes:
+        pieces, self.pieces = self.pieces, []
+        return b"".join(pieces)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+async def asynchronous() -> AsyncIterator[bytes]:
+    yield b"a"
+    yield b"b"
+
+
+def synchronous() -> Iterator[bytes]:
+    yield b"a"
+    yield b"b"
+
+
+class BothColours:
+    def __iter__(self) -> Iterator[bytes]:
+        return synchronous()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return asynchronous()
+
+
+def test_a_received_body_leaves_all_to_the_connection() -> None:
+    body = ReceivedBody()
+    with pytest.raises(NotImplementedError):
+        aiter(body)
+    for coroutine in (body.read_all(), body.next_piece(), body.aclose()):
+        with pytest.raises(NotImplementedError):
+            run_blocking(coroutine)
+
+
+def test_threads_iterate_over_a_body_in_pieces() -> None:
+    assert list(BlockingBody(Body(b"a", b"b"))) == [b"a", b"b"]
+
+
+def test_threads_read_a_body_as_a_whole_and_close_it() -> None:
+    body = Body(b"a", b"b")
+    response = blocking_response(Response(200, content=body))
+    assert response.read() == b"ab"
+    response.close()
+    assert body.is_closed
+
+
+def test_a_response_of_another_make_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="connections make no other"):
+        blocking_response(Response(200, content=b""))
+
+
+@pytest.mark.parametrize("stream", [ByteStream(b"ab"), BothColours()])
+@pytest.mark.parametrize("is_blocking", [False, True])
+def test_a_body_of_both_colours_serves_either_interface(stream: Any, is_blocking: bool) -> None:
+    check_colour(stream, is_blocking)
+
+
+@pytest.mark.parametrize("stream", [[b"a"], synchronous(), (b"a",)])
+def test_a_synchronous_body_serves_the_synchronous_interface_only(stream: Any) -> None:
+    check_colour(stream, is_blocking=True)
+    with pytest.raises(TypeError, match=f"got {type(stream).__name__}, which is synchronous"):
+        check_colour(stream, is_blocking=False)
+
+
+def test_an_asynchronous_body_serves_the_asynchronous_interface_only() -> None:
+    stream = asynchronous()
+    check_colour(stream, is_blocking=False)
+    with pytest.raises(TypeError, match="got async_generator, which is asynchronous"):
+        check_colour(stream, is_blocking=True)
+
+
+async def joined(stream: Any, is_blocking: bool) -> bytes:
+    return b"".join([chunk async for chunk in iterate(stream, is_blocking)])
+
+
+@pytest.mark.parametrize("stream", [[b"a", b"b"], synchronous(), BothColours()])
+def test_a_synchronous_body_is_iterated_without_suspending(stream: Any) -> None:
+    assert run_blocking(joined(stream, is_blocking=True)) == b"ab"
+
+
+def test_an_asynchronous_body_is_iterated_as_it_is() -> None:
+    stream = asynchronous()
+    assert iterate(stream, is_blocking=False) is stream
+    assert asyncio.run(joined(stream, is_blocking=False)) == b"ab"
+
+
+def test_an_error_of_a_synchronous_body_comes_through() -> None:
+    def fail() -> Iterator[bytes]:
+        yield b"a"
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        run_blocking(joined(fail(), is_blocking=True))

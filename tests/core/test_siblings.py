@@ -1,0 +1,60 @@
+"""Finding the other distributions by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from httpcore2_core import _siblings
+from httpcore2_core._siblings import load
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(text)
+
+
+@pytest.fixture
+def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of modules that are forgotten after the test."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    return tmp_path
+
+
+def test_a_sibling_is_found_beside_the_core(importable: Path) -> None:
+    write(importable, "some_sibling", "thing = 3")
+    assert load("some_sibling", "thing", "some", "Something") == 3
+
+
+def test_in_a_vendored_copy_a_sibling_is_found_beside_it(
+    importable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(importable / "app" / "_vendor", "some_sibling", "thing = 3")
+    copy = ModuleType("app._vendor.httpcore2_core._siblings")
+    source = Path(_siblings.__file__ or "")
+    exec(compile(source.read_text(), source, "exec"), copy.__dict__)
+    assert copy.load("some_sibling", "thing", "some", "Something") == 3
+
+
+def test_a_sibling_that_is_not_installed_is_named_with_the_command_that_installs_it() -> None:
+    with pytest.raises(ImportError) as raised:
+        load("some_sibling", "thing", "some", "Something")
+    assert str(raised.value) == (
+        "Something needs a distribution that is not installed. Run: pip install 'httpcore2[some]'"
+    )
+
+
+def test_a_sibling_without_the_attribute_counts_as_not_installed(importable: Path) -> None:
+    write(importable, "some_sibling", "")
+    with pytest.raises(ImportError, match="Something needs a distribution"):
+        load("some_sibling", "thing", "some", "Something")
+
+
+def test_what_a_sibling_itself_misses_is_not_hidden(importable: Path) -> None:
+    write(importable, "some_sibling", "import not_to_be_found")
+    with pytest.raises(ModuleNotFoundError, match="not_to_be_found"):
+        load("some_sibling", "thing", "some", "Something")

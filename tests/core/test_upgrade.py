@@ -1,0 +1,49 @@
+"""The stream that is left after an upgrade."""
+
+from __future__ import annotations
+
+import pytest
+
+from httpcore2_core._blocking import run_blocking
+from httpcore2_core._http11.upgrade import UpgradedStream
+
+from .fakes import FakeStream
+
+
+def test_what_came_with_the_head_is_read_first() -> None:
+    inner = FakeStream(b"later")
+    stream = UpgradedStream(inner, b"hello")
+    assert run_blocking(stream.read(3, timeout=1.0)) == b"hel"
+    assert run_blocking(stream.read(100, timeout=1.0)) == b"lo"
+    assert inner.calls == []
+    assert run_blocking(stream.read(100, timeout=1.0)) == b"later"
+    assert inner.calls == [("read", 100, 1.0)]
+
+
+def test_what_came_with_the_head_is_there_without_waiting() -> None:
+    inner = FakeStream(b"later")
+    stream = UpgradedStream(inner, b"hello")
+    assert stream.get_extra_info("is_readable") is True
+    assert stream.read_nowait(3) == b"hel"
+    assert stream.read_nowait(100) == b"lo"
+    assert stream.read_nowait(100) == b"later"
+    assert stream.read_nowait(100) is None
+
+
+@pytest.mark.parametrize(
+    ("leading_data", "info"), [(b"", "is_readable"), (b"hello", "socket"), (b"", "socket")]
+)
+def test_all_else_that_is_known_is_the_streams_own(leading_data: bytes, info: str) -> None:
+    stream = UpgradedStream(FakeStream(), leading_data)
+    assert stream.get_extra_info(info) == f"the stream's {info}"
+
+
+def test_writing_watching_and_closing_are_the_streams_own() -> None:
+    inner = FakeStream()
+    stream = UpgradedStream(inner, b"hello")
+    assert stream.runtime is inner.runtime
+    run_blocking(stream.write(b"x", timeout=1.0))
+    stream.watch(None)
+    stream.abort()
+    run_blocking(stream.aclose())
+    assert inner.calls == [("write", b"x", 1.0), ("watch", None), ("abort",), ("abort",)]

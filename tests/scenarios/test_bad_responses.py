@@ -1,0 +1,232 @@
+"""What a peer does wrong ends in the right error, and never costs the pool anything."""
+
+from __future__ import annotations
+
+import httpcore2
+import pytest
+
+from ..support.server import Peer, response, scripted
+from ..support.worlds import World
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+INVALID: list[tuple[str, bytes, str | None]] = [
+    ("garbage", b"garbage\r\n\r\n", "illegal status line"),
+    ("another protocol", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "illegal status line"),
+    ("status of two digits", b"HTTP/1.1 20 OK\r\n\r\n", None),
+    ("field line without a colon", HEAD + b"nonsense\r\n\r\n", "illegal header line"),
+    ("field name with a space", HEAD + b"a b: c\r\n\r\n", "illegal header line"),
+    ("field value with NUL", HEAD + b"a: b\0c\r\nContent-Length: 0\r\n\r\n", None),
+    ("two lengths", HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", None),
+    ("negative length", HEAD + b"Content-Length: -1\r\n\r\n", None),
+    ("length that is no number", HEAD + b"Content-Length: x\r\n\r\n", None),
+    ("unknown transfer coding", HEAD + b"Transfer-Encoding: gzip\r\n\r\n", None),
+    ("chunk size that is no number", CHUNKED + b"xyz\r\n", "illegal chunk header"),
+    ("chunk longer than its size", CHUNKED + b"2\r\nabcd\r\n0\r\n\r\n", None),
+    ("trailer without a colon", CHUNKED + b"0\r\nnonsense\r\n\r\n", "illegal header line"),
+    ("switch that nobody asked for", b"HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n", "_SWITCH_UPGRADE"),
+]
+
+
+@pytest.mark.parametrize("manner", ["whole", "byte by byte"])
+@pytest.mark.parametrize(
+    ("wire", "message"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID]
+)
+def test_a_response_that_breaks_the_rules_is_a_remote_protocol_error(
+    world: World, wire: bytes, message: str | None, manner: str
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            (peer.send if manner == "whole" else peer.send_bytewise)(wire)
+        else:
+            peer.send(response(b"fine"))
+        peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool(max_connections=1) as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError, match=message):
+                await pool.request("GET", server.url)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    # The client hangs up as soon as it knows.
+    with scripted(handler, forgiving=True) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+TRUNCATED: list[tuple[str, bytes, str]] = [
+    ("before the head", b"", "Server disconnected without sending a response."),
+    ("in the status line", b"HTTP/1.1 2", "Server disconnected"),
+    ("in the head", HEAD + b"Content-Length: 1\r\n", "Server disconnected"),
+    ("before the body", HEAD + b"Content-Length: 20\r\n\r\n", "received 0 bytes, expected 20"),
+    ("in the body", HEAD + b"Content-Length: 20\r\n\r\nhi", "received 2 bytes, expected 20"),
+    ("in a chunk", CHUNKED + b"20\r\nhi", "incomplete chunked read"),
+    ("before a chunk", CHUNKED + b"2\r\nhi\r\n", "incomplete chunked read"),
+    ("before the last line", CHUNKED + b"2\r\nhi\r\n0\r\n", "incomplete chunked read"),
+    ("after an interim response", b"HTTP/1.1 100 Continue\r\n\r\n", "Server disconnected"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wire", "message"), [case[1:] for case in TRUNCATED], ids=[case[0] for case in TRUNCATED]
+)
+def test_a_response_that_breaks_off_is_a_remote_protocol_error(
+    world: World, wire: bytes, message: str
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.send(wire)
+        else:
+            peer.send(response(b"fine"))
+            peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool(max_connections=1) as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError, match=message):
+                await pool.request("GET", server.url)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "wire", [b"", HEAD, HEAD + b"Content-Length: 20\r\n\r\nhi"], ids=["nothing", "head", "body"]
+)
+def test_a_reset_is_a_read_error(world: World, wire: bytes) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.send(wire)
+            peer.reset()
+        else:
+            peer.send(response(b"fine"))
+            peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool(max_connections=1) as pool:
+            with pytest.raises(httpcore2.ReadError):
+                await pool.request("GET", server.url)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+ENDLESS: list[tuple[str, bytes, bytes]] = [
+    ("reason phrase", b"HTTP/1.1 200 ", b"a"),
+    ("field line", HEAD + b"X: ", b"a"),
+    ("spaces in a field line", HEAD + b"X: ", b" "),
+    ("field lines", HEAD, b"X: y\r\n"),
+    ("blank lines before the response", b"", b"\r\n"),
+    ("interim responses", b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    ("chunk extension", CHUNKED + b"1", b";a=b"),
+    ("zeroes of a chunk size", CHUNKED, b"0"),
+    ("trailers", CHUNKED + b"0\r\n", b"X: y\r\n"),
+    ("trailer line", CHUNKED + b"0\r\nX: ", b"a"),
+]
+
+
+@pytest.mark.parametrize(
+    ("start", "more"), [case[1:] for case in ENDLESS], ids=[case[0] for case in ENDLESS]
+)
+def test_endless_input_that_is_no_body_is_a_remote_protocol_error(
+    world: World, start: bytes, more: bytes
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(start)
+        peer.send_endlessly(more, bound=8 << 20)
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError):
+                await pool.request("GET", server.url)
+            assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
+
+    with scripted(handler) as server:
+        world.run(scenario)
+
+
+def test_a_head_of_just_under_the_limit_is_read_and_one_beyond_is_refused(world: World) -> None:
+    frame = len(HEAD + b"X: \r\nContent-Length: 0\r\n\r\n")
+    filling = 102_400 - frame
+
+    def handler(peer: Peer) -> None:
+        for extra in (-1, 2000):
+            peer.receive_head()
+            peer.send(HEAD + b"X: " + b"a" * (filling + extra) + b"\r\nContent-Length: 0\r\n\r\n")
+        peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            response = await pool.request("GET", server.url)
+            assert response.headers[0] == (b"X", b"a" * (filling - 1))
+            with pytest.raises(httpcore2.RemoteProtocolError):
+                await pool.request("GET", server.url)
+
+    with scripted(handler, forgiving=True) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_an_early_response_is_read_although_the_upload_fails(world: World, framing: str) -> None:
+    early = response(b"too large", b"Connection: close", status=b"413 Content Too Large")
+    chunk = b"x" * 262_144
+    answered = world.signal()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.send(early)
+            peer.socket.recv(1)
+            # Closing with unread bytes resets the connection: the client's next writes fail.
+            peer.close()
+            answered.set()
+        else:
+            peer.send(response(b"fine"))
+            peer.receive_end()
+
+    async def scenario() -> None:
+        headers = {"Content-Length": str(100 * len(chunk))} if framing == "length" else {}
+        async with world.pool(max_connections=1) as pool:
+            refused = await pool.request(
+                "POST",
+                server.url,
+                headers=headers,
+                content=world.body(chunk for _ in range(100)),
+            )
+            assert (refused.status, refused.content) == (413, b"too large")
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+def test_a_failed_upload_without_a_response_is_an_error_of_the_network(world: World) -> None:
+    chunk = b"x" * 262_144
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.reset()
+        else:
+            peer.send(response(b"fine"))
+            peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool(max_connections=1) as pool:
+            with pytest.raises((httpcore2.NetworkError, httpcore2.RemoteProtocolError)):
+                await pool.request(
+                    "POST", server.url, content=world.body(chunk for _ in range(100))
+                )
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(handler) as server:
+        world.run(scenario)

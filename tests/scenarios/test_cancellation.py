@@ -1,0 +1,226 @@
+"""A request that is cancelled, wherever it waits, leaves nothing behind and takes nothing with it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpcore2
+import pytest
+
+from ..support.server import Peer, response, scripted
+from ..support.worlds import AsyncWorld, Cancelling
+
+FINE = response(b"fine")
+STEPS = 100
+"""More than any request here suspends."""
+
+Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
+
+
+def _serve(peer: Peer) -> None:
+    """Answer each request with a body that comes in two halves."""
+    while peer.receive_request():
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfi\r\n")
+        peer.send(b"2\r\nne\r\n0\r\n\r\n")
+
+
+def _body(world: AsyncWorld) -> Any:
+    return world.body([b"x" * 1000, b"y" * 1000])
+
+
+def _get(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        assert (await pool.request("GET", url)).content == b"fine"
+
+    return run
+
+
+def _streamed_post(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        assert (await pool.request("POST", url, content=_body(world))).content == b"fine"
+
+    return run
+
+
+def _streamed_response(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        async with pool.stream("GET", url) as streamed:
+            chunks = [chunk async for chunk in streamed.aiter_stream()]
+        assert b"".join(chunks) == b"fine"
+
+    return run
+
+
+def _reused(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        for _ in range(2):
+            assert (await pool.request("GET", url)).content == b"fine"
+
+    return run
+
+
+def _timed(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        timeout = {"pool": 9.0, "connect": 9.0, "read": 9.0, "write": 9.0, "total": 9.0}
+        reply = await pool.request("GET", url, extensions={"timeout": timeout})
+        assert reply.content == b"fine"
+
+    return run
+
+
+def _traced(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        async def trace(name: str, info: dict[str, Any]) -> None:
+            await world.turn()  # the callback can be cancelled too
+
+        assert (await pool.request("GET", url, extensions={"trace": trace})).content == b"fine"
+
+    return run
+
+
+OPERATIONS = {
+    "get": _get,
+    "streamed post": _streamed_post,
+    "streamed response": _streamed_response,
+    "reused connection": _reused,
+    "with timeouts": _timed,
+    "traced": _traced,
+}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_a_request_can_be_cancelled_at_every_wait(
+    async_world: AsyncWorld,
+    operation: Callable[[AsyncWorld], Operation],
+    secured: bool,
+    late: bool,
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+) -> None:
+    world = async_world
+    run = operation(world)
+
+    async def scenario() -> None:
+        stopped = 0
+        for step in range(STEPS):
+            async with world.pool(max_connections=1, ssl_context=client_tls) as pool:
+                outcome = await world.cancelled_at(
+                    step, lambda pool=pool: run(pool, server.url), late
+                )
+                assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
+                reply = await pool.request("GET", server.url)
+                assert reply.content == b"fine"
+                assert "Connections: 0 active, 1 idle" in repr(pool)
+            stopped += outcome is Cancelling.STOPPED_IT
+            if outcome is Cancelling.NEVER_CAME_TO_IT:
+                break
+        else:
+            raise AssertionError("the request has no end of waits")
+        assert stopped, "no cancellation had an effect"
+
+    with scripted(_serve, tls=server_tls if secured else None, forgiving=True) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
+def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_order(
+    async_world: AsyncWorld, late: bool
+) -> None:
+    world = async_world
+    order: list[bytes] = []
+
+    def handler(peer: Peer) -> None:
+        while request := peer.receive_request():
+            order.append(request[0].split(b" ")[1])
+            peer.send(FINE)
+
+    async def scenario() -> None:
+        for step in range(STEPS):
+            order.clear()
+            async with world.pool(max_connections=1) as pool:
+                outcome = Cancelling.NEVER_CAME_TO_IT
+                first, last = world.signal(), world.signal()
+
+                async def hold() -> None:
+                    async with pool.stream("GET", server.url + "hold") as held:
+                        first.set()
+                        await last.wait()
+                        await world.until(lambda: " 2 queued" in repr(pool) or step < 2)
+                        await held.aread()
+
+                async def cancelled() -> None:
+                    nonlocal outcome
+                    await first.wait()
+                    outcome = await world.cancelled_at(
+                        step, lambda: _get(world)(pool, server.url + "cancelled"), late
+                    )
+
+                async def follow() -> None:
+                    await first.wait()
+                    await world.turn()
+                    last.set()
+                    reply = await pool.request("GET", server.url + "follow")
+                    assert reply.content == b"fine"
+
+                await world.gather(hold, cancelled, follow)
+                assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
+            assert [path for path in order if path != b"/cancelled"] == [b"/hold", b"/follow"]
+            if outcome is Cancelling.NEVER_CAME_TO_IT:
+                break
+        else:
+            raise AssertionError("the request has no end of waits")
+
+    with scripted(handler, forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_cancelling_one_request_harms_no_other(async_world: AsyncWorld) -> None:
+    world = async_world
+    asked = world.signal()
+
+    def handler(peer: Peer) -> None:
+        while request := peer.receive_request():
+            if b"/silent" in request[0]:
+                asked.set()
+                peer.receive_end()
+            else:
+                peer.send(FINE)
+
+    async def scenario() -> None:
+        async with world.pool(max_connections=2) as pool:
+
+            async def silent() -> None:
+                await pool.request("GET", server.url + "silent")
+
+            async def cancelled() -> None:
+                assert await world.cancelled_when(asked, silent)
+
+            async def fetch() -> None:
+                for _ in range(10):
+                    assert (await pool.request("GET", server.url)).content == b"fine"
+
+            await world.gather(fetch, cancelled, fetch, fetch)
+            assert "0 active, 0 queued | Connections: 0 active" in repr(pool)
+
+    with scripted(handler, forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_closing_the_pool_can_be_cancelled(async_world: AsyncWorld) -> None:
+    world = async_world
+
+    async def scenario() -> None:
+        for step in range(STEPS):
+            pool = world.pool()
+            await pool.request("GET", server.url)
+            outcome = await world.cancelled_at(step, pool.aclose, late=False)
+            assert pool.connections == []
+            if outcome is Cancelling.NEVER_CAME_TO_IT:
+                break
+
+    with scripted(_serve, forgiving=True) as server:
+        world.run(scenario)

@@ -1,0 +1,258 @@
+"""Responses of every framing come out the same, however their bytes arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import httpcore2
+import pytest
+
+from ..support.server import Peer, scripted
+from ..support.worlds import World
+
+
+@dataclass(frozen=True)
+class Case:
+    """One response on the wire, and what a client must make of it."""
+
+    name: str
+    wire: bytes
+    status: int = 200
+    body: bytes = b""
+    method: str = "GET"
+    headers: list[tuple[bytes, bytes]] | None = None
+    http_version: bytes = b"HTTP/1.1"
+    reason_phrase: bytes = b"OK"
+    keeps: bool = True
+    """Whether the connection may take another request."""
+    ends_by_closing: bool = False
+    """Whether the server must close for the response to end."""
+    trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+CASES = [
+    Case(
+        "content-length",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello",
+        body=b"hello",
+        headers=[(b"Content-Length", b"5"), (b"X", b"y")],
+    ),
+    Case("empty body", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    Case(
+        "no reason phrase",
+        b"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\nx",
+        body=b"x",
+        reason_phrase=b"",
+    ),
+    Case(
+        "unknown status",
+        b"HTTP/1.1 599 Whatever it is\r\nContent-Length: 1\r\n\r\nx",
+        status=599,
+        body=b"x",
+        reason_phrase=b"Whatever it is",
+    ),
+    Case(
+        "field values keep their order, case and repetition",
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nset-cookie: b\r\nContent-Length:  0 \r\nEmpty:\r\n\r\n",
+        headers=[
+            (b"Set-Cookie", b"a"),
+            (b"set-cookie", b"b"),
+            (b"Content-Length", b"0"),
+            (b"Empty", b""),
+        ],
+    ),
+    Case(
+        "latin-1 bytes in a field value",
+        b"HTTP/1.1 200 OK\r\nX: caf\xe9\r\nContent-Length: 0\r\n\r\n",
+        headers=[(b"X", b"caf\xe9"), (b"Content-Length", b"0")],
+    ),
+    Case(
+        "folded field line",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+        headers=[(b"X", b"a b"), (b"Content-Length", b"0")],
+    ),
+    Case(
+        "chunked",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        body=b"hello world",
+    ),
+    Case("chunked and empty", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    Case(
+        "chunk extensions",
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b;c="d"\r\nhello\r\n0;x\r\n\r\n',
+        body=b"hello",
+    ),
+    Case(
+        "chunk sizes in hex of either case, with leading zeroes",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n00A\r\n0123456789\r\na\r\nabcdefghij\r\n0\r\n\r\n",
+        body=b"0123456789abcdefghij",
+    ),
+    Case(
+        "trailers",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nDigest: abc\r\nX: y\r\n\r\n",
+        body=b"hi",
+        trailers=[(b"Digest", b"abc"), (b"X", b"y")],
+    ),
+    Case(
+        "ended by closing",
+        b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nhello",
+        body=b"hello",
+        keeps=False,
+        ends_by_closing=True,
+    ),
+    Case(
+        "HTTP/1.0 ended by closing",
+        b"HTTP/1.0 200 OK\r\n\r\nhello",
+        body=b"hello",
+        http_version=b"HTTP/1.0",
+        keeps=False,
+        ends_by_closing=True,
+    ),
+    Case(
+        "HTTP/1.0 with a length",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        body=b"hello",
+        http_version=b"HTTP/1.0",
+        keeps=False,
+    ),
+    Case(
+        "connection: close",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+        body=b"hello",
+        keeps=False,
+    ),
+    Case(
+        "close among other connection options",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: foo, Close\r\n\r\nhello",
+        body=b"hello",
+        keeps=False,
+    ),
+    Case(
+        "keep-alive for no time",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nKeep-Alive: timeout=0\r\n\r\nhello",
+        body=b"hello",
+        keeps=False,
+    ),
+    Case(
+        "keep-alive for some time",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nKeep-Alive: timeout=600, max=100\r\n\r\nhello",
+        body=b"hello",
+    ),
+    Case(
+        "connection: keep-alive",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello",
+        body=b"hello",
+    ),
+    Case(
+        "HEAD",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n",
+        method="HEAD",
+        headers=[(b"Content-Length", b"500")],
+    ),
+    Case(
+        "HEAD of a chunked resource",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        method="HEAD",
+    ),
+    Case("204", b"HTTP/1.1 204 No Content\r\n\r\n", status=204, reason_phrase=b"No Content"),
+    Case(
+        "304 with the length of what it doesn't send",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n",
+        status=304,
+        reason_phrase=b"Not Modified",
+    ),
+    Case(
+        "100 first",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        body=b"hello",
+        headers=[(b"Content-Length", b"5")],
+    ),
+    Case(
+        "102 and 103 first",
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        body=b"hello",
+        headers=[(b"Content-Length", b"5")],
+    ),
+    Case(
+        "both lengths given, and equal",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        body=b"hello",
+    ),
+    Case(
+        "chunked and a length",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        body=b"hello",
+        keeps=False,
+    ),
+]
+
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+AFTER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter"
+
+
+async def _fetch(pool: httpcore2.AsyncConnectionPool, url: str, case: Case) -> None:
+    """Fetch what `case` describes and compare, then fetch once more."""
+    response = await pool.request(case.method, url)
+    assert response.status == case.status
+    assert response.content == case.body
+    assert response.extensions["http_version"] == case.http_version
+    assert response.extensions["reason_phrase"] == case.reason_phrase
+    assert response.extensions.get("trailing_headers", []) == case.trailers
+    if case.headers is not None:
+        assert response.headers == case.headers
+    following = await pool.request("GET", url)
+    assert following.content == b"after"
+
+
+@pytest.mark.parametrize("manner", ["whole", "byte by byte"])
+@each_case
+def test_a_response_is_understood_and_the_connection_is_kept_if_it_may_be(
+    world: World, case: Case, manner: str
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            (peer.send if manner == "whole" else peer.send_bytewise)(case.wire)
+            if case.ends_by_closing:
+                return
+            if not case.keeps:
+                assert peer.receive_some() == b""
+                return
+            peer.receive_head()
+        peer.send(AFTER)
+        peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            await _fetch(pool, server.url, case)
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == (1 if case.keeps else 2)
+
+
+@each_case
+def test_bytes_beyond_the_end_of_a_response_never_become_the_next_one(
+    world: World, case: Case
+) -> None:
+    if case.ends_by_closing:
+        pytest.skip("whatever comes before the end belongs to this response")
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.send(case.wire + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+            assert peer.receive_some() == b""
+        else:
+            peer.send(AFTER)
+            peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            await _fetch(pool, server.url, case)
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 2

@@ -1,0 +1,287 @@
+"""What a request tells of its progress, to its `trace` extension and to the loggers."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpcore2
+import pytest
+
+from ..support.fakes import ListBackend, ListStream
+from ..support.server import Peer, canned, response, scripted, unused_port
+from ..support.worlds import World
+
+FINE = response(b"fine")
+Events = list[tuple[str, dict[str, Any]]]
+
+
+def _spans(*names: str) -> list[str]:
+    return [f"{name}.{moment}" for name in names for moment in ("started", "complete")]
+
+
+EXCHANGE = _spans(
+    "http11.send_request_headers",
+    "http11.send_request_body",
+    "http11.receive_response_headers",
+    "http11.receive_response_body",
+    "http11.response_closed",
+)
+
+
+def _names(events: Events) -> list[str]:
+    return [name for name, _ in events]
+
+
+def test_a_request_traces_each_of_its_steps(world: World) -> None:
+    events: Events = []
+
+    async def scenario() -> None:
+        timeout = {"connect": 4.0, "read": 5.0}
+        async with world.pool() as pool:
+            for _ in range(2):
+                await pool.request(
+                    "POST",
+                    server.url,
+                    content=b"x",
+                    extensions={"trace": world.trace(events), "timeout": timeout},
+                )
+
+    with scripted(canned([FINE] * 2)) as server:
+        world.run(scenario)
+    assert _names(events) == _spans("connection.connect_tcp") + EXCHANGE + EXCHANGE
+    info = dict(events)
+    assert info["connection.connect_tcp.started"] == {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "local_address": None,
+        "timeout": 4.0,
+        "socket_options": None,
+    }
+    assert hasattr(info["connection.connect_tcp.complete"]["return_value"], "get_extra_info")
+    for step in (
+        "send_request_headers",
+        "send_request_body",
+        "receive_response_headers",
+        "receive_response_body",
+    ):
+        assert repr(info[f"http11.{step}.started"]) == "{'request': <Request [b'POST']>}"
+    assert info["http11.send_request_headers.complete"] == {"return_value": None}
+    assert info["http11.send_request_body.complete"] == {"return_value": None}
+    assert info["http11.receive_response_headers.complete"] == {
+        "return_value": (b"HTTP/1.1", 200, b"OK", [(b"Content-Length", b"4")])
+    }
+    assert info["http11.receive_response_body.complete"] == {"return_value": None}
+    assert info["http11.response_closed.started"] == {}
+    assert info["http11.response_closed.complete"] == {"return_value": None}
+
+
+def test_tls_is_a_step_of_its_own(
+    world: World, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    events: Events = []
+
+    async def scenario() -> None:
+        async with world.pool(ssl_context=client_tls) as pool:
+            extensions = {
+                "trace": world.trace(events),
+                "sni_hostname": "localhost",
+                "timeout": {"connect": 3.0},
+            }
+            await pool.request("GET", server.url, extensions=extensions)
+
+    with scripted(canned([FINE]), tls=server_tls) as server:
+        world.run(scenario)
+    assert _names(events) == _spans("connection.connect_tcp", "connection.start_tls") + EXCHANGE
+    assert dict(events)["connection.start_tls.started"] == {
+        "ssl_context": client_tls,
+        "server_hostname": "localhost",
+        "timeout": 3.0,
+    }
+
+
+def test_a_unix_socket_is_connected_to_by_another_name(world: World, tmp_path: Path) -> None:
+    events: Events = []
+    path = tmp_path / "socket"
+
+    async def scenario() -> None:
+        async with world.pool(uds=str(path)) as pool:
+            await pool.request("GET", "http://h/", extensions={"trace": world.trace(events)})
+
+    with scripted(canned([FINE]), uds=path):
+        world.run(scenario)
+    assert _names(events) == _spans("connection.connect_unix_socket") + EXCHANGE
+    assert events[0][1] == {"path": str(path), "timeout": None, "socket_options": None}
+
+
+def test_retries_are_steps_too(world: World) -> None:
+    events: Events = []
+    error = httpcore2.ConnectError("no")
+
+    async def scenario() -> None:
+        backend = ListBackend(error, ListStream([FINE]))
+        async with world.pool(network_backend=backend, retries=1) as pool:
+            await pool.request("GET", "http://h/", extensions={"trace": world.trace(events)})
+
+    world.run(scenario)
+    assert (
+        _names(events)
+        == [
+            "connection.connect_tcp.started",
+            "connection.connect_tcp.failed",
+            "connection.retry.started",
+            "connection.retry.complete",
+            *_spans("connection.connect_tcp"),
+        ]
+        + EXCHANGE
+    )
+    assert events[1][1] == {"exception": error}
+    assert events[2][1] == events[0][1]
+    assert events[3][1] == {"return_value": None}
+
+
+def test_a_step_that_fails_tells_its_error(world: World) -> None:
+    events: Events = []
+    port = unused_port()
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            with pytest.raises(httpcore2.ConnectError) as caught:
+                await pool.request(
+                    "GET",
+                    f"http://127.0.0.1:{port}/",
+                    extensions={"trace": world.trace(events)},
+                )
+            assert events[-1] == ("connection.connect_tcp.failed", {"exception": caught.value})
+
+    world.run(scenario)
+    assert _names(events) == ["connection.connect_tcp.started", "connection.connect_tcp.failed"]
+
+
+def test_a_missing_response_fails_the_step_that_waited_for_it(world: World) -> None:
+    events: Events = []
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError):
+                await pool.request("GET", server.url, extensions={"trace": world.trace(events)})
+
+    with scripted(handler) as server:
+        world.run(scenario)
+    assert _names(events) == [
+        *_spans(
+            "connection.connect_tcp", "http11.send_request_headers", "http11.send_request_body"
+        ),
+        "http11.receive_response_headers.started",
+        "http11.receive_response_headers.failed",
+        *_spans("http11.response_closed"),
+    ]
+    assert isinstance(events[-3][1]["exception"], httpcore2.RemoteProtocolError)
+
+
+def test_a_body_that_breaks_off_fails_the_step_that_reads_it(world: World) -> None:
+    events: Events = []
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError):
+                await pool.request("GET", server.url, extensions={"trace": world.trace(events)})
+
+    with scripted(handler) as server:
+        world.run(scenario)
+    assert _names(events)[-4:] == [
+        "http11.receive_response_body.started",
+        "http11.receive_response_body.failed",
+        *_spans("http11.response_closed"),
+    ]
+
+
+def test_a_callback_of_the_wrong_colour_is_refused_by_name(world: World) -> None:
+    async def scenario() -> None:
+        async with world.pool(max_connections=1) as pool:
+            with pytest.raises(TypeError, match="`trace` extension should be"):
+                await pool.request("GET", server.url, extensions={"trace": world.wrong_trace()})
+            assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
+
+    with scripted(canned([FINE])) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_an_error_in_the_callback_reaches_the_caller_and_costs_nothing(
+    world: World, at: int
+) -> None:
+    seen: Events = []
+
+    async def scenario() -> None:
+        note = world.trace(seen)
+
+        def fail(name: str, info: dict[str, Any]) -> Any:
+            if len(seen) == at:
+                raise ZeroDivisionError
+            return note(name, info)
+
+        async with world.pool(max_connections=1) as pool:
+            with pytest.raises(ZeroDivisionError):
+                await pool.request("GET", server.url, extensions={"trace": fail})
+            assert "0 active, 0 queued | Connections: 0 active" in repr(pool)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(canned([FINE] * 2), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_the_loggers_tell_the_same(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="httpcore2")
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            await pool.request("GET", server.url)
+
+    with scripted(canned([FINE])) as server:
+        world.run(scenario)
+    records = [
+        (record.name, record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name.startswith("httpcore2")
+    ]
+    connection, http11 = "httpcore2.connection", "httpcore2.http11"
+    connected = records.pop(1)
+    assert connected[:2] == (connection, "DEBUG")
+    assert connected[2].startswith("connect_tcp.complete return_value=<")
+    request = "request=<Request [b'GET']>"
+    assert records == [
+        (name, "DEBUG", message)
+        for name, message in [
+            (
+                connection,
+                f"connect_tcp.started host='127.0.0.1' port={server.port} local_address=None "
+                "timeout=None socket_options=None",
+            ),
+            (http11, f"send_request_headers.started {request}"),
+            (http11, "send_request_headers.complete"),
+            (http11, f"send_request_body.started {request}"),
+            (http11, "send_request_body.complete"),
+            (http11, f"receive_response_headers.started {request}"),
+            (
+                http11,
+                "receive_response_headers.complete "
+                "return_value=(b'HTTP/1.1', 200, b'OK', [(b'Content-Length', b'4')])",
+            ),
+            (http11, f"receive_response_body.started {request}"),
+            (http11, "receive_response_body.complete"),
+            (http11, "response_closed.started"),
+            (http11, "response_closed.complete"),
+            (connection, "close.started"),
+            (connection, "close.complete"),
+        ]
+    ]

@@ -1,0 +1,220 @@
+"""The synchronous interface dressed as the asynchronous one, so that one scenario serves both.
+
+Rules: no method here ever suspends; `drive` holds that.
+Must not know: the worlds.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import httpcore2
+
+T = TypeVar("T")
+Options = Iterable[httpcore2.SOCKET_OPTION] | None
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise AssertionError("the scenario awaited something that is not of the thread world")
+
+
+class DressedStream(httpcore2.AsyncNetworkStream):
+    """A stream for threads, in the other colour."""
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self.plain = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self.plain.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.plain.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        self.plain.close()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        return DressedStream(self.plain.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.plain.get_extra_info(info)
+
+
+class PlainStream(httpcore2.NetworkStream):
+    """A stream whose coroutines never suspend, given to threads."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self.dressed = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return drive(self.dressed.read(max_bytes, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        drive(self.dressed.write(buffer, timeout))
+
+    def close(self) -> None:
+        drive(self.dressed.aclose())
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.NetworkStream:
+        return plain_stream(drive(self.dressed.start_tls(ssl_context, server_hostname, timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.dressed.get_extra_info(info)
+
+
+def plain_stream(stream: httpcore2.AsyncNetworkStream) -> httpcore2.NetworkStream:
+    return stream.plain if isinstance(stream, DressedStream) else PlainStream(stream)
+
+
+class DressedBackend(httpcore2.AsyncNetworkBackend):
+    """A backend for threads, in the other colour."""
+
+    def __init__(self, backend: httpcore2.NetworkBackend) -> None:
+        self.plain = backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Options = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        return DressedStream(
+            self.plain.connect_tcp(host, port, timeout, local_address, socket_options)
+        )
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Options = None
+    ) -> httpcore2.AsyncNetworkStream:
+        return DressedStream(self.plain.connect_unix_socket(path, timeout, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        self.plain.sleep(seconds)
+
+
+class PlainBackend(httpcore2.NetworkBackend):
+    """A backend whose coroutines never suspend, given to threads."""
+
+    def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
+        self.dressed = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Options = None,
+    ) -> httpcore2.NetworkStream:
+        return plain_stream(
+            drive(self.dressed.connect_tcp(host, port, timeout, local_address, socket_options))
+        )
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Options = None
+    ) -> httpcore2.NetworkStream:
+        return plain_stream(drive(self.dressed.connect_unix_socket(path, timeout, socket_options)))
+
+    def sleep(self, seconds: float) -> None:
+        drive(self.dressed.sleep(seconds))
+
+
+def plain_options(options: dict[str, Any]) -> dict[str, Any]:
+    backend = options.get("network_backend")
+    if isinstance(backend, DressedBackend):
+        backend = backend.plain
+    elif isinstance(backend, httpcore2.AsyncNetworkBackend):
+        backend = PlainBackend(backend)
+    return {**options, "network_backend": backend}
+
+
+class DressedResponse:
+    """A synchronous response, in the other colour."""
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self.plain = response
+        self.status = response.status
+        self.headers = response.headers
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        extensions = dict(self.plain.extensions)
+        if "network_stream" in extensions:
+            extensions["network_stream"] = DressedStream(extensions["network_stream"])
+        return extensions
+
+    @property
+    def content(self) -> bytes:
+        return self.plain.content
+
+    @property
+    def stream(self) -> Any:
+        return self.plain.stream
+
+    async def aread(self) -> bytes:
+        return self.plain.read()
+
+    async def aiter_stream(self) -> AsyncIterator[bytes]:
+        for chunk in self.plain.iter_stream():
+            yield chunk
+
+    async def aclose(self) -> None:
+        self.plain.close()
+
+    def __repr__(self) -> str:
+        return repr(self.plain)
+
+
+class Dressed:
+    """A synchronous pool or connection, in the other colour."""
+
+    def __init__(self, plain: Any) -> None:
+        self.plain = plain
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plain, name)
+
+    def __repr__(self) -> str:
+        return repr(self.plain)
+
+    async def __aenter__(self) -> Dressed:
+        self.plain.__enter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.plain.__exit__(*exc_info)
+
+    async def aclose(self) -> None:
+        self.plain.close()
+
+    async def request(self, *args: Any, **options: Any) -> DressedResponse:
+        return DressedResponse(self.plain.request(*args, **options))
+
+    @asynccontextmanager
+    async def stream(self, *args: Any, **options: Any) -> AsyncIterator[DressedResponse]:
+        with self.plain.stream(*args, **options) as response:
+            yield DressedResponse(response)
+
+    async def handle_async_request(self, request: httpcore2.Request) -> DressedResponse:
+        return DressedResponse(self.plain.handle_request(request))
