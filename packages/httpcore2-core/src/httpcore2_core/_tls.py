@@ -214,12 +214,13 @@ class TLSStream(BackendStream):
 
     async def _answer(self, timeout: float | None) -> None:
         """Send what OpenSSL has to say to what it received, such as a key update."""
-        if self._is_sending:
-            return  # whoever sends looks for more before it ends
         try:
             with self._lock:
                 data = self._take()
-            await self._send(data, timeout)
+            # Whoever has the turn looks for more before it ends. To wait for it could be for ever:
+            # the peer may take in nothing before something is read from it.
+            if data:
+                await self._send(data, timeout)
         except WriteTimeout as exc:
             raise ReadTimeout(str(exc)) from exc
         except WriteError:

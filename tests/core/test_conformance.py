@@ -1,0 +1,134 @@
+"""Every backend passes the public checks; so does a caller's own, through its adapter."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+import httpcore2
+from httpcore2_core._backends.caller import CallerBackend
+from httpcore2_core.testing import (
+    Check,
+    Subject,
+    backend_checks,
+    resolver_checks,
+    run_blocking,
+    runtime_checks,
+    thread_subject,
+    watching_checks,
+)
+
+from ..support.blocking import DressedBackend, PlainBackend
+from ..support.worlds import WORLDS, AsyncWorld, World
+
+# libuv resolves names by itself.
+RESOLVE_THEMSELVES = {"uvloop"}
+WATCHING = {"asyncio", "uvloop", "asyncio-eager"}
+
+
+def pairs(select: Callable[[str], tuple[Check, ...]]) -> list[Any]:
+    return [
+        pytest.param(world, check, id=f"{name}-{check}")
+        for name, world in WORLDS.items()
+        for check in select(name)
+    ]
+
+
+def subject_of(
+    world: World, backend: httpcore2.AsyncNetworkBackend, tls: tuple[ssl.SSLContext, ...]
+) -> Subject:
+    async def concurrently(*tasks: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await world.gather(*tasks)
+
+    return Subject(
+        backend=backend, concurrently=concurrently, server_tls=tls[0], client_tls=tls[1]
+    )
+
+
+@pytest.fixture
+def tls(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    return server_tls, client_tls
+
+
+def checks_of(name: str) -> tuple[Check, ...]:
+    return (
+        *backend_checks,
+        *runtime_checks,
+        *(() if name in RESOLVE_THEMSELVES else resolver_checks),
+        *(watching_checks if name in WATCHING else ()),
+    )
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(("world", "check"), pairs(checks_of))
+def test_our_backends_pass(
+    world: World, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    if isinstance(world, AsyncWorld):
+        subject = subject_of(world, world.backend(), tls)
+        world.run(lambda: check(subject))
+    else:
+        run_blocking(
+            check(
+                thread_subject(httpcore2.SyncBackend(), server_tls=tls[0], client_tls=tls[1])
+            )
+        )
+
+
+class OwnBackend(PlainBackend):
+    """A caller's own backend for threads, whose streams are no streams of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(DressedBackend(httpcore2.SyncBackend()))
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("check", backend_checks, ids=str)
+def test_a_callers_backend_for_threads_passes(
+    check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    run_blocking(check(thread_subject(OwnBackend(), server_tls=tls[0], client_tls=tls[1])))
+
+
+class Foreign(httpcore2.AsyncNetworkStream):
+    """A caller's own stream, over one of ours."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self.stream = stream
+        self.read = stream.read  # type: ignore[method-assign]
+        self.write = stream.write  # type: ignore[method-assign]
+        self.aclose = stream.aclose  # type: ignore[method-assign]
+        self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
+
+    async def start_tls(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        return Foreign(await self.stream.start_tls(*args, **options))
+
+
+class ForeignBackend(httpcore2.AsyncNetworkBackend):
+    """A caller's own backend for event loops."""
+
+    def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
+        self.backend = backend
+        self.sleep = backend.sleep  # type: ignore[method-assign]
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        return Foreign(await self.backend.connect_tcp(*args, **options))
+
+    async def connect_unix_socket(
+        self, *args: Any, **options: Any
+    ) -> httpcore2.AsyncNetworkStream:
+        return Foreign(await self.backend.connect_unix_socket(*args, **options))
+
+
+@pytest.mark.parametrize("check", backend_checks, ids=str)
+def test_a_callers_backend_for_event_loops_passes(
+    async_world: AsyncWorld, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    backend = CallerBackend(ForeignBackend(async_world.backend()))
+    subject = subject_of(async_world, backend, tls)
+    async_world.run(lambda: check(subject))

@@ -1,0 +1,185 @@
+"""The everyday work, against servers that others wrote, plain and over TLS."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpcore2
+import pytest
+import trustme
+
+from ..support import real
+from ..support.worlds import World
+
+ASGI = [name for name in real.SERVERS if name != "nginx"]
+
+
+@pytest.fixture(scope="module")
+def certificate(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("certificate") / "server.pem"
+    certificate_authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
+    return path
+
+
+@contextmanager
+def _running(
+    name: str,
+    secured: bool,
+    certificate: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp(name)
+    with real.running(name, folder, certificate if secured else None) as origin:
+        yield origin
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(name, secured) for name in ASGI for secured in (False, True)],
+    ids=lambda param: f"{param[0]}-{'tls' if param[1] else 'plain'}",
+)
+def origin(
+    request: pytest.FixtureRequest, certificate: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Each server of the ASGI application."""
+    with _running(*request.param, certificate, tmp_path_factory) as origin:
+        yield origin
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "tls"])
+def nginx(
+    request: pytest.FixtureRequest, certificate: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with _running("nginx", request.param, certificate, tmp_path_factory) as origin:
+        yield origin
+
+
+def test_everyday_requests_over_one_kept_connection(
+    world: World, origin: str, client_tls: ssl.SSLContext
+) -> None:
+    content = bytes(range(256)) * 1024
+
+    async def scenario() -> None:
+        async with world.pool(ssl_context=client_tls) as pool:
+
+            async def fetch(
+                method: str, path: str, status: int, body: bytes, content: Any = None
+            ) -> None:
+                reply = await pool.request(method, origin + path, content=content)
+                assert (reply.status, reply.content) == (status, body)
+                assert reply.extensions["http_version"] == b"HTTP/1.1"
+
+            await fetch("GET", "/bytes/0", 200, b"")
+            await fetch("GET", "/bytes/1000", 200, bytes(1000))
+            await fetch("GET", "/bytes/1000000", 200, bytes(1_000_000))
+            await fetch("GET", "/stream/0", 200, b"")
+            await fetch("GET", "/stream/100000", 200, bytes(100_000))
+            await fetch("HEAD", "/bytes/1000", 200, b"")
+            await fetch("HEAD", "/stream/1000", 200, b"")
+            await fetch("GET", "/status/204", 204, b"")
+            await fetch("GET", "/status/304", 304, b"")
+            await fetch("GET", "/nowhere", 404, b"no such path")
+            await fetch("POST", "/echo", 200, b"", b"")
+            await fetch("POST", "/echo", 200, b"hello", b"hello")
+            await fetch("PUT", "/echo", 200, content, content)
+            chunks = [content[:1000], content[1000:100_000], b"", content[100_000:]]
+            await fetch("POST", "/echo", 200, content, world.body(chunks))
+            await fetch("GET", "/headers", 200, b"host: " + origin.split("/")[2].encode())
+            (connection,) = pool.connections
+            assert connection.info().endswith("IDLE, Request Count: 15")
+
+    world.run(scenario)
+
+
+def test_a_streamed_download_comes_in_pieces(
+    world: World, origin: str, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with (
+            world.pool(ssl_context=client_tls) as pool,
+            pool.stream("GET", f"{origin}/stream/1000000") as streamed,
+        ):
+            sizes = [len(chunk) async for chunk in streamed.aiter_stream()]
+            assert sum(sizes) == 1_000_000
+            assert len(sizes) > 1
+            assert 0 not in sizes
+
+    world.run(scenario)
+
+
+def test_many_requests_at_a_time(world: World, origin: str, client_tls: ssl.SSLContext) -> None:
+    async def scenario() -> None:
+        async with world.pool(ssl_context=client_tls, max_connections=4) as pool:
+
+            async def fetch(number: int) -> None:
+                content = b"%d" % number * 1000
+                reply = await pool.request("POST", f"{origin}/echo", content=content)
+                assert reply.content == content
+
+            await world.gather(*[lambda number=number: fetch(number) for number in range(20)])
+            assert len(pool.connections) <= 4
+
+    world.run(scenario)
+
+
+def test_an_early_refusal_of_a_large_upload_is_read(
+    world: World, origin: str, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with world.pool(ssl_context=client_tls, max_connections=1) as pool:
+            content = world.body(bytes(10_000) for _ in range(20))
+            reply = await pool.request("POST", f"{origin}/early", content=content)
+            assert (reply.status, reply.content) == (413, b"too large")
+            assert (await pool.request("GET", f"{origin}/bytes/1")).content == b"\0"
+
+    world.run(scenario)
+
+
+def test_nginx_and_its_files(world: World, nginx: str, client_tls: ssl.SSLContext) -> None:
+    async def scenario() -> None:
+        async with world.pool(ssl_context=client_tls) as pool:
+
+            async def fetch(
+                method: str, path: str, headers: dict[str, str] | None = None
+            ) -> httpcore2.Response:
+                return await pool.request(method, nginx + path, headers=headers)
+
+            for size in (0, 1, 1000, 1_000_000):
+                assert (await fetch("GET", f"/{size}")).content == bytes(size)
+            head = await fetch("HEAD", "/1000")
+            assert (b"Content-Length", b"1000") in head.headers
+            assert head.content == b""
+            etag = dict(head.headers)[b"ETag"].decode()
+            assert (await fetch("GET", "/1000", {"If-None-Match": etag})).status == 304
+            part = await fetch("GET", "/1000", {"Range": "bytes=10-19"})
+            assert (part.status, part.content) == (206, bytes(10))
+            assert (await fetch("GET", "/status/204")).status == 204
+            assert (await fetch("GET", "/nowhere")).status == 404
+            packed = await fetch("GET", "/text", {"Accept-Encoding": "gzip"})
+            assert (b"Transfer-Encoding", b"chunked") in packed.headers
+            assert gzip.decompress(packed.content) == b"a text to compress " * 50
+            (connection,) = pool.connections
+            assert connection.info().endswith("IDLE, Request Count: 10")
+            refused = await fetch("GET", "/1000", {"Connection": "close"})
+            assert refused.content == bytes(1000)
+            assert pool.connections == []
+
+    world.run(scenario)
+
+
+def test_nginx_refuses_a_large_upload_early(
+    world: World, nginx: str, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with world.pool(ssl_context=client_tls, max_connections=1) as pool:
+            for content in (bytes(4_000_000), world.body(bytes(100_000) for _ in range(40))):
+                refused = await pool.request("POST", f"{nginx}/small", content=content)
+                assert refused.status == 413
+            assert (await pool.request("GET", f"{nginx}/1")).content == b"\0"
+
+    world.run(scenario)

@@ -1,0 +1,61 @@
+"""An ASGI application for the real servers. It runs in their processes, so it imports nothing of ours.
+
+| path | answers |
+|---|---|
+| `/echo` | the body of the request |
+| `/headers` | the header fields of the request, one on a line |
+| `/bytes/N` | N bytes with a Content-Length |
+| `/stream/N` | N bytes in chunks of up to 1000 |
+| `/status/N` | status N without a body |
+| `/early` | 413, without reading the request's body |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        for moment in ("startup", "shutdown"):
+            assert (await receive())["type"] == f"lifespan.{moment}"
+            await send({"type": f"lifespan.{moment}.complete"})
+        return
+
+    async def answer(status: int, *chunks: bytes, sized: bool = True) -> None:
+        headers = [(b"content-type", b"application/octet-stream")]
+        if sized and status not in (204, 304):
+            headers.append((b"content-length", b"%d" % sum(map(len, chunks))))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    _, kind, *rest = scope["path"].split("/")
+    if kind == "early":
+        await answer(413, b"too large")
+        return
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    if kind == "echo":
+        await answer(200, body)
+    elif kind == "headers":
+        await answer(200, b"\n".join(b": ".join(pair) for pair in scope["headers"]))
+    elif kind == "bytes":
+        await answer(200, bytes(int(rest[0])))
+    elif kind == "stream":
+        count = int(rest[0])
+        chunks = [bytes(min(1000, count - start)) for start in range(0, count, 1000)]
+        await answer(200, *chunks, sized=False)
+    elif kind == "status":
+        await answer(int(rest[0]))
+    else:
+        await answer(404, b"no such path")
