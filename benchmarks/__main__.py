@@ -1,7 +1,7 @@
 """Requests a second of this checkout and of the published httpcore2 2.16.2, against nginx, in one run.
 
-The two take turns, each in a process and an environment of its own, on one core; nginx has another. Machines are noisy: the
-ratio of the medians is what counts, not the figures.
+The two take turns, each in a process and an environment of its own, on one core; nginx has another.
+Machines are noisy: the ratio of the medians is what counts, not the figures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ ROOT = Path(__file__).parent.parent
 
 def published() -> Path:
     """The Python of an environment that has the published package, made when it is first needed."""
-    folder = ROOT / ".tools" / f"httpcore2-{PUBLISHED}-py{sys.version_info[0]}.{sys.version_info[1]}"
+    folder = (
+        ROOT / ".tools" / f"httpcore2-{PUBLISHED}-py{sys.version_info[0]}.{sys.version_info[1]}"
+    )
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -62,9 +64,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each round")
     arguments = parser.parse_args()
 
-    clients = {"this": sys.executable, PUBLISHED: published()}
-    print(f"GET {arguments.size} bytes, Python {sys.version.split()[0]}, nginx; medians of {arguments.rounds} rounds\n")
-    print(f"{'':12} {'requests/s':>12} {'spread':>7} {'CPU µs':>7}   {PUBLISHED:>12} {'spread':>7} {'CPU µs':>7}   ratio")
+    clients: dict[str, str | Path] = {"this": sys.executable, PUBLISHED: published()}
+    python = sys.version.split()[0]
+    print(f"GET {arguments.size} bytes, Python {python}, medians of {arguments.rounds} rounds\n")
+    columns = f" {'spread':>7} {'CPU µs':>7}  "
+    print(f"{'':12} {'requests/s':>12}{columns} {PUBLISHED:>12}{columns} ratio")
     with nginx(arguments.size) as url:
         for case in arguments.case or CASES:
             results: dict[str, list[dict[str, float]]] = {name: [] for name in clients}

@@ -85,5 +85,5 @@ def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         detect_backend()
 
     monkeypatch.setitem(sys.modules, "httpcore2_trio", None)
-    with pytest.raises(ImportError, match="Running under trio needs .*httpcore2.trio"):
+    with pytest.raises(ImportError, match=r"Running under trio needs .*httpcore2\[trio\]"):
         trio.run(main)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -173,6 +174,11 @@ REQUEST = Request("GET", "http://example.com/")
 ORIGIN = Origin(b"http", b"example.com", 80)
 
 
+def call(function: Callable[..., Any], *args: Any) -> Any:
+    result = function(*args)
+    return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
 @pytest.mark.parametrize("make", [ConnectionInterface, AsyncConnectionInterface])
 @pytest.mark.parametrize(
     ("method", "args"),
@@ -192,9 +198,7 @@ def test_a_connection_must_give_it(make: type, method: str, args: list[Any]) -> 
     if make is AsyncConnectionInterface:
         method = {"handle_request": "handle_async_request", "close": "aclose"}.get(method, method)
     with pytest.raises(NotImplementedError):
-        result = getattr(make(), method)(*args)
-        assert inspect.iscoroutine(result)
-        asyncio.run(result)
+        call(getattr(make(), method), *args)
 
 
 @pytest.mark.parametrize("make", [ConnectionInterface, AsyncConnectionInterface])

@@ -114,7 +114,7 @@ def test_a_limit_that_is_no_number_of_seconds_is_refused(
 
 
 def test_limits_that_are_no_mapping_are_refused() -> None:
-    with pytest.raises(TypeError, match="must be a mapping of .* to seconds, but got float"):
+    with pytest.raises(TypeError, match=r"must be a mapping of .* to seconds, but got float"):
         Timeouts.of({"timeout": 5.0}, FakeRuntime())
 
 

@@ -16,7 +16,9 @@ import trustme
 from ..support import real
 from ..support.worlds import World
 
-ASGI = [name for name in real.SERVERS if name != "nginx"]
+EACH = [
+    (name, secured) for name in real.SERVERS if name != "nginx" for secured in (False, True)
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +40,11 @@ def _running(
         yield origin
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(name, secured) for name in ASGI for secured in (False, True)],
-    ids=lambda param: f"{param[0]}-{'tls' if param[1] else 'plain'}",
-)
+def _name(param: tuple[str, bool]) -> str:
+    return f"{param[0]}-{'tls' if param[1] else 'plain'}"
+
+
+@pytest.fixture(scope="module", params=EACH, ids=_name)
 def origin(
     request: pytest.FixtureRequest, certificate: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
@@ -76,9 +78,9 @@ def test_everyday_requests_over_one_kept_connection(
 
             await fetch("GET", "/bytes/0", 200, b"")
             await fetch("GET", "/bytes/1000", 200, bytes(1000))
-            await fetch("GET", "/bytes/1000000", 200, bytes(1_000_000))
+            await fetch("GET", "/bytes/300000", 200, bytes(300_000))
             await fetch("GET", "/stream/0", 200, b"")
-            await fetch("GET", "/stream/100000", 200, bytes(100_000))
+            await fetch("GET", "/stream/20000", 200, bytes(20_000))
             await fetch("HEAD", "/bytes/1000", 200, b"")
             await fetch("HEAD", "/stream/1000", 200, b"")
             await fetch("GET", "/status/204", 204, b"")
@@ -102,10 +104,10 @@ def test_a_streamed_download_comes_in_pieces(
     async def scenario() -> None:
         async with (
             world.pool(ssl_context=client_tls) as pool,
-            pool.stream("GET", f"{origin}/stream/1000000") as streamed,
+            pool.stream("GET", f"{origin}/stream/100000") as streamed,
         ):
             sizes = [len(chunk) async for chunk in streamed.aiter_stream()]
-            assert sum(sizes) == 1_000_000
+            assert sum(sizes) == 100_000
             assert len(sizes) > 1
             assert 0 not in sizes
 
@@ -127,6 +129,8 @@ def test_many_requests_at_a_time(world: World, origin: str, client_tls: ssl.SSLC
     world.run(scenario)
 
 
+# hypercorn never answers a request whose body it has not read.
+@pytest.mark.parametrize("origin", [each for each in EACH if each[0] != "hypercorn"], ids=_name, indirect=True)
 def test_an_early_refusal_of_a_large_upload_is_read(
     world: World, origin: str, client_tls: ssl.SSLContext
 ) -> None:
@@ -178,7 +182,12 @@ def test_nginx_refuses_a_large_upload_early(
     async def scenario() -> None:
         async with world.pool(ssl_context=client_tls, max_connections=1) as pool:
             for content in (bytes(4_000_000), world.body(bytes(100_000) for _ in range(40))):
-                refused = await pool.request("POST", f"{nginx}/small", content=content)
+                refused = await pool.request(
+                    "POST",
+                    f"{nginx}/small",
+                    headers={"Content-Length": "4000000"},
+                    content=content,
+                )
                 assert refused.status == 413
             assert (await pool.request("GET", f"{nginx}/1")).content == b"\0"
 

@@ -1,18 +1,26 @@
 """Tells a forked child from its parent.
 
-A child shares its parent's sockets and event loops: it must forget them, and close no more than its own descriptors.
+A child shares its parent's sockets and event loops: it must forget them, and close no more than its
+own descriptors.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 _generation = 0
 
 
 def generation() -> int:
-    """A number that is another one in each forked child."""
+    """Return a number that is another one in each forked child."""
     return _generation
+
+
+def call_in_children(function: Callable[[], None]) -> None:
+    """Call `function` in each child that is forked from now on, before anything else runs there."""
+    # Windows has no such function, and can't fork.
+    getattr(os, "register_at_fork", lambda **_: None)(after_in_child=function)
 
 
 def _count() -> None:
@@ -20,5 +28,4 @@ def _count() -> None:
     _generation += 1
 
 
-# Windows has no such function, and can't fork.
-getattr(os, "register_at_fork", lambda **_: None)(after_in_child=_count)
+call_in_children(_count)

@@ -1,6 +1,7 @@
 """The TLS settings that hold where a caller gives none.
 
-Rules: `ssl` and the certificates (some milliseconds) are loaded when the first TLS connection is made, and once.
+Rules: `ssl` and the certificates (some milliseconds) are loaded when the first TLS connection is
+made, and once.
 Must not know: connections, the network.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 from threading import Lock
 from typing import TYPE_CHECKING
+
+from ._fork import call_in_children
 
 if TYPE_CHECKING:
     import ssl
@@ -20,8 +23,8 @@ _contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
     """Make a TLS context that verifies the server's certificate and name.
 
-    It trusts the file or the folder of certificates that the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name,
-    else the authorities that certifi brings.
+    It trusts the file or the folder of certificates that the environment variables `SSL_CERT_FILE`
+    and `SSL_CERT_DIR` name, else the authorities that certifi brings.
 
     Raises:
         FileNotFoundError: `SSL_CERT_FILE` names no file.
@@ -42,7 +45,11 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
 
 
 def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
-    """The context of all connections whose caller gave none and which offer `protocols` by ALPN (RFC 7301)."""
+    """Return the context of all connections whose caller gave none.
+
+    Args:
+        protocols: what they offer by ALPN (RFC 7301).
+    """
     with _lock:
         context = _contexts.get(protocols)
         if context is None:
@@ -50,3 +57,12 @@ def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
             context.set_alpn_protocols(list(protocols))
             _contexts[protocols] = context
         return context
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = Lock()
+
+
+# The thread that held it when the process forked is not there to let go of it.
+call_in_children(_renew_lock)

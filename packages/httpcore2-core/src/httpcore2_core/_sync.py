@@ -1,7 +1,7 @@
 """The synchronous interface: façades over the transport, which is written once, as coroutines.
 
-Rules: a façade holds the asynchronous object of the same name over a backend that blocks, and runs its coroutines on the
-calling thread. It decides nothing.
+Rules: a façade holds the asynchronous object of the same name over a backend that blocks, and runs
+its coroutines on the calling thread. It decides nothing.
 Must not know: how a request is sent.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 from weakref import WeakValueDictionary
 
 from ._backends.sync import SyncBackend, adapt_backend, adapt_stream, public_sync_stream
@@ -28,19 +28,16 @@ if TYPE_CHECKING:
     import ssl
 
 
-Twin = TypeVar("Twin", AsyncHTTPConnection, AsyncHTTP11Connection)
-
-
 def _for_threads(response: Response) -> Response:
     extensions = response.extensions
     extensions["network_stream"] = public_sync_stream(extensions["network_stream"])
     return blocking_response(response)
 
 
-class _Connection(ConnectionInterface, Generic[Twin]):
+class _Connection(ConnectionInterface):
     """What the two kinds of connection have in common: each asks its asynchronous twin."""
 
-    def __init__(self, twin: Twin) -> None:
+    def __init__(self, twin: AsyncHTTPConnection | AsyncHTTP11Connection) -> None:
         self._twin = twin
 
     def handle_request(self, request: Request) -> Response:
@@ -88,7 +85,7 @@ class _Connection(ConnectionInterface, Generic[Twin]):
         self.close()
 
 
-class HTTP11Connection(_Connection[AsyncHTTP11Connection]):
+class HTTP11Connection(_Connection):
     """An HTTP/1.1 connection over a stream that is already established; see `AsyncHTTP11Connection`."""
 
     READ_NUM_BYTES = AsyncHTTP11Connection.READ_NUM_BYTES
@@ -104,8 +101,10 @@ class HTTP11Connection(_Connection[AsyncHTTP11Connection]):
         super().__init__(AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry))
 
 
-class HTTPConnection(_Connection[AsyncHTTPConnection]):
+class HTTPConnection(_Connection):
     """A connection to an origin, made when the first request needs it; see `AsyncHTTPConnection`."""
+
+    _twin: AsyncHTTPConnection
 
     def __init__(
         self,
@@ -135,7 +134,6 @@ class HTTPConnection(_Connection[AsyncHTTPConnection]):
                 socket_options,
             )
         )
-
 
     @classmethod
     def _of(cls, twin: AsyncHTTPConnection) -> HTTPConnection:
@@ -186,8 +184,8 @@ class ConnectionPool(RequestInterface):
             keepalive_expiry=keepalive_expiry,
             may_share=http2,
         )
-        # The façades that somebody still holds, so that `connections` shows the same ones. Each keeps its connection, so
-        # that the number stays its own.
+        # The façades that somebody still holds, so that `connections` shows the same ones. Each
+        # keeps its connection, so that the number stays its own.
         self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
 
     def create_connection(self, origin: Origin) -> HTTPConnection:
@@ -214,8 +212,8 @@ class ConnectionPool(RequestInterface):
     def connections(self) -> list[ConnectionInterface]:
         """The connections in the pool now, in the order in which they were made.
 
-            >>> pool.connections
-            [<HTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
+        >>> pool.connections
+        [<HTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
         """
         return [self._facade(twin) for twin in self._engine.connections]
 
@@ -280,9 +278,9 @@ def stream(
     content: bytes | Iterator[bytes] | None = None,
     extensions: Extensions | None = None,
 ) -> Generator[Response, None, None]:
-    """Send one request on a connection of its own, and give its response as a context manager, the body still to be read.
+    """Send one request on a connection of its own, and give its response as a context manager.
 
-    Parameters and errors as for `ConnectionPool.stream`.
+    The body is still to be read. Parameters and errors as for `ConnectionPool.stream`.
 
         with httpcore2.stream("GET", "https://www.example.com/") as response:
             for chunk in response.iter_stream():

@@ -7,8 +7,9 @@ Rules:
 - A peer that closes without close_notify has ended the stream like one that sends it: HTTP's own
   framing tells whether a message is complete (RFC 9112, section 9.8).
 - One task or thread may read while others write. OpenSSL takes one call at a time, so the calls (a
-  few µs), never the waiting, are made under a lock; and what it has made is sent by one of them at a
-  time, so that the order on the wire is OpenSSL's.
+  few µs), never the waiting, are made under a lock. Who writes has the turn until all is sent: the
+  order on the wire is OpenSSL's, no write comes in the middle of another, and one that is given up
+  before its turn has sent nothing.
 
 Must not know: sockets, HTTP, which contexts are used.
 """
@@ -16,6 +17,7 @@ Must not know: sockets, HTTP, which contexts are used.
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Callable
 from threading import Lock
 from typing import Any, Self
@@ -34,8 +36,9 @@ from ._network import BackendStream
 from ._runtime import Runtime, Waiter
 
 _RECEIVE = 64 * 1024
-# What is encrypted at a time: the ciphertext of a large body is never there as a whole.
-_SLICE = 256 * 1024
+# What is encrypted at a time. OpenSSL's memory keeps the size that it once had: after a large body
+# 70 kB a connection, with slices of 256 KiB 180 kB and more, and sending is no faster with these.
+_SLICE = 64 * 1024
 
 _CLOSED_HERE = "The connection was closed on this side."
 _CUT_SHORT = "An earlier write to this TLS connection was cut short, so nothing can follow it."
@@ -70,12 +73,13 @@ class TLSStream(BackendStream):
         self._outgoing = outgoing
         self._lock = Lock()
         self._unread = b""  # decrypted and not yet read
+        self._is_drained = False  # OpenSSL needs more to tell more
         self._has_ended = False
-        self._failure: str | None = None  # why nothing more can be read
-        self._is_sending = False
-        self._is_cut_short = False
-        self._senders: list[Waiter] = []  # those who wait for their turn
+        self._read_failure: str | None = None  # why nothing more can be read
         self._watcher: Callable[[], None] | None = None
+        self._is_sending = False  # somebody has the turn
+        self._senders: deque[Waiter] = deque()  # those who wait for it
+        self._write_failure: str | None = None  # why nothing more can be written
 
     @classmethod
     async def handshake(
@@ -144,23 +148,19 @@ class TLSStream(BackendStream):
     # Reading
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._unread or self._has_ended or self._incoming.pending or self._object.pending():
-            data = self._decrypt(max_bytes)
-            if data is not None:
-                return data
+        data = None if self._is_drained else self._decrypt(max_bytes)
         # Without a look at the clock, which most reads don't need. What has come when it is asked
         # began the time anew, once: a peer can't keep a read waiting by sending bit by bit.
         deadline = None
         left = timeout
-        while True:
+        while data is None:
             if self._outgoing.pending:
                 await self._answer(left)
-            received = await self._stream.read(_RECEIVE, left)
-            data = self._decrypt(max_bytes, received)
-            if data is not None:
-                return data
-            deadline = deadline or _Deadline(timeout, self._stream.runtime)
-            left = deadline.left()
+            data = self._decrypt(max_bytes, await self._stream.read(_RECEIVE, left))
+            if data is None:
+                deadline = deadline or _Deadline(timeout, self._stream.runtime)
+                left = deadline.left()
+        return data
 
     def _decrypt(self, max_bytes: int, received: bytes | None = None) -> bytes | None:
         """Return what there is to read: `b""` at the end, `None` if more must be received.
@@ -169,35 +169,37 @@ class TLSStream(BackendStream):
             max_bytes: the most bytes to return.
             received: what came meanwhile, if anything was asked for; `b""` is the end.
         """
-        if self._unread:
-            data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
-            return data
-        pieces = []
+        pieces: list[bytes] = []
         size = 0
         with self._lock:
             if received:
                 self._incoming.write(received)
             elif received is not None:
                 self._incoming.write_eof()
-                self._has_ended = True
-            if self._failure is not None:
-                raise ReadError(self._failure)
+            if self._read_failure is not None:
+                raise ReadError(self._read_failure)
+            if self._unread:
+                data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
+                return data
             # OpenSSL returns one record, of at most 16 KiB, at a time. Asking it in vain costs an
             # exception.
-            while size < max_bytes and (
-                self._incoming.pending or self._has_ended or self._object.pending()
-            ):
+            self._is_drained = False
+            while size < max_bytes and not self._has_ended:
+                if not self._holds_more():
+                    self._is_drained = True
+                    break
                 try:
                     piece = self._object.read(max_bytes - size)
                 except ssl.SSLWantReadError:
+                    self._is_drained = True
                     break  # part of a record, or what is for TLS alone, such as a session ticket
                 except ssl.SSLEOFError:
                     piece = b""
                 except ssl.SSLError as exc:
-                    self._fail(str(exc))
+                    self._read_failure = str(exc)
                     if pieces:
                         break  # what came before is good; the next read tells
-                    raise ReadError(self._failure) from exc
+                    raise ReadError(self._read_failure) from exc
                 if not piece:
                     # Remembered: after close_notify the stream below may stay open.
                     self._has_ended = True
@@ -208,19 +210,23 @@ class TLSStream(BackendStream):
             return b"" if self._has_ended else None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _fail(self, reason: str) -> None:
-        self._failure = reason
-        self._has_ended = True
+    def _holds_more(self) -> bool:
+        """Whether there is something that OpenSSL was not asked for yet."""
+        incoming = self._incoming
+        return bool(incoming.pending or self._object.pending() or incoming.eof)
 
     async def _answer(self, timeout: float | None) -> None:
         """Send what OpenSSL has to say to what it received, such as a key update."""
-        try:
-            with self._lock:
-                data = self._take()
+        with self._lock:
             # Whoever has the turn looks for more before it ends. To wait for it could be for ever:
             # the peer may take in nothing before something is read from it.
-            if data:
-                await self._send(data, timeout)
+            if self._is_sending or self._write_failure is not None:
+                return
+            if not self._outgoing.pending:
+                return  # it was another thread's, which has sent it meanwhile
+            self._is_sending = True
+        try:
+            await self._send(b"", timeout)
         except WriteTimeout as exc:
             raise ReadTimeout(str(exc)) from exc
         except WriteError:
@@ -231,8 +237,9 @@ class TLSStream(BackendStream):
             data = self._decrypt(max_bytes)
             while data is None:
                 received = self._stream.read_nowait(_RECEIVE)
-                if received is None:
-                    return None
+                if not received:
+                    # Whether the stream below has ended or broken, only a read tells.
+                    return received
                 data = self._decrypt(max_bytes, received)
         except ReadError:
             return b""
@@ -249,6 +256,7 @@ class TLSStream(BackendStream):
             self._stream.watch(self._look)
             return
         self._unread = data + self._unread
+        self._is_drained = False
         callback, self._watcher = self._watcher, None
         assert callback is not None, "watch(None) stops the stream below, too"
         callback()
@@ -256,77 +264,91 @@ class TLSStream(BackendStream):
     # Writing
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if len(buffer) <= _SLICE:
-            with self._lock:
-                if buffer:
-                    self._encrypt(buffer)
-                data = self._take()
-            await self._send(data, timeout)
+        if not buffer:
             return
-        deadline = _Deadline(timeout, self._stream.runtime)
-        for start in range(0, len(buffer), _SLICE):
-            await self.write(buffer[start : start + _SLICE], deadline.left())
-
-    async def _send(self, data: bytes | None, timeout: float | None) -> None:
-        """Send what `_take` returned; if that is nothing, wait for the turn, and send what is left."""
-        if data is None:
-            deadline = _Deadline(timeout, self._stream.runtime)
-            data = await self._wait_for_turn(deadline)
-            timeout = deadline.left()
-        while data:
-            try:
-                await self._stream.write(data, timeout)
-            except BaseException:
-                # Part of a record may be on its way: the peer would take what follows for the rest.
-                self._is_cut_short = True
-                self._end_turn()
-                raise
-            data = self._end_turn()
-
-    def _end_turn(self) -> bytes | None:
-        """Return what else is to be sent, if nobody waits to do so: a reader must get to read."""
+        waiter = None
         with self._lock:
-            self._is_sending = False
-            if not self._senders:
-                return self._take() if self._outgoing.pending and not self._is_cut_short else None
-            senders, self._senders = self._senders, []
-        for waiter in senders:
-            waiter.wake()
-        return None
-
-    def _encrypt(self, plaintext: bytes) -> None:
-        try:
-            count = self._object.write(plaintext)
-        except ssl.SSLError as exc:
-            raise WriteError(str(exc)) from exc
-        assert count == len(plaintext), "memory is never full"
-
-    def _take(self) -> bytes | None:
-        """Return what is to be sent, and take the turn if it is anything; `None`: not our turn."""
-        if self._is_cut_short:
-            raise WriteError(_CUT_SHORT)
-        if self._is_sending:
-            return None
-        data = self._outgoing.read()
-        self._is_sending = bool(data)
-        return data
-
-    async def _wait_for_turn(self, deadline: _Deadline) -> bytes:
-        while True:
-            waiter = self._stream.runtime.create_waiter()
-            with self._lock:
-                data = self._take()
-                if data is not None:
-                    return data
+            if self._is_sending:
+                waiter = self._stream.runtime.create_waiter()
                 self._senders.append(waiter)
-            if not await waiter.wait(deadline.left()):
-                raise WriteTimeout("Other writes to this TLS connection took too long.")
+            self._is_sending = True
+        if waiter is not None:
+            timeout = await self._wait_for_turn(waiter, timeout)
+        await self._send(buffer, timeout)
+
+    async def _wait_for_turn(self, waiter: Waiter, timeout: float | None) -> float | None:
+        """Return how much of `timeout` is left when the turn has come."""
+        deadline = _Deadline(timeout, self._stream.runtime)
+        has_turn = False
+        try:
+            has_turn = await waiter.wait(timeout)
+        finally:
+            if not has_turn:
+                self._give_up(waiter)
+        if not has_turn:
+            raise WriteTimeout(f"Other writes to this connection took more than {timeout} seconds.")
+        return deadline.left()
+
+    def _give_up(self, waiter: Waiter) -> None:
+        with self._lock:
+            if waiter in self._senders:
+                self._senders.remove(waiter)
+            else:
+                self._hand_on()  # it was given the turn in this very moment
+
+    async def _send(self, buffer: bytes, timeout: float | None) -> None:
+        """Send `buffer` and what else OpenSSL has to say, in one's turn, and end it."""
+        try:
+            if len(buffer) > _SLICE:
+                deadline = _Deadline(timeout, self._stream.runtime)
+                *starts, last = range(0, len(buffer), _SLICE)
+                for start in starts:
+                    data = self._encrypt(buffer[start : start + _SLICE])
+                    await self._stream.write(data, deadline.left())
+                buffer, timeout = buffer[last:], deadline.left()
+            # A writer may have sent a reader's answer just before it was that reader's turn.
+            data = self._encrypt(buffer) or self._end_turn()
+            while data:
+                await self._stream.write(data, timeout)
+                data = self._end_turn()
+        except BaseException:
+            with self._lock:
+                # Part of a record may be on its way: the peer would take what follows for the rest.
+                self._write_failure = self._write_failure or _CUT_SHORT
+                self._hand_on()
+            raise
+
+    def _encrypt(self, plaintext: bytes) -> bytes:
+        with self._lock:
+            if self._write_failure is not None:
+                raise WriteError(self._write_failure)
+            if plaintext:
+                try:
+                    count = self._object.write(plaintext)
+                except ssl.SSLError as exc:
+                    raise WriteError(str(exc)) from exc
+                assert count == len(plaintext), "memory is never full"
+            return self._outgoing.read()
+
+    def _end_turn(self) -> bytes:
+        """Hand on the turn, unless a reader has left something to be sent: return that."""
+        with self._lock:
+            if self._outgoing.pending:
+                return self._outgoing.read()
+            self._hand_on()
+        return b""
+
+    def _hand_on(self) -> None:
+        if self._senders:
+            self._senders.popleft().wake()
+        else:
+            self._is_sending = False
 
     # The rest
 
     def abort(self) -> None:
         # No close_notify: it could have to wait, and HTTP doesn't need it.
-        self._fail(_CLOSED_HERE)
+        self._read_failure = self._write_failure = _CLOSED_HERE
         self._unread = b""
         self._watcher = None
         self._stream.abort()
@@ -334,6 +356,12 @@ class TLSStream(BackendStream):
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object":
             return self._object
-        if info == "is_readable" and (self._unread or self._has_ended or self._object.pending()):
+        if info == "is_readable" and self._is_readable():
             return True
         return self._stream.get_extra_info(info)
+
+    def _is_readable(self) -> bool:
+        if self._unread or self._has_ended or self._read_failure is not None:
+            return True
+        with self._lock:
+            return self._holds_more()

@@ -3,8 +3,8 @@
     with httpcore2.ConnectionPool() as http:
         response = http.request("GET", "https://www.example.com/")
 
-The names come from `httpcore2_core`; the backends for event loops from the distributions that the extras bring, when they
-are first asked for.
+The names come from `httpcore2_core`; the backends for event loops from the distributions that the
+extras bring, when they are first asked for.
 """
 
 from __future__ import annotations

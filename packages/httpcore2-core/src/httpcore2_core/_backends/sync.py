@@ -1,7 +1,9 @@
 """Where the synchronous network interface meets the transport's coroutines, in both directions.
 
-`SyncBackend` and `SyncStream` show the backend for threads to callers. `BlockingBackend` and `BlockingStream` let a caller's
-own `NetworkBackend` carry the transport.
+`SyncBackend` and `SyncStream` show the backend for threads to callers. `BlockingBackend` and
+`BlockingStream` let a caller's own `NetworkBackend` carry the transport.
+Rules: a caller's methods get their arguments as httpcore2 has always given them, optional ones by
+name: many take the rest as `**kwargs` and hand it on.
 Must not know: sockets, HTTP, the pool.
 """
 
@@ -51,7 +53,9 @@ class SyncStream(NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> NetworkStream:
-        return SyncStream(run_blocking(self.inner.start_tls(ssl_context, server_hostname, timeout)))
+        return public_sync_stream(
+            run_blocking(self.inner.start_tls(ssl_context, server_hostname, timeout))
+        )
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)
@@ -77,9 +81,7 @@ class SyncBackend(NetworkBackend):
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        return SyncStream(
-            run_blocking(_THREADS.connect_unix_socket(path, timeout, socket_options))
-        )
+        return SyncStream(run_blocking(_THREADS.connect_unix_socket(path, timeout, socket_options)))
 
 
 class BlockingStream(BackendStream):
@@ -96,12 +98,12 @@ class BlockingStream(BackendStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._is_aborted:
             raise ReadError("The connection was closed.")
-        return self.inner.read(max_bytes, timeout)
+        return self.inner.read(max_bytes, timeout=timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._is_aborted:
             raise WriteError("The connection was closed.")
-        self.inner.write(buffer, timeout)
+        self.inner.write(buffer, timeout=timeout)
 
     def abort(self) -> None:
         if self._is_aborted:
@@ -113,11 +115,15 @@ class BlockingStream(BackendStream):
             # It is closed in the middle of other things, which must not fail because of it.
             import logging
 
-            logging.getLogger("httpcore2.connection").warning("%r could not be closed", self.inner, exc_info=True)
+            logger = logging.getLogger("httpcore2.connection")
+            logger.warning("%r could not be closed", self.inner, exc_info=True)
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        # What there is can't be taken without waiting; that there is something is all that the pool asks.
-        return b"" if self.inner.get_extra_info("is_readable") else None
+        # What there is can't be taken without waiting; that there is something is all that the
+        # pool asks.
+        if self._is_aborted or self.inner.get_extra_info("is_readable"):
+            return b""
+        return None
 
     async def start_tls(
         self,
@@ -125,7 +131,11 @@ class BlockingStream(BackendStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> BackendStream:
-        return adapt_stream(self.inner.start_tls(ssl_context, server_hostname, timeout))
+        return adapt_stream(
+            self.inner.start_tls(
+                ssl_context=ssl_context, server_hostname=server_hostname, timeout=timeout
+            )
+        )
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)
@@ -148,7 +158,13 @@ class BlockingBackend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> BackendStream:
         return adapt_stream(
-            self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+            self._backend.connect_tcp(
+                host=host,
+                port=port,
+                timeout=timeout,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
         )
 
     async def connect_unix_socket(
@@ -157,14 +173,22 @@ class BlockingBackend(RuntimeBackend):
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> BackendStream:
-        return adapt_stream(self._backend.connect_unix_socket(path, timeout, socket_options))
+        return adapt_stream(
+            self._backend.connect_unix_socket(
+                path=path, timeout=timeout, socket_options=socket_options
+            )
+        )
 
     async def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)
 
 
 def adapt_backend(backend: NetworkBackend | None) -> RuntimeBackend:
-    """Return what carries the transport over `backend`: for `None` and our own, the backend for threads itself."""
+    """Return what carries the transport over `backend`.
+
+    For `None` and for our own that is the backend for threads itself. A class of the caller's that
+    is derived from ours may do something of its own.
+    """
     if backend is None or type(backend) is SyncBackend:
         return _THREADS
     return BlockingBackend(backend)

@@ -1,7 +1,12 @@
 """The backend for threads: coroutines that block where others suspend.
 
-Rules: sockets don't block, `poll` waits for them; so that one stream serves threads and the event loops that tell when a
-socket is ready. Nothing here suspends.
+Rules:
+
+- Sockets don't block, `poll` waits for them; so that one stream serves threads and the event loops
+  that tell when a socket is ready. Nothing here suspends.
+- A connection that one thread closes wakes the others that wait for it, and they fail: the end that
+  closing makes must never be taken for the peer's.
+
 Must not know: HTTP, the pool, the synchronous interface.
 """
 
@@ -38,9 +43,18 @@ T = TypeVar("T")
 
 _TOKEN = object()
 
+# `poll` takes no more than some weeks, and an event's `wait` some hundred years.
+_LONGEST_POLL = 1e6
+
 
 class _DeadlinePassed(Exception):
     """Leaves a scope whose deadline has come."""
+
+
+class _Local(threading.local):
+    """The deadline of the scope that a thread is in."""
+
+    deadline = math.inf
 
 
 class ThreadWaiter(Waiter):
@@ -55,17 +69,27 @@ class ThreadWaiter(Waiter):
         self._event.set()
 
     async def wait(self, timeout: float | None) -> bool:
-        return self._event.wait(timeout)
+        return self._event.wait(_bounded(timeout))
+
+
+def _bounded(timeout: float | None) -> float | None:
+    return None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
 
 
 class _Scope:
-    """What a cancel scope is on a thread: the thread's waits end at its deadline."""
+    """What a cancel scope is on a thread: the thread's waits end at its deadline.
 
-    def __init__(self, local: threading.local, deadline: float) -> None:
+    In the middle of one, a signal handler or a caller's own `socket.getaddrinfo` may open another
+    connection, whose deadline is another matter.
+    """
+
+    def __init__(self, local: _Local, deadline: float) -> None:
         self._local = local
         self._deadline = deadline
+        self._outer = math.inf
 
     def __enter__(self) -> _Scope:
+        self._outer = self._local.deadline
         self._local.deadline = self._deadline
         return self
 
@@ -75,7 +99,7 @@ class _Scope:
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        del self._local.deadline
+        self._local.deadline = self._outer
         return exc_type is _DeadlinePassed
 
     def cancel(self) -> None:
@@ -123,8 +147,7 @@ class ThreadRuntime(ReadinessRuntime):
     is_blocking = True
 
     def __init__(self) -> None:
-        # The deadline of the scope that a thread is in.
-        self._local = threading.local()
+        self._local = _Local()
 
     def now(self) -> float:
         return time.monotonic()
@@ -139,8 +162,9 @@ class ThreadRuntime(ReadinessRuntime):
         return ThreadWaiter()
 
     async def sleep(self, seconds: float) -> None:
-        deadline = self._deadline()
-        time.sleep(max(0.0, min(seconds, deadline - time.monotonic())))
+        deadline = self._local.deadline
+        pause = max(0.0, min(seconds, deadline - time.monotonic()))
+        time.sleep(pause)  # noqa: ASYNC251 - blocking is how a thread waits
         if time.monotonic() >= deadline:
             raise _DeadlinePassed
 
@@ -160,10 +184,12 @@ class ThreadRuntime(ReadinessRuntime):
         self, sockets: Sequence[socket.socket], *, for_writing: bool, deadline: float | None
     ) -> list[socket.socket]:
         """Wait until some of `sockets` are ready, and return them; none at the deadline."""
-        scope = self._deadline()
+        scope = self._local.deadline
         end = scope if deadline is None or scope < deadline else deadline
         while True:
-            timeout = None if end == math.inf else max(0.0, end - time.monotonic())
+            timeout = None
+            if end != math.inf:
+                timeout = min(max(0.0, end - time.monotonic()), _LONGEST_POLL)
             ready = wait_for(sockets, for_writing=for_writing, timeout=timeout)
             if ready:
                 return ready
@@ -188,7 +214,7 @@ class ThreadRuntime(ReadinessRuntime):
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily
     ) -> Sequence[Address]:
-        deadline = self._deadline()
+        deadline = self._local.deadline
         if deadline == math.inf:
             return _resolve(host, port, family)
         try:
@@ -201,21 +227,25 @@ class ThreadRuntime(ReadinessRuntime):
         def look_up() -> None:
             try:
                 outcome.append(_resolve(host, port, family))
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001 - the thread that waits raises it
                 outcome.append(exc)
             finally:
                 is_done.set()
 
-        threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
-        if not is_done.wait(max(0.0, deadline - time.monotonic())):
+        # What it still finds after the deadline is dropped with it.
+        thread = threading.Thread(target=look_up, name=f"resolve {host}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # None can be started while Python shuts down, when many a program sends its last
+            # request.
+            return _resolve(host, port, family)
+        if not is_done.wait(_bounded(max(0.0, deadline - time.monotonic()))):
             raise _DeadlinePassed
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
-
-    def _deadline(self) -> float:
-        deadline: float = getattr(self._local, "deadline", math.inf)
-        return deadline
+        found = outcome.pop()  # left in there, an exception would keep itself alive
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 def _resolve(
@@ -225,7 +255,7 @@ def _resolve(
 
 
 class ThreadStream(SocketStream):
-    """A connection that one thread may close while another reads from it."""
+    """A connection that one thread may close while another uses it."""
 
     _is_aborted = False
 
@@ -235,10 +265,14 @@ class ThreadStream(SocketStream):
 
     def _receive(self, max_bytes: int) -> bytes | None:
         data = super()._receive(max_bytes)
-        if not data and data is not None and self._is_aborted:
-            # The end that `shutdown` makes is none of the peer's: a body that ends with the connection is not complete.
+        if data == b"" and self._is_aborted:
+            # The end that `shutdown` makes is none of the peer's: a body that ends with the
+            # connection is not complete.
             raise ReadError(CLOSED_HERE)
         return data
+
+    def _reason(self, error: OSError) -> str:
+        return CLOSED_HERE if self._is_aborted else str(error)
 
 
 class ThreadBackend(ReadinessBackend):
@@ -268,9 +302,8 @@ class ThreadBackend(ReadinessBackend):
                         errors.append(exc)
                         continue
                 patience = self.runtime.now() + ATTEMPT_DELAY if left else None
-                for sock in self.runtime.wait_any(
-                    connecting, for_writing=True, deadline=patience
-                ):
+                ready = self.runtime.wait_any(connecting, for_writing=True, deadline=patience)
+                for sock in ready:
                     connecting.remove(sock)
                     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if not code:

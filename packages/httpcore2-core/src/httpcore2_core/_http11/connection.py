@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: moves bytes between the codec and the stream, one exchange at a time.
 
-Rules: an exchange ends exactly once, in `_end`, without awaiting, whatever happens: at the end of the body, on an error, a
-cancellation or an early close. Only a connection whose exchange ended cleanly is used again.
+Rules: an exchange ends exactly once, in `_end`, without awaiting, whatever happens: at the end of the
+body, on an error, a cancellation or an early close. Only a connection whose exchange ended cleanly
+is used again.
 Must not know: pools, how the stream was made, what the bytes mean (the codec does).
 """
 
@@ -215,9 +216,7 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
             data = codec.data()
             if data is not None:
                 return data
-            codec.receive(
-                await self._stream.read(self.READ_NUM_BYTES, timeouts.for_read())
-            )
+            codec.receive(await self._stream.read(self.READ_NUM_BYTES, timeouts.for_read()))
 
     # The end of an exchange
 
@@ -287,9 +286,7 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
         """Whether the last exchange failed as it does when the server closes an idle connection: this one had been used
         before, and not a byte of the response came; and the body, if any, is still there to be sent again.
         """
-        return (
-            self._request_count > 1 and self._codec.is_unanswered and not self._has_consumed
-        )
+        return self._request_count > 1 and self._codec.is_unanswered and not self._has_consumed
 
     def is_stale(self) -> bool:
         """Whether the idle connection must not be used: the peer closed it, or sent what nobody asked for."""
@@ -364,7 +361,16 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
 class _Body(ReceivedBody):
     """The body of a response. Its end is the end of the exchange."""
 
-    __slots__ = ("_connection", "_extensions", "_has_begun", "_is_closed", "_is_complete", "_request", "_timeouts", "_tracer")
+    __slots__ = (
+        "_connection",
+        "_extensions",
+        "_has_begun",
+        "_is_closed",
+        "_is_complete",
+        "_request",
+        "_timeouts",
+        "_tracer",
+    )
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Carries out what the ledger decides: dials, waits, sends, and gives connections back.
 
-Rules: the ledger is touched only under the lock, and nothing else is done there. Giving back, waking and closing never
-await, so that no cancellation can come in between. A connection is with exactly one of: the ledger as idle, one request,
-or nobody (closed).
+Rules: the ledger is touched only under the lock, and nothing else is done there. Giving back, waking
+and closing never await, so that no cancellation can come in between. A connection is with exactly
+one of: the ledger as idle, one request, or nobody (closed).
 Must not know: HTTP's framing, sockets, which world it runs in.
 """
 

@@ -63,9 +63,7 @@ def check_request(request: Request, *, is_blocking: bool) -> None:
     scheme = request.url.scheme
     if scheme not in _SCHEMES:
         if not scheme:
-            raise UnsupportedProtocol(
-                "Request URL is missing an 'http://' or 'https://' protocol."
-            )
+            raise UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
         raise UnsupportedProtocol(
             f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'."
         )
@@ -110,8 +108,8 @@ class AsyncConnectionPool(AsyncRequestInterface):
         Args:
             ssl_context: for TLS; by default one that trusts certifi's authorities.
             proxy: the proxy to go through; not supported yet.
-            max_connections: how many connections may be open at a time, `None` for any number. A request beyond that waits
-                for its turn, first come, first served.
+            max_connections: how many connections may be open at a time, `None` for any number. A
+                request beyond that waits for its turn, first come, first served.
             max_keepalive_connections: how many of them may be idle, `None` for all.
             keepalive_expiry: seconds after which an idle connection is closed, `None` for never.
             http1: whether HTTP/1.1 may be spoken.
@@ -164,8 +162,8 @@ class AsyncConnectionPool(AsyncRequestInterface):
     def connections(self) -> list[AsyncConnectionInterface]:
         """The connections in the pool now, in the order in which they were made.
 
-            >>> pool.connections
-            [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
+        >>> pool.connections
+        [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
         """
         return list(self._engine.connections)
 

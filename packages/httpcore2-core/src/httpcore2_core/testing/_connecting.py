@@ -21,7 +21,6 @@ from ._peers import (
     SocketPeer,
     TLSPeer,
     refusing_address,
-    serving,
     silent_address,
 )
 from ._streams import LARGE
@@ -46,7 +45,7 @@ async def holds_echo(stream: AsyncNetworkStream) -> None:
 
 @checks.add
 async def a_name_is_resolved(subject: Subject) -> None:
-    with serving(echo) as (_, port):
+    async with subject.serving(echo) as (_, port):
         stream = await subject.backend.connect_tcp("localhost", port, timeout=LIMIT)
         await holds_echo(stream)
         await stream.aclose()
@@ -54,10 +53,10 @@ async def a_name_is_resolved(subject: Subject) -> None:
 
 @checks.add
 async def no_timeout_is_no_limit(subject: Subject) -> None:
-    with serving(echo) as address:
+    async with subject.serving(echo) as address:
         stream = await subject.backend.connect_tcp(*address)
-        await stream.write(b"hello")
-        assert await stream.read(1) == b"h"
+        await stream.write(b"x")
+        assert await stream.read(100) == b"x"
         await stream.aclose()
 
 
@@ -90,7 +89,7 @@ async def a_connection_comes_from_the_local_address(subject: Subject) -> None:
         seen.append(peer.socket.getpeername()[0])
         peer.receive_end()
 
-    with serving(script) as address:
+    async with subject.serving(script) as address:
         stream = await subject.backend.connect_tcp(
             *address, timeout=LIMIT, local_address="127.0.0.1"
         )
@@ -110,7 +109,7 @@ async def a_local_address_that_is_not_ours_is_an_error_of_connecting(subject: Su
 
 @checks.add
 async def socket_options_are_set(subject: Subject) -> None:
-    with serving(Peer.receive_end) as address:
+    async with subject.serving(Peer.receive_end) as address:
         stream = await subject.backend.connect_tcp(
             *address,
             timeout=LIMIT,
@@ -132,10 +131,11 @@ def _folder() -> Iterator[Path]:
 
 @checks.add
 async def a_unix_socket_is_connected(subject: Subject) -> None:
-    with _folder() as folder, serving(echo, path=str(folder / "server")) as path:
-        stream = await subject.backend.connect_unix_socket(path, timeout=LIMIT)
-        await holds_echo(stream)
-        await stream.aclose()
+    with _folder() as folder:
+        async with subject.serving(echo, path=str(folder / "server")) as path:
+            stream = await subject.backend.connect_unix_socket(path, timeout=LIMIT)
+            await holds_echo(stream)
+            await stream.aclose()
 
 
 @checks.add
@@ -176,7 +176,7 @@ async def a_plain_stream_has_no_ssl_object(subject: Subject) -> None:
 @asynccontextmanager
 async def _about_to_fail(subject: Subject, script: Script) -> AsyncIterator[AsyncNetworkStream]:
     """Yield a plain stream to a peer that has to see it closed."""
-    with serving(script) as address:
+    async with subject.serving(script) as address:
         stream = await subject.backend.connect_tcp(*address, timeout=LIMIT)
         yield stream
     # Closed already; a second time does no harm.
@@ -348,20 +348,18 @@ def _resolving_to(*addresses: tuple[str, int]) -> Iterator[None]:
 
 @resolver_checks.add
 async def the_next_address_is_tried_when_one_refuses(subject: Subject) -> None:
-    with (
-        refusing_address() as refusing,
-        serving(echo) as address,
-        _resolving_to(refusing, address),
-    ):
-        stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
+    async with subject.serving(echo) as address:
+        with refusing_address() as refusing, _resolving_to(refusing, address):
+            stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
         await holds_echo(stream)
         await stream.aclose()
 
 
 @resolver_checks.add
 async def the_next_address_is_tried_when_one_is_slow(subject: Subject) -> None:
-    with silent_address() as silent, serving(echo) as address, _resolving_to(silent, address):
-        stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
+    async with subject.serving(echo) as address:
+        with silent_address() as silent, _resolving_to(silent, address):
+            stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
         await holds_echo(stream)
         await stream.aclose()
 

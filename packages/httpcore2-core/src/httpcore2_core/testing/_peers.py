@@ -147,45 +147,51 @@ class TLSPeer(Peer):
 Script = Callable[[SocketPeer], object]
 
 
-@contextmanager
-def serving(script: Script, *, path: str | None = None) -> Iterator[Any]:
-    """Serve one connection with `script`, in a thread; yield the address that it listens on.
+class Server:
+    """Serves one connection with `script`, in a thread, and closes it."""
 
-    Args:
-        script: is given the connection, which is closed after it.
-        path: listen on a unix socket of that path, in place of TCP.
-    """
-    errors: list[BaseException] = []
-    accepted: list[socket.socket] = []
-    with _listener(path) as listener:
+    def __init__(self, script: Script, path: str | None) -> None:
+        self._script = script
+        self._listener = _listen(path)
+        self.address: Any = self._listener.getsockname()
+        self._sockets = [self._listener]
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve, name="peer", daemon=True)
+        self._thread.start()
 
-        def serve() -> None:
-            try:
-                sock, _ = listener.accept()
-                accepted.append(sock)
-                with sock:
-                    sock.settimeout(LIMIT)
-                    script(SocketPeer(sock))
-            except BaseException as exc:
-                errors.append(exc)
-
-        thread = threading.Thread(target=serve, name="peer", daemon=True)
-        thread.start()
+    def _serve(self) -> None:
         try:
-            yield listener.getsockname()
-        except BaseException:
-            # The peer may wait for what now never happens.
-            for sock in (*accepted, listener):
-                _shut_down(sock)
-            thread.join(LIMIT)
-            raise
-        thread.join(LIMIT)
-        assert not thread.is_alive(), "the peer waits for something that the client did not do"
-        if errors:
-            raise errors[0]
+            sock, _ = self._listener.accept()
+            with sock:
+                self._sockets.append(sock)
+                sock.settimeout(LIMIT)
+                self._script(SocketPeer(sock))
+        except BaseException as exc:
+            self._error = exc
+
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    def interrupt(self) -> None:
+        """End what the script waits for."""
+        for sock in self._sockets:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed
+
+    def close(self) -> None:
+        self._thread.join(LIMIT)
+        self._listener.close()
+
+    def check(self) -> None:
+        """Raise what the script has raised."""
+        assert not self.is_running(), "the peer waits for something that the client did not do"
+        if self._error is not None:
+            raise self._error
 
 
-def _listener(path: str | None) -> socket.socket:
+def _listen(path: str | None) -> socket.socket:
     if path is None:
         listener = socket.create_server(("127.0.0.1", 0))
     else:
@@ -194,13 +200,6 @@ def _listener(path: str | None) -> socket.socket:
         listener.listen()
     listener.settimeout(LIMIT)
     return listener
-
-
-def _shut_down(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it is closed
 
 
 @contextmanager

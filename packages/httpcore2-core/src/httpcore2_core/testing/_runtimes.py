@@ -23,12 +23,15 @@ def runtime_of(subject: Subject) -> Runtime:
 
 async def read_soon(subject: Subject, stream: BackendStream, max_bytes: int) -> bytes:
     """Return what `read_nowait` gives once it gives anything."""
-    for _ in range(int(LIMIT / 0.001)):
-        data = stream.read_nowait(max_bytes)
-        if data is not None:
-            return data
-        await subject.backend.sleep(0.001)
-    raise AssertionError("nothing came")
+    data: list[bytes | None] = [None]
+
+    def is_there() -> bool:
+        data[0] = stream.read_nowait(max_bytes)
+        return data[0] is not None
+
+    await subject.until(is_there)
+    assert data[0] is not None, "nothing came"
+    return data[0]
 
 
 # Streams
@@ -147,10 +150,7 @@ async def _is_called(subject: Subject, stream: Any) -> None:
     calls: list[None] = []
     stream.watch(lambda: calls.append(None))
     await stream.write(b"x", LIMIT)
-    for _ in range(int(LIMIT / 0.001)):
-        await subject.backend.sleep(0.001)
-        if calls:
-            break
+    await subject.until(lambda: calls)
     assert len(calls) == 1, f"the watcher was called {len(calls)} times"
 
 
@@ -199,17 +199,16 @@ async def what_is_for_tls_alone_does_not_call_the_watcher(subject: Subject) -> N
         peer.send(b"hello")
         peer.receive_end()
 
-    calls: list[bytes | None] = []
     # The server sends session tickets right after the handshake.
     async with subject.connected(script, tls=True) as stream:
-        stream.watch(lambda: calls.append(stream.read_nowait(100)))
+        calls: list[None] = []
+        stream.watch(lambda: calls.append(None))
         await subject.backend.sleep(0.01)
+        assert not calls
         await stream.write(b"x", LIMIT)
-        for _ in range(int(LIMIT / 0.001)):
-            await subject.backend.sleep(0.001)
-            if calls:
-                break
-    assert calls == [b"hello"]
+        await subject.until(lambda: calls)
+        assert len(calls) == 1
+        assert await read_exactly(stream, 5) == b"hello"
 
 
 # The runtime

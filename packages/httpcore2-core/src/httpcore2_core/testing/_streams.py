@@ -238,9 +238,11 @@ async def the_addresses_are_known(subject: Subject, connect: Connect) -> None:
     def script(peer: Any) -> None:
         sock = getattr(peer, "below", peer).socket
         addresses.append((sock.getpeername(), sock.getsockname()))
+        peer.send(b"x")
         peer.receive_end()
 
     async with connect(script) as stream:
+        assert await read_exactly(stream, 1) == b"x"
         known = stream.get_extra_info("client_addr"), stream.get_extra_info("server_addr")
         assert stream.get_extra_info("socket") is not None
         assert stream.get_extra_info("no such thing") is None
@@ -259,7 +261,8 @@ async def a_stream_is_readable_when_bytes_came(subject: Subject, connect: Connec
         assert await read_exactly(stream, 5) == b"first"
         assert not stream.get_extra_info("is_readable")
         await stream.write(b"x", LIMIT)
-        await _becomes_readable(subject, stream)
+        await subject.until(lambda: stream.get_extra_info("is_readable"))
+        assert stream.get_extra_info("is_readable")
         assert await read_exactly(stream, 5) == b"hello"
 
 
@@ -270,13 +273,6 @@ async def a_stream_is_readable_at_its_end(subject: Subject, connect: Connect) ->
         peer.receive_end()
 
     async with connect(script) as stream:
-        await _becomes_readable(subject, stream)
+        await subject.until(lambda: stream.get_extra_info("is_readable"))
+        assert stream.get_extra_info("is_readable")
         assert await stream.read(100, LIMIT) == b""
-
-
-async def _becomes_readable(subject: Subject, stream: Any) -> None:
-    for _ in range(int(LIMIT / 0.001)):
-        if stream.get_extra_info("is_readable"):
-            return
-        await subject.backend.sleep(0.001)
-    raise AssertionError("the stream did not become readable")

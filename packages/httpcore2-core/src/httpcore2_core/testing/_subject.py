@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._backends.sync import adapt_backend
 from .._blocking import run_blocking
 from .._network import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
-from ._peers import LIMIT, Peer, SocketPeer, TLSPeer, serving
+from ._peers import LIMIT, Peer, Script, Server, SocketPeer, TLSPeer
 
 if TYPE_CHECKING:
     import ssl
@@ -40,6 +40,24 @@ class Subject:
     client_tls: ssl.SSLContext
 
     @asynccontextmanager
+    async def serving(self, script: Script, *, path: str | None = None) -> AsyncIterator[Any]:
+        """Serve one connection with `script`, in a thread; yield the address.
+
+        Args:
+            script: is given the connection, which is closed after it.
+            path: listen on a unix socket of that path, in place of TCP.
+        """
+        server = Server(script, path)
+        try:
+            yield server.address
+            # Event loops need a moment to close a connection.
+            await self.until(lambda: not server.is_running())
+        finally:
+            server.interrupt()
+            server.close()
+        server.check()
+
+    @asynccontextmanager
     async def connected(
         self, script: Callable[[Peer], object], *, tls: bool = False
     ) -> AsyncIterator[Any]:
@@ -48,7 +66,7 @@ class Subject:
         def serve(peer: SocketPeer) -> None:
             script(TLSPeer(peer, self.server_tls) if tls else peer)
 
-        with serving(serve) as address:
+        async with self.serving(serve) as address:
             stream = await self.backend.connect_tcp(*address, timeout=LIMIT)
             try:
                 if tls:
@@ -56,6 +74,13 @@ class Subject:
                 yield stream
             finally:
                 await stream.aclose()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something holds, or for `LIMIT` seconds."""
+        for _ in range(int(LIMIT / 0.001)):
+            if condition():
+                break
+            await self.backend.sleep(0.001)
 
     async def pause(self) -> None:
         """Let other tasks come to where they wait."""

@@ -1,0 +1,590 @@
+"""URL, Origin, Request, Response and Proxy: what they take, what they refuse, what they show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from httpcore2_core._models import (
+    URL,
+    ByteStream,
+    Origin,
+    Proxy,
+    Request,
+    Response,
+    host_header,
+    include_request_headers,
+    received_response,
+)
+
+A = "http://a"
+NUMBER: Any = 5
+
+
+# URL
+
+
+@pytest.mark.parametrize(
+    ("url", "parts", "as_bytes"),
+    [
+        ("http://a", ("http", "a", None, "/"), "http://a/"),
+        ("https://www.example.com/", ("https", "www.example.com", None, "/"), None),
+        ("http://a:8080/p?q=1&r#f", ("http", "a", 8080, "/p?q=1&r"), "http://a:8080/p?q=1&r"),
+        ("https://a:443", ("https", "a", 443, "/"), "https://a:443/"),
+        ("http://a:65535/", ("http", "a", 65535, "/"), None),
+        ("http://a:0/", ("http", "a", 0, "/"), None),
+        ("http://a?q", ("http", "a", None, "/?q"), "http://a/?q"),
+        ("http://a/p?", ("http", "a", None, "/p"), "http://a/p"),
+        ("http://a/p;x=1;y?q", ("http", "a", None, "/p;x=1;y?q"), None),
+        ("http://a/p;x#f", ("http", "a", None, "/p;x"), "http://a/p;x"),
+        ("http://a//b/../%20", ("http", "a", None, "//b/../%20"), None),
+        ("http://a/b c", ("http", "a", None, "/b c"), None),
+        ("HTTP://Ex.COM/P", ("http", "ex.com", None, "/P"), "http://ex.com/P"),
+        ("http://A_b/", ("http", "a_b", None, "/"), "http://a_b/"),
+        ("http://u:p@a:1/", ("http", "a", 1, "/"), "http://a:1/"),
+        ("http://a:/", ("http", "a", None, "/"), "http://a/"),
+        ("http://[::1]/", ("http", "::1", None, "/"), None),
+        (
+            "http://[2001:DB8::1]:80/x",
+            ("http", "2001:db8::1", 80, "/x"),
+            "http://[2001:db8::1]:80/x",
+        ),
+        ("ws://a", ("ws", "a", None, "/"), "ws://a/"),
+        ("socks5://a:1080", ("socks5", "a", 1080, "/"), "socks5://a:1080/"),
+        ("/p?q", ("", "", None, "/p?q"), ":///p?q"),
+        ("mailto:x", ("mailto", "", None, "x"), "mailto://x"),
+    ],
+)
+def test_a_url_is_parsed_into_the_parts_that_a_request_needs(
+    url: str, parts: tuple[str, str, int | None, str], as_bytes: str | None
+) -> None:
+    scheme, host, port, target = parts
+    parsed = URL(url)
+    assert parsed.scheme == scheme.encode()
+    assert parsed.host == host.encode()
+    assert parsed.port == port
+    assert parsed.target == target.encode()
+    assert bytes(parsed) == (as_bytes or url).encode()
+    assert parsed == URL(url.encode()) == URL(scheme=scheme, host=host, port=port, target=target)
+
+
+def test_the_parts_of_a_url_are_taken_as_they_are() -> None:
+    url = URL(scheme="HTTP", host=b"A", port=1, target="*")
+    assert repr(url) == "URL(scheme=b'HTTP', host=b'A', port=1, target=b'*')"
+    assert repr(URL()) == "URL(scheme=b'', host=b'', port=None, target=b'')"
+
+
+@pytest.mark.parametrize(
+    ("make", "exception", "message"),
+    [
+        (lambda: URL("http://a:65536/"), ValueError, "Port out of range 0-65535"),
+        (lambda: URL("http://a:99999/;x"), ValueError, "Port out of range 0-65535"),
+        (lambda: URL("http://a:123456/"), ValueError, "Port out of range 0-65535"),
+        (lambda: URL("http://a:x/"), ValueError, "Port could not be cast to integer"),
+        (lambda: URL("http://[::1/"), ValueError, "Invalid IPv6 URL"),
+        (lambda: URL("http://é/"), TypeError, "url strings may not include unicode characters"),
+        (lambda: URL(b"http://a/\xe9"), TypeError, "url may only include ASCII .* IDNA form"),
+        (lambda: URL(NUMBER), TypeError, "url must be bytes or str, but got int"),
+        (lambda: URL(host="é"), TypeError, "host strings may not include unicode characters"),
+        (lambda: URL(target=NUMBER), TypeError, "target must be bytes or str, but got int"),
+        (
+            lambda: Request("GET", NUMBER),
+            TypeError,
+            "url must be a URL, bytes, or str, but got int",
+        ),
+    ],
+)
+def test_what_is_no_url_is_refused(
+    make: Callable[[], object], exception: type[Exception], message: str
+) -> None:
+    with pytest.raises(exception, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        (A, "http://a:80"),
+        ("https://a", "https://a:443"),
+        ("ws://a", "ws://a:80"),
+        ("wss://a", "wss://a:443"),
+        ("socks5://a", "socks5://a:1080"),
+        ("socks5h://a", "socks5h://a:1080"),
+        ("https://a:1/x", "https://a:1"),
+        ("http://[::1]/", "http://[::1]:80"),
+    ],
+)
+def test_an_origin_has_the_schemes_own_port_where_none_is_given(url: str, origin: str) -> None:
+    assert str(URL(url).origin) == origin
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "/p"])
+def test_an_unknown_scheme_has_no_port_of_its_own(url: str) -> None:
+    with pytest.raises(KeyError):
+        _ = URL(url).origin
+
+
+def test_urls_are_equal_if_all_their_parts_are() -> None:
+    url = URL("http://a:1/p")
+    assert url == URL("http://a:1/p")
+    for other in ("https://a:1/p", "http://b:1/p", "http://a:2/p", "http://a:1/q"):
+        assert url != URL(other)
+    assert url != "http://a:1/p"
+
+
+def test_origins_are_equal_if_all_their_parts_are() -> None:
+    origin = Origin(b"http", b"a", 80)
+    assert origin == URL(A).origin
+    for other in ((b"https", b"a", 80), (b"http", b"b", 80), (b"http", b"a", 81)):
+        assert origin != Origin(*other)
+    assert origin != "http://a:80"
+
+
+@pytest.mark.parametrize("thing", [URL(A), Origin(b"http", b"a", 80)])
+def test_what_can_be_changed_is_no_key(thing: object) -> None:
+    with pytest.raises(TypeError, match="unhashable type"):
+        hash(thing)
+
+
+@pytest.mark.parametrize(
+    ("url", "header"),
+    [
+        (A, b"a"),
+        ("http://a:80", b"a"),
+        ("https://a:443", b"a"),
+        ("http://a:443", b"a:443"),
+        ("http://[::1]", b"[::1]"),
+        ("http://[::1]:81", b"[::1]:81"),
+        ("ftp://a:21", b"a:21"),
+    ],
+)
+def test_the_host_field_leaves_out_a_default_port(url: str, header: bytes) -> None:
+    assert host_header(URL(url)) == header
+    assert include_request_headers([], url=URL(url), content=None) == [(b"Host", header)]
+
+
+# Request
+
+
+def test_a_request_takes_its_parts_as_they_are() -> None:
+    url = URL(A)
+    extensions = {"trace": None}
+    request = Request(b"get", url, headers=[("X", "1")], content=b"abc", extensions=extensions)
+    assert request.method == b"get"
+    assert request.url is url
+    assert request.headers == [(b"X", b"1")]
+    assert isinstance(request.stream, ByteStream)
+    assert request.extensions is extensions
+    assert repr(request) == "<Request [b'get']>"
+
+
+def test_a_request_needs_no_more_than_method_and_url() -> None:
+    request = Request("GET", A)
+    assert (request.method, request.url, request.headers) == (b"GET", URL(A), [])
+    assert request.extensions == {}
+    assert list(iter_of(request.stream)) == [b""]
+
+
+@pytest.mark.parametrize("target", ["*", b"*"])
+def test_the_target_may_be_given_apart(target: str | bytes) -> None:
+    url = URL("http://a:1/p")
+    request = Request("OPTIONS", url, extensions={"target": target})
+    assert request.url == URL(scheme="http", host="a", port=1, target="*")
+    assert url.target == b"/p"
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        (None, []),
+        ([], []),
+        ({}, []),
+        ([("a", "b"), (b"A", b"\xe9")], [(b"a", b"b"), (b"A", b"\xe9")]),
+        ((("a", b"b"),), [(b"a", b"b")]),
+        ([["a", "b"]], [(b"a", b"b")]),
+        (["ab"], [(b"a", b"b")]),
+        ({"a": "b", b"c": b"d"}, [(b"a", b"b"), (b"c", b"d")]),
+    ],
+)
+def test_headers_are_a_mapping_or_a_sequence_of_pairs(
+    headers: Any, taken: list[tuple[bytes, bytes]]
+) -> None:
+    assert Request("GET", A, headers=headers).headers == taken
+    assert Response(200, headers=headers).headers == taken
+    assert Proxy(A, headers=headers).headers == taken
+
+
+def test_headers_are_copied() -> None:
+    headers = [(b"a", b"b")]
+    request = Request("GET", A, headers=headers)
+    request.headers.clear()
+    assert headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "exception", "message"),
+    [
+        (5, TypeError, "headers must be a mapping or sequence of two-tuples, but got int"),
+        ("ab", TypeError, "headers must be a mapping or sequence of two-tuples, but got str"),
+        (b"ab", TypeError, "headers must be a mapping or sequence of two-tuples, but got bytes"),
+        (iter([]), TypeError, "headers must be .* but got list_iterator"),
+        ([("a",)], ValueError, "not enough values to unpack"),
+        ([(b"a", b"b", b"c")], ValueError, "too many values to unpack"),
+        ([("é", "b")], TypeError, "header name strings may not include unicode characters"),
+        ([("a", "é")], TypeError, "header value strings may not include unicode characters"),
+        ([(b"a", 1)], TypeError, "header value must be bytes or str, but got int"),
+        ({1: b"a"}, TypeError, "header name must be bytes or str, but got int"),
+    ],
+)
+def test_what_is_no_header_is_refused(
+    headers: Any, exception: type[Exception], message: str
+) -> None:
+    for make in (
+        lambda: Request("GET", A, headers=headers),
+        lambda: Response(200, headers=headers),
+    ):
+        with pytest.raises(exception, match=message):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("é", "method strings may not include unicode characters"),
+        (5, "method must be bytes or str, but got int"),
+    ],
+)
+def test_a_method_is_bytes_or_ascii(method: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Request(method, A)
+
+
+# Content
+
+
+def iter_of(stream: Any) -> Iterator[bytes]:
+    return iter(stream)
+
+
+async def pieces_of(stream: Any) -> list[bytes]:
+    return [piece async for piece in stream]
+
+
+async def asynchronous() -> AsyncIterator[bytes]:
+    yield b"a"
+    yield b"b"
+
+
+@pytest.mark.parametrize("content", [b"abc", bytearray(b"abc"), memoryview(b"abc")])
+def test_content_that_is_known_can_be_replayed_in_both_colours(content: Any) -> None:
+    for stream in (
+        Request("POST", A, content=content).stream,
+        Response(200, content=content).stream,
+    ):
+        assert repr(stream) == "<ByteStream [3 bytes]>"
+        for _ in range(2):
+            assert list(iter_of(stream)) == [b"abc"]
+            assert asyncio.run(pieces_of(stream)) == [b"abc"]
+
+
+@pytest.mark.parametrize("content", [[b"a"], iter([b"a"]), asynchronous()])
+def test_content_that_can_be_iterated_is_taken_as_it_is(content: Any) -> None:
+    assert Request("POST", A, content=content).stream is content
+    assert Response(200, content=content).stream is content
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("abc", r"must be bytes .* but got str. Encode it first: content.encode\('utf-8'\)"),
+        (5, r"must be bytes or an \(async\) iterable of bytes, but got int"),
+    ],
+)
+def test_other_content_is_refused(content: Any, message: str) -> None:
+    for make in (
+        lambda: Request("PUT", A, content=content),
+        lambda: Response(200, content=content),
+    ):
+        with pytest.raises(TypeError, match=message):
+            make()
+
+
+# Response
+
+
+class Body:
+    """A body that can be closed, and read as a whole."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.calls.append("iter")
+        return iter([b"a", b"b"])
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def read_all(self) -> bytes:
+        self.calls.append("read_all")
+        return b"ab"
+
+
+class AsyncBody:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self.calls.append("aiter")
+        return asynchronous()
+
+    async def aclose(self) -> None:
+        self.calls.append("aclose")
+
+    async def read_all(self) -> bytes:
+        self.calls.append("read_all")
+        return b"ab"
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(coroutine)
+
+
+def test_a_response_takes_its_parts_as_they_are() -> None:
+    extensions = {"http_version": b"HTTP/1.1"}
+    response = Response(404, headers=[("X", "1")], content=[b"a"], extensions=extensions)
+    assert response.status == 404
+    assert response.headers == [(b"X", b"1")]
+    assert response.extensions is extensions
+    assert repr(response) == "<Response [404]>"
+    assert Response(200).extensions == {}
+    assert Response(200).read() == b""
+
+
+@pytest.mark.parametrize(
+    ("content", "calls"), [([b"a", b"b"], None), (iter([b"a", b"b"]), None), (Body(), ["read_all"])]
+)
+def test_a_body_is_read_once_and_kept(content: Any, calls: list[str] | None) -> None:
+    response = Response(200, content=content)
+    assert response.read() == b"ab"
+    assert response.read() == b"ab"
+    assert response.content == b"ab"
+    if calls is not None:
+        assert content.calls == calls
+
+
+@pytest.mark.parametrize(
+    ("content", "calls"), [(asynchronous(), None), (AsyncBody(), ["read_all"])]
+)
+def test_an_asynchronous_body_is_read_once_and_kept(content: Any, calls: list[str] | None) -> None:
+    response = Response(200, content=content)
+    assert run(response.aread()) == b"ab"
+    assert run(response.aread()) == b"ab"
+    assert response.content == b"ab"
+    if calls is not None:
+        assert content.calls == calls
+
+
+def test_a_body_may_be_iterated_in_pieces() -> None:
+    body = Body()
+    assert list(Response(200, content=body).iter_stream()) == [b"a", b"b"]
+    assert body.calls == ["iter"]
+
+
+def test_an_asynchronous_body_may_be_iterated_in_pieces() -> None:
+    body = AsyncBody()
+    assert run(pieces_of(Response(200, content=body).aiter_stream())) == [b"a", b"b"]
+    assert body.calls == ["aiter"]
+
+
+@pytest.mark.parametrize("make", [Body, lambda: [b"a"]])
+@pytest.mark.parametrize(
+    "again", [Response.read, lambda response: list(response.iter_stream())], ids=["read", "iterate"]
+)
+@pytest.mark.parametrize(
+    "first", [Response.read, lambda response: list(response.iter_stream())], ids=["read", "iterate"]
+)
+def test_a_body_is_consumed_once(
+    make: Callable[[], Any], first: Callable[[Response], Any], again: Callable[[Response], Any]
+) -> None:
+    response = Response(200, content=make())
+    first(response)
+    if first is again is Response.read:
+        again(response)
+        return
+    with pytest.raises(RuntimeError) as raised:
+        again(response)
+    assert str(raised.value) == (
+        "Attempted to call 'for ... in response.iter_stream()' more than once."
+    )
+
+
+async def iterate(response: Response) -> list[bytes]:
+    return await pieces_of(response.aiter_stream())
+
+
+@pytest.mark.parametrize("make", [AsyncBody, asynchronous])
+@pytest.mark.parametrize("again", [Response.aread, iterate])
+@pytest.mark.parametrize("first", [Response.aread, iterate])
+def test_an_asynchronous_body_is_consumed_once(
+    make: Callable[[], Any],
+    first: Callable[[Response], Coroutine[Any, Any, Any]],
+    again: Callable[[Response], Coroutine[Any, Any, Any]],
+) -> None:
+    response = Response(200, content=make())
+    run(first(response))
+    if first is again is Response.aread:
+        run(again(response))
+        return
+    with pytest.raises(RuntimeError) as raised:
+        run(again(response))
+    assert str(raised.value) == (
+        "Attempted to call 'async for ... in response.aiter_stream()' more than once."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "call"),
+    [([b"a"], "response.read()"), (AsyncBody(), "await response.aread()")],
+)
+def test_content_is_there_only_when_it_was_read(content: Any, call: str) -> None:
+    with pytest.raises(RuntimeError) as raised:
+        _ = Response(200, content=content).content
+    assert str(raised.value) == (
+        f"Attempted to access 'response.content' on a streaming response. Call '{call}' first."
+    )
+
+
+def test_closing_a_response_closes_its_body() -> None:
+    body, async_body = Body(), AsyncBody()
+    Response(200, content=body).close()
+    run(Response(200, content=async_body).aclose())
+    assert body.calls == ["close"]
+    assert async_body.calls == ["aclose"]
+
+
+def test_a_body_need_not_be_closable() -> None:
+    Response(200, content=[b"a"]).close()
+    run(Response(200, content=b"a").aclose())
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            Response.read,
+            (
+                "Attempted to read an asynchronous response using 'response.read()'. "
+                "You should use 'await response.aread()' instead."
+            ),
+        ),
+        (
+            Response.iter_stream,
+            (
+                "Attempted to stream an asynchronous response using "
+                "'for ... in response.iter_stream()'. "
+                "You should use 'async for ... in response.aiter_stream()' instead."
+            ),
+        ),
+        (
+            Response.close,
+            (
+                "Attempted to close an asynchronous response using 'response.close()'. "
+                "You should use 'await response.aclose()' instead."
+            ),
+        ),
+    ],
+)
+def test_an_asynchronous_body_is_not_used_synchronously(
+    use: Callable[[Response], object], message: str
+) -> None:
+    with pytest.raises(RuntimeError) as raised:
+        use(Response(200, content=AsyncBody()))
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            Response.aread,
+            (
+                "Attempted to read an synchronous response using 'await response.aread()'. "
+                "You should use 'response.read()' instead."
+            ),
+        ),
+        (
+            iterate,
+            (
+                "Attempted to stream an synchronous response using "
+                "'async for ... in response.aiter_stream()'. "
+                "You should use 'for ... in response.iter_stream()' instead."
+            ),
+        ),
+        (
+            Response.aclose,
+            (
+                "Attempted to close a synchronous response using 'await response.aclose()'. "
+                "You should use 'response.close()' instead."
+            ),
+        ),
+    ],
+)
+def test_a_synchronous_body_is_not_used_asynchronously(
+    use: Callable[[Response], Coroutine[Any, Any, Any]], message: str
+) -> None:
+    with pytest.raises(RuntimeError) as raised:
+        run(use(Response(200, content=Body())))
+    assert str(raised.value) == message
+
+
+def test_a_received_response_is_a_response() -> None:
+    headers = [(b"X", b"1")]
+    extensions = {"http_version": b"HTTP/1.1"}
+    response = received_response(200, headers, AsyncBody(), extensions)
+    assert response.headers is headers
+    assert response.extensions is extensions
+    assert repr(response) == "<Response [200]>"
+    assert run(response.aread()) == b"ab"
+
+
+# Proxy
+
+
+def test_a_proxy_takes_its_parts_as_they_are() -> None:
+    proxy = Proxy("http://p:1", headers={"X": "1"})
+    assert proxy.url == URL("http://p:1")
+    assert Proxy(proxy.url).url is proxy.url
+    assert proxy.auth is None
+    assert proxy.headers == [(b"X", b"1")]
+    assert proxy.ssl_context is None
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_http_proxy_is_told_who_asks_before_anything_else(scheme: str) -> None:
+    proxy = Proxy(f"{scheme}://p", auth=("user", b"pass"), headers=[("X", "1")])
+    assert proxy.auth == (b"user", b"pass")
+    assert proxy.headers == [(b"Proxy-Authorization", b"Basic dXNlcjpwYXNz"), (b"X", b"1")]
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_a_socks_proxy_has_no_headers(scheme: str) -> None:
+    proxy = Proxy(f"{scheme}://p", auth=("user", "pass"))
+    assert proxy.auth == (b"user", b"pass")
+    assert proxy.headers == []
+
+
+@pytest.mark.parametrize(
+    ("url", "auth", "message"),
+    [
+        (5, None, "url must be a URL, bytes, or str, but got int"),
+        (A, ("é", "p"), "auth strings may not include unicode characters"),
+        (A, (1, "p"), "auth must be bytes or str, but got int"),
+    ],
+)
+def test_what_is_no_proxy_is_refused(url: Any, auth: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Proxy(url, auth)
