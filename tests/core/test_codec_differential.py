@@ -472,7 +472,7 @@ def test_bytes_after_a_response_are_not_part_of_it_and_condemn_the_connection(
 
 VALID = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: now\r\n\r\nhello",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n8\r\n012345\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n6\r\n0123\r\n\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
     b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nServer:x y\r\n\r\nuntil the end",
     b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",

@@ -43,9 +43,7 @@ def subject_of(
     async def concurrently(*tasks: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await world.gather(*tasks)
 
-    return Subject(
-        backend=backend, concurrently=concurrently, server_tls=tls[0], client_tls=tls[1]
-    )
+    return Subject(backend=backend, concurrently=concurrently, server_tls=tls[0], client_tls=tls[1])
 
 
 @pytest.fixture
@@ -74,9 +72,7 @@ def test_our_backends_pass(
         world.run(lambda: check(subject))
     else:
         run_blocking(
-            check(
-                thread_subject(httpcore2.SyncBackend(), server_tls=tls[0], client_tls=tls[1])
-            )
+            check(thread_subject(httpcore2.SyncBackend(), server_tls=tls[0], client_tls=tls[1]))
         )
 
 
@@ -119,9 +115,7 @@ class ForeignBackend(httpcore2.AsyncNetworkBackend):
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
         return Foreign(await self.backend.connect_tcp(*args, **options))
 
-    async def connect_unix_socket(
-        self, *args: Any, **options: Any
-    ) -> httpcore2.AsyncNetworkStream:
+    async def connect_unix_socket(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
         return Foreign(await self.backend.connect_unix_socket(*args, **options))
 
 

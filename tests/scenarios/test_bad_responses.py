@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, response, scripted
 from ..support.worlds import World
@@ -193,7 +194,9 @@ def test_an_early_response_is_read_although_the_upload_fails(world: World, frami
             peer.receive_end()
 
     async def scenario() -> None:
-        headers = {"Content-Length": str(100 * len(chunk))} if framing == "length" else {}
+        headers: dict[bytes | str, bytes | str] = (
+            {"Content-Length": str(100 * len(chunk))} if framing == "length" else {}
+        )
         async with world.pool(max_connections=1) as pool:
             refused = await pool.request(
                 "POST",

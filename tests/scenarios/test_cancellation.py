@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, response, scripted
 from ..support.worlds import AsyncWorld, Cancelling
@@ -108,9 +110,7 @@ def test_a_request_can_be_cancelled_at_every_wait(
         stopped = 0
         for step in range(STEPS):
             async with world.pool(max_connections=1, ssl_context=client_tls) as pool:
-                outcome = await world.cancelled_at(
-                    step, lambda pool=pool: run(pool, server.url), late
-                )
+                outcome = await world.cancelled_at(step, partial(run, pool, server.url), late)
                 assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
                 reply = await pool.request("GET", server.url)
                 assert reply.content == b"fine"

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import Peer, canned, response, scripted, unused_port
@@ -257,15 +258,13 @@ def test_the_sni_extension_names_the_server_and_its_certificate_is_checked_for_t
     async def scenario() -> None:
         async with world.pool(ssl_context=client_tls) as pool:
             extensions = {"sni_hostname": "www.example.com"}
-            assert (
-                await pool.request("GET", server.url, extensions=extensions)
-            ).content == b"fine"
+            assert (await pool.request("GET", server.url, extensions=extensions)).content == b"fine"
         async with world.pool(ssl_context=client_tls) as pool:
             extensions = {"sni_hostname": "other.example.com"}
             with pytest.raises(httpcore2.ConnectError, match="(?i)certificate"):
                 await pool.request("GET", server.url, extensions=extensions)
 
-    server_tls.sni_callback = note  # type: ignore[assignment]
+    server_tls.sni_callback = note
     try:
         with scripted(canned([FINE]), tls=server_tls, forgiving=True) as server:
             world.run(scenario)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import canned, response, scripted

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World
@@ -204,7 +205,9 @@ def test_a_request_that_met_a_dying_connection_is_sent_again_unseen(
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 @pytest.mark.parametrize(
-    ("method", "content"), [("POST", b"x"), ("PATCH", b"x"), ("POST", None), ("PUT", [b"x"])], ids=repr
+    ("method", "content"),
+    [("POST", b"x"), ("PATCH", b"x"), ("POST", None), ("PUT", [b"x"])],
+    ids=repr,
 )
 def test_a_request_that_may_not_be_repeated_is_not_sent_again(
     world: World, method: str, content: Any, ending: Ending

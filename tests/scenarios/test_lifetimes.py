@@ -11,8 +11,9 @@ import threading
 import warnings
 from pathlib import Path
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import AsyncWorld, World
@@ -227,7 +228,9 @@ def test_a_forked_child_never_touches_the_connections_of_its_parent(
     nothing_left: None,
 ) -> None:
     tls = request.getfixturevalue("server_tls") if secured else None
-    script = FORK.format(setup=textwrap.indent(textwrap.dedent(FORKING["threads"]), "    "), child=child)
+    script = FORK.format(
+        setup=textwrap.indent(textwrap.dedent(FORKING["threads"]), "    "), child=child
+    )
     _run_fork(script, tls, connections, ca_file)
 
 
@@ -238,7 +241,9 @@ def test_a_forked_child_has_an_event_loop_and_connections_of_its_own(
 ) -> None:
     tls = request.getfixturevalue("server_tls") if secured else None
     child = "loop = asyncio.new_event_loop(); assert fetch() == b'fine'; close()"
-    script = FORK.format(setup=textwrap.indent(textwrap.dedent(FORKING["asyncio"]), "    "), child=child)
+    script = FORK.format(
+        setup=textwrap.indent(textwrap.dedent(FORKING["asyncio"]), "    "), child=child
+    )
     _run_fork(script, tls, 2, ca_file)
 
 

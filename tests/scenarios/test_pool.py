@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World

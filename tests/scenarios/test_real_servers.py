@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpcore2
 import pytest
 import trustme
+
+import httpcore2
 
 from ..support import real
 from ..support.worlds import World
 
-EACH = [
-    (name, secured) for name in real.SERVERS if name != "nginx" for secured in (False, True)
-]
+EACH = [(name, secured) for name in real.SERVERS if name != "nginx" for secured in (False, True)]
 
 
 @pytest.fixture(scope="module")
-def certificate(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificate(
+    certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     path = tmp_path_factory.mktemp("certificate") / "server.pem"
     certificate_authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
     return path
@@ -130,7 +131,9 @@ def test_many_requests_at_a_time(world: World, origin: str, client_tls: ssl.SSLC
 
 
 # hypercorn never answers a request whose body it has not read.
-@pytest.mark.parametrize("origin", [each for each in EACH if each[0] != "hypercorn"], ids=_name, indirect=True)
+@pytest.mark.parametrize(
+    "origin", [each for each in EACH if each[0] != "hypercorn"], ids=_name, indirect=True
+)
 def test_an_early_refusal_of_a_large_upload_is_read(
     world: World, origin: str, client_tls: ssl.SSLContext
 ) -> None:
@@ -149,7 +152,7 @@ def test_nginx_and_its_files(world: World, nginx: str, client_tls: ssl.SSLContex
         async with world.pool(ssl_context=client_tls) as pool:
 
             async def fetch(
-                method: str, path: str, headers: dict[str, str] | None = None
+                method: str, path: str, headers: dict[bytes | str, bytes | str] | None = None
             ) -> httpcore2.Response:
                 return await pool.request(method, nginx + path, headers=headers)
 

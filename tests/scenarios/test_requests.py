@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World
 
 OK = response()
+Headers = dict[bytes | str, bytes | str]
 
 
 def test_head_and_small_body_leave_in_one_segment(world: World) -> None:
@@ -35,7 +37,7 @@ def test_head_and_small_body_leave_in_one_segment(world: World) -> None:
     ]
 
 
-WIRE: list[tuple[str, str, dict[str, str], bytes | list[bytes] | None, bytes]] = [
+WIRE: list[tuple[str, str, Headers, bytes | list[bytes] | None, bytes]] = [
     ("GET", "http://h/", {}, None, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
     ("GET", "http://h:80/", {}, None, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
     ("GET", "ws://h:80/", {}, None, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -88,7 +90,7 @@ def test_a_request_is_written_as_its_parts_say(
     world: World,
     method: str,
     url: str,
-    headers: dict[str, str],
+    headers: Headers,
     content: bytes | list[bytes] | None,
     wire: bytes,
 ) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, scripted
 from ..support.worlds import World

@@ -7,8 +7,9 @@ import ssl
 from contextlib import ExitStack
 from typing import Any
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World

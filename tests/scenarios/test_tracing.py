@@ -7,8 +7,9 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import Peer, canned, response, scripted, unused_port

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.server import Peer, response, scripted
 from ..support.worlds import World
 
-UPGRADE = {"Connection": "upgrade", "Upgrade": "echo"}
+UPGRADE: dict[bytes | str, bytes | str] = {"Connection": "upgrade", "Upgrade": "echo"}
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -70,11 +71,13 @@ def test_a_stream_from_101_ends_when_the_peer_ends_it(world: World) -> None:
         assert peer.receive_until(b"bye") == b"bye"
 
     async def scenario() -> None:
-        async with world.pool() as pool:
-            async with pool.stream("GET", server.url, headers=UPGRADE) as switched:
-                stream = switched.extensions["network_stream"]
-                await stream.write(b"bye")
-                assert await stream.read(max_bytes=10) == b""
+        async with (
+            world.pool() as pool,
+            pool.stream("GET", server.url, headers=UPGRADE) as switched,
+        ):
+            stream = switched.extensions["network_stream"]
+            await stream.write(b"bye")
+            assert await stream.read(max_bytes=10) == b""
 
     with scripted(handler) as server:
         world.run(scenario)

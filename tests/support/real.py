@@ -51,12 +51,19 @@ def _missing(what: str) -> None:
 
 
 @contextmanager
-def _process(command: list[str], folder: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def _process(
+    command: list[str], folder: Path, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
     # Measuring coverage is for our own code, and makes these slow to start.
     environment = {key: value for key, value in os.environ.items() if "COVERAGE" not in key}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=log, stderr=log, **options  # type: ignore[call-overload]
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            **options,  # type: ignore[call-overload]
         )
     try:
         yield process
@@ -132,8 +139,10 @@ def _nginx(name: str, folder: Path, certificate: Path | None) -> Iterator[int]:
     for size in (0, 1, 1000, 1_000_000):
         (files / str(size)).write_bytes(bytes(size))
     port = unused_port()
-    tls = "" if certificate is None else (
-        f" ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate}"
+    tls = (
+        ""
+        if certificate is None
+        else (f" ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate}")
     )
     configuration = folder / "nginx.conf"
     configuration.write_text(

@@ -267,8 +267,8 @@ class AsyncHTTPConnection(AsyncConnectionInterface):
         return None if self._connection is None else self._connection.expires_at
 
     def is_stale(self) -> bool:
-        """Whether the idle connection must not be used: the peer closed it, or sent what nobody asked for."""
-        assert self._connection is not None, "only an established connection has been idle"
+        """Whether a connection that was used before must not be used again."""
+        assert self._connection is not None, "it was established before it was used"
         return self._connection.is_stale()
 
     def abort(self) -> None:

@@ -94,7 +94,10 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
         return await self.exchange(request, Timeouts.of(request.extensions, runtime))
 
     async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
-        """Send `request`, whose body has the right colour, and return its response, the body still to be read."""
+        """Send `request`, whose body has the right colour, and return its response.
+
+        The response's body is still to be read.
+        """
         tracer = Tracer.of("http11", request, self._stream.runtime.is_blocking)
         self._begin()
         try:
@@ -289,8 +292,11 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
         return self._request_count > 1 and self._codec.is_unanswered and not self._has_consumed
 
     def is_stale(self) -> bool:
-        """Whether the idle connection must not be used: the peer closed it, or sent what nobody asked for."""
-        return self._stream.read_nowait(1) is not None
+        """Whether a connection that was used before must not be used again.
+
+        The peer closed it, or sent what nobody asked for.
+        """
+        return self._request_count > 0 and self._stream.read_nowait(1) is not None
 
     def abort(self) -> None:
         """Close the connection without awaiting."""

@@ -55,13 +55,17 @@ class Engine:
         self._backend: RuntimeBackend | None = self._given_backend
         self._limits = (max_connections, max_keepalive_connections, keepalive_expiry)
         self._may_share = may_share
-        self._reset(None)
+        token = None
+        if self._backend is not None and self._backend.runtime.is_blocking:
+            # There is but one world of threads, and they must not find out about it at the same time.
+            token = self._backend.runtime.token()
+        self._reset(token)
 
     def _reset(self, token: object) -> None:
         self._token = token
         self._generation = generation()
-        # A lock that a thread held when the process forked stays locked in the child: it gets a new one.
-        # Re-entrant, since the collector may finalise this pool while one of its own callbacks holds it.
+        # A lock that a thread held when the process forked stays locked in the child: a new one.
+        # Re-entrant, since the collector may finalise the pool while one of its callbacks holds it.
         self._lock = RLock()
         self._ledger: Ledger[_Key, AsyncHTTPConnection] = Ledger(*self._limits)
         self._unsettled: list[AsyncHTTPConnection] = []
@@ -70,7 +74,7 @@ class Engine:
 
     @property
     def backend(self) -> RuntimeBackend | None:
-        """What opens connections: what was given, or what was found when the first request was made."""
+        """What opens connections: what was given, or what the first request found."""
         return self._backend
 
     def _enter(self) -> Runtime:
@@ -101,7 +105,8 @@ class Engine:
             and self._backend.runtime.is_running(self._token)
         ):
             raise RuntimeError(
-                "This pool is in use on another event loop, which is still running. Use one pool for each loop."
+                "This pool is in use on another event loop, which is still running. "
+                "Use one pool for each loop."
             )
         self._backend = backend
         self._reset(token)
@@ -122,7 +127,8 @@ class Engine:
         Args:
             request: what to send.
             create: makes a connection where there is none to use.
-            keeper: the pool itself; the response keeps it alive, so that it isn't collected while a body is read.
+            keeper: the pool itself; the response keeps it alive, so that it isn't collected while a
+                body is read.
         """
         runtime = self._enter()
         timeouts = Timeouts.of(request.extensions, runtime)
@@ -135,7 +141,7 @@ class Engine:
             connection = self._take(key, runtime)
             if connection is None:
                 connection = await self._obtain(key, request, timeouts, runtime, create)
-            elif connection.is_stale():
+            if connection.is_stale():
                 self._drop(connection)
                 continue
             try:
@@ -143,8 +149,8 @@ class Engine:
             except ConnectionNotAvailable:
                 self._drop(connection)  # it was closed in this very moment
             except (NetworkError, RemoteProtocolError):
-                # The server closed an idle connection while the request was on its way to it: it did not answer, and to
-                # send the request again does no harm (RFC 9110, section 9.2.2).
+                # The server closed an idle connection while the request was on its way to it: it did
+                # not answer, and to send it again does no harm (RFC 9110, section 9.2.2).
                 if not (connection.may_be_resent and request.method in _IDEMPOTENT):
                     raise
             else:
@@ -219,8 +225,9 @@ class Engine:
                 connection.can_handle_request(origin) for connection in self._ledger.connections()
             )
         raise PoolTimeout(
-            f"No connection to {origin} became free within {limit} seconds. The pool allows {self._limits[0]}: "
-            f"{counts.active_connections} are active, {to_origin} of them to this origin; "
+            f"No connection to {origin} became free within {limit} seconds. "
+            f"The pool allows {self._limits[0]}: {counts.active_connections} are active, "
+            f"{to_origin} of them to this origin; "
             f"{counts.queued_requests} requests are waiting. "
             "Read or close responses sooner, or raise max_connections."
         )

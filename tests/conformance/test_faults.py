@@ -1,0 +1,116 @@
+"""The public checks find faults: what every sound backend passes, one that is broken does not."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import httpcore2
+from httpcore2_core._backends.threads import ThreadBackend
+from httpcore2_core.testing import (
+    Check,
+    Subject,
+    _connecting,
+    _peers,
+    _runtimes,
+    _streams,
+    _subject,
+    backend_checks,
+    resolver_checks,
+    run_blocking,
+    runtime_checks,
+    thread_subject,
+    watching_checks,
+)
+
+from .faults import FAULTS, Backend, Fault
+
+CHECKS: dict[str, Check] = {
+    str(check): check
+    for check in (*backend_checks, *resolver_checks, *runtime_checks, *watching_checks)
+}
+
+
+def checks_of(fault: Fault) -> list[str]:
+    return [
+        name
+        for check in fault.checks
+        for name in (check, f"{check}_with_tls")
+        if name in CHECKS
+    ]
+
+
+async def on_one_loop(*tasks: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*(task() for task in tasks))
+
+
+@pytest.fixture
+def subject(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
+    """One for threads, whose backend is to be replaced."""
+    return thread_subject(httpcore2.SyncBackend(), server_tls=server_tls, client_tls=client_tls)
+
+
+@pytest.fixture
+def close_later() -> Iterator[list[Backend]]:
+    """What a backend that is broken, or a check that failed, leaves open."""
+    backends: list[Backend] = []
+    yield backends
+    for backend in backends:
+        for stream in backend.opened:
+            stream.abort()
+
+
+def run(check: Check, subject: Subject, watches: bool) -> Exception | None:
+    """Return what the check says against the backend, if anything."""
+    try:
+        if watches:
+            asyncio.run(check(replace(subject, concurrently=on_one_loop)))
+        else:
+            run_blocking(check(subject))
+    except Exception as exc:
+        return exc
+    return None
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_layer_without_a_fault_passes(
+    name: str, subject: Subject, close_later: list[Backend]
+) -> None:
+    watches = CHECKS[name] in watching_checks
+    backend = Backend(httpcore2.AsyncIOBackend() if watches else ThreadBackend())
+    close_later.append(backend)
+    assert run(CHECKS[name], replace(subject, backend=backend), watches) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        pytest.param(fault, name, id=f"{fault}-{name}")
+        for fault in FAULTS
+        for name in checks_of(fault)
+    ],
+)
+def test_a_fault_is_noticed(
+    fault: Fault,
+    name: str,
+    subject: Subject,
+    close_later: list[Backend],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if fault.hangs:
+        # A check that waits in vain does so for `LIMIT`.
+        for module in (_connecting, _peers, _runtimes, _streams, _subject):
+            monkeypatch.setattr(module, "LIMIT", 0.3, raising=False)
+    backend = fault.make(httpcore2.AsyncIOBackend() if fault.watches else ThreadBackend())
+    close_later.append(backend)
+    assert run(CHECKS[name], replace(subject, backend=backend), fault.watches) is not None
+
+
+def test_every_check_notices_some_fault() -> None:
+    assert CHECKS.keys() - {name for fault in FAULTS for name in checks_of(fault)} == set()
+    assert {check for fault in FAULTS for check in fault.checks} <= CHECKS.keys()

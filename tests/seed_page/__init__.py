@@ -1,0 +1,1 @@
+"""The examples of the documentation's page on async support."""
