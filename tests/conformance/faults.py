@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
+from unittest import mock
 
 from httpcore2_core import (
     SOCKET_OPTION,
@@ -537,11 +538,14 @@ class HasNoUnixSockets(Backend):
 class OnlyTheFirst(Backend):
     """Tries no more than one of a name's addresses."""
 
-    async def connect_tcp(
-        self, host: str, port: int, *args: Any, **options: Any
-    ) -> BackendStream:
-        (*_, (address, port)), *_ = socket.getaddrinfo(host, port, socket.AF_INET)
-        return await super().connect_tcp(address, port, *args, **options)
+    async def connect_tcp(self, *args: Any, **options: Any) -> BackendStream:
+        resolve = socket.getaddrinfo
+
+        def resolve_to_one(*args: Any, **options: Any) -> Any:
+            return resolve(*args, **options)[:1]
+
+        with mock.patch.object(socket, "getaddrinfo", resolve_to_one):
+            return await super().connect_tcp(*args, **options)
 
 
 @noticed_by("the_next_address_is_tried_when_one_refuses")

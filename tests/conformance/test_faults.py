@@ -105,7 +105,7 @@ def test_a_fault_is_noticed(
     if fault.hangs:
         # A check that waits in vain does so for `LIMIT`.
         for module in (_connecting, _peers, _runtimes, _streams, _subject):
-            monkeypatch.setattr(module, "LIMIT", 0.3, raising=False)
+            monkeypatch.setattr(module, "LIMIT", 0.1, raising=False)
     backend = fault.make(httpcore2.AsyncIOBackend() if fault.watches else ThreadBackend())
     close_later.append(backend)
     assert run(CHECKS[name], replace(subject, backend=backend), fault.watches) is not None

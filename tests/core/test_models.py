@@ -563,18 +563,11 @@ def test_a_proxy_takes_its_parts_as_they_are() -> None:
     assert proxy.ssl_context is None
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_http_proxy_is_told_who_asks_before_anything_else(scheme: str) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
+def test_a_proxy_is_told_who_asks_before_anything_else(scheme: str) -> None:
     proxy = Proxy(f"{scheme}://p", auth=("user", b"pass"), headers=[("X", "1")])
     assert proxy.auth == (b"user", b"pass")
     assert proxy.headers == [(b"Proxy-Authorization", b"Basic dXNlcjpwYXNz"), (b"X", b"1")]
-
-
-@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
-def test_a_socks_proxy_has_no_headers(scheme: str) -> None:
-    proxy = Proxy(f"{scheme}://p", auth=("user", "pass"))
-    assert proxy.auth == (b"user", b"pass")
-    assert proxy.headers == []
 
 
 @pytest.mark.parametrize(

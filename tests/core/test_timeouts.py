@@ -98,6 +98,7 @@ def test_equal_limits_are_checked_once() -> None:
     [
         ("5", TypeError, "must be a number of seconds or None, but got str"),
         (True, TypeError, "must be a number of seconds or None, but got bool"),
+        ([], TypeError, "must be a number of seconds or None, but got list"),
         (-1, ValueError, "must be 0 or more seconds, but got -1"),
         (float("nan"), ValueError, "must be 0 or more seconds, but got nan"),
     ],

@@ -138,35 +138,36 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
             order.append(request[0].split(b" ")[1])
             peer.send(FINE)
 
+    async def attempt(pool: httpcore2.AsyncConnectionPool, step: int) -> Cancelling:
+        outcomes: list[Cancelling] = []
+        held, follows = world.signal(), world.signal()
+
+        async def hold() -> None:
+            async with pool.stream("GET", server.url + "hold") as holding:
+                held.set()
+                await follows.wait()
+                await holding.aread()
+
+        async def cancelled() -> None:
+            await held.wait()
+            fetch = partial(_get(world), pool, server.url + "cancelled")
+            outcomes.append(await world.cancelled_at(step, fetch, late))
+
+        async def follow() -> None:
+            await held.wait()
+            await world.turn()
+            follows.set()
+            reply = await pool.request("GET", server.url + "follow")
+            assert reply.content == b"fine"
+
+        await world.gather(hold, cancelled, follow)
+        return outcomes[0]
+
     async def scenario() -> None:
         for step in range(STEPS):
             order.clear()
             async with world.pool(max_connections=1) as pool:
-                outcome = Cancelling.NEVER_CAME_TO_IT
-                first, last = world.signal(), world.signal()
-
-                async def hold() -> None:
-                    async with pool.stream("GET", server.url + "hold") as held:
-                        first.set()
-                        await last.wait()
-                        await world.until(lambda: " 2 queued" in repr(pool) or step < 2)
-                        await held.aread()
-
-                async def cancelled() -> None:
-                    nonlocal outcome
-                    await first.wait()
-                    outcome = await world.cancelled_at(
-                        step, lambda: _get(world)(pool, server.url + "cancelled"), late
-                    )
-
-                async def follow() -> None:
-                    await first.wait()
-                    await world.turn()
-                    last.set()
-                    reply = await pool.request("GET", server.url + "follow")
-                    assert reply.content == b"fine"
-
-                await world.gather(hold, cancelled, follow)
+                outcome = await attempt(pool, step)
                 assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
             assert [path for path in order if path != b"/cancelled"] == [b"/hold", b"/follow"]
             if outcome is Cancelling.NEVER_CAME_TO_IT:

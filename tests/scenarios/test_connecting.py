@@ -247,6 +247,27 @@ def test_alpn_offers_http_1_1(
         world.run(scenario)
 
 
+@pytest.mark.parametrize("polite", [True, False], ids=["with close_notify", "without"])
+def test_a_body_of_a_known_length_may_end_with_the_tls_session(
+    world: World, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, polite: bool
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(response(b"fine"))
+        if polite:
+            assert isinstance(peer.socket, ssl.SSLSocket)
+            peer.socket.unwrap()
+
+    async def scenario() -> None:
+        async with world.pool(ssl_context=client_tls) as pool:
+            for _ in range(2):
+                assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(handler, tls=server_tls, forgiving=True) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
 def test_the_sni_extension_names_the_server_and_its_certificate_is_checked_for_that_name(
     world: World, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
@@ -261,7 +282,7 @@ def test_the_sni_extension_names_the_server_and_its_certificate_is_checked_for_t
             assert (await pool.request("GET", server.url, extensions=extensions)).content == b"fine"
         async with world.pool(ssl_context=client_tls) as pool:
             extensions = {"sni_hostname": "other.example.com"}
-            with pytest.raises(httpcore2.ConnectError, match="(?i)certificate"):
+            with pytest.raises(httpcore2.ConnectError, match=r"(?i)certificate"):
                 await pool.request("GET", server.url, extensions=extensions)
 
     server_tls.sni_callback = note
@@ -278,7 +299,7 @@ def test_an_untrusted_certificate_is_a_connect_error_that_says_so(
 ) -> None:
     async def scenario() -> None:
         async with world.pool() as pool:
-            with pytest.raises(httpcore2.ConnectError, match="(?i)certificate verify failed"):
+            with pytest.raises(httpcore2.ConnectError, match=r"(?i)certificate verify failed"):
                 await pool.request("GET", server.url)
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 

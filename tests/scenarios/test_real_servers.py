@@ -31,11 +31,11 @@ def certificate(
 
 @contextmanager
 def _running(
-    name: str,
-    secured: bool,
+    which: tuple[str, bool],
     certificate: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
+    name, secured = which
     folder = tmp_path_factory.mktemp(name)
     with real.running(name, folder, certificate if secured else None) as origin:
         yield origin
@@ -50,7 +50,7 @@ def origin(
     request: pytest.FixtureRequest, certificate: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Each server of the ASGI application."""
-    with _running(*request.param, certificate, tmp_path_factory) as origin:
+    with _running(request.param, certificate, tmp_path_factory) as origin:
         yield origin
 
 
@@ -58,7 +58,7 @@ def origin(
 def nginx(
     request: pytest.FixtureRequest, certificate: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    with _running("nginx", request.param, certificate, tmp_path_factory) as origin:
+    with _running(("nginx", request.param), certificate, tmp_path_factory) as origin:
         yield origin
 
 

@@ -134,14 +134,17 @@ def test_the_total_limits_a_body_that_never_ends(world: World) -> None:
         for _ in range(100_000):
             peer.send(b"2\r\nhi\r\n" * 100)
 
+    async def exhaust(endless: httpcore2.Response) -> None:
+        async for chunk in endless.aiter_stream():
+            assert chunk
+
     async def scenario() -> None:
         async with world.pool() as pool:
             async with pool.stream(
                 "GET", server.url, extensions={"timeout": {"total": SOON}}
             ) as endless:
                 with pytest.raises(httpcore2.ReadTimeout):
-                    async for chunk in endless.aiter_stream():
-                        assert chunk
+                    await exhaust(endless)
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
     with scripted(handler, forgiving=True) as server:

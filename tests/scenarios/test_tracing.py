@@ -127,17 +127,14 @@ def test_retries_are_steps_too(world: World) -> None:
             await pool.request("GET", "http://h/", extensions={"trace": world.trace(events)})
 
     world.run(scenario)
-    assert (
-        _names(events)
-        == [
-            "connection.connect_tcp.started",
-            "connection.connect_tcp.failed",
-            "connection.retry.started",
-            "connection.retry.complete",
-            *_spans("connection.connect_tcp"),
-        ]
-        + EXCHANGE
-    )
+    assert _names(events) == [
+        "connection.connect_tcp.started",
+        "connection.connect_tcp.failed",
+        "connection.retry.started",
+        "connection.retry.complete",
+        *_spans("connection.connect_tcp"),
+        *EXCHANGE,
+    ]
     assert events[1][1] == {"exception": error}
     assert events[2][1] == events[0][1]
     assert events[3][1] == {"return_value": None}
@@ -255,34 +252,28 @@ def test_the_loggers_tell_the_same(world: World, caplog: pytest.LogCaptureFixtur
         for record in caplog.records
         if record.name.startswith("httpcore2")
     ]
-    connection, http11 = "httpcore2.connection", "httpcore2.http11"
     connected = records.pop(1)
-    assert connected[:2] == (connection, "DEBUG")
+    assert connected[:2] == ("httpcore2.connection", "DEBUG")
     assert connected[2].startswith("connect_tcp.complete return_value=<")
+    address = f"host='127.0.0.1' port={server.port} local_address=None"
     request = "request=<Request [b'GET']>"
+    head = "(b'HTTP/1.1', 200, b'OK', [(b'Content-Length', b'4')])"
+    connection = [f"connect_tcp.started {address} timeout=None socket_options=None"]
+    http11 = [
+        f"send_request_headers.started {request}",
+        "send_request_headers.complete",
+        f"send_request_body.started {request}",
+        "send_request_body.complete",
+        f"receive_response_headers.started {request}",
+        f"receive_response_headers.complete return_value={head}",
+        f"receive_response_body.started {request}",
+        "receive_response_body.complete",
+        "response_closed.started",
+        "response_closed.complete",
+    ]
+    closing = ["close.started", "close.complete"]
     assert records == [
-        (name, "DEBUG", message)
-        for name, message in [
-            (
-                connection,
-                f"connect_tcp.started host='127.0.0.1' port={server.port} local_address=None "
-                "timeout=None socket_options=None",
-            ),
-            (http11, f"send_request_headers.started {request}"),
-            (http11, "send_request_headers.complete"),
-            (http11, f"send_request_body.started {request}"),
-            (http11, "send_request_body.complete"),
-            (http11, f"receive_response_headers.started {request}"),
-            (
-                http11,
-                "receive_response_headers.complete "
-                "return_value=(b'HTTP/1.1', 200, b'OK', [(b'Content-Length', b'4')])",
-            ),
-            (http11, f"receive_response_body.started {request}"),
-            (http11, "receive_response_body.complete"),
-            (http11, "response_closed.started"),
-            (http11, "response_closed.complete"),
-            (connection, "close.started"),
-            (connection, "close.complete"),
-        ]
+        *[("httpcore2.connection", "DEBUG", message) for message in connection],
+        *[("httpcore2.http11", "DEBUG", message) for message in http11],
+        *[("httpcore2.connection", "DEBUG", message) for message in closing],
     ]

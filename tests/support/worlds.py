@@ -275,8 +275,8 @@ class AsyncWorld(World):
         Args:
             step: from 0.
             function: what to cancel.
-            late: let what it waits for happen, and cancel before it can see so. (A cancellation that comes a moment after
-                the reply is where results get lost; trio has no such moment and treats it as the other.)
+            late: let what it waits for happen, and cancel before it can see so: there results get lost.
+                trio has no such moment.
         """
 
 

@@ -550,7 +550,7 @@ class Proxy:
     Attributes:
         url: where the proxy is.
         auth: user name and password, or `None`.
-        headers: sent to the proxy alone; with `auth`, an HTTP proxy's `Proxy-Authorization` comes
+        headers: sent to the proxy alone; with `auth`, `Proxy-Authorization` comes
             first.
         ssl_context: for TLS to the proxy itself, or `None` for the default.
     """
@@ -580,8 +580,7 @@ class Proxy:
         if auth is not None:
             user, password = (enforce_bytes(part, name="auth") for part in auth)
             self.auth = (user, password)
-            if self.url.scheme in (b"http", b"https"):
-                from base64 import b64encode
+            from base64 import b64encode
 
-                basic = b"Basic " + b64encode(user + b":" + password)
-                self.headers = [(b"Proxy-Authorization", basic), *self.headers]
+            basic = b"Basic " + b64encode(user + b":" + password)
+            self.headers = [(b"Proxy-Authorization", basic), *self.headers]

@@ -53,7 +53,7 @@ class Timeouts:
         """Return how long the request may wait for a connection.
 
         Raises:
-            PoolTimeout: the whole has taken too long; the next three raise the exception of their phase.
+            PoolTimeout: the whole has taken too long; the others raise their own phase's.
         """
         return self.pool if self._deadline is None else self._left(self.pool, PoolTimeout)
 
@@ -101,7 +101,10 @@ class Timeouts:
                 f"'total' to seconds, but got {type(given).__name__}."
             ) from None
         if limits[4] is None:
-            return _checked(*limits)
+            try:
+                return _checked(*limits)
+            except TypeError:
+                pass  # what can't be hashed is no number, either: the loop says which
         for phase, limit in zip(_PHASES, limits, strict=True):
             _check(phase, limit)
         pool, connect, read, write, total = limits

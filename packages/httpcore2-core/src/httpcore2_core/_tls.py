@@ -222,8 +222,6 @@ class TLSStream(BackendStream):
             # the peer may take in nothing before something is read from it.
             if self._is_sending or self._write_failure is not None:
                 return
-            if not self._outgoing.pending:
-                return  # it was another thread's, which has sent it meanwhile
             self._is_sending = True
         try:
             await self._send(b"", timeout)
@@ -306,7 +304,7 @@ class TLSStream(BackendStream):
                     data = self._encrypt(buffer[start : start + _SLICE])
                     await self._stream.write(data, deadline.left())
                 buffer, timeout = buffer[last:], deadline.left()
-            # A writer may have sent a reader's answer just before it was that reader's turn.
+            # Another thread may have sent a reader's answer just before that reader took its turn.
             data = self._encrypt(buffer) or self._end_turn()
             while data:
                 await self._stream.write(data, timeout)

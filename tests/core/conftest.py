@@ -1,0 +1,42 @@
+"""Ends of connections that the tests of streams and backends share."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A server that accepts when the test does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        yield listener
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, int]]:
+    """The address of a server that doesn't answer: its backlog is full."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        while True:
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+            if not select.select([], [client], [], 0.05)[1]:
+                break
+        yield server.getsockname()
+
+
+@pytest.fixture
+def refusing() -> Iterator[tuple[str, int]]:
+    """An address that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()
