@@ -1,7 +1,7 @@
 """Backends that are broken, each in one way, and the checks that have to notice.
 
-Rules: a fault is a layer over a backend that is sound, and changes one thing. What it names must fail without TLS and with
-it, wherever there are both.
+Rules: a fault is a layer over a sound backend, and changes one thing. The checks that it names must
+fail, without TLS and with it wherever there are both.
 """
 
 from __future__ import annotations
@@ -164,11 +164,12 @@ def noticed_by(*checks: str, hangs: bool = False, watches: bool = False) -> Call
     def register(broken: C) -> C:
         def make(inner: RuntimeBackend) -> Backend:
             if issubclass(broken, Backend):
-                return cast(Backend, broken(inner))
+                return broken(inner)
             backend = Backend(inner)
             if issubclass(broken, Stream):
                 backend.stream_class = broken
             else:
+                assert issubclass(broken, World)
                 backend.runtime = broken(inner.runtime)
             return backend
 
@@ -257,9 +258,7 @@ class TakesAReadErrorForTheEnd(Stream):
 # Writing
 
 
-@noticed_by(
-    "a_large_write_to_a_slow_reader_arrives_whole", "bytes_go_both_ways_at_the_same_time"
-)
+@noticed_by("a_large_write_to_a_slow_reader_arrives_whole", "bytes_go_both_ways_at_the_same_time")
 class MixesUpWhatItWrites(Stream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         half = len(buffer) // 2 + 1
@@ -473,6 +472,16 @@ class Translated(Backend):
 )
 class RaisesTheSystemsErrors(Translated):
     translation = {ConnectError: OSError}  # noqa: RUF012
+
+
+class Silent(ConnectError):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+
+
+@noticed_by("a_refused_connection_is_an_error_of_connecting")
+class DoesNotSayWhatHappened(Translated):
+    translation = {ConnectError: Silent}  # noqa: RUF012
 
 
 @noticed_by(

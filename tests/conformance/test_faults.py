@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any
@@ -38,10 +40,7 @@ CHECKS: dict[str, Check] = {
 
 def checks_of(fault: Fault) -> list[str]:
     return [
-        name
-        for check in fault.checks
-        for name in (check, f"{check}_with_tls")
-        if name in CHECKS
+        name for check in fault.checks for name in (check, f"{check}_with_tls") if name in CHECKS
     ]
 
 
@@ -114,3 +113,13 @@ def test_a_fault_is_noticed(
 def test_every_check_notices_some_fault() -> None:
     assert CHECKS.keys() - {name for fault in FAULTS for name in checks_of(fault)} == set()
     assert {check for fault in FAULTS for check in fault.checks} <= CHECKS.keys()
+
+
+def test_a_peer_takes_a_reset_by_the_client_for_its_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        sock, _ = server.accept()
+        with sock:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            assert _peers.SocketPeer(sock).receive_end() == b""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import select
+import signal
 import socket
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -40,3 +43,19 @@ def refusing() -> Iterator[tuple[str, int]]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()
+
+
+def in_child(function: Callable[[], object]) -> bool:
+    """Call `function` in a forked child; whether it returned something true there."""
+    with warnings.catch_warnings():
+        # Other tests' libraries keep threads, which the child has no use for.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(10)
+            status = 0 if function() else 1
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0

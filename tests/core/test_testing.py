@@ -98,7 +98,7 @@ def test_what_the_peer_complains_of_fails_the_check(subject: Subject) -> None:
         async with subject.connected(script) as stream:
             await stream.write(b"x")
 
-    with pytest.raises(AssertionError, match="^the client closed after 1 of 2 bytes$"):
+    with pytest.raises(AssertionError, match=r"^the client closed after 1 of 2 bytes$"):
         run_blocking(check())
 
 
@@ -135,5 +135,5 @@ def test_a_peer_expects_no_more_than_it_says(subject: Subject) -> None:
         async with subject.connected(script) as stream:
             await stream.write(b"xx")
 
-    with pytest.raises(AssertionError, match="^the client sent 2 bytes, not 1$"):
+    with pytest.raises(AssertionError, match=r"^the client sent 2 bytes, not 1$"):
         run_blocking(check())

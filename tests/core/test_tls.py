@@ -309,12 +309,12 @@ def test_a_handshake_has_one_deadline_for_all_its_steps(
     def pass_time() -> None:
         wire.hand_runtime.time += 1
 
-    wire.largest = 1000
+    wire.largest = 100
     wire.on_read = pass_time
-    shake_hands(wire, client_tls, timeout=10)
+    shake_hands(wire, client_tls, timeout=100)
     reads = [timeout for kind, timeout in wire.asked if kind == "read"]
     assert len(reads) > 1
-    assert reads == [10 - step for step in range(len(reads))]
+    assert reads == [100 - step for step in range(len(reads))]
 
 
 @pytest.mark.parametrize("kind", ["read_error", "write_error"])
@@ -660,7 +660,6 @@ def test_only_a_read_tells_how_the_stream_below_has_ended(pair: Pair) -> None:
 def test_a_stream_is_readable_while_something_is_left(pair: Pair, size: int) -> None:
     pair.send(bytes(RECORD))
     pair.send(b"x")
-    assert not pair.stream.get_extra_info("is_readable") is True or pair.wire.coming
     assert pair.read(size) == bytes(size)
     assert pair.stream.get_extra_info("is_readable")
     assert pair.read() == bytes(RECORD - size) + b"x"

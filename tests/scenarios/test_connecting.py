@@ -14,7 +14,7 @@ import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import Peer, canned, response, scripted, unused_port
-from ..support.worlds import World
+from ..support.worlds import WORLDS, World
 
 FINE = response(b"fine")
 
@@ -31,20 +31,31 @@ def test_a_refused_connection_is_a_connect_error(world: World) -> None:
     world.run(scenario)
 
 
+# uvloop has a resolver of its own.
+@pytest.mark.parametrize("world", [name for name in WORLDS if name != "uvloop"], indirect=True)
 def test_a_name_that_does_not_resolve_is_a_connect_error(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    if world.name == "uvloop":
-        pytest.skip("uvloop resolves names by itself")
     monkeypatch.setattr(socket, "getaddrinfo", fail)
 
     async def scenario() -> None:
         async with world.pool() as pool:
             with pytest.raises(httpcore2.ConnectError):
                 await pool.request("GET", "http://nowhere.invalid/")
+
+    world.run(scenario)
+
+
+def test_a_name_that_no_host_can_have_is_a_connect_error(world: World) -> None:
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            for name in ("a" * 64, "a..b"):
+                with pytest.raises(httpcore2.ConnectError):
+                    await pool.request("GET", f"http://{name}/")
+            assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
     world.run(scenario)
 

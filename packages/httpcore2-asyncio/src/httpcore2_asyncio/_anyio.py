@@ -21,7 +21,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from httpcore2_core._backends.readiness import Address, Nursery, ReadinessBackend, ReadinessRuntime
+from httpcore2_core._backends.readiness import (
+    Address,
+    Nursery,
+    ReadinessBackend,
+    ReadinessRuntime,
+    wait_until_ready,
+)
 from httpcore2_core._runtime import Waiter
 
 from ._runtime import RUNTIME as ASYNCIO
@@ -166,20 +172,10 @@ class AnyIOBackend(ReadinessBackend):
 async def _wait(
     wait: Callable[[socket.socket], Awaitable[Any]], sock: socket.socket, deadline: float | None
 ) -> bool:
-    try:
-        if deadline is None:
-            await wait(sock)
-            return True
-        with anyio.CancelScope(deadline=deadline):
-            await wait(sock)
-            return True
-        return False
-    except anyio.ClosedResourceError:
-        # The next call on the socket tells, with an error of its own.
-        return True
-    except anyio.BusyResourceError as exc:
-        # A bug of the caller: as a network error it would be taken for a fault of the network.
-        raise RuntimeError("Another task is already waiting for this connection.") from exc
+    scope = None if deadline is None else anyio.CancelScope(deadline=deadline)
+    return await wait_until_ready(
+        wait, sock, scope, anyio.ClosedResourceError, anyio.BusyResourceError
+    )
 
 
 def _do_nothing() -> None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from itertools import count
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ._backends.caller import adapt_async_backend, adapt_async_stream, public_stream
 from ._backends.detect import detect_backend
 from ._bodies import check_colour
 from ._exceptions import ConnectError, ConnectionNotAvailable, ConnectTimeout
 from ._http11.connection import AsyncHTTP11Connection
-from ._interfaces import AsyncConnectionInterface
+from ._interfaces import AsyncClosingContext, AsyncConnectionInterface
 from ._models import Origin, Request, Response
 from ._network import (
     SOCKET_OPTION,
@@ -56,7 +55,7 @@ def check_protocols(http1: bool, http2: bool) -> None:
         load("httpcore2_http2", "AsyncHTTP2Connection", "http2", "http2=True")
 
 
-class AsyncHTTPConnection(AsyncConnectionInterface):
+class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     """A connection to an origin, made when the first request needs it."""
 
     def __init__(
@@ -329,14 +328,3 @@ class AsyncHTTPConnection(AsyncConnectionInterface):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} [{self.info()}]>"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()

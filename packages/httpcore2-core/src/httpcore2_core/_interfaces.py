@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import Self
 
 from ._models import (
     URL,
@@ -248,3 +250,41 @@ class AsyncConnectionInterface(AsyncRequestInterface):
     def is_connected(self) -> bool:
         """Whether the connection is established."""
         raise NotImplementedError
+
+
+class ClosingContext:
+    """Closes at the end of a `with` block."""
+
+    def close(self) -> None:
+        """Close it. May be called more than once."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+
+class AsyncClosingContext:
+    """Closes at the end of an `async with` block."""
+
+    async def aclose(self) -> None:
+        """Close it. May be called more than once."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()

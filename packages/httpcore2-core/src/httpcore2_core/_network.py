@@ -203,7 +203,7 @@ class BackendStream(AsyncNetworkStream):
         """Close the connection now, without waiting or raising.
 
         May be called more than once, also while a read or write is under way, which then fails with
-        `ReadError` or `WriteError`. TLS sends its close_notify if that needs no waiting.
+        `ReadError` or `WriteError`. TLS sends no close_notify: that could need waiting.
         """
         raise NotImplementedError
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ._backends.sync import SyncBackend, adapt_backend, adapt_stream, public_sync_stream
@@ -18,7 +17,7 @@ from ._blocking import run_blocking
 from ._bodies import blocking_response
 from ._connection import AsyncHTTPConnection
 from ._http11.connection import AsyncHTTP11Connection
-from ._interfaces import ConnectionInterface, RequestInterface
+from ._interfaces import ClosingContext, ConnectionInterface, RequestInterface
 from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Response
 from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
 from ._pool.engine import Engine
@@ -34,7 +33,7 @@ def _for_threads(response: Response) -> Response:
     return blocking_response(response)
 
 
-class _Connection(ConnectionInterface):
+class _Connection(ClosingContext, ConnectionInterface):
     """What the two kinds of connection have in common: each asks its asynchronous twin."""
 
     def __init__(self, twin: AsyncHTTPConnection | AsyncHTTP11Connection) -> None:
@@ -72,17 +71,6 @@ class _Connection(ConnectionInterface):
 
     def __repr__(self) -> str:
         return repr(self._twin).replace("<Async", "<", 1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self.close()
 
 
 class HTTP11Connection(_Connection):
@@ -142,7 +130,7 @@ class HTTPConnection(_Connection):
         return facade
 
 
-class ConnectionPool(RequestInterface):
+class ConnectionPool(ClosingContext, RequestInterface):
     """A connection pool for making HTTP requests, for threads; see `AsyncConnectionPool`.
 
     It may be shared by any number of threads. One that is not closed is cleaned up when it is collected.
@@ -238,17 +226,6 @@ class ConnectionPool(RequestInterface):
 
     def __repr__(self) -> str:
         return describe(self, self._engine)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self.close()
 
 
 def request(

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from httpcore2_core._backends.readiness import Address, ReadinessRuntime
+from httpcore2_core._backends.readiness import Address, ReadinessRuntime, wait_until_ready
 from httpcore2_core._runtime import Waiter
 
 T = TypeVar("T")
@@ -138,20 +138,10 @@ class TrioRuntime(ReadinessRuntime):
 async def _wait(
     wait: Callable[[socket.socket], Awaitable[Any]], sock: socket.socket, deadline: float | None
 ) -> bool:
-    try:
-        if deadline is None:
-            await wait(sock)
-            return True
-        with trio.CancelScope(deadline=deadline):
-            await wait(sock)
-            return True
-        return False
-    except trio.ClosedResourceError:
-        # The next call on the socket tells, with an error of its own.
-        return True
-    except trio.BusyResourceError as exc:
-        # A bug of the caller: as a network error it would be taken for a fault of the network.
-        raise RuntimeError("Another task is already waiting for this connection.") from exc
+    scope = None if deadline is None else trio.CancelScope(deadline=deadline)
+    return await wait_until_ready(
+        wait, sock, scope, trio.ClosedResourceError, trio.BusyResourceError
+    )
 
 
 def _do_nothing() -> None:

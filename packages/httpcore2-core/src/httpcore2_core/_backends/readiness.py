@@ -27,7 +27,7 @@ import math
 import os
 import socket
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol
 
@@ -110,6 +110,34 @@ class ReadinessRuntime(Runtime):
         self, host: str, port: int, family: socket.AddressFamily
     ) -> Sequence[Address]:
         """Return the stream addresses of `host` as `socket.getaddrinfo` does, with its errors."""
+
+
+async def wait_until_ready(
+    wait: Callable[[socket.socket], Awaitable[Any]],
+    sock: socket.socket,
+    scope: CancelScope | None,
+    closed_error: type[Exception],
+    busy_error: type[Exception],
+) -> bool:
+    """Await `wait(sock)`, in `scope` if there is a deadline; tell the outcome as `wait_readable` does.
+
+    The errors are what the event loop raises if the socket is closed meanwhile, and if another task
+    waits for it.
+    """
+    try:
+        if scope is None:
+            await wait(sock)
+            return True
+        with scope:
+            await wait(sock)
+            return True
+        return False
+    except closed_error:
+        # The next call on the socket tells, with an error of its own.
+        return True
+    except busy_error as exc:
+        # A bug of the caller: as a network error it would be taken for a fault of the network.
+        raise RuntimeError("Another task is already waiting for this connection.") from exc
 
 
 class SocketStream(BackendStream):

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from enum import Enum
 from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from .._backends.caller import adapt_async_stream, public_stream
 from .._bodies import ReceivedBody, check_colour, iterate
@@ -23,7 +22,7 @@ from .._exceptions import (
     RemoteProtocolError,
     WriteError,
 )
-from .._interfaces import AsyncConnectionInterface
+from .._interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._models import ByteStream, Origin, Request, Response, received_response
 from .._network import AsyncNetworkStream, BackendStream
 from .._timeouts import Timeouts
@@ -43,7 +42,7 @@ class _State(Enum):
     CLOSED = "CLOSED"
 
 
-class AsyncHTTP11Connection(AsyncConnectionInterface):
+class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
     """An HTTP/1.1 connection over a stream that is already established (RFC 9112)."""
 
     READ_NUM_BYTES = 64 * 1024
@@ -351,17 +350,6 @@ class AsyncHTTP11Connection(AsyncConnectionInterface):
             f"<{type(self).__name__} [{str(self._origin)!r}, {self._state.value}, "
             f"Request Count: {self._request_count}]>"
         )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()
 
 
 class _Body(ReceivedBody):

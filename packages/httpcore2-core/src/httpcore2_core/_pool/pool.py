@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from .._bodies import check_colour
 from .._connection import AsyncHTTPConnection, check_protocols
 from .._exceptions import UnsupportedProtocol
-from .._interfaces import AsyncConnectionInterface, AsyncRequestInterface
+from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
 from .._network import SOCKET_OPTION, AsyncNetworkBackend
 from .engine import Engine
@@ -79,7 +78,7 @@ def describe(pool: object, engine: Engine) -> str:
     )
 
 
-class AsyncConnectionPool(AsyncRequestInterface):
+class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
     """A connection pool for making HTTP requests, for asyncio, trio and anyio.
 
     It may be shared by any number of tasks of one event loop. Open it with `async with`, or close it with `aclose()`.
@@ -188,14 +187,3 @@ class AsyncConnectionPool(AsyncRequestInterface):
 
     def __repr__(self) -> str:
         return describe(self, self._engine)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()
