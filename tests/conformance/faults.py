@@ -502,7 +502,7 @@ class ResolvesNoNames(Backend):
         return await super().connect_tcp(host, *args, **options)
 
 
-@noticed_by("no_timeout_is_no_limit")
+@noticed_by("no_timeout_is_no_limit", hangs=True)
 class TakesNoTimeoutForZero(Stream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if timeout is None:
@@ -689,3 +689,39 @@ class ForgetsTheResult(World):
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
         await super().shielded(call)
         return cast(T, None)
+
+
+@noticed_by(
+    "a_connection_comes_from_the_local_address",
+    "a_local_address_that_is_not_ours_is_an_error_of_connecting",
+)
+class IgnoresTheLocalAddress(Backend):
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> BackendStream:
+        return await super().connect_tcp(host, port, timeout, None, socket_options)
+
+
+class LosesAnEarlyWake(Waiter):
+    def __init__(self, inner: Waiter) -> None:
+        self.inner = inner
+        self.is_waiting = False
+
+    def wake(self) -> None:
+        if self.is_waiting:
+            self.inner.wake()
+
+    async def wait(self, timeout: float | None) -> bool:
+        self.is_waiting = True
+        return await self.inner.wait(timeout)
+
+
+@noticed_by("a_waiter_that_was_woken_before_does_not_wait", hangs=True)
+class WaitersLoseAnEarlyWake(World):
+    def create_waiter(self) -> Waiter:
+        return LosesAnEarlyWake(super().create_waiter())

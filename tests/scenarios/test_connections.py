@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
-from ..support.server import canned, response, scripted
+from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World
 
 FINE = response(b"fine")
@@ -98,3 +101,107 @@ def test_mock_streams_are_streams(world: World) -> None:
             assert (await connection.request("GET", "http://h/")).content == b"fine"
 
     world.run(scenario)
+
+
+def test_a_connection_that_is_being_made_takes_no_other_request_and_can_be_closed(
+    world: World,
+) -> None:
+    async def scenario() -> None:
+        begun, proceed = world.signal(), world.signal()
+        stream = ListStream([FINE])
+
+        class Backend(ListBackend):
+            async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+                begun.set()
+                await proceed.wait()
+                return await super().connect_tcp(*args, **options)
+
+        connection = world.connection(ORIGIN, network_backend=Backend(stream))
+
+        async def first() -> None:
+            with pytest.raises(httpcore2.ConnectError, match="closed while"):
+                await connection.request("GET", "http://h/")
+
+        async def second() -> None:
+            await begun.wait()
+            try:
+                with pytest.raises(httpcore2.ConnectionNotAvailable):
+                    await connection.request("GET", "http://h/")
+                await connection.aclose()
+                assert connection.is_closed()
+            finally:
+                proceed.set()
+
+        await world.gather(first, second)
+        assert stream.closed
+        assert stream.written == []
+
+    world.run(scenario)
+
+
+def test_an_idle_connection_expires(world: World) -> None:
+    async def scenario() -> None:
+        stream = ListStream([FINE])
+        async with world.http11_connection(ORIGIN, stream, keepalive_expiry=0.0) as connection:
+            assert not connection.has_expired()
+            await connection.request("GET", "http://h/")
+            assert connection.has_expired()
+
+    world.run(scenario)
+
+
+def test_an_http11_connection_refuses_another_origin_and_a_second_request_at_a_time(
+    world: World,
+) -> None:
+    async def scenario() -> None:
+        async with world.http11_connection(ORIGIN, ListStream([FINE])) as connection:
+            with pytest.raises(RuntimeError, match="http://other:80 on connection to http://h:80"):
+                await connection.request("GET", "http://other/")
+            async with connection.stream("GET", "http://h/") as held:
+                with pytest.raises(httpcore2.ConnectionNotAvailable):
+                    await connection.request("GET", "http://h/")
+                assert await held.aread() == b"fine"
+
+    world.run(scenario)
+
+
+def test_a_connection_without_a_pool_notices_that_the_server_closed(world: World) -> None:
+    closed = world.signal()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(FINE)
+        peer.half_close()
+        closed.set()
+        peer.receive_end()
+
+    async def scenario() -> None:
+        connection = world.connection(httpcore2.URL(server.url).origin)
+        await connection.request("GET", server.url)
+        await closed.wait()
+        await world.until(lambda: connection.has_expired() or connection.is_closed())
+        await connection.aclose()
+
+    with scripted(handler) as server:
+        world.run(scenario)
+
+
+def test_a_connection_that_the_caller_closed_is_not_used_by_its_pool(world: World) -> None:
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            await pool.request("GET", server.url)
+            (connection,) = pool.connections
+            await world.close(connection)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            assert len(pool.connections) == 1
+
+    with scripted(canned([FINE])) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize("kind", ["pool", "connection"])
+def test_one_protocol_at_least_must_be_allowed(world: World, kind: str) -> None:
+    make = world.pool if kind == "pool" else partial(world.connection, ORIGIN)
+    with pytest.raises(ValueError, match="http1=False, http2=False"):
+        make(http1=False)

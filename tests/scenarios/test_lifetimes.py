@@ -16,7 +16,7 @@ import pytest
 import httpcore2
 
 from ..support.server import Peer, canned, response, scripted
-from ..support.worlds import AsyncWorld, World
+from ..support.worlds import WORLDS, AsyncWorld, World
 
 FINE = response(b"fine")
 
@@ -267,3 +267,19 @@ def _run_fork(script: str, tls: object, connections: int, ca_file: Path) -> None
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""
         assert server.accepted == connections
+
+
+def test_a_pool_moves_from_one_kind_of_event_loop_to_another(nothing_left: None) -> None:
+    pool = httpcore2.AsyncConnectionPool()
+
+    async def scenario() -> None:
+        assert (await pool.request("GET", server.url)).content == b"fine"
+
+    async def end() -> None:
+        await pool.aclose()
+
+    with scripted(canned([FINE])) as server:
+        for name in ("asyncio", "trio", "asyncio", "trio"):
+            WORLDS[name].run(scenario)
+        WORLDS["trio"].run(end)
+        assert server.accepted == 4

@@ -8,7 +8,7 @@ import pytest
 
 import httpcore2
 
-from ..support.server import Peer, scripted
+from ..support.server import Peer, canned, scripted
 from ..support.worlds import World
 
 
@@ -256,3 +256,56 @@ def test_bytes_beyond_the_end_of_a_response_never_become_the_next_one(
     with scripted(handler) as server:
         world.run(scenario)
         assert server.accepted == 2
+
+
+def test_a_body_can_be_read_once(world: World) -> None:
+    async def scenario() -> None:
+        async with world.pool() as pool, pool.stream("GET", server.url) as streamed:
+            pieces = [piece async for piece in streamed.aiter_stream()]
+            assert b"".join(pieces) == b"after"
+            with pytest.raises(RuntimeError, match="more than once"):
+                await streamed.aread()
+
+    with scripted(canned([AFTER])) as server:
+        world.run(scenario)
+
+
+def test_a_body_can_be_left_in_the_middle(world: World) -> None:
+    async def scenario() -> None:
+        async with world.pool(max_connections=1) as pool:
+            async with pool.stream("GET", server.url) as streamed:
+                pieces = streamed.aiter_stream()
+                assert (await anext(pieces)).startswith(b"b")
+            with pytest.raises(httpcore2.ReadError, match="closed"):
+                await anext(pieces)
+            assert (await pool.request("GET", server.url)).content == b"after"
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
+        else:
+            peer.send(AFTER)
+        peer.receive_end()
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+def test_a_trace_is_told_of_the_end_of_a_response_that_nobody_read(world: World) -> None:
+    events: list[tuple[str, dict[str, object]]] = []
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            extensions = {"trace": world.trace(events)}
+            async with pool.stream("GET", server.url, extensions=extensions) as streamed:
+                assert streamed.status == 200
+
+    with scripted(canned([AFTER])) as server:
+        world.run(scenario)
+    assert [name for name, _ in events][-3:] == [
+        "http11.receive_response_headers.complete",
+        "http11.response_closed.started",
+        "http11.response_closed.complete",
+    ]

@@ -185,3 +185,29 @@ def test_a_connect_that_is_refused_has_a_body(world: World) -> None:
     with scripted(handler) as server:
         world.run(scenario)
         assert server.accepted == 1
+
+
+def test_a_switched_response_has_no_body_and_reading_it_leaves_the_stream_open(
+    world: World,
+) -> None:
+    events: list[tuple[str, dict[str, object]]] = []
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(SWITCHING)
+        _echo(peer)
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            extensions = {"trace": world.trace(events)}
+            async with pool.stream(
+                "GET", server.url, headers=UPGRADE, extensions=extensions
+            ) as switched:
+                assert await switched.aread() == b""
+                stream = switched.extensions["network_stream"]
+                await stream.write(b"ping")
+                assert await _read_exactly(stream, 4) == b"ping"
+
+    with scripted(handler) as server:
+        world.run(scenario)
+    assert events[-1][0] == "http11.response_closed.complete"

@@ -135,6 +135,10 @@ class World(ABC):
     ) -> httpcore2.AsyncHTTP11Connection:
         return httpcore2.AsyncHTTP11Connection(origin, stream, **options)
 
+    async def close(self, connection: httpcore2.AsyncConnectionInterface) -> None:
+        """Close one of `pool.connections`."""
+        await connection.aclose()
+
     @abstractmethod
     def backend(self) -> httpcore2.AsyncNetworkBackend:
         """The backend that `pool()` uses when it is given none."""
@@ -233,6 +237,9 @@ class ThreadWorld(World):
     ) -> httpcore2.AsyncHTTP11Connection:
         connection = httpcore2.HTTP11Connection(origin, blocking.plain_stream(stream), **options)
         return cast(httpcore2.AsyncHTTP11Connection, blocking.Dressed(connection))
+
+    async def close(self, connection: httpcore2.AsyncConnectionInterface) -> None:
+        cast(httpcore2.ConnectionInterface, connection).close()
 
     def backend(self) -> httpcore2.AsyncNetworkBackend:
         return blocking.DressedBackend(httpcore2.SyncBackend())

@@ -37,10 +37,13 @@ from ._network import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
+    BackendStream,
     NetworkBackend,
     NetworkStream,
+    RuntimeBackend,
 )
 from ._pool.pool import AsyncConnectionPool
+from ._runtime import Runtime, Waiter
 from ._ssl import default_ssl_context
 from ._sync import ConnectionPool, HTTP11Connection, HTTPConnection, request, stream
 
@@ -56,6 +59,7 @@ __all__ = [
     "AsyncNetworkBackend",
     "AsyncNetworkStream",
     "AsyncRequestInterface",
+    "BackendStream",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionInterface",
@@ -80,9 +84,12 @@ __all__ = [
     "Request",
     "RequestInterface",
     "Response",
+    "Runtime",
+    "RuntimeBackend",
     "SyncBackend",
     "TimeoutException",
     "UnsupportedProtocol",
+    "Waiter",
     "WriteError",
     "WriteTimeout",
     "default_ssl_context",

@@ -138,9 +138,10 @@ class Engine:
         while True:
             if self._unsettled:
                 await self._settle()
-            connection = self._take(key, runtime)
+            connection, ticket = self._ask(key, runtime)
             if connection is None:
-                connection = await self._obtain(key, request, timeouts, runtime, create)
+                assert ticket is not None, "it is one or the other"
+                connection = await self._obtain(ticket, request, timeouts, runtime, create)
             if connection.is_stale():
                 self._drop(connection)
                 continue
@@ -158,33 +159,32 @@ class Engine:
                 response.stream.keeper = keeper
                 return response
 
-    def _take(self, key: _Key, runtime: Runtime) -> AsyncHTTPConnection | None:
-        """Take a connection that is there."""
+    def _ask(
+        self, key: _Key, runtime: Runtime
+    ) -> tuple[AsyncHTTPConnection | None, _Ticket | None]:
+        """Return a connection that is there, or else a ticket for one."""
+        ledger = self._ledger
+        ticket = None
         with self._lock:
-            connection = self._ledger.checkout(key, runtime.now())
-        if self._ledger.closing:
+            connection = ledger.checkout(key, runtime.now())
+            if connection is None:
+                ticket = ledger.reserve(key, may_share=self._may_share)
+                if ticket.grant is None:
+                    ticket.waiter = runtime.create_waiter()
+        if ledger.closing:
             self._carry_out()
-        return connection
+        return connection, ticket
 
     async def _obtain(
         self,
-        key: _Key,
+        ticket: _Ticket,
         request: Request,
         timeouts: Timeouts,
         runtime: Runtime,
         create: Callable[[Origin], AsyncHTTPConnection],
     ) -> AsyncHTTPConnection:
-        """Wait for a connection, or make one."""
+        """Wait for a connection, or make one, as the ticket is granted."""
         origin = request.url.origin
-        with self._lock:
-            # Another thread may have given one back since the last look.
-            connection = self._ledger.checkout(key, runtime.now())
-            if connection is not None:
-                return connection
-            ticket = self._ledger.reserve(key, may_share=self._may_share)
-            if ticket.grant is None:
-                ticket.waiter = runtime.create_waiter()
-        self._carry_out()
         try:
             if ticket.grant is None:
                 await self._wait(ticket, origin, timeouts)

@@ -1,9 +1,9 @@
 """Checks that hold for every network backend and its streams, for those who write one.
 
 Each check is a coroutine function that takes a `Subject`, talks to a peer on the loopback
-interface, and raises `AssertionError` when something is not as the interface says. It needs no test
-framework and no certain event loop; it ends by itself within some seconds, whatever the backend
-does, unless a call with a timeout never returns.
+interface, and raises `AssertionError`, or lets an exception of the backend through, when something
+is not as the interface says. It needs no test framework and no certain event loop; it ends by itself
+within some seconds, unless a call of the backend never returns.
 
 Choose from the lists:
 

@@ -238,7 +238,8 @@ async def a_waiter_that_was_woken_before_does_not_wait(subject: Subject) -> None
     waiter = runtime_of(subject).create_waiter()
     waiter.wake()
     waiter.wake()
-    assert await waiter.wait(None)
+    # Not `None`: a waiter that loses an early wake-up would wait for ever.
+    assert await waiter.wait(LIMIT)
     assert await waiter.wait(0)
 
 
