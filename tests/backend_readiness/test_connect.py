@@ -1,4 +1,4 @@
-"""Connecting on event loops with nurseries: deadlines, options, Happy Eyeballs, and no socket left behind on any way out."""
+"""Connecting on event loops with nurseries: deadlines, options, Happy Eyeballs, no socket left behind."""
 
 from __future__ import annotations
 
@@ -99,9 +99,7 @@ def test_an_option_that_the_system_refuses_prevents_the_connection(
 
 def test_a_connection_comes_from_the_local_address(loop: Loop, listener: socket.socket) -> None:
     async def main() -> None:
-        stream = await loop.backend.connect_tcp(
-            *listener.getsockname(), local_address="127.0.0.2"
-        )
+        stream = await loop.backend.connect_tcp(*listener.getsockname(), local_address="127.0.0.2")
         assert stream.get_extra_info("client_addr")[0] == "127.0.0.2"
         stream.abort()
 
@@ -247,7 +245,7 @@ def test_a_full_backlog_of_a_unix_socket_is_waited_out(
 
     async def main() -> None:
         first = await loop.backend.connect_unix_socket(path)
-        with pytest.raises(ConnectTimeout, match="No connection to .*/server within 0.02 seconds"):
+        with pytest.raises(ConnectTimeout, match=r"No connection to .*/server within 0.02 seconds"):
             await loop.backend.connect_unix_socket(path, timeout=0.02)
         second = []
 

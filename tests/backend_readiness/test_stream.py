@@ -1,4 +1,4 @@
-"""What is special to a stream over a non-blocking socket: trying first, fairness, cancellation, closing at once, forks."""
+"""What is special to a stream over a non-blocking socket: trying first, fairness, closing at once, forks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from httpcore2_core._backends.readiness import EAGER_CALLS, ReadinessRuntime, SocketStream
+from httpcore2_core._backends.readiness import EAGER_CALLS, ReadinessRuntime
 from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 
 from .conftest import Loop, Pair

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from httpcore2_core._interfaces import (
+    AsyncClosingContext,
     AsyncConnectionInterface,
     AsyncRequestInterface,
+    ClosingContext,
     ConnectionInterface,
     RequestInterface,
 )
@@ -206,3 +208,15 @@ def test_a_connection_takes_one_request_at_a_time_unless_it_says_otherwise(
     make: type[ConnectionInterface],
 ) -> None:
     assert not make().can_multiplex()
+
+
+def test_what_closes_at_the_end_of_a_block_must_say_how() -> None:
+    with pytest.raises(NotImplementedError), ClosingContext():
+        pass
+
+    async def main() -> None:
+        with pytest.raises(NotImplementedError):
+            async with AsyncClosingContext():
+                pass
+
+    asyncio.run(main())

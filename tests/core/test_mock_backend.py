@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-import httpcore2
 import pytest
+
+import httpcore2
 
 from ..support.blocking import DressedBackend, DressedStream, drive
 

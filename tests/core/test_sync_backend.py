@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpcore2
 import pytest
 
+import httpcore2
 from httpcore2_core._backends.sync import (
     BlockingBackend,
     BlockingStream,
@@ -43,11 +43,11 @@ class OwnStream(NetworkStream):
         self.is_readable: Any = None
         self.close_error: BaseException | None = None
 
-    def read(self, max_bytes: int, **options: Any) -> bytes:
+    def read(self, max_bytes: int, **options: Any) -> bytes:  # type: ignore[override]
         self.calls.append(("read", max_bytes, options))
         return b"hello"
 
-    def write(self, buffer: bytes, **options: Any) -> None:
+    def write(self, buffer: bytes, **options: Any) -> None:  # type: ignore[override]
         self.calls.append(("write", buffer, options))
 
     def close(self) -> None:
@@ -55,7 +55,9 @@ class OwnStream(NetworkStream):
         if self.close_error is not None:
             raise self.close_error
 
-    def start_tls(self, ssl_context: ssl.SSLContext, **options: Any) -> NetworkStream:  # type: ignore[override]
+    def start_tls(  # type: ignore[override]
+        self, ssl_context: ssl.SSLContext, **options: Any
+    ) -> NetworkStream:
         self.calls.append(("start_tls", ssl_context, options))
         return self
 
@@ -69,11 +71,15 @@ class OwnBackend(NetworkBackend):
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def connect_tcp(self, host: str, port: int, **options: Any) -> NetworkStream:  # type: ignore[override]
+    def connect_tcp(  # type: ignore[override]
+        self, host: str, port: int, **options: Any
+    ) -> NetworkStream:
         self.calls.append(("connect_tcp", host, port, options))
         return OwnStream(self.calls)
 
-    def connect_unix_socket(self, path: str, **options: Any) -> NetworkStream:  # type: ignore[override]
+    def connect_unix_socket(  # type: ignore[override]
+        self, path: str, **options: Any
+    ) -> NetworkStream:
         self.calls.append(("connect_unix_socket", path, options))
         return OwnStream(self.calls)
 
@@ -164,7 +170,9 @@ def test_a_backend_derived_from_ours_is_the_callers_own(listener: socket.socket)
     hosts = []
 
     class Rerouting(SyncBackend):
-        def connect_tcp(self, host: str, port: int, **options: Any) -> NetworkStream:  # type: ignore[override]
+        def connect_tcp(  # type: ignore[override]
+            self, host: str, port: int, **options: Any
+        ) -> NetworkStream:
             hosts.append(host)
             return super().connect_tcp(*listener.getsockname(), **options)
 

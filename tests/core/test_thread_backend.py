@@ -1,4 +1,4 @@
-"""Threads: waiting with deadlines, closing from another thread, and no socket left on any way out."""
+"""Threads: deadlines, closing from another thread, and no socket left on any way out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ class Pair:
     """A stream, and the socket at its other end."""
 
     def __init__(self, make: Callable[..., socket.socket] = socket.socket) -> None:
-        ours, self.peer = socket.socketpair()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            ours = socket.create_connection(server.getsockname())
+            self.peer, _ = server.accept()
         self.socket = make(fileno=ours.detach())
         self.socket.setblocking(False)
         self.peer.settimeout(10)
@@ -198,11 +201,9 @@ def test_the_end_that_closing_makes_is_not_taken_for_the_peers(
     assert isinstance(pair.socket, SlowToClose)
     pair.socket.may_close = threading.Event()
     thread = after(waiting, pair.stream.abort)
+    use = pair.read if kind == "read" else partial(pair.write, LARGE)
     with pytest.raises((ReadError, WriteError), match="closed on this side"):
-        if kind == "read":
-            pair.read()
-        else:
-            pair.write(LARGE)
+        use()
     assert pair.socket.fileno() != -1
     pair.socket.may_close.set()
     thread.join()
@@ -217,6 +218,11 @@ def test_a_closed_stream_neither_reads_nor_writes(waiting: threading.Event, pair
         pair.read()
     with pytest.raises(WriteError, match="closed on this side"):
         pair.write(b"hello")
+
+
+def test_a_mistake_in_waiting_is_not_taken_for_a_closed_socket(pair: Pair) -> None:
+    with pytest.raises(ValueError, match="non-negative"):
+        select_([pair.socket], for_writing=False, timeout=-1)
 
 
 @pytest.mark.parametrize("for_writing", [False, True])
@@ -303,8 +309,8 @@ def test_a_deadline_that_is_far_ends_nothing(pair: Pair) -> None:
 
 
 def test_other_exceptions_leave_a_scope_as_they_are() -> None:
-    with pytest.raises(ValueError), RUNTIME.cancel_scope(math.inf):
-        raise ValueError
+    with pytest.raises(ValueError, match="other"), RUNTIME.cancel_scope(math.inf):
+        raise ValueError("other")
 
 
 def test_a_deadline_inside_another_leaves_that_one_in_place() -> None:
@@ -480,7 +486,8 @@ def _no_delay_for_unix(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_address_is_connected_to(
     waiting: threading.Event, listener: socket.socket, timeout: float | None
 ) -> None:
-    stream = run_blocking(BACKEND.connect_tcp(*listener.getsockname(), timeout))
+    host, port = listener.getsockname()
+    stream = run_blocking(BACKEND.connect_tcp(host, port, timeout))
     peer, _ = listener.accept()
     peer.send(b"hello")
     assert run_blocking(stream.read(100, 10)) == b"hello"
@@ -528,10 +535,15 @@ def test_the_failures_of_all_addresses_are_told(
 
 
 @pytest.mark.usefixtures("no_patience")
+@pytest.mark.parametrize("second", ["silent", "refusing"])
 def test_no_address_answers_in_time(
-    waiting: threading.Event, addresses: list[Address], silent: tuple[str, int]
+    waiting: threading.Event,
+    addresses: list[Address],
+    silent: tuple[str, int],
+    refusing: tuple[str, int],
+    second: str,
 ) -> None:
-    addresses += [address_of(silent)] * 2
+    addresses += [address_of(silent), address_of(silent if second == "silent" else refusing)]
     with pytest.raises(ConnectTimeout, match=r"No connection to example\.com:80 within 0\.05"):
         connect(0.05)
 

@@ -375,9 +375,7 @@ def test_a_server_that_is_not_trusted_is_refused_and_told_so(wire: Wire) -> None
 
 
 @pytest.mark.parametrize("error", [WriteError, WriteTimeout])
-def test_an_alert_that_can_not_be_sent_hides_nothing(
-    wire: Wire, error: type[Exception]
-) -> None:
+def test_an_alert_that_can_not_be_sent_hides_nothing(wire: Wire, error: type[Exception]) -> None:
     def fail_from_now_on() -> None:
         wire.write_error = error("nobody listens")
 

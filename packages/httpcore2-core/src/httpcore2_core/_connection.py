@@ -7,7 +7,6 @@ Must not know: pools, how HTTP is framed.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ._backends.caller import adapt_async_backend, adapt_async_stream, public_stream
@@ -32,14 +31,17 @@ from ._trace import Tracer
 if TYPE_CHECKING:
     import ssl
 
-_BACKOFF_FACTOR = 0.5
+_PROTOCOLS = ("http/1.1",)  # what is offered by ALPN (RFC 7301)
+_FIRST_DELAY = 0.5
 
 
 def backoff_delays() -> Iterator[float]:
     """Seconds to wait before each further attempt: 0, 0.5, 1, 2, 4, …"""
     yield 0
-    for exponent in count():
-        yield _BACKOFF_FACTOR * 2**exponent
+    delay = _FIRST_DELAY
+    while True:
+        yield delay
+        delay *= 2
 
 
 def check_protocols(http1: bool, http2: bool) -> None:
@@ -166,19 +168,20 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         backend = self._use_backend()
         tracer = Tracer.of("connection", request, backend.runtime.is_blocking)
         delays = backoff_delays()
-        for left in range(self._retries, -1, -1):
+        left = self._retries
+        while True:
             try:
                 return await self._open(backend, request, timeouts, tracer)
             except (ConnectError, ConnectTimeout) as exc:
                 if not left:
                     exc.add_note(f"While connecting to {self._origin}.")
                     raise
-                pause = backend.sleep(timeouts.for_pause(next(delays)))
-                if tracer is None:
-                    await pause
-                else:
-                    await tracer.span("retry", self._dial_info(timeouts), pause)
-        raise AssertionError("the last attempt returns or raises")
+            left -= 1
+            pause = backend.sleep(timeouts.for_pause(next(delays)))
+            if tracer is None:
+                await pause
+            else:
+                await tracer.span("retry", self._dial_info(timeouts), pause)
 
     def _dial_info(self, timeouts: Timeouts) -> dict[str, Any]:
         """What the listeners are told of a dial: the arguments of the backend's method."""
@@ -238,14 +241,11 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
     def _tls_info(self, request: Request, timeouts: Timeouts) -> dict[str, Any]:
         """The arguments of the stream's `start_tls`."""
-        protocols = ("h2", "http/1.1") if self._http1 and self._http2 else ("http/1.1",)
-        if not self._http1:
-            protocols = ("h2",)
         if self._ssl_context is None:
-            context = shared_ssl_context(protocols)
+            context = shared_ssl_context(_PROTOCOLS)
         else:
             context = self._ssl_context
-            context.set_alpn_protocols(list(protocols))
+            context.set_alpn_protocols(list(_PROTOCOLS))
         name = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
         return {
             "ssl_context": context,

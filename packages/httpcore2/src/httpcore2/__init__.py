@@ -135,6 +135,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def _backend(name: str, package: str, extra: str) -> type[AsyncNetworkBackend]:
     """Return a backend, or a class in its place that says, when it is used, how to install it."""
     from httpcore2_core._siblings import load

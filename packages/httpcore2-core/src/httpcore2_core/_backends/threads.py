@@ -127,13 +127,16 @@ def select_(
     sockets: Sequence[socket.socket], *, for_writing: bool, timeout: float | None
 ) -> list[socket.socket]:
     """What `poll` does, where there is none (Windows)."""
-    if any(sock.fileno() == -1 for sock in sockets):
-        return [sock for sock in sockets if sock.fileno() == -1]
     # A connection that fails is told among the exceptional ones there.
-    readable, writable, failed = select.select(
-        [] if for_writing else sockets, sockets if for_writing else [], sockets, timeout
-    )
-    return list({*readable, *writable, *failed})
+    reading, writing = ([], sockets) if for_writing else (sockets, [])
+    try:
+        ready = select.select(reading, writing, sockets, timeout)
+    except (OSError, ValueError):
+        closed = [sock for sock in sockets if sock.fileno() == -1]
+        if not closed:
+            raise
+        return closed  # by another thread; see above
+    return list({sock for kind in ready for sock in kind})
 
 
 wait_for = poll if hasattr(select, "poll") else select_

@@ -1,0 +1,72 @@
+"""The front door: what is there, and what it says of that which is not."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+import httpcore2
+
+
+@pytest.fixture
+def not_loaded() -> Iterator[None]:
+    """Backends that were asked for before are asked for anew."""
+    kept = {
+        name: vars(httpcore2).pop(name) for name in httpcore2._BACKENDS if name in vars(httpcore2)
+    }
+    yield
+    for name in httpcore2._BACKENDS:
+        vars(httpcore2).pop(name, None)
+    vars(httpcore2).update(kept)
+
+
+@pytest.mark.usefixtures("not_loaded")
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("AsyncIOBackend", "httpcore2_asyncio", "asyncio"),
+        ("TrioBackend", "httpcore2_trio", "trio"),
+        ("AnyIOBackend", "httpcore2_asyncio", "anyio"),
+    ],
+)
+def test_a_backend_that_is_not_installed_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    backend = getattr(httpcore2, name)
+    assert issubclass(backend, httpcore2.AsyncNetworkBackend)
+    assert repr(backend) == f"<class 'httpcore2.{name}'>"
+    with pytest.raises(ImportError, match=rf"pip install 'httpcore2\[{extra}\]'"):
+        backend()
+
+
+@pytest.mark.usefixtures("not_loaded")
+@pytest.mark.parametrize("name", ["AsyncIOBackend", "TrioBackend", "AnyIOBackend"])
+def test_a_backend_is_loaded_when_it_is_first_asked_for(name: str) -> None:
+    assert name not in vars(httpcore2)
+    assert getattr(httpcore2, name) is getattr(httpcore2, name)
+    assert getattr(httpcore2, name).__module__ == "httpcore2"
+
+
+def test_all_names_can_be_imported_at_once() -> None:
+    names: dict[str, object] = {}
+    builtins.exec("from httpcore2 import *", names)
+    assert set(httpcore2.__all__) <= set(names)
+
+
+def test_the_module_lists_what_is_public() -> None:
+    assert dir(httpcore2) == sorted([*httpcore2.__all__, "__version__"])
+
+
+@pytest.mark.parametrize("name", ["HTTP2Connection", "AsyncHTTPProxy", "SOCKSProxy"])
+def test_what_is_still_to_come_says_so(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"has no {name} yet"):
+        getattr(httpcore2, name)
+
+
+def test_what_never_was_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'httpcore2' has no attribute 'nothing'"):
+        httpcore2.nothing  # noqa: B018
