@@ -73,9 +73,9 @@ def main() -> None:
         for case in arguments.case or CASES:
             results: dict[str, list[dict[str, float]]] = {name: [] for name in clients}
             for _ in range(arguments.rounds):
-                for name, python in clients.items():
+                for name, interpreter in clients.items():
                     results[name].append(
-                        measure(python, case, url, arguments.size, arguments.seconds)
+                        measure(interpreter, case, url, arguments.size, arguments.seconds)
                     )
             line = f"{case:12}"
             medians = []

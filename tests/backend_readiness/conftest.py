@@ -35,6 +35,12 @@ class Loop:
         return anyio.run(limited, backend=self.library, backend_options=self.options)
 
 
+def host_and_port(listener: socket.socket) -> tuple[str, int]:
+    """Where `listener` is connected to."""
+    host, port = listener.getsockname()
+    return host, port
+
+
 LOOPS = {
     "trio": Loop(TrioBackend(), "trio"),
     "anyio-asyncio": Loop(AnyIOBackend(), "asyncio", {"use_uvloop": False}),

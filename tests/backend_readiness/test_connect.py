@@ -16,7 +16,7 @@ from httpcore2_core._backends import readiness
 from httpcore2_core._backends.readiness import Address, ReadinessBackend, foremost
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 
-from .conftest import Loop
+from .conftest import Loop, host_and_port
 
 
 def address_of(sock: socket.socket) -> Address:
@@ -73,7 +73,7 @@ def test_the_callers_options_are_set_over_ours(loop: Loop, listener: socket.sock
             (socket.IPPROTO_TCP, socket.TCP_NODELAY, 0),
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         ]
-        stream = await loop.backend.connect_tcp(*listener.getsockname(), socket_options=options)
+        stream = await loop.backend.connect_tcp(*host_and_port(listener), socket_options=options)
         sock = stream.get_extra_info("socket")
         assert not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -88,7 +88,7 @@ def test_an_option_that_the_system_refuses_prevents_the_connection(
     async def main() -> None:
         with pytest.raises(ConnectError, match="Protocol not available"):
             await loop.backend.connect_tcp(
-                *listener.getsockname(), socket_options=[(socket.IPPROTO_TCP, 9999, 1)]
+                *host_and_port(listener), socket_options=[(socket.IPPROTO_TCP, 9999, 1)]
             )
 
     loop.run(main)
@@ -99,7 +99,7 @@ def test_an_option_that_the_system_refuses_prevents_the_connection(
 
 def test_a_connection_comes_from_the_local_address(loop: Loop, listener: socket.socket) -> None:
     async def main() -> None:
-        stream = await loop.backend.connect_tcp(*listener.getsockname(), local_address="127.0.0.2")
+        stream = await loop.backend.connect_tcp(*host_and_port(listener), local_address="127.0.0.2")
         assert stream.get_extra_info("client_addr")[0] == "127.0.0.2"
         stream.abort()
 
@@ -109,7 +109,7 @@ def test_a_connection_comes_from_the_local_address(loop: Loop, listener: socket.
 def test_a_local_address_selects_the_family(loop: Loop, listener: socket.socket) -> None:
     async def main() -> None:
         with pytest.raises(ConnectError):
-            await loop.backend.connect_tcp(*listener.getsockname(), local_address="::1")
+            await loop.backend.connect_tcp(*host_and_port(listener), local_address="::1")
 
     loop.run(main)
 
@@ -147,7 +147,7 @@ def test_a_connection_that_is_not_answered_in_time_says_so(loop: Loop, silent: A
         with pytest.raises(
             ConnectTimeout, match=r"^No connection to 127.0.0.1:\d+ within 0.01 seconds\.$"
         ):
-            await loop.backend.connect_tcp(*silent[4], timeout=0.01)
+            await loop.backend.connect_tcp(silent[4][0], silent[4][1], timeout=0.01)
 
     loop.run(main)
 

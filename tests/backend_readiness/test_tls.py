@@ -11,7 +11,7 @@ import pytest
 
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 
-from .conftest import Loop
+from .conftest import Loop, host_and_port
 
 
 def echo(listener: socket.socket, context: ssl.SSLContext) -> None:
@@ -35,7 +35,7 @@ def test_bytes_go_both_ways_through_tls(
     received = bytearray()
 
     async def main() -> None:
-        plain = await loop.backend.connect_tcp(*listener.getsockname(), timeout=timeout)
+        plain = await loop.backend.connect_tcp(*host_and_port(listener), timeout=timeout)
         stream = await plain.start_tls(client_tls, "localhost", timeout)
         assert stream.get_extra_info("ssl_object").version() == "TLSv1.3"
         assert stream.get_extra_info("server_addr") == listener.getsockname()
