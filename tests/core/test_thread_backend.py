@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -41,17 +42,29 @@ RUNTIME = BACKEND.runtime
 LARGE = bytes(16 << 20)
 
 
-@pytest.fixture(params=[poll, select_])
+@pytest.fixture(params=["poll", "select"])
 def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Each way to wait for sockets in turn; set when a thread is about to."""
     event = threading.Event()
 
-    def wait_for(*args: Any, **options: Any) -> list[socket.socket]:
-        event.set()
-        ready: list[socket.socket] = request.param(*args, **options)
-        return ready
+    class Poller:
+        def __init__(self) -> None:
+            self.inner = poller()
+            self.register = self.inner.register
 
-    monkeypatch.setattr(threads, "wait_for", wait_for)
+        def poll(self, milliseconds: int | None) -> list[tuple[int, int]]:
+            event.set()
+            return self.inner.poll(milliseconds)
+
+    def select_and_tell(*args: Any, **options: Any) -> list[socket.socket]:
+        event.set()
+        return select_(*args, **options)
+
+    poller = select.poll
+    if request.param == "poll":
+        monkeypatch.setattr(select, "poll", Poller)
+    else:
+        monkeypatch.setattr(threads, "wait_for", select_and_tell)
     return event
 
 
@@ -155,6 +168,16 @@ def test_reading_goes_on_when_there_is_always_more(pair: Pair) -> None:
         assert pair.read(1) == b"\0"
 
 
+def test_what_is_there_is_read_without_waiting(waiting: threading.Event, pair: Pair) -> None:
+    assert pair.stream.read_nowait(100) is None
+    thread = after(waiting, lambda: pair.peer.send(b"hello"))
+    waiting.set()
+    thread.join()
+    assert pair.stream.read_nowait(3) == b"hel"
+    assert pair.stream.read_nowait(3) == b"lo"
+    assert pair.stream.read_nowait(3) is None
+
+
 def test_the_peers_end_is_the_end(waiting: threading.Event, pair: Pair) -> None:
     thread = after(waiting, pair.peer.close)
     assert pair.read() == b""
@@ -223,6 +246,20 @@ def test_a_closed_stream_neither_reads_nor_writes(waiting: threading.Event, pair
 def test_a_mistake_in_waiting_is_not_taken_for_a_closed_socket(pair: Pair) -> None:
     with pytest.raises(ValueError, match="non-negative"):
         select_([pair.socket], for_writing=False, timeout=-1)
+
+
+def test_a_closed_stream_knows_nothing_of_its_descriptors_next_owner(pair: Pair) -> None:
+    number = pair.socket.fileno()
+    other, peer = socket.socketpair()
+    with other, peer:
+        pair.stream.abort()
+        os.dup2(other.fileno(), number)
+        try:
+            assert pair.stream.read_nowait(1) == b""
+            with pytest.raises(ReadError, match="closed on this side"):
+                pair.read(timeout=0.01)
+        finally:
+            os.close(number)
 
 
 @pytest.mark.parametrize("for_writing", [False, True])

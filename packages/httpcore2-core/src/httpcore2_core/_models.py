@@ -49,13 +49,13 @@ def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
     Raises:
         TypeError: it is neither bytes nor an ASCII string.
     """
-    if isinstance(value, bytes):
-        return value
     if isinstance(value, str):
         try:
             return value.encode("ascii")
         except UnicodeEncodeError:
             raise TypeError(f"{name} strings may not include unicode characters.") from None
+    if isinstance(value, bytes):
+        return value
     raise TypeError(f"{name} must be bytes or str, but got {type(value).__name__}.")
 
 
@@ -82,23 +82,21 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes
     """
     if value is None:
         return []
-    if isinstance(value, Mapping):
-        value = list(value.items())
-    elif not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-        raise TypeError(
-            f"{name} must be a mapping or sequence of two-tuples, but got {type(value).__name__}."
-        )
+    if type(value) is not list:  # spares the usual case the costly checks
+        if isinstance(value, Mapping):
+            value = list(value.items())
+        elif not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+            raise TypeError(
+                f"{name} must be a mapping or sequence of two-tuples, "
+                f"but got {type(value).__name__}."
+            )
     return [
-        pair  # type: ignore[misc]  # already as it should be: no copy, no call
-        if type(pair) is tuple and len(pair) == 2 and type(pair[0]) is bytes is type(pair[1])
-        else _enforce_pair(pair)
-        for pair in value
+        (
+            key if type(key) is bytes else enforce_bytes(key, name="header name"),
+            item if type(item) is bytes else enforce_bytes(item, name="header value"),
+        )
+        for key, item in value
     ]
-
-
-def _enforce_pair(pair: tuple[ByteOrStr, ByteOrStr]) -> tuple[bytes, bytes]:
-    key, value = pair
-    return enforce_bytes(key, name="header name"), enforce_bytes(value, name="header value")
 
 
 def enforce_stream(

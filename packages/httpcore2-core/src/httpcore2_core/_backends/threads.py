@@ -271,19 +271,23 @@ class ThreadStream(SocketStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         # To ask comes first here: a response is hardly ever there already, and to receive in vain
         # costs 2 µs more than the question.
-        if self._poller is not None and (timeout is None or timeout <= _LONGEST_POLL):
+        poller = self._poller
+        if poller is not None and (timeout is None or timeout <= _LONGEST_POLL):
             milliseconds = None if timeout is None else math.ceil(timeout * 1000)
-            if not self._poller.poll(milliseconds):
+            if not poller.poll(milliseconds):
                 raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
         return await super().read(max_bytes, timeout)
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        if self._poller is not None and not self._poller.poll(0):
+        poller = self._poller
+        if poller is not None and not poller.poll(0):
             return None
         return super().read_nowait(max_bytes)
 
     def abort(self) -> None:
         self._is_aborted = True
+        # It knows the descriptor, which another connection may have next.
+        self._poller = None
         super().abort()
 
     def _receive(self, max_bytes: int) -> bytes | None:
