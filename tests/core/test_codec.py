@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from httpcore2_core._exceptions import LocalProtocolError, RemoteProtocolError
-from httpcore2_core._http11 import codec as codec_module
-from httpcore2_core._http11.codec import Codec, RequestState, ResponseHead, ResponseState
+from httpcore2_core._http11 import heads as heads_module
+from httpcore2_core._http11.codec import Codec, RequestState, ResponseState
+from httpcore2_core._http11.heads import ResponseHead
 from httpcore2_core._http11.judge import HEAD_LIMIT
 
 Headers = list[tuple[bytes, bytes]]
@@ -399,11 +400,11 @@ def test_header_fields_that_changed_in_place_are_sent_as_they_are_now() -> None:
 
 
 def test_names_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec_module, "_known_names", {})
-    monkeypatch.setattr(codec_module, "_KNOWN_NAMES_LIMIT", 2)
+    monkeypatch.setattr(heads_module, "_known_names", {})
+    monkeypatch.setattr(heads_module, "_KNOWN_NAMES_LIMIT", 2)
     for name in (b"A", b"B", b"C", b"D" * 65):
         started(b"GET", (name, b""))
-    assert len(codec_module._known_names) == 2
+    assert len(heads_module._known_names) == 2
 
 
 # Responses

@@ -1,10 +1,9 @@
 """HTTP/1.1 as an object without I/O: what is to be sent -> bytes; bytes -> what was received.
 
-There is a fast lane, and h11 is the judge. What matches the strict forms below is read and written
+There is a fast lane, and h11 is the judge. What matches strict forms (`heads.py`) is read and written
 here, in a few microseconds. Anything else is given to h11, whose verdict stands. The lane is never
 laxer than h11: whatever it accepts, h11 accepts, with the same status, headers, body and fate of
-the connection; a differential test holds that. The patterns run in linear time: every repetition is
-possessive, so that 100 kB of blanks cost microseconds.
+the connection; a differential test holds that.
 
 One `Codec` serves one connection, one exchange after the other:
 
@@ -21,85 +20,24 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import NamedTuple
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .heads import (
+    HeaderBlock,
+    PlainHead,
+    ResponseHead,
+    is_target,
+    is_token,
+    keep_alive_timeout_of,
+    match_head,
+)
 from .judge import HEAD_LIMIT, Judge, check_request
 
-_TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++"
-_VISIBLE = rb"[\x21-\x7e\x80-\xff]++"
-_VALUE = rb"(?:" + _VISIBLE + rb"(?:[ \t]++" + _VISIBLE + rb")*+)?+"
-_FIELD_LINE = rb"[ \t]*+" + _VALUE + rb"[ \t]*+\r\n"
-
-_is_token = re.compile(_TOKEN).fullmatch
-_is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
-_is_value = re.compile(_VALUE).fullmatch
-
-_match_head = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*+)\r\n"
-    rb"((?:" + _TOKEN + rb":" + _FIELD_LINE + rb")*+)\r\n"
-).match
-_find_fields = re.compile(rb"(" + _TOKEN + rb"):[ \t]*+(" + _VALUE + rb")[ \t]*+\r\n").findall
 _find_blank_line = re.compile(rb"\n\r?\n").search
 _match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n").match
 _match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n").match
 _NO_START = frozenset(bytes([code]) for code in range(0x21))
 _CHUNK_LINE_SIZE = 20  # the longest that these match
-_is_length = re.compile(rb"[0-9]{1,19}").fullmatch
-_find_keep_alive = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*([0-9]{1,9})(?![0-9])", re.I).search
-
-
-class ResponseHead(NamedTuple):
-    """The head of a final response, or of an upgrade (101)."""
-
-    version: bytes
-    status: int
-    reason: bytes
-    headers: list[tuple[bytes, bytes]]
-
-
-class _Kind(Enum):
-    """What a header field means for the message's framing and the connection's life."""
-
-    OTHER = 0
-    HOST = 1
-    CONTENT_LENGTH = 2
-    TRANSFER_ENCODING = 3
-    CONNECTION = 4
-    INVALID = 5
-
-
-_KINDS = {
-    b"host": _Kind.HOST,
-    b"content-length": _Kind.CONTENT_LENGTH,
-    b"transfer-encoding": _Kind.TRANSFER_ENCODING,
-    b"connection": _Kind.CONNECTION,
-}
-# Names seen in requests, so that each is checked once. Bounded: a caller may make names up.
-_known_names: dict[bytes, _Kind] = {}
-_KNOWN_NAMES_LIMIT = 1024
-_KNOWN_NAME_SIZE = 64
-
-
-def _kind(name: bytes) -> _Kind:
-    kind = _known_names.get(name)
-    if kind is None:
-        if _is_token(name) is None:
-            return _Kind.INVALID
-        kind = _KINDS.get(name.lower(), _Kind.OTHER)
-        if len(_known_names) < _KNOWN_NAMES_LIMIT and len(name) <= _KNOWN_NAME_SIZE:
-            _known_names[name] = kind
-    return kind
-
-
-def _elements(value: bytes) -> list[bytes]:
-    """The elements of a comma-separated list (RFC 9110, section 5.6.1), in lower case."""
-    return [element.strip() for element in value.lower().split(b",")]
-
-
-def _keep_alive_timeout(value: bytes) -> int | None:
-    found = _find_keep_alive(value)
-    return None if found is None else int(found[1])
 
 
 def _check_size(surplus: int) -> None:
@@ -112,95 +50,6 @@ def _broken_off(missing: str) -> RemoteProtocolError:
     return RemoteProtocolError(
         f"peer closed connection without sending complete message body ({missing})"
     )
-
-
-class _HeaderBlock:
-    """A request's header fields as bytes, and what they mean; made once for equal fields."""
-
-    __slots__ = ("chunked", "close", "headers", "is_plain", "length", "lines")
-
-    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
-        self.headers = headers.copy()  # the caller may change its own
-        self.length: bytes | None = None
-        self.chunked = False
-        self.close = False
-        parts: list[bytes] = []
-        is_plain = True
-        hosts = 0
-        for name, value in headers:
-            if _is_value(value) is None:
-                is_plain = False
-            kind = _kind(name)
-            if kind is not _Kind.OTHER:
-                if kind is _Kind.HOST:
-                    hosts += 1
-                    parts[:0] = (name, b": ", value, b"\r\n")  # first: RFC 9110, section 7.2
-                    continue
-                if kind is _Kind.CONTENT_LENGTH:
-                    is_plain = is_plain and self.length is None and _is_length(value) is not None
-                    self.length = value
-                elif kind is _Kind.TRANSFER_ENCODING:
-                    is_plain = is_plain and not self.chunked and value == b"chunked"
-                    self.chunked = True
-                elif kind is _Kind.CONNECTION:
-                    self.close = self.close or b"close" in _elements(value)
-                else:
-                    is_plain = False
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n")
-        self.lines = b"".join(parts)
-        # If not, h11 rules on it.
-        self.is_plain = is_plain and hosts == 1
-
-
-class _PlainHead:
-    """A response's head in the strict form, and what it means; made once for equal heads."""
-
-    __slots__ = (
-        "chunked",
-        "close",
-        "data",
-        "headers",
-        "is_plain",
-        "keep_alive_timeout",
-        "length",
-        "reason",
-        "status",
-    )
-
-    def __init__(self, matched: re.Match[bytes]) -> None:
-        self.data = matched[0]
-        status, self.reason, block = matched.groups()
-        self.status = int(status)
-        self.headers: list[tuple[bytes, bytes]] = _find_fields(block)
-        self.length: int | None = None
-        self.chunked = False
-        self.close = False
-        self.keep_alive_timeout: int | None = None
-        # If not, h11 rules on it.
-        self.is_plain = len(self.data) <= HEAD_LIMIT
-        for name, value in self.headers:
-            size = len(name)  # spares most names the lower()
-            if size == 14:
-                if name.lower() == b"content-length":
-                    if self.length is not None or _is_length(value) is None:
-                        self.is_plain = False
-                    else:
-                        self.length = int(value)
-            elif size == 17:
-                if name.lower() == b"transfer-encoding":
-                    if self.chunked or value != b"chunked":
-                        self.is_plain = False
-                    self.chunked = True
-            elif size == 10:
-                lowered = name.lower()
-                if lowered == b"connection":
-                    if value != b"keep-alive" and b"close" in _elements(value):
-                        self.close = True
-                elif lowered == b"keep-alive":
-                    self.keep_alive_timeout = _keep_alive_timeout(value)
-        if self.chunked and self.length is not None:
-            self.is_plain = False
 
 
 class RequestState(Enum):
@@ -263,7 +112,7 @@ class Codec:
         self.keep_alive_timeout: int | None = None
         self.trailers: list[tuple[bytes, bytes]] = []
         self._request: tuple[bytes, bytes, list[tuple[bytes, bytes]]] = (b"", b"", [])
-        self._block: _HeaderBlock | None = None
+        self._block: HeaderBlock | None = None
         self._left_to_send = 0
         self._keeps_alive = True
         self._data = b""  # received and not yet handed out
@@ -273,7 +122,7 @@ class Codec:
         self._body_size = 0
         self._left_to_receive = 0
         self._judge: Judge | None = None
-        self._plain_head: _PlainHead | None = None
+        self._plain_head: PlainHead | None = None
 
     # The request
 
@@ -297,8 +146,8 @@ class Codec:
         """
         block = self._block
         if block is None or block.headers != headers:
-            block = self._block = _HeaderBlock(headers)
-        if block.is_plain and _is_target(target) and (method == b"GET" or _is_token(method)):
+            block = self._block = HeaderBlock(headers)
+        if block.is_plain and is_target(target) and (method == b"GET" or is_token(method)):
             head = b"%b %b HTTP/1.1\r\n%b" % (method, target, block.lines)
         else:
             head = check_request(method, target, headers)
@@ -392,9 +241,9 @@ class Codec:
                 return self._begin_body(plain)  # the same as last time, blank line included
             # A head that comes in many pieces is not matched from its start each time.
             if not self._scanned or _find_blank_line(data, self._scanned) is not None:
-                matched = _match_head(data)
+                matched = match_head(data)
                 if matched is not None and not is_connect:
-                    plain = _PlainHead(matched)
+                    plain = PlainHead(matched)
                     if plain.is_plain:
                         self._plain_head = plain
                         return self._begin_body(plain)
@@ -406,7 +255,7 @@ class Codec:
             self._call_judge(data)
         return self._judged_head()
 
-    def _begin_body(self, head: _PlainHead) -> ResponseHead:
+    def _begin_body(self, head: PlainHead) -> ResponseHead:
         """Go on to the body that follows `head`, with which the received data begin."""
         method = self._request[0]
         self._data = self._data[len(head.data) :]
@@ -575,7 +424,7 @@ class Codec:
             self._keeps_alive = False
         for name, value in headers:
             if name.lower() == b"keep-alive":
-                self.keep_alive_timeout = _keep_alive_timeout(value)
+                self.keep_alive_timeout = keep_alive_timeout_of(value)
         if self._judge.has_switched:
             self.response_state = ResponseState.SWITCHED
             self._dismiss_judge(self._judge)

@@ -27,7 +27,8 @@ from .._models import ByteStream, Origin, Request, Response, received_response
 from .._network import AsyncNetworkStream, BackendStream
 from .._timeouts import Timeouts
 from .._trace import Tracer
-from .codec import Codec, RequestState, ResponseHead, ResponseState
+from .codec import Codec, RequestState, ResponseState
+from .heads import ResponseHead
 from .upgrade import UpgradedStream
 
 # Up to here head and body leave in one write; copying them together costs less than a second segment.
