@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from .support.worlds import WORLDS, AsyncWorld, World
+from .support.worlds import MAIN_WORLDS, WORLDS, AsyncWorld, World
 
 
 def _sockets() -> set[str]:
@@ -55,9 +55,9 @@ def nothing_left() -> Iterator[None]:
     gc.collect()
 
 
-@pytest.fixture(params=WORLDS)
+@pytest.fixture(params=MAIN_WORLDS)
 def world(request: pytest.FixtureRequest, nothing_left: None) -> World:
-    """Each world in turn."""
+    """Each main world in turn."""
     return WORLDS[request.param]
 
 

@@ -503,7 +503,7 @@ class Histories(RuleBasedStateMachine):
 TestTheLedgerDecidesAsTheModelDoes = Histories.TestCase
 TestTheLedgerDecidesAsTheModelDoes.settings = settings(
     # 500 histories, and more where a profile asks for more.
-    max_examples=5 * settings().max_examples,
+    max_examples=3 * settings().max_examples,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from httpcore2_core._blocking import run_blocking
+from httpcore2_core._exceptions import ConnectError
 from httpcore2_core._http11.upgrade import UpgradedStream
+from httpcore2_core._network import BackendStream
 
 from .fakes import FakeStream
 
@@ -47,3 +51,31 @@ def test_writing_watching_and_closing_are_the_streams_own() -> None:
     stream.abort()
     run_blocking(stream.aclose())
     assert inner.calls == [("write", b"x", 1.0), ("watch", None), ("abort",), ("abort",)]
+
+
+def test_tls_begins_with_what_came_with_the_head() -> None:
+    class Refusing(FakeStream):
+        async def start_tls(self, *args: object, **kwargs: object) -> BackendStream:
+            raise AssertionError("it does not have the first bytes")
+
+    client_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    stream = UpgradedStream(Refusing(), b"no TLS at all")
+    with pytest.raises(ConnectError, match=r"(?i)ssl"):
+        run_blocking(stream.start_tls(client_tls, "localhost"))
+
+
+def test_tls_is_the_streams_own_if_nothing_came_before_it() -> None:
+    class Willing(FakeStream):
+        async def start_tls(
+            self,
+            ssl_context: ssl.SSLContext,
+            server_hostname: str | None = None,
+            timeout: float | None = None,
+        ) -> BackendStream:
+            self.calls.append(("start_tls", ssl_context, server_hostname, timeout))
+            return self
+
+    inner = Willing()
+    client_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    assert run_blocking(UpgradedStream(inner, b"").start_tls(client_tls, "a", 1.0)) is inner
+    assert inner.calls == [("start_tls", client_tls, "a", 1.0)]

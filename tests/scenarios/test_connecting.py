@@ -14,7 +14,7 @@ import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import Peer, canned, response, scripted, unused_port
-from ..support.worlds import WORLDS, World
+from ..support.worlds import MAIN_WORLDS, World
 
 FINE = response(b"fine")
 
@@ -32,7 +32,7 @@ def test_a_refused_connection_is_a_connect_error(world: World) -> None:
 
 
 # uvloop has a resolver of its own.
-@pytest.mark.parametrize("world", [name for name in WORLDS if name != "uvloop"], indirect=True)
+@pytest.mark.parametrize("world", [name for name in MAIN_WORLDS if name != "uvloop"], indirect=True)
 def test_a_name_that_does_not_resolve_is_a_connect_error(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -544,3 +544,7 @@ WORLDS: dict[str, World] = {
 }
 if hasattr(asyncio, "eager_task_factory"):
     WORLDS["asyncio-eager"] = EagerWorld()
+
+# One of each kind. What tests in tables runs on these; cancellation, lifetimes and the conformance of
+# backends, where the others could differ, on all.
+MAIN_WORLDS = [name for name in WORLDS if name not in ("anyio-trio", "asyncio-eager")]

@@ -114,7 +114,9 @@ class CallerStream(BackendStream):
     def read_nowait(self, max_bytes: int) -> bytes | None:
         # What there is can't be taken without awaiting; that there is something is all that the
         # pool asks.
-        return b"" if self.inner.get_extra_info("is_readable") else None
+        if self._is_aborted or self.inner.get_extra_info("is_readable"):
+            return b""
+        return None
 
     async def start_tls(
         self,
@@ -122,7 +124,11 @@ class CallerStream(BackendStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> BackendStream:
-        return adapt_async_stream(await self.inner.start_tls(ssl_context, server_hostname, timeout))
+        return adapt_async_stream(
+            await self.inner.start_tls(
+                ssl_context=ssl_context, server_hostname=server_hostname, timeout=timeout
+            )
+        )
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)
@@ -145,7 +151,13 @@ class CallerBackend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> BackendStream:
         return adapt_async_stream(
-            await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+            await self._backend.connect_tcp(
+                host=host,
+                port=port,
+                timeout=timeout,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
         )
 
     async def connect_unix_socket(
@@ -155,7 +167,9 @@ class CallerBackend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> BackendStream:
         return adapt_async_stream(
-            await self._backend.connect_unix_socket(path, timeout, socket_options)
+            await self._backend.connect_unix_socket(
+                path=path, timeout=timeout, socket_options=socket_options
+            )
         )
 
     async def sleep(self, seconds: float) -> None:

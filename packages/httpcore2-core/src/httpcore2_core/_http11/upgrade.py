@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._network import BackendStream
 from .._runtime import Runtime
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class UpgradedStream(BackendStream):
@@ -41,6 +44,16 @@ class UpgradedStream(BackendStream):
 
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._stream.watch(callback)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> BackendStream:
+        if self._leading_data:
+            return await super().start_tls(ssl_context, server_hostname, timeout)
+        return await self._stream.start_tls(ssl_context, server_hostname, timeout)
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable" and self._leading_data:

@@ -52,10 +52,12 @@ class Subject:
             yield server.address
             # Event loops need a moment to close a connection.
             await self.until(lambda: not server.is_running())
+            is_waiting = server.is_running()
         finally:
             server.interrupt()
             server.close()
         server.check()
+        assert not is_waiting, "the peer waits for something that the client did not do"
 
     @asynccontextmanager
     async def connected(
