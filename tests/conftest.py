@@ -34,13 +34,20 @@ def _threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _cheap_collections() -> None:
-    """Leave what the imports made out of later collections: each then takes a millisecond."""
-    # Its start-up looks for referrers with the collector, which would not see what is frozen.
-    importlib.import_module("hypothesis")
+def _collect() -> None:
+    """Have what is garbage finalised now, and leave out of later collections what is not.
+
+    Those then take a millisecond. With all that a long session keeps, each took fifty.
+    """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collect_imports() -> None:
+    # Its start-up looks for referrers with the collector, which would not see what is frozen.
+    importlib.import_module("hypothesis")
+    _collect()
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def nothing_left() -> Iterator[None]:
     assert not left, f"sockets are left open: {left}"
     left_threads = _threads() - threads
     assert not left_threads, f"threads are left: {left_threads}"
-    gc.collect()
+    _collect()
 
 
 @pytest.fixture(params=MAIN_WORLDS)
