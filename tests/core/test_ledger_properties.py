@@ -502,7 +502,7 @@ class Histories(RuleBasedStateMachine):
 
 TestTheLedgerDecidesAsTheModelDoes = Histories.TestCase
 TestTheLedgerDecidesAsTheModelDoes.settings = settings(
-    # 500 histories, and more where a profile asks for more.
+    # 300 histories, and more where a profile asks for more.
     max_examples=3 * settings().max_examples,
     stateful_step_count=50,
     deadline=None,
