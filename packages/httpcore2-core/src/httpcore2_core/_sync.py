@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from ._backends.sync import SyncBackend, adapt_backend, adapt_stream, public_sync_stream
+from ._backends.sync import adapt_backend, adapt_stream, public_sync_stream
 from ._blocking import run_blocking
 from ._bodies import blocking_response
 from ._connection import AsyncHTTPConnection
@@ -163,10 +163,10 @@ class ConnectionPool(ClosingContext, RequestInterface):
         self._retries = retries
         self._local_address = local_address
         self._uds = uds
-        self._network_backend: NetworkBackend = network_backend or SyncBackend()
+        self._network_backend = network_backend
         self._socket_options = None if socket_options is None else list(socket_options)
         self._engine = Engine(
-            adapt_backend(self._network_backend),
+            adapt_backend(network_backend),
             max_connections=max_connections,
             max_keepalive_connections=max_keepalive_connections,
             keepalive_expiry=keepalive_expiry,

@@ -132,7 +132,6 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
         self._retries = retries
         self._local_address = local_address
         self._uds = uds
-        self._network_backend = network_backend
         self._socket_options = None if socket_options is None else list(socket_options)
         self._engine = Engine(
             network_backend,
@@ -153,7 +152,7 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
             self._retries,
             self._local_address,
             self._uds,
-            self._network_backend or self._engine.backend,
+            self._engine.backend,
             self._socket_options,
         )
 
