@@ -216,6 +216,36 @@ def test_closing_the_pool_ends_the_requests_that_are_under_way(world: World) -> 
         world.run(scenario)
 
 
+def test_a_request_that_the_closing_pool_cut_off_is_not_sent_again(world: World) -> None:
+    asked = world.signal()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(FINE)
+        peer.receive_head()  # on the connection that is reused, and never answered
+        asked.set()
+        peer.receive_end()
+
+    async def scenario() -> None:
+        pool = world.pool()
+        await pool.request("GET", server.url)
+
+        async def ask() -> None:
+            with pytest.raises(httpcore2.NetworkError):
+                await pool.request("GET", server.url)
+
+        async def close() -> None:
+            await asked.wait()
+            await pool.aclose()
+
+        await world.gather(ask, close)
+        assert pool.connections == []
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
 def test_closing_the_pool_ends_the_wait_of_those_in_the_queue(world: World) -> None:
     async def scenario() -> None:
         pool = world.pool(max_connections=1)

@@ -71,6 +71,7 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
         self._request_count = 0
         self._has_sent = False
         self._has_consumed = False
+        self._is_aborted = False
         self._expires_at: float | None = None
         # Set by whoever pools this connection: told of the end of each exchange, and of an end while idle.
         self.on_release: Callable[[bool], None] | None = None
@@ -286,10 +287,17 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
 
     @property
     def may_be_resent(self) -> bool:
-        """Whether the last exchange failed as it does when the server closes an idle connection: this one had been used
-        before, and not a byte of the response came; and the body, if any, is still there to be sent again.
+        """Whether the last exchange failed as it does when the server closes an idle connection.
+
+        This one had been used before, not a byte of the response came, it was not closed on this
+        side, and the body, if any, is still there to be sent again.
         """
-        return self._request_count > 1 and self._codec.is_unanswered and not self._has_consumed
+        return (
+            self._request_count > 1
+            and self._codec.is_unanswered
+            and not self._is_aborted
+            and not self._has_consumed
+        )
 
     def is_stale(self) -> bool:
         """Whether a connection that was used before must not be used again.
@@ -300,6 +308,7 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
 
     def abort(self) -> None:
         """Close the connection without awaiting."""
+        self._is_aborted = True
         self._state = _State.CLOSED
         self._stream.abort()
 
