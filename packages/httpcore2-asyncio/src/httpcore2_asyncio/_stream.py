@@ -12,7 +12,8 @@ Rules:
   idle connection it fires once more and is gone.
 - A transport is told to hold nothing back (`set_write_buffer_limits(0)`), so a write returns when
   the system has taken all. A write that is cancelled or timed out leaves the rest of its bytes in
-  the transport: the caller condemns the connection.
+  the transport: the caller condemns the connection. `write_some` waits before it gives the transport
+  anything, and so leaves nothing there.
 - Fairness needs no checkpoint: a read that returns without suspending takes from what is kept,
   which only the loop refills.
 - A forked child touches neither the parent's loop (an epoll set is shared by both) nor the
@@ -65,6 +66,8 @@ def shared_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
 
 class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     """A connected stream; at the same time the protocol that its transport reports to."""
+
+    is_resumable = True
 
     # The loop's transport; `Any` for the private `_sock` of the stdlib's.
     _transport: Any = None
@@ -234,6 +237,25 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         # iteration.
         if self._sending_paused or transport.is_closing():
             await self._flush(timeout)
+
+    def write_nowait(self, buffer: bytes) -> int:
+        if self._lost:
+            self._raise_write_error()
+        # A transport that is closing says why in the loop's next iteration: `write_some` waits for it.
+        if self._sending_paused or self._transport.is_closing():
+            return 0
+        self._transport.write(buffer)
+        return len(buffer)
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        taken = self.write_nowait(buffer)
+        if not taken:
+            try:
+                await self._flush(timeout)
+            except WriteTimeout:
+                return 0
+            taken = self.write_nowait(buffer)
+        return taken
 
     async def _flush(self, timeout: float | None) -> None:
         self._writer = writer = self._create_future()

@@ -190,9 +190,13 @@ class BackendStream(AsyncNetworkStream):
 
     Attributes:
         needs_settling: whether `abort()` leaves something to await. Never so for our own streams.
+        is_resumable: whether `write_nowait` and `write_some` take bytes that then are sure to be
+            sent, so that a write that was cancelled or timed out can be gone on with. Always so for
+            our own streams. They and `write` are not to be mixed on one stream.
     """
 
     needs_settling = False
+    is_resumable = False
 
     @property
     def runtime(self) -> Runtime:
@@ -213,6 +217,33 @@ class BackendStream(AsyncNetworkStream):
     def read_nowait(self, max_bytes: int) -> bytes | None:
         """Return what can be read now: `None` if nothing, `b""` if the stream ended or broke."""
         raise NotImplementedError
+
+    def write_nowait(self, buffer: bytes) -> int:
+        """Take as much of `buffer` as can be sent without waiting; return how many bytes that is.
+
+        What was not taken must come first in the next call: TLS may have encrypted it already.
+
+        Raises:
+            WriteError: the connection broke, or was closed on this side.
+        """
+        return 0
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        """Wait until some of `buffer` can be taken; return how many bytes were, 0 after `timeout`.
+
+        Cancelled or out of time, a resumable stream has taken nothing. Others close the connection:
+        part of the buffer may be on its way.
+
+        Raises:
+            WriteError: the connection broke, or was closed on this side.
+            WriteTimeout: as for `write`; only where the stream is not resumable.
+        """
+        try:
+            await self.write(buffer, timeout)
+        except BaseException:
+            self.abort()
+            raise
+        return len(buffer)
 
     def watch(self, callback: Callable[[], None] | None) -> None:
         """Call `callback`, once, when bytes, the end or an error arrive while no read waits.

@@ -10,6 +10,8 @@ Rules:
   few µs), never the waiting, are made under a lock. Who writes has the turn until all is sent: the
   order on the wire is OpenSSL's, no write comes in the middle of another, and one that is given up
   before its turn has sent nothing.
+- What `write_nowait` and `write_some` are offered is encrypted and kept, and counts as taken when
+  the stream below has it all. Who gives up waiting breaks nothing: the next writer goes on with it.
 
 Must not know: sockets, HTTP, which contexts are used.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from typing import Any, Self
 
 from ._exceptions import (
@@ -67,11 +69,12 @@ class TLSStream(BackendStream):
         incoming: ssl.MemoryBIO,
         outgoing: ssl.MemoryBIO,
     ) -> None:
+        self.is_resumable = stream.is_resumable
         self._stream = stream
         self._object = ssl_object
         self._incoming = incoming
         self._outgoing = outgoing
-        self._lock = Lock()
+        self._lock = RLock()
         self._unread = b""  # decrypted and not yet read
         self._is_drained = False  # OpenSSL needs more to tell more
         self._has_ended = False
@@ -80,6 +83,8 @@ class TLSStream(BackendStream):
         self._is_sending = False  # somebody has the turn
         self._senders: deque[Waiter] = deque()  # those who wait for it
         self._write_failure: str | None = None  # why nothing more can be written
+        self._unsent = b""  # records that `write_nowait` has made, and the stream below not taken
+        self._pledged = 0  # of how many bytes they are: these are taken when the records have gone
 
     @classmethod
     async def handshake(
@@ -220,7 +225,7 @@ class TLSStream(BackendStream):
         with self._lock:
             # Whoever has the turn looks for more before it ends. To wait for it could be for ever:
             # the peer may take in nothing before something is read from it.
-            if self._is_sending or self._write_failure is not None:
+            if self._is_sending or self._unsent or self._write_failure is not None:
                 return
             self._is_sending = True
         try:
@@ -273,6 +278,47 @@ class TLSStream(BackendStream):
         if waiter is not None:
             timeout = await self._wait_for_turn(waiter, timeout)
         await self._send(buffer, timeout)
+
+    def write_nowait(self, buffer: bytes) -> int:
+        with self._lock:
+            if self._is_sending:
+                return 0
+            if not self._pledged:
+                plaintext = buffer[:_SLICE]
+                self._unsent = self._encrypt(plaintext)
+                self._pledged = len(plaintext)
+            self._unsent = self._unsent[self._stream.write_nowait(self._unsent) :]
+            if self._unsent:
+                return 0
+            taken, self._pledged = self._pledged, 0
+            return taken
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        deadline = _Deadline(timeout, self._stream.runtime)
+        while True:
+            waiter = None
+            with self._lock:
+                taken = self.write_nowait(buffer)
+                if taken:
+                    return taken
+                unsent = self._unsent
+                if not unsent:
+                    assert self._is_sending, "a reader's answer is on its way"
+                    waiter = self._stream.runtime.create_waiter()
+                    self._senders.append(waiter)
+            if waiter is not None:
+                try:
+                    await self._wait_for_turn(waiter, deadline.left())
+                except WriteTimeout:
+                    return 0
+                with self._lock:
+                    self._hand_on()
+            else:
+                sent = await self._stream.write_some(unsent, deadline.left())
+                if not sent:
+                    return 0
+                with self._lock:
+                    self._unsent = self._unsent[sent:]
 
     async def _wait_for_turn(self, waiter: Waiter, timeout: float | None) -> float | None:
         """Return how much of `timeout` is left when the turn has come."""

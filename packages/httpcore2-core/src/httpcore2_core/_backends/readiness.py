@@ -143,6 +143,8 @@ async def wait_until_ready(
 class SocketStream(BackendStream):
     """A connection over a non-blocking socket of its own."""
 
+    is_resumable = True
+
     def __init__(self, sock: socket.socket, runtime: ReadinessRuntime) -> None:
         self._socket = sock
         self._runtime = runtime
@@ -190,6 +192,16 @@ class SocketStream(BackendStream):
             if not await self._runtime.wait_writable(self._socket, deadline):
                 raise WriteTimeout(f"The peer took in too little for {timeout} seconds.")
             rest = rest[self._send(rest) :]
+
+    def write_nowait(self, buffer: bytes) -> int:
+        return self._send(buffer)
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        deadline = None if timeout is None else self._runtime.now() + timeout
+        sent = 0
+        while not sent and await self._runtime.wait_writable(self._socket, deadline):
+            sent = self._send(buffer)
+        return sent
 
     def abort(self) -> None:
         if self._socket.fileno() == -1:
