@@ -15,10 +15,10 @@ import httpcore2
 def not_loaded() -> Iterator[None]:
     """Backends that were asked for before are asked for anew."""
     kept = {
-        name: vars(httpcore2).pop(name) for name in httpcore2._BACKENDS if name in vars(httpcore2)
+        name: vars(httpcore2).pop(name) for name in httpcore2._SIBLINGS if name in vars(httpcore2)
     }
     yield
-    for name in httpcore2._BACKENDS:
+    for name in httpcore2._SIBLINGS:
         vars(httpcore2).pop(name, None)
     vars(httpcore2).update(kept)
 
@@ -44,7 +44,23 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(
 
 
 @pytest.mark.usefixtures("not_loaded")
-@pytest.mark.parametrize("name", ["AsyncIOBackend", "TrioBackend", "AnyIOBackend"])
+@pytest.mark.parametrize("name", ["HTTP2Connection", "AsyncHTTP2Connection"])
+def test_http2_that_is_not_installed_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpcore2_http2", None)
+    command = r"pip install 'httpcore2\[http2\]'"
+    with pytest.raises(ImportError, match=command):
+        getattr(httpcore2, name)(httpcore2.Origin(b"http", b"a", 80), httpcore2.MockStream([]))
+    with pytest.raises(ImportError, match=f"http2=True needs .*{command}"):
+        httpcore2.ConnectionPool(http2=True)
+
+
+@pytest.mark.usefixtures("not_loaded")
+@pytest.mark.parametrize(
+    "name",
+    ["AsyncIOBackend", "TrioBackend", "AnyIOBackend", "HTTP2Connection", "AsyncHTTP2Connection"],
+)
 def test_a_backend_is_loaded_when_it_is_first_asked_for(name: str) -> None:
     assert name not in vars(httpcore2)
     assert getattr(httpcore2, name) is getattr(httpcore2, name)
@@ -61,7 +77,7 @@ def test_the_module_lists_what_is_public() -> None:
     assert dir(httpcore2) == sorted([*httpcore2.__all__, "__version__"])
 
 
-@pytest.mark.parametrize("name", ["HTTP2Connection", "AsyncHTTPProxy", "SOCKSProxy"])
+@pytest.mark.parametrize("name", ["HTTPProxy", "AsyncHTTPProxy", "SOCKSProxy"])
 def test_what_is_still_to_come_says_so(name: str) -> None:
     with pytest.raises(AttributeError, match=f"has no {name} yet"):
         getattr(httpcore2, name)

@@ -67,6 +67,24 @@ class AsyncHTTP11Connection(AsyncConnectionInterface)
     is_idle(self)
     async request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
+class AsyncHTTP2Connection(AsyncConnectionInterface)
+    READ_NUM_BYTES = 65536
+    async __aenter__(self)
+    async __aexit__(self, exc_type=None, exc_value=None, traceback=None)
+    __init__(self, origin, stream, keepalive_expiry=None)
+    __repr__(self)
+    async aclose(self)
+    can_handle_request(self, origin)
+    can_multiplex(self)
+    async handle_async_request(self, request)
+    has_expired(self)
+    info(self)
+    is_available(self)
+    is_closed(self)
+    is_connected(self)
+    is_idle(self)
+    async request(self, method, url, *, headers=None, content=None, extensions=None)
+    stream(self, method, url, *, headers=None, content=None, extensions=None)
 class AsyncHTTPConnection(AsyncConnectionInterface)
     async __aenter__(self)
     async __aexit__(self, exc_type=None, exc_value=None, traceback=None)
@@ -143,6 +161,24 @@ class ConnectionPool
     stream(self, method, url, *, headers=None, content=None, extensions=None)
 class HTTP11Connection(ConnectionInterface)
     MAX_INCOMPLETE_EVENT_SIZE = 102400
+    READ_NUM_BYTES = 65536
+    __enter__(self)
+    __exit__(self, exc_type=None, exc_value=None, traceback=None)
+    __init__(self, origin, stream, keepalive_expiry=None)
+    __repr__(self)
+    can_handle_request(self, origin)
+    can_multiplex(self)
+    close(self)
+    handle_request(self, request)
+    has_expired(self)
+    info(self)
+    is_available(self)
+    is_closed(self)
+    is_connected(self)
+    is_idle(self)
+    request(self, method, url, *, headers=None, content=None, extensions=None)
+    stream(self, method, url, *, headers=None, content=None, extensions=None)
+class HTTP2Connection(ConnectionInterface)
     READ_NUM_BYTES = 65536
     __enter__(self)
     __exit__(self, exc_type=None, exc_value=None, traceback=None)
@@ -253,10 +289,8 @@ stream(method, url, *, headers=None, content=None, extensions=None)
 """
 
 NOT_YET = (
-    "AsyncHTTP2Connection",
     "AsyncHTTPProxy",
     "AsyncSOCKSProxy",
-    "HTTP2Connection",
     "HTTPProxy",
     "SOCKSProxy",
 )
@@ -346,7 +380,10 @@ def test_an_unknown_name_is_an_attribute_error_as_anywhere() -> None:
 
 
 @pytest.mark.parametrize("pool", ["ConnectionPool", "AsyncConnectionPool"])
-def test_http2_without_its_distribution_names_the_command_that_installs_it(pool: str) -> None:
+def test_http2_without_its_distribution_names_the_command_that_installs_it(
+    pool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpcore2_http2", None)
     with pytest.raises(ImportError) as caught:
         getattr(httpcore2, pool)(http2=True)
     assert "pip install 'httpcore2[http2]'" in str(caught.value)
@@ -377,6 +414,7 @@ def test_importing_the_package_imports_no_event_loop_no_tls_and_no_optional_code
         "asyncio",
         "h2",
         "httpcore2_asyncio",
+        "httpcore2_http2",
         "httpcore2_trio",
         "socksio",
         "ssl",

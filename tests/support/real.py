@@ -30,17 +30,23 @@ SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "nginx")
 
 
 @contextmanager
-def running(name: str, folder: Path, certificate: Path | None) -> Iterator[str]:
+def running(
+    name: str, folder: Path, certificate: Path | None, *, http2: bool = False
+) -> Iterator[str]:
     """Run a server and give its origin.
 
     Args:
         name: one of `SERVERS`.
         folder: an empty folder for its files.
         certificate: a PEM file with key and chain, for TLS.
+        http2: whether nginx speaks HTTP/2, as it comes: it says farewell after 1000 requests. (hypercorn always does.)
     """
-    start = _nginx if name == "nginx" else _asgi
     scheme = "http" if certificate is None else "https"
-    with start(name, folder, certificate) as port:
+    if name == "nginx":
+        context = _nginx(name, folder, certificate, http2)
+    else:
+        context = _asgi(name, folder, certificate)
+    with context as port:
         yield f"{scheme}://127.0.0.1:{port}"
 
 
@@ -116,7 +122,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    keepalive_requests 100000;
+    keepalive_requests {requests};
     server {{
         listen 127.0.0.1:{port}{tls};
         root {folder}/files;
@@ -129,7 +135,7 @@ http {{
 
 
 @contextmanager
-def _nginx(name: str, folder: Path, certificate: Path | None) -> Iterator[int]:
+def _nginx(name: str, folder: Path, certificate: Path | None, http2: bool) -> Iterator[int]:
     binary = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if binary is None:
         _missing(name)
@@ -139,14 +145,18 @@ def _nginx(name: str, folder: Path, certificate: Path | None) -> Iterator[int]:
     for size in (0, 1, 1000, 1_000_000):
         (files / str(size)).write_bytes(bytes(size))
     port = unused_port()
-    tls = (
-        ""
-        if certificate is None
-        else (f" ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate}")
-    )
+    tls = " http2" if http2 else ""
+    if certificate is not None:
+        tls += f" ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate}"
     configuration = folder / "nginx.conf"
     configuration.write_text(
-        NGINX.format(folder=folder, port=port, tls=tls, text="a text to compress " * 50)
+        NGINX.format(
+            folder=folder,
+            port=port,
+            tls=tls,
+            text="a text to compress " * 50,
+            requests=1000 if http2 else 100_000,
+        )
     )
     command = [binary, "-p", str(folder), "-e", "stderr", "-c", str(configuration)]
     with _process(command, folder) as process:

@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Coroutine,
     Generator,
@@ -25,9 +26,8 @@ from collections.abc import (
 from enum import Enum, auto
 from typing import Any, ClassVar, TypeVar, cast
 
-import trio
-
 import httpcore2
+import trio
 
 from . import blocking
 
@@ -139,6 +139,11 @@ class World(ABC):
         """Close one of `pool.connections`."""
         await connection.aclose()
 
+    def http2_connection(
+        self, origin: httpcore2.Origin, stream: httpcore2.AsyncNetworkStream, **options: Any
+    ) -> httpcore2.AsyncHTTP2Connection:
+        return httpcore2.AsyncHTTP2Connection(origin, stream, **options)
+
     @abstractmethod
     def backend(self) -> httpcore2.AsyncNetworkBackend:
         """The backend that `pool()` uses when it is given none."""
@@ -169,9 +174,7 @@ class World(ABC):
         """A request body in the colour that this world can't take."""
         return iter(list(chunks))
 
-    def trace(
-        self, events: list[tuple[str, dict[str, Any]]]
-    ) -> Callable[[str, dict[str, Any]], Any]:
+    def trace(self, events: list[tuple[str, dict[str, Any]]]) -> Callable[[str, dict[str, Any]], Any]:
         """A `trace` extension that notes the events."""
 
         async def note(name: str, info: dict[str, Any]) -> None:
@@ -241,6 +244,12 @@ class ThreadWorld(World):
     async def close(self, connection: httpcore2.AsyncConnectionInterface) -> None:
         cast(httpcore2.ConnectionInterface, connection).close()
 
+    def http2_connection(
+        self, origin: httpcore2.Origin, stream: httpcore2.AsyncNetworkStream, **options: Any
+    ) -> httpcore2.AsyncHTTP2Connection:
+        connection = httpcore2.HTTP2Connection(origin, blocking.plain_stream(stream), **options)
+        return cast(httpcore2.AsyncHTTP2Connection, blocking.Dressed(connection))
+
     def backend(self) -> httpcore2.AsyncNetworkBackend:
         return blocking.DressedBackend(httpcore2.SyncBackend())
 
@@ -259,9 +268,7 @@ class ThreadWorld(World):
     def wrong_body(self, chunks: Iterable[bytes]) -> Any:
         return World.body(self, chunks)
 
-    def trace(
-        self, events: list[tuple[str, dict[str, Any]]]
-    ) -> Callable[[str, dict[str, Any]], Any]:
+    def trace(self, events: list[tuple[str, dict[str, Any]]]) -> Callable[[str, dict[str, Any]], Any]:
         return lambda name, info: events.append((name, info))
 
     def wrong_trace(self) -> Callable[[str, dict[str, Any]], Any]:
@@ -276,7 +283,9 @@ class AsyncWorld(World):
         """Run `function`, cancel it when `signal` comes, and return whether that stopped it."""
 
     @abstractmethod
-    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
+    async def cancelled_at(
+        self, step: int, function: Function[object], late: bool
+    ) -> Cancelling:
         """Run `function`, and cancel it when it suspends for the `step`-th time.
 
         Args:
@@ -374,7 +383,9 @@ class AsyncioWorld(AsyncWorld):
         task.cancel()
         return await self._was_cancelled(task)
 
-    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
+    async def cancelled_at(
+        self, step: int, function: Function[object], late: bool
+    ) -> Cancelling:
         came = False
 
         def before_yield(now: int, yielded: Any) -> None:
@@ -488,7 +499,9 @@ class TrioWorld(AsyncWorld):
             scope.cancel()
         return scope.cancelled_caught
 
-    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
+    async def cancelled_at(
+        self, step: int, function: Function[object], late: bool
+    ) -> Cancelling:
         came = False
         with trio.CancelScope() as scope:
 

@@ -7,7 +7,7 @@ Must not know: pools, how HTTP is framed.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._backends.caller import adapt_async_backend, adapt_async_stream, public_stream
 from ._backends.detect import detect_backend
@@ -31,7 +31,11 @@ from ._trace import Tracer
 if TYPE_CHECKING:
     import ssl
 
-_PROTOCOLS = ("http/1.1",)  # what is offered by ALPN (RFC 7301)
+    from httpcore2_http2 import AsyncHTTP2Connection
+
+    _Connection: TypeAlias = AsyncHTTP11Connection | AsyncHTTP2Connection
+
+_HTTP2 = ("httpcore2_http2", "AsyncHTTP2Connection", "http2", "http2=True")
 _FIRST_DELAY = 0.5
 
 
@@ -54,7 +58,7 @@ def check_protocols(http1: bool, http2: bool) -> None:
     if not (http1 or http2):
         raise ValueError("http1=False, http2=False leaves no protocol: let at least one be True.")
     if http2:
-        load("httpcore2_http2", "AsyncHTTP2Connection", "http2", "http2=True")
+        load(*_HTTP2)
 
 
 class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
@@ -104,11 +108,12 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             None if network_backend is None else adapt_async_backend(network_backend)
         )
         self._socket_options = None if socket_options is None else list(socket_options)
-        self._connection: AsyncHTTP11Connection | None = None
+        self._connection: _Connection | None = None
         self._has_begun = False
         self._has_failed = False
         self.on_release: Callable[[bool], None] | None = None
         self.on_lost: Callable[[], None] | None = None
+        self.on_change: Callable[[], None] | None = None
 
     # Requests
 
@@ -147,9 +152,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._has_begun = True
         try:
             stream = await self._open_with_retries(request, timeouts)
-            connection = AsyncHTTP11Connection(self._origin, stream, self._keepalive_expiry)
+            connection = self._speak(stream)
             connection.on_release = self.on_release
-            connection.on_lost = self.on_lost
             if self._has_failed:  # closed while it was being opened
                 connection.abort()
                 await connection.settle()
@@ -158,6 +162,21 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         except BaseException:
             self._has_failed = True
             raise
+
+    def _speak(self, stream: AsyncNetworkStream) -> _Connection:
+        """Make the connection for the protocol that was agreed on, or is known to be spoken."""
+        if self._http2:
+            ssl_object = stream.get_extra_info("ssl_object")
+            if not self._http1 or (
+                ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2"
+            ):
+                connection_class: type[AsyncHTTP2Connection] = load(*_HTTP2)
+                shared = connection_class(self._origin, stream, self._keepalive_expiry)
+                shared.on_change = self.on_change
+                return shared
+        connection = AsyncHTTP11Connection(self._origin, stream, self._keepalive_expiry)
+        connection.on_lost = self.on_lost
+        return connection
 
     def _use_backend(self) -> RuntimeBackend:
         if self._backend is None:
@@ -241,11 +260,14 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
     def _tls_info(self, request: Request, timeouts: Timeouts) -> dict[str, Any]:
         """The arguments of the stream's `start_tls`."""
+        protocols: tuple[str, ...] = ("http/1.1",)  # what is offered by ALPN (RFC 7301)
+        if self._http2:
+            protocols = ("h2", "http/1.1") if self._http1 else ("h2",)
         if self._ssl_context is None:
-            context = shared_ssl_context(_PROTOCOLS)
+            context = shared_ssl_context(protocols)
         else:
             context = self._ssl_context
-            context.set_alpn_protocols(list(_PROTOCOLS))
+            context.set_alpn_protocols(list(protocols))
         name = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
         return {
             "ssl_context": context,
@@ -259,6 +281,17 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     def may_be_resent(self) -> bool:
         """Whether the last exchange failed as it does when the server closes an idle connection."""
         return self._connection is not None and self._connection.may_be_resent
+
+    @property
+    def capacity(self) -> int:
+        """How many requests the connection takes at a time."""
+        assert self._connection is not None, "only an established connection takes any"
+        return self._connection.capacity
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether the connection takes no new request, though some may be under way."""
+        return self._connection is not None and self._connection.is_retired
 
     @property
     def expires_at(self) -> float | None:
@@ -292,6 +325,9 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
     def can_handle_request(self, origin: Origin) -> bool:
         return origin == self._origin
+
+    def can_multiplex(self) -> bool:
+        return self._connection is not None and self._connection.can_multiplex()
 
     def is_available(self) -> bool:
         if self._connection is None:

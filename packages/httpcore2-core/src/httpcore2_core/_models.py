@@ -179,6 +179,10 @@ class ByteStream:
 _EMPTY = ByteStream(b"")
 
 
+# RFC 9110, section 9.2.2: repeating them has the effect of sending them once.
+IDEMPOTENT_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+
+
 class Origin:
     """Scheme, host and port: what a connection is made to (RFC 9110, section 4.3.1)."""
 

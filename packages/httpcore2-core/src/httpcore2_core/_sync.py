@@ -17,7 +17,12 @@ from ._blocking import run_blocking
 from ._bodies import blocking_response
 from ._connection import AsyncHTTPConnection
 from ._http11.connection import AsyncHTTP11Connection
-from ._interfaces import ClosingContext, ConnectionInterface, RequestInterface
+from ._interfaces import (
+    AsyncConnectionInterface,
+    ClosingContext,
+    ConnectionInterface,
+    RequestInterface,
+)
 from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Response
 from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
 from ._pool.engine import Engine
@@ -33,10 +38,10 @@ def _for_threads(response: Response) -> Response:
     return blocking_response(response)
 
 
-class _Connection(ClosingContext, ConnectionInterface):
-    """What the two kinds of connection have in common: each asks its asynchronous twin."""
+class SyncConnection(ClosingContext, ConnectionInterface):
+    """What all kinds of connection have in common: each asks its asynchronous twin."""
 
-    def __init__(self, twin: AsyncHTTPConnection | AsyncHTTP11Connection) -> None:
+    def __init__(self, twin: AsyncConnectionInterface) -> None:
         self._twin = twin
 
     def handle_request(self, request: Request) -> Response:
@@ -73,7 +78,7 @@ class _Connection(ClosingContext, ConnectionInterface):
         return repr(self._twin).replace("<Async", "<", 1)
 
 
-class HTTP11Connection(_Connection):
+class HTTP11Connection(SyncConnection):
     """An HTTP/1.1 connection over a stream that is already established; see `AsyncHTTP11Connection`."""
 
     READ_NUM_BYTES = AsyncHTTP11Connection.READ_NUM_BYTES
@@ -89,7 +94,7 @@ class HTTP11Connection(_Connection):
         super().__init__(AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry))
 
 
-class HTTPConnection(_Connection):
+class HTTPConnection(SyncConnection):
     """A connection to an origin, made when the first request needs it; see `AsyncHTTPConnection`."""
 
     _twin: AsyncHTTPConnection
@@ -170,7 +175,8 @@ class ConnectionPool(ClosingContext, RequestInterface):
             max_connections=max_connections,
             max_keepalive_connections=max_keepalive_connections,
             keepalive_expiry=keepalive_expiry,
-            may_share=http2,
+            http1=http1,
+            http2=http2,
         )
         # The façades that somebody still holds, so that `connections` shows the same ones. Each
         # keeps its connection, so that the number stays its own.

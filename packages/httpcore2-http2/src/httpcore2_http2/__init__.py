@@ -1,1 +1,8 @@
 """HTTP/2 for httpcore2: the connection that the pool uses where a server speaks it."""
+
+from __future__ import annotations
+
+from ._connection import AsyncHTTP2Connection
+from ._sync import HTTP2Connection
+
+__all__ = ["AsyncHTTP2Connection", "HTTP2Connection"]

@@ -57,6 +57,7 @@ from httpcore2_core import (
 
 if TYPE_CHECKING:
     from httpcore2_asyncio import AnyIOBackend, AsyncIOBackend
+    from httpcore2_http2 import AsyncHTTP2Connection, HTTP2Connection
     from httpcore2_trio import TrioBackend
 
 __version__ = "3.0.0"
@@ -67,6 +68,7 @@ __all__ = [
     "AnyIOBackend",
     "AsyncConnectionInterface",
     "AsyncConnectionPool",
+    "AsyncHTTP2Connection",
     "AsyncHTTP11Connection",
     "AsyncHTTPConnection",
     "AsyncIOBackend",
@@ -79,6 +81,7 @@ __all__ = [
     "ConnectionInterface",
     "ConnectionNotAvailable",
     "ConnectionPool",
+    "HTTP2Connection",
     "HTTP11Connection",
     "HTTPConnection",
     "LocalProtocolError",
@@ -108,26 +111,26 @@ __all__ = [
     "stream",
 ]
 
-# Backends that their own distributions bring: package, and the extra that installs it.
-_BACKENDS = {
+# What other distributions bring: package, and the extra that installs it.
+_SIBLINGS = {
     "AnyIOBackend": ("httpcore2_asyncio", "anyio"),
+    "AsyncHTTP2Connection": ("httpcore2_http2", "http2"),
     "AsyncIOBackend": ("httpcore2_asyncio", "asyncio"),
+    "HTTP2Connection": ("httpcore2_http2", "http2"),
     "TrioBackend": ("httpcore2_trio", "trio"),
 }
 
 _NOT_YET = (
-    "AsyncHTTP2Connection",
     "AsyncHTTPProxy",
     "AsyncSOCKSProxy",
-    "HTTP2Connection",
     "HTTPProxy",
     "SOCKSProxy",
 )
 
 
 def __getattr__(name: str) -> Any:
-    if name in _BACKENDS:
-        value = _backend(name, *_BACKENDS[name])
+    if name in _SIBLINGS:
+        value = _load(name, *_SIBLINGS[name])
         globals()[name] = value
         return value
     if name in _NOT_YET:
@@ -139,25 +142,26 @@ def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
 
-def _backend(name: str, package: str, extra: str) -> type[AsyncNetworkBackend]:
-    """Return a backend, or a class in its place that says, when it is used, how to install it."""
+def _load(name: str, package: str, extra: str) -> type[Any]:
+    """Return a sibling's class, or one in its place that says, when it is used, how to install it."""
     from httpcore2_core._siblings import load
 
     try:
-        backend: type[AsyncNetworkBackend] = load(package, name, extra, f"httpcore2.{name}")
+        found: type[Any] = load(package, name, extra, f"httpcore2.{name}")
     except ImportError as exc:
         reason = str(exc)
 
-        def __init__(self: object) -> None:
+        def __init__(self: object, *args: object, **options: object) -> None:
             raise ImportError(reason)
 
-        return type(name, (AsyncNetworkBackend,), {"__init__": __init__, "__module__": __name__})
-    backend.__module__ = __name__
-    return backend
+        base = AsyncNetworkBackend if name.endswith("Backend") else object
+        return type(name, (base,), {"__init__": __init__, "__module__": __name__})
+    found.__module__ = __name__
+    return found
 
 
 # Here is where users know these names from: tracebacks and `repr`s say so.
 for _name in __all__:
-    if _name not in _BACKENDS and _name != "SOCKET_OPTION":
+    if _name not in _SIBLINGS and _name != "SOCKET_OPTION":
         globals()[_name].__module__ = __name__
 del _name

@@ -280,6 +280,9 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
 
     # Life
 
+    capacity = 1
+    is_retired = False
+
     @property
     def expires_at(self) -> float | None:
         """When the idle connection expires, on the runtime's clock."""

@@ -25,7 +25,7 @@ from .._exceptions import (
     RemoteProtocolError,
 )
 from .._fork import generation
-from .._models import DEFAULT_PORTS, Origin, Request, Response
+from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
 from .._runtime import Runtime
 from .._timeouts import Timeouts
@@ -35,8 +35,8 @@ from .ledger import Counts, Grant, Ledger, Ticket
 _Key: TypeAlias = tuple[bytes, bytes, int]
 _Ticket: TypeAlias = Ticket[_Key, AsyncHTTPConnection]
 
-# RFC 9110, section 9.2.2: repeating them has the effect of sending them once.
-_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+# How often a request may come to a connection in vain, before it fails: a server may refuse for ever.
+_ATTEMPTS = 10
 
 
 class Engine:
@@ -49,12 +49,18 @@ class Engine:
         max_connections: int | None,
         max_keepalive_connections: int | None,
         keepalive_expiry: float | None,
-        may_share: bool,
+        http1: bool,
+        http2: bool,
     ) -> None:
         self._given_backend = None if backend is None else adapt_async_backend(backend)
         self._backend: RuntimeBackend | None = self._given_backend
         self._limits = (max_connections, max_keepalive_connections, keepalive_expiry)
-        self._may_share = may_share
+        # Where it may turn out to be HTTP/2: by ALPN, or because there is nothing else.
+        self._shared_schemes: tuple[bytes, ...] = ()
+        if http2:
+            self._shared_schemes = (
+                (b"https", b"wss") if http1 else (b"https", b"wss", b"http", b"ws")
+            )
         token = None
         if self._backend is not None and self._backend.runtime.is_blocking:
             # There is but one world of threads, and they must not find out about it at the same time.
@@ -135,6 +141,7 @@ class Engine:
         url = request.url
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key = (url.scheme, url.host, port)
+        attempts = 0
         while True:
             if self._unsettled:
                 await self._settle()
@@ -147,12 +154,20 @@ class Engine:
                 continue
             try:
                 response = await connection.exchange(request, timeouts)
-            except ConnectionNotAvailable:
-                self._drop(connection)  # it was closed in this very moment
+            except ConnectionNotAvailable as exc:
+                if not connection.can_multiplex():
+                    self._drop(connection)  # it was closed in this very moment
+                # Else it has given the reservation back: it is full or going away, or the server did not process the
+                # request, which may then be sent again, whatever its method (RFC 9113, section 8.7).
+                attempts += 1
+                if attempts == _ATTEMPTS:
+                    raise RemoteProtocolError(
+                        f"The request was sent {attempts} times, and never processed. {exc}"
+                    ) from exc
             except (NetworkError, RemoteProtocolError):
                 # The server closed an idle connection while the request was on its way to it: it did
                 # not answer, and to send it again does no harm (RFC 9110, section 9.2.2).
-                if not (connection.may_be_resent and request.method in _IDEMPOTENT):
+                if not (connection.may_be_resent and request.method in IDEMPOTENT_METHODS):
                     raise
             else:
                 assert isinstance(response.stream, ReceivedBody), "connections make no other"
@@ -168,7 +183,7 @@ class Engine:
         with self._lock:
             connection = ledger.checkout(key, runtime.now())
             if connection is None:
-                ticket = ledger.reserve(key, may_share=self._may_share)
+                ticket = ledger.reserve(key, may_share=key[0] in self._shared_schemes)
                 if ticket.grant is None:
                     ticket.waiter = runtime.create_waiter()
         if ledger.closing:
@@ -194,6 +209,7 @@ class Engine:
             connection = create(origin)
             connection.on_release = partial(self._release, connection)
             connection.on_lost = partial(self._drop, connection)
+            connection.on_change = partial(self._update, connection)
             with self._lock:
                 if ticket.grant is Grant.CLEARED:
                     raise ConnectError(
@@ -211,7 +227,7 @@ class Engine:
             self._drop(connection)
             raise
         with self._lock:
-            self._ledger.established(connection, 1)
+            self._ledger.established(connection, connection.capacity)
         self._carry_out()
         return connection
 
@@ -245,6 +261,18 @@ class Engine:
                 ledger.discard(connection)
         if ledger.granted or ledger.closing:
             self._carry_out()
+
+    def _update(self, connection: AsyncHTTPConnection) -> None:
+        """`connection` now takes another number of requests, or none any more."""
+        ledger = self._ledger
+        with self._lock:
+            if connection.is_closed():
+                ledger.discard(connection)
+            elif connection.is_retired:
+                ledger.retire(connection)
+            else:
+                ledger.set_capacity(connection, connection.capacity)
+        self._carry_out()
 
     def _drop(self, connection: AsyncHTTPConnection) -> None:
         """`connection` is of no use any more."""

@@ -138,7 +138,8 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
             max_connections=max_connections,
             max_keepalive_connections=max_keepalive_connections,
             keepalive_expiry=keepalive_expiry,
-            may_share=http2,
+            http1=http1,
+            http2=http2,
         )
 
     def create_connection(self, origin: Origin) -> AsyncHTTPConnection:

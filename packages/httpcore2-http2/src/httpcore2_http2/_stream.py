@@ -1,0 +1,115 @@
+"""What a connection knows of one of its streams: how much of the request has gone, and what has come of the response.
+
+Must not know: frames, the network, locks (the connection holds its own), whoever waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from httpcore2_core._exceptions import LocalProtocolError
+from httpcore2_core._models import Request
+
+
+class Upload:
+    """A request's body, as far as it has not been sent."""
+
+    __slots__ = ("chunk", "has_begun", "iterator", "left", "parts")
+
+    def __init__(
+        self, content: bytes, iterator: AsyncIterator[bytes] | None, length: int | None
+    ) -> None:
+        """Take what there is.
+
+        Args:
+            content: the body, or nothing if it comes from the iterator.
+            iterator: what gives the body piece by piece.
+            length: its declared Content-Length.
+        """
+        self.chunk = memoryview(content)
+        self.iterator = iterator
+        self.left = length
+        self.parts = 0  # how many have been sent
+        self.has_begun = False  # something was taken from the iterator, which can't be put back
+
+    async def next_chunk(self) -> None:
+        """Get the next piece; `iterator` is `None` when there is no more.
+
+        Raises:
+            TypeError: it is not bytes.
+            LocalProtocolError: the body is not as long as its Content-Length.
+        """
+        assert self.iterator is not None, "there is more to come"
+        self.has_begun = True
+        try:
+            chunk = await anext(self.iterator)
+        except StopAsyncIteration:
+            if self.left:
+                raise LocalProtocolError("Too little data for declared Content-Length") from None
+            self.iterator = None
+            return
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise TypeError(f"content must consist of bytes, but got {type(chunk).__name__}.")
+        # A caller may use its buffer again.
+        self.chunk = memoryview(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        if self.left is not None:
+            self.left -= len(self.chunk)
+            if self.left < 0:
+                raise LocalProtocolError("Too much data for declared Content-Length")
+
+    def take(self, count: int) -> memoryview:
+        """Return the next bytes of the piece at hand."""
+        part = self.chunk[:count]
+        self.chunk = self.chunk[count:]
+        return part
+
+    @property
+    def is_done(self) -> bool:
+        return self.iterator is None and not self.chunk
+
+
+class Stream:
+    """One request and its response."""
+
+    __slots__ = (
+        "buffer",
+        "error",
+        "has_ended",
+        "head",
+        "is_unprocessed",
+        "reads",
+        "request",
+        "stream_id",
+        "trailers",
+        "upload",
+    )
+
+    def __init__(self, stream_id: int, request: Request, upload: Upload, reads: int) -> None:
+        """Begin.
+
+        Args:
+            stream_id: its number.
+            request: what is asked.
+            upload: the request's body.
+            reads: how often something had been received when the request was sent; -1 if no response was.
+        """
+        self.stream_id = stream_id
+        self.request = request
+        self.upload: Upload | None = upload  # `None` when all has been sent
+        self.reads = reads
+        self.head: tuple[int, list[tuple[bytes, bytes]]] | None = None
+        self.buffer = bytearray()
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self.has_ended = False  # the response is complete
+        self.error: Exception | None = None  # why it never will be
+        self.is_unprocessed = False  # with an error: the request may be sent again
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.has_ended or self.error is not None
+
+    def fail(self, error: Exception, is_unprocessed: bool) -> None:
+        if not self.is_over:
+            self.error = error
+            self.is_unprocessed = is_unprocessed

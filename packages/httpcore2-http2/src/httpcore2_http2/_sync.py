@@ -1,0 +1,28 @@
+"""The synchronous face of the connection; it decides nothing."""
+
+from __future__ import annotations
+
+from httpcore2_core._backends.sync import adapt_stream
+from httpcore2_core._models import Origin
+from httpcore2_core._network import NetworkStream
+from httpcore2_core._sync import SyncConnection
+
+from ._connection import AsyncHTTP2Connection
+
+
+class HTTP2Connection(SyncConnection):
+    """An HTTP/2 connection over a stream that is already established; see `AsyncHTTP2Connection`.
+
+    It may be shared by any number of threads.
+    """
+
+    READ_NUM_BYTES = AsyncHTTP2Connection.READ_NUM_BYTES
+
+    def __init__(
+        self,
+        origin: Origin,
+        stream: NetworkStream,
+        keepalive_expiry: float | None = None,
+    ) -> None:
+        """Take over a stream; parameters as for `AsyncHTTP2Connection`."""
+        super().__init__(AsyncHTTP2Connection(origin, adapt_stream(stream), keepalive_expiry))

@@ -1,0 +1,43 @@
+"""What the tests of HTTP/2 have in common."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trustme
+
+import httpcore2
+
+from ..support.worlds import World
+
+PoolMaker = Callable[..., httpcore2.AsyncConnectionPool]
+
+
+@pytest.fixture(scope="session")
+def h2_server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    """For servers that speak HTTP/2, and HTTP/1.1 to those who don't."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
+@pytest.fixture
+def h2_client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    """Its ALPN protocols are the pool's to set, so each test has its own."""
+    context = ssl.create_default_context()
+    certificate_authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def h2_pool() -> Callable[..., httpcore2.AsyncConnectionPool]:
+    """Makes a pool that speaks HTTP/2 in clear text, too."""
+
+    def make(world: World, **options: Any) -> httpcore2.AsyncConnectionPool:
+        return world.pool(**{"http1": False, "http2": True, **options})
+
+    return make

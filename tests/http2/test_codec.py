@@ -1,0 +1,180 @@
+"""The codec on its own: what it makes of bytes, and that it never raises anything undocumented."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from httpcore2 import RemoteProtocolError
+from httpcore2_http2._codec import (
+    MAX_IDLE_FRAMES,
+    Codec,
+    DataReceived,
+    Ended,
+    Event,
+    GoAway,
+    HeadReceived,
+    SettingsReceived,
+    WindowOpened,
+)
+
+from ..support.h2peer import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PADDED,
+    PING,
+    SETTINGS,
+    WINDOW,
+    block,
+    frame,
+)
+
+PREFACE = frame(SETTINGS, 0, 0)
+HEAD = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"x", b" y\t")))
+REQUEST = [(b":method", b"GET"), (b":authority", b"a"), (b":scheme", b"http"), (b":path", b"/")]
+
+
+def make(stream_window: int = 65535, connection_window: int = 65535) -> Codec:
+    codec = Codec(stream_window, connection_window)
+    assert codec.open_stream(REQUEST, [], end_stream=True) == 1
+    assert codec.take().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    return codec
+
+
+def feed(codec: Codec, data: bytes) -> list[Event]:
+    return list(codec.receive(data))
+
+
+WHOLE = (
+    PREFACE
+    + frame(SETTINGS, 0, 0, b"\0\3\0\0\0\5")
+    + HEAD
+    + frame(DATA, PADDED, 1, b"\2fi\0\0")
+    + frame(0x99, 0, 0, b"?")
+    + frame(DATA, 0, 1, b"ne")
+    + frame(WINDOW, 0, 0, b"\0\0\0\1")
+    + frame(DATA, END_STREAM, 1, b"!")
+    + frame(GOAWAY, 0, 0, b"\0\0\0\1\0\0\0\0bye")
+)
+EVENTS = [
+    SettingsReceived({}),
+    SettingsReceived({3: 5}),
+    HeadReceived(1, 200, [(b"x", b"y")]),
+    DataReceived(1, b"fi"),
+    DataReceived(1, b"ne"),
+    WindowOpened(0),
+    DataReceived(1, b"!"),
+    Ended(1, []),
+    GoAway(1, 0, b"bye"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_events_don_t_depend_on_how_the_bytes_are_cut(size: int) -> None:
+    codec = make()
+    events = []
+    for start in range(0, len(WHOLE), size):
+        events += feed(codec, WHOLE[start : start + size])
+    assert events == EVENTS
+    assert codec.limit == 5
+
+
+def test_what_came_before_a_fault_is_told() -> None:
+    codec = make()
+    events = []
+    received = codec.receive(WHOLE + frame(DATA, 0, 9))
+    for _ in EVENTS:
+        events.append(next(received))
+    with pytest.raises(RemoteProtocolError, match="frame for stream 9"):
+        next(received)
+    assert events == EVENTS
+    assert codec.take()[-17:-8] == frame(GOAWAY, 0, 0, bytes(8))[:9]
+
+
+def test_windows_are_bounds_and_open_as_data_is_consumed() -> None:
+    codec = make(20_000, 65535)
+    feed(codec, PREFACE + HEAD)
+    codec.take()
+    (data,) = feed(codec, frame(DATA, 0, 1, bytes(15_000)))
+    assert data == DataReceived(1, bytes(15_000))
+    assert codec.take() == b""
+    codec.consumed(1, 15_000)
+    assert codec.take() == frame(WINDOW, 0, 1, (15_000).to_bytes(4, "big"))
+    feed(codec, frame(DATA, 0, 1, bytes(15_000)))
+    # The connection's is opened without waiting for the consumer.
+    assert codec.take() == frame(WINDOW, 0, 0, (30_000).to_bytes(4, "big"))
+    with pytest.raises(RemoteProtocolError, match="more data than it was allowed to"):
+        feed(codec, frame(DATA, 0, 1, bytes(15_000)))
+
+
+def test_data_that_nobody_waits_for_is_given_back_to_the_window() -> None:
+    codec = make()
+    feed(codec, PREFACE + HEAD)
+    codec.reset(1)
+    codec.take()
+    for _ in range(100):
+        assert feed(codec, frame(DATA, 0, 1, bytes(16_000))) == []
+    assert frame(WINDOW, 0, 0, (32_000).to_bytes(4, "big")) in codec.take()
+
+
+def test_header_blocks_are_remembered_as_long_as_their_table_is_the_same() -> None:
+    from hpack import Encoder
+
+    encoder = Encoder()
+    codec = Codec(65535, 65535)
+    feed(codec, PREFACE)
+    for number in range(12):
+        if number == 8:
+            encoder.header_table_size = 0
+        stream_id = codec.open_stream(REQUEST, [], end_stream=True)
+        assert stream_id is not None
+        fields = [(b":status", b"200"), (b"n", b"%d" % (number // 4))]
+        data = frame(HEADERS, END_HEADERS | END_STREAM, stream_id, encoder.encode(fields))
+        head = HeadReceived(stream_id, 200, [(b"n", b"%d" % (number // 4))])
+        assert feed(codec, data) == [head, Ended(stream_id, [])]
+
+
+def test_frames_that_bring_nothing_are_counted_until_something_comes() -> None:
+    codec = make()
+    feed(codec, PREFACE)
+    pings = frame(PING, 1, 0, bytes(8)) * (MAX_IDLE_FRAMES - 10)
+    feed(codec, pings)
+    feed(codec, HEAD)
+    feed(codec, pings)
+    with pytest.raises(RemoteProtocolError, match="too many frames"):
+        feed(codec, pings)
+
+
+FRAMES = st.builds(
+    frame,
+    st.integers(0, 11),
+    st.sampled_from([0, 1, 4, 5, 8, 9, 12, 13, 0x20, 0x2D]),
+    st.sampled_from([0, 1, 2, 3, 5]),
+    st.one_of(
+        st.binary(max_size=20),
+        st.sampled_from([block((b":status", b"200")), block((b"a", b"b")), bytes(4), bytes(8)]),
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(FRAMES, max_size=12), st.integers(1, 50))
+def test_a_fault_of_the_peer_is_never_another_exception(frames: list[bytes], size: int) -> None:
+    codec = make()
+    assert codec.open_stream(REQUEST, [], end_stream=False) == 3
+    data = PREFACE + b"".join(frames)
+    ended: set[int] = set()
+    try:
+        for start in range(0, len(data), size):
+            for event in codec.receive(data[start : start + size]):
+                if isinstance(event, (HeadReceived, DataReceived, Ended)):
+                    assert event.stream_id not in ended
+                if isinstance(event, Ended):
+                    ended.add(event.stream_id)
+            codec.take()
+    except RemoteProtocolError:
+        pass  # and nothing else

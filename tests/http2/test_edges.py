@@ -1,0 +1,368 @@
+"""What is rare on a connection that many share: full sockets, broken writes, callers' own streams, lost identifiers."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import h2.events
+import pytest
+
+import httpcore2
+from httpcore2_core._exceptions import ReadError
+from httpcore2_http2 import AsyncHTTP2Connection
+
+from ..support.fakes import ListBackend, ListStream
+from ..support.h2peer import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    SETTINGS,
+    H2Peer,
+    answering,
+    block,
+    frame,
+    speaking,
+)
+from ..support.server import scripted
+from ..support.worlds import WORLDS, World
+from .conftest import PoolMaker
+
+HEAD = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200")))
+FINE = frame(SETTINGS, 0, 0) + HEAD + frame(DATA, END_STREAM, 1, b"fine")
+
+
+def inner(pool: Any) -> AsyncHTTP2Connection:
+    """The connection inside of the only one in a pool."""
+    (connection,) = pool.connections
+    twin = getattr(connection, "_twin", connection)._connection
+    assert isinstance(twin, AsyncHTTP2Connection)
+    return twin
+
+
+def is_writing(pool: Any) -> bool:
+    """Whether some connection waits to write."""
+    twins = [getattr(each, "_twin", each)._connection for each in pool.connections]
+    return any(twin is not None and twin._is_writing for twin in twins)
+
+
+def open_windows(peer: H2Peer, stream_id: int) -> None:
+    peer.h2.increment_flow_control_window(2**30)
+    peer.h2.increment_flow_control_window(2**30, stream_id)
+    peer.flush()
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_others_write_on_when_one_gives_up_on_a_full_socket(
+    world: World,
+    h2_pool: PoolMaker,
+    secured: bool,
+    h2_server_tls: ssl.SSLContext,
+    h2_client_tls: ssl.SSLContext,
+) -> None:
+    full, given_up = world.signal(), world.signal()
+
+    def script(peer: H2Peer) -> None:
+        held, upload = peer.request(), peer.request()
+        open_windows(peer, upload)
+        full.wait_in_thread()
+        peer.h2.ping(bytes(8))
+        peer.flush()
+        given_up.wait_in_thread()
+        while event := peer.next():
+            if isinstance(event, h2.events.StreamReset):
+                assert event.stream_id == upload
+                peer.respond(held, b"held")
+            elif isinstance(event, h2.events.StreamEnded) and event.stream_id != held:
+                assert event.stream_id is not None
+                peer.respond(event.stream_id, b"fine")
+
+    async def scenario() -> None:
+        async with h2_pool(world, ssl_context=h2_client_tls) as pool:
+            begun = world.signal()
+
+            async def hold() -> None:
+                extensions = {"timeout": {"read": 9.0}, "trace": world.trace(events)}
+                reply = await pool.request("GET", server.url, extensions=extensions)
+                assert reply.content == b"held"
+
+            events: list[tuple[str, dict[str, Any]]] = []
+
+            async def begin() -> None:
+                name = "http2.send_request_body.complete"
+                await world.until(lambda: any(event == name for event, _ in events))
+                begun.set()
+
+            async def upload() -> None:
+                await begun.wait()
+                with pytest.raises(httpcore2.WriteTimeout):
+                    await pool.request(
+                        "POST",
+                        server.url,
+                        content=bytes(50_000_000),
+                        extensions={"timeout": {"write": 0.3}},
+                    )
+                given_up.set()
+
+            async def fetch() -> None:
+                await begun.wait()
+                await world.until(lambda: is_writing(pool))
+                full.set()
+                assert (await pool.request("GET", server.url)).content == b"fine"
+
+            await world.gather(hold, begin, upload, fetch)
+            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+    with scripted(speaking(script), tls=h2_server_tls if secured else None) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize("size", [5_000_000, 10_000_001])
+def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
+    world: World,
+    h2_pool: PoolMaker,
+    size: int,
+    h2_server_tls: ssl.SSLContext,
+    h2_client_tls: ssl.SSLContext,
+) -> None:
+    full = world.signal()
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        open_windows(peer, stream_id)
+        full.wait_in_thread()
+        assert peer.whole_request() == stream_id
+        peer.respond(stream_id, b"%d" % len(peer.bodies[stream_id]))
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world, ssl_context=h2_client_tls) as pool:
+
+            async def upload() -> None:
+                reply = await pool.request("POST", server.url, content=bytes(size))
+                assert reply.content == b"%d" % size
+
+            async def watch() -> None:
+                await world.until(lambda: is_writing(pool))
+                full.set()
+
+            await world.gather(upload, watch)
+
+    with scripted(speaking(script), tls=h2_server_tls) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("blocked", [False, True], ids=["between writes", "in a write"])
+def test_a_connection_that_breaks_under_an_upload_fails_it(
+    world: World, h2_pool: PoolMaker, blocked: bool
+) -> None:
+    full, broken = world.signal(), world.signal()
+
+    def script(peer: H2Peer) -> None:
+        if peer.number:
+            answering()(peer)
+            return
+        stream_id = peer.request()
+        open_windows(peer, stream_id)
+        full.wait_in_thread()
+        peer.peer.reset()
+        broken.set()
+
+    def chunks() -> Any:
+        yield b"begin"
+        if not blocked:
+            full.set()
+            broken.wait_in_thread()
+        for _ in range(500):
+            yield bytes(100_000)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def upload() -> None:
+                with pytest.raises(
+                    (httpcore2.ReadError, httpcore2.RemoteProtocolError, httpcore2.WriteError)
+                ):
+                    await pool.request("POST", server.url, content=world.body(chunks()))
+
+            async def watch() -> None:
+                if blocked:
+                    await world.until(lambda: is_writing(pool))
+                    full.set()
+
+            await world.gather(upload, watch)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
+    h2_pool: PoolMaker, nothing_left: None
+) -> None:
+    world = WORLDS["threads"]
+    answered = world.signal()
+
+    def script(peer: H2Peer) -> None:
+        upload = peer.request()
+        asked.wait_in_thread()
+        peer.respond(upload, b"enough")
+        stream_id = peer.request()
+        peer.respond(stream_id, b"fine")
+        peer.until_end()
+
+    def chunks() -> Any:
+        yield b"begin"
+        asked.set()
+        answered.wait_in_thread()
+        yield b"never sent"
+
+    asked = world.signal()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def upload() -> None:
+                reply = await pool.request("POST", server.url, content=world.body(chunks()))
+                assert reply.content == b"enough"
+
+            async def fetch() -> None:
+                await asked.wait()
+                assert (await pool.request("GET", server.url)).content == b"fine"
+                answered.set()
+
+            await world.gather(upload, fetch)
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+def test_a_connection_without_identifiers_left_is_replaced(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            await pool.request("GET", server.url)
+            inner(pool)._codec._h2.highest_outbound_stream_id = 2**31 - 1
+            assert (await pool.request("POST", server.url)).content == b"fine"
+            (connection,) = pool.connections
+            assert connection.info().endswith("IDLE, Request Count: 1")
+
+    with scripted(speaking(answering())) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+def test_an_idle_connection_expires(world: World) -> None:
+    async def scenario() -> None:
+        origin = httpcore2.Origin(b"http", b"127.0.0.1", server.port)
+        stream = await world.backend().connect_tcp("127.0.0.1", server.port)
+        async with world.http2_connection(origin, stream, keepalive_expiry=0.0) as connection:
+            assert not connection.has_expired()
+            await connection.request("GET", server.url)
+            assert connection.has_expired()
+
+    with scripted(speaking(answering())) as server:
+        world.run(scenario)
+
+
+def test_connect_is_refused(world: World, h2_pool: PoolMaker) -> None:
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            with pytest.raises(httpcore2.LocalProtocolError, match="CONNECT is not supported"):
+                await pool.request("CONNECT", server.url)
+
+    with scripted(speaking(H2Peer.until_end)) as server:
+        world.run(scenario)
+
+
+# A caller's own streams
+
+
+def test_a_callers_own_stream_carries_it(world: World, h2_pool: PoolMaker) -> None:
+    stream = ListStream([FINE])
+
+    async def scenario() -> None:
+        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+            reply = await pool.request("POST", "http://a/", content=bytes(1000))
+            assert reply.content == b"fine"
+            assert not inner(pool).is_stale()
+            assert "1 idle" in repr(pool)
+
+    world.run(scenario)
+    assert stream.closed == 1
+    assert b"".join(stream.written).startswith(b"PRI * HTTP/2.0")
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["", "traced"])
+@pytest.mark.parametrize("replies", [[], [frame(SETTINGS, 0, 0) + HEAD]], ids=["head", "body"])
+def test_a_callers_own_stream_is_closed_when_it_breaks(
+    world: World, h2_pool: PoolMaker, replies: list[bytes], traced: bool
+) -> None:
+    stream = ListStream(replies)
+
+    async def scenario() -> None:
+        events: list[tuple[str, dict[str, Any]]] = []
+        extensions = {"trace": world.trace(events)} if traced else {}
+        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError, match="Server disconnected"):
+                await pool.request("GET", "http://a/", extensions=extensions)
+            assert stream.closed == 1
+            assert pool.connections == []
+
+    world.run(scenario)
+
+
+class Unwritable(ListStream):
+    """Its writes time out."""
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        raise httpcore2.WriteTimeout("too slow")
+
+
+def test_a_callers_own_stream_that_a_write_has_left_in_the_middle_is_closed(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    stream = Unwritable([FINE])
+
+    async def scenario() -> None:
+        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+            with pytest.raises(httpcore2.WriteTimeout, match="too slow"):
+                await pool.request("GET", "http://a/")
+            with pytest.raises(httpcore2.NetworkError, match="closed"):
+                await pool.request("POST", "http://a/")
+
+    world.run(scenario)
+    assert stream.closed == 1
+
+
+def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
+    from httpcore2_core._backends.sync import adapt_stream
+
+    stream = adapt_stream(httpcore2.MockStream([]))
+    connection = AsyncHTTP2Connection(httpcore2.Origin(b"http", b"a", 80), stream)
+    lock = connection._lock
+    connection._generation = -1
+    connection.abort()
+    assert connection._lock is not lock
+    assert connection.is_closed()
+    connection.abort()
+
+
+def test_reading_from_a_stream_of_an_aborted_connection_says_so(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    async def scenario() -> None:
+        async with h2_pool(world) as pool, pool.stream("GET", server.url) as reply:
+            await pool.aclose()
+            with pytest.raises(ReadError, match="The connection was closed"):
+                await reply.aread()
+
+    def script(peer: H2Peer) -> None:
+        peer.head(peer.request())
+        peer.until_end()
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)

@@ -1,0 +1,345 @@
+"""Whatever a server sends, a request ends in a documented exception, soon, and the pool goes on."""
+
+from __future__ import annotations
+
+import struct
+
+import h2.events
+import pytest
+from hpack import Encoder
+
+import httpcore2
+import httpcore2_http2._codec
+from httpcore2 import RemoteProtocolError
+
+from ..support.h2peer import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PADDED,
+    PING,
+    PRIORITY,
+    PUSH,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW,
+    H2Peer,
+    answering,
+    block,
+    frame,
+    speaking,
+)
+from ..support.server import Peer, scripted
+from ..support.worlds import World
+from .conftest import PoolMaker
+
+OK = block((b":status", b"200"))
+HEAD = frame(HEADERS, END_HEADERS, 1, OK)
+
+
+def setting(code: int, value: int) -> bytes:
+    return struct.pack(">HL", code, value)
+
+
+def bomb() -> bytes:
+    """A header block of some kilobytes that stands for two megabytes."""
+    encoder = Encoder()
+    first = encoder.encode([(b":status", b"200"), (b"x", b"y" * 4000)])
+    return first + encoder.encode([(b"x", b"y" * 4000)]) * 500
+
+
+ONCE = {
+    "an HTTP/1 answer": (b"", "HTTP/1"),
+    "a frame before the settings": (b"", "something else than its settings"),
+    "settings that acknowledge nothing, first": (b"", "something else than its settings"),
+    "an oversize frame": (frame(DATA, 0, 1, bytes(20_000)), "20000 bytes"),
+    "the promise of an oversize frame": (b"\xff\xff\xff\0\0\0\0\0\1", "16777215 bytes"),
+    "a pushed response": (frame(PUSH, END_HEADERS, 1, b"\0\0\0\2" + OK), "."),
+    "data on stream 0": (frame(DATA, 0, 0, b"x"), "."),
+    "headers on stream 0": (frame(HEADERS, END_HEADERS, 0, OK), "."),
+    "headers on an even stream": (frame(HEADERS, END_HEADERS, 2, OK), "not open"),
+    "headers on an idle stream": (frame(HEADERS, END_HEADERS, 99, OK), "not open"),
+    "data on an idle stream": (frame(DATA, 0, 99, b"x"), "not open"),
+    "a reset of an idle stream": (frame(RST_STREAM, 0, 99, bytes(4)), "not open"),
+    "a window update on an idle stream": (frame(WINDOW, 0, 99, b"\0\0\0\1"), "not open"),
+    "a reset without a code": (frame(RST_STREAM, 0, 1, b""), "."),
+    "data before the head": (frame(DATA, 0, 1, b"x"), "data before the response's head"),
+    "the end before the head": (frame(DATA, END_STREAM, 1), "data before the response's head"),
+    "an interim response that is the end": (
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, block((b":status", b"103"))),
+        ".",
+    ),
+    "a response without a status": (
+        frame(HEADERS, END_HEADERS, 1, block((b"x", b"y"))),
+        "no status",
+    ),
+    "an empty head": (frame(HEADERS, END_HEADERS, 1), "no status"),
+    "a status that is none": (
+        frame(HEADERS, END_HEADERS, 1, block((b":status", b"2OO"))),
+        "no status",
+    ),
+    "a protocol switch": (frame(HEADERS, END_HEADERS, 1, block((b":status", b"101"))), "switched"),
+    "an upper-case name": (
+        frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"X", b"y"))),
+        "Illegal header field",
+    ),
+    "a newline in a value": (
+        frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"x", b"y\r\nz: 1"))),
+        "Illegal header field",
+    ),
+    "a pseudo-header among the trailers": (
+        HEAD + frame(HEADERS, END_HEADERS | END_STREAM, 1, block((b":status", b"200"))),
+        ".",
+    ),
+    "trailers that are not the end": (
+        HEAD + frame(HEADERS, END_HEADERS, 1, block((b"x", b"y"))),
+        ".",
+    ),
+    "too little data": (
+        frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"content-length", b"5")))
+        + frame(DATA, END_STREAM, 1, b"four"),
+        "Too little data",
+    ),
+    "too much data": (
+        frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"content-length", b"3")))
+        + frame(DATA, 0, 1, b"four"),
+        "Too much data",
+    ),
+    "two lengths": (
+        frame(
+            HEADERS,
+            END_HEADERS,
+            1,
+            block((b":status", b"200"), (b"content-length", b"3"), (b"content-length", b"4")),
+        ),
+        "Content-Length is b'4'",
+    ),
+    "a length that is none": (
+        frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"content-length", b"-1"))),
+        "Content-Length is b'-1'",
+    ),
+    "a header block that can't be decoded": (frame(HEADERS, END_HEADERS, 1, b"\xff" * 20), "."),
+    "an HPACK bomb": (frame(HEADERS, END_HEADERS, 1, bomb()[:16_000]), "."),
+    "a header list that is too long": (
+        frame(HEADERS, 0, 1, block((b":status", b"200"), *[(b"x", b"y" * 10_000)]))
+        + b"".join(
+            frame(CONTINUATION, END_HEADERS * (n == 11), 1, block((b"x%d" % n, b"\0" * 9000)))
+            for n in range(12)
+        ),
+        ".",
+    ),
+    "a continuation of nothing": (frame(CONTINUATION, END_HEADERS, 1, OK), "out of order"),
+    "a header block that is interrupted": (
+        frame(HEADERS, 0, 1, OK) + frame(PING, 0, 0, bytes(8)),
+        "out of order",
+    ),
+    "a header block that another stream goes on with": (
+        frame(HEADERS, 0, 1, OK) + frame(CONTINUATION, END_HEADERS, 3, OK),
+        ".",
+    ),
+    "data after the end": (
+        frame(HEADERS, END_HEADERS | END_STREAM, 1, OK) + frame(DATA, 0, 1, b"x"),
+        None,
+    ),
+    "a window that overflows": (frame(WINDOW, 0, 0, b"\x7f\xff\xff\xff"), "."),
+    "a stream's window that overflows": (frame(WINDOW, 0, 1, b"\x7f\xff\xff\xff"), "too far"),
+    "a window update by nothing": (frame(WINDOW, 0, 0, bytes(4)), "."),
+    "an initial window that overflows": (
+        frame(SETTINGS, 0, 0, setting(4, 2**31)),
+        ".",
+    ),
+    "a frame size that is none": (frame(SETTINGS, 0, 0, setting(5, 1)), "."),
+    "half a setting": (frame(SETTINGS, 0, 0, b"\0\1\0"), "."),
+    "settings on a stream": (frame(SETTINGS, 0, 1, setting(4, 100)), "."),
+    "a short ping": (frame(PING, 0, 0, b"x"), "."),
+    "a ping on a stream": (frame(PING, 0, 1, bytes(8)), "."),
+    "a short farewell": (frame(GOAWAY, 0, 0, b"\0\0\0\1"), "GOAWAY that is none"),
+    "a farewell on a stream": (frame(GOAWAY, 0, 1, bytes(8)), "GOAWAY that is none"),
+    "more padding than frame": (HEAD + frame(DATA, PADDED, 1, b"\xff"), "."),
+}
+
+BEGINNINGS = {
+    "an HTTP/1 answer": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "a frame before the settings": frame(PING, 0, 0, bytes(8)),
+    "settings that acknowledge nothing, first": frame(SETTINGS, ACK, 0),
+}
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
+    world: World, h2_pool: PoolMaker, name: str
+) -> None:
+    data, match = ONCE[name]
+
+    def handler(peer: Peer) -> None:
+        if peer.number == 0 and name in BEGINNINGS:
+            peer.send(BEGINNINGS[name])
+            peer.receive_end()
+            return
+        speaker = H2Peer(peer)
+        if peer.number == 0:
+            speaker.request()
+            speaker.send(data)
+            while request := speaker.next():
+                # Where it was the stream's fault alone, the connection goes on.
+                if isinstance(request, h2.events.RequestReceived):
+                    assert request.stream_id is not None
+                    speaker.peer.send(
+                        frame(HEADERS, END_HEADERS, request.stream_id, OK)
+                        + frame(DATA, END_STREAM, request.stream_id, b"fine")
+                    )
+        else:
+            answering()(speaker)
+
+    async def scenario() -> None:
+        timeout = {"timeout": {"read": 5.0}}
+        async with h2_pool(world) as pool:
+            if match is None:
+                await pool.request("POST", server.url, content=b"x", extensions=timeout)
+            else:
+                with pytest.raises(RemoteProtocolError, match=match):
+                    await pool.request("POST", server.url, content=b"x", extensions=timeout)
+            reply = await pool.request("GET", server.url, extensions=timeout)
+            assert reply.content == b"fine"
+            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+    with scripted(handler, forgiving=True) as server:
+        world.run(scenario)
+
+
+FLOODS = {
+    "pings": frame(PING, 0, 0, bytes(8)),
+    "answers to no ping": frame(PING, ACK, 0, bytes(8)),
+    "settings": frame(SETTINGS, 0, 0, setting(4, 65535)),
+    "empty settings": frame(SETTINGS, 0, 0),
+    "acknowledgements": frame(SETTINGS, ACK, 0),
+    "window updates": frame(WINDOW, 0, 0, b"\0\0\0\1"),
+    "a stream's window updates": frame(WINDOW, 0, 1, b"\0\0\0\1"),
+    "priorities": frame(PRIORITY, 0, 3, b"\0\0\0\1\0"),
+    "unknown frames": frame(0x77, 0, 0, bytes(100)),
+    "empty data": frame(DATA, 0, 1),
+    "padding": frame(DATA, PADDED, 1, b"\x10" + bytes(16)),
+    "interim responses": frame(HEADERS, END_HEADERS, 1, block((b":status", b"103"))),
+    "farewells": frame(GOAWAY, 0, 0, b"\0\0\0\1" + bytes(4)),
+    "continuations": frame(CONTINUATION, 0, 1, b""),
+    "large continuations": frame(CONTINUATION, 0, 1, b"\0" * 16_000),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_ends_the_connection(
+    world: World, h2_pool: PoolMaker, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpcore2_http2._codec, "MAX_IDLE_FRAMES", 300)
+
+    def script(peer: H2Peer) -> None:
+        if peer.number:
+            answering()(peer)
+            return
+        stream_id = peer.request()
+        if name in ("empty data", "padding"):
+            peer.head(stream_id)
+        if "continuations" in name:
+            peer.send(frame(HEADERS, 0, 1, OK))
+        peer.flush()
+        peer.peer.send_endlessly(FLOODS[name], 100_000_000)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            with pytest.raises(
+                RemoteProtocolError, match=r"too many|too long|ContinuationFrames|."
+            ):
+                await pool.request("POST", server.url, extensions={"timeout": {"read": 5.0}})
+            if name == "interim responses":
+                await pool.aclose()
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_resets_of_streams_that_are_over_are_counted(
+    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpcore2_http2._codec, "MAX_IDLE_FRAMES", 300)
+
+    def script(peer: H2Peer) -> None:
+        peer.respond(peer.request())
+        peer.request()
+        peer.peer.send_endlessly(frame(RST_STREAM, 0, 1, bytes(4)), 100_000_000)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            await pool.request("GET", server.url)
+            with pytest.raises(RemoteProtocolError, match="too many frames"):
+                await pool.request("POST", server.url)
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_settings_that_are_never_acknowledged_do_no_harm(world: World, h2_pool: PoolMaker) -> None:
+    def handler(peer: Peer) -> None:
+        peer.send(frame(SETTINGS, 0, 0))
+        peer.receive_until(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        peer.receive_some()
+        peer.send(HEAD + frame(DATA, END_STREAM, 1, b"fine"))
+        peer.receive_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(handler) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("when", ["before the head", "in the body"])
+def test_a_server_that_disconnects_fails_all_its_requests(
+    world: World, h2_pool: PoolMaker, when: str
+) -> None:
+    def script(peer: H2Peer) -> None:
+        first, second = peer.request(), peer.request()
+        if when == "in the body":
+            for stream_id in (first, second):
+                peer.head(stream_id)
+                peer.data(stream_id, b"some")
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def fetch() -> None:
+                with pytest.raises((RemoteProtocolError, httpcore2.ReadError)):
+                    await pool.request("POST", server.url)
+
+            await world.gather(fetch, fetch)
+            assert pool.connections == []
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("code", [8, 0x99], ids=["known", "unknown"])
+def test_a_stream_that_the_server_resets_fails_alone(
+    world: World, h2_pool: PoolMaker, code: int
+) -> None:
+    names: dict[int, str] = {8: "CANCEL", 0x99: "error 0x99"}
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.send(frame(RST_STREAM, 0, stream_id, code.to_bytes(4, "big")))
+        answering()(peer)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            with pytest.raises(RemoteProtocolError, match=f"reset the stream: {names[code]}"):
+                await pool.request("GET", server.url)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            assert len(pool.connections) == 1
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)

@@ -1,0 +1,395 @@
+"""Requests and responses over HTTP/2: how it is agreed on, and what goes over the wire."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import h2.events
+import pytest
+from h2.errors import ErrorCodes
+
+import httpcore2
+
+from ..support.h2peer import H2Peer, answering, speaking
+from ..support.server import canned, response, scripted
+from ..support.worlds import World
+from .conftest import PoolMaker
+
+
+def test_alpn_chooses_http2(
+    world: World, h2_server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with world.pool(http2=True, ssl_context=h2_client_tls) as pool:
+            for number in range(1, 4):
+                reply = await pool.request("GET", server.url)
+                assert (reply.status, reply.content) == (200, b"fine")
+                assert reply.extensions["http_version"] == b"HTTP/2"
+                assert reply.extensions["stream_id"] == 2 * number - 1
+            (connection,) = pool.connections
+            assert connection.can_multiplex()
+            assert connection.info() == f"'{server.origin}', HTTP/2, IDLE, Request Count: 3"
+            assert connection.is_idle() and connection.is_available()
+
+    with scripted(speaking(answering()), tls=h2_server_tls) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+def test_alpn_may_choose_http11(
+    world: World, server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with world.pool(http2=True, ssl_context=h2_client_tls, max_connections=4) as pool:
+
+            async def fetch() -> None:
+                reply = await pool.request("GET", server.url)
+                assert reply.extensions["http_version"] == b"HTTP/1.1"
+
+            await world.gather(*[fetch] * 8)
+            assert 1 <= len(pool.connections) <= 4
+            assert not pool.connections[0].can_multiplex()
+
+    with scripted(canned([response(b"fine")] * 20), tls=server_tls) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["clear text", "tls"])
+def test_prior_knowledge_needs_no_alpn(
+    world: World, secured: bool, server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with world.pool(http1=False, http2=True, ssl_context=h2_client_tls) as pool:
+            reply = await pool.request("GET", server.url)
+            assert reply.extensions["http_version"] == b"HTTP/2"
+
+    with scripted(speaking(answering()), tls=server_tls if secured else None) as server:
+        world.run(scenario)
+
+
+def test_clear_text_stays_http11_where_that_is_allowed(world: World) -> None:
+    async def scenario() -> None:
+        async with world.pool(http2=True) as pool:
+            reply = await pool.request("GET", server.url)
+            assert reply.extensions["http_version"] == b"HTTP/1.1"
+
+    with scripted(canned([response(b"fine")])) as server:
+        world.run(scenario)
+
+
+def test_a_hundred_requests_at_a_time_open_one_connection(world: World, h2_pool: PoolMaker) -> None:
+    def script(peer: H2Peer) -> None:
+        streams = [peer.whole_request() for _ in range(100)]
+        for stream_id in reversed(streams):
+            assert stream_id is not None
+            peer.respond(stream_id, peer.bodies[stream_id])
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def post(number: int) -> None:
+                content = b"%d" % number * 100
+                reply = await pool.request("POST", server.url, content=content)
+                assert reply.content == content
+
+            await world.gather(*[lambda number=number: post(number) for number in range(100)])
+            (connection,) = pool.connections
+            assert connection.info().endswith("HTTP/2, IDLE, Request Count: 100")
+
+    with scripted(speaking(script, max_concurrent_streams=100)) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+def test_what_is_http11s_own_is_not_sent(world: World, h2_pool: PoolMaker) -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    def script(peer: H2Peer) -> None:
+        event = peer.wait_for(h2.events.RequestReceived)
+        seen.append([(bytes(name), bytes(value)) for name, value in event.headers])
+        assert event.stream_id is not None
+        peer.respond(event.stream_id)
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            headers: Any = {
+                "Host": "www.example.com",
+                "X-Kept": "yes",
+                "Connection": "keep-alive, X-Named",
+                "Keep-Alive": "timeout=5",
+                "Proxy-Connection": "keep-alive",
+                "Transfer-Encoding": "chunked",
+                "Upgrade": "h2c",
+                "X-Named": "no",
+                "TE": "gzip",
+                "Authorization": "secret",
+                "Cookie": "short=1",
+            }
+            await pool.request("GET", server.url + "path?query", headers=headers)
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+    assert seen == [
+        [
+            (b":method", b"GET"),
+            (b":authority", b"www.example.com"),
+            (b":scheme", b"http"),
+            (b":path", b"/path?query"),
+            (b"x-kept", b"yes"),
+            (b"authorization", b"secret"),
+            (b"cookie", b"short=1"),
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "match"),
+    [
+        ([("Host", "a"), ("Host", "b")], None, "multiple Host"),
+        ([("Host", "a"), ("bad name", "x")], None, "Illegal header name"),
+        ([("Host", "a"), ("x", "a\r\nb: c")], None, "Illegal header value"),
+        ([("Host", "a"), ("Content-Length", "1x")], b"x", "bad Content-Length"),
+        ([("Host", "a"), ("Content-Length", "2")], b"x", "Too little data"),
+        ([("Host", "a"), ("Content-Length", "0")], b"x", "Too much data"),
+        ([("Host", "a b")], None, "Illegal value b'a b' for :authority"),
+    ],
+)
+def test_a_request_that_breaks_the_rules_is_not_sent(
+    world: World, h2_pool: PoolMaker, headers: Any, content: bytes | None, match: str
+) -> None:
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            with pytest.raises(httpcore2.LocalProtocolError, match=match):
+                await pool.request("GET", server.url, headers=headers, content=content)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            (connection,) = pool.connections
+            assert connection.info().endswith("IDLE, Request Count: 1")
+
+    with scripted(speaking(answering())) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("declared", "chunks", "match"),
+    [(5, [b"four"], "Too little"), (3, [b"fo", b"ur"], "Too much")],
+)
+def test_a_streamed_body_must_have_its_declared_length(
+    world: World, h2_pool: PoolMaker, declared: int, chunks: list[bytes], match: str
+) -> None:
+    resets: list[int | None] = []
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        resets.append(peer.wait_for(h2.events.StreamReset).stream_id)
+        assert stream_id == resets[0]
+        stream_id = peer.request()
+        peer.respond(stream_id, b"fine")
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            with pytest.raises(httpcore2.LocalProtocolError, match=match):
+                await pool.request(
+                    "POST",
+                    server.url,
+                    headers={"Content-Length": str(declared)},
+                    content=world.body(chunks),
+                )
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+def test_a_body_must_consist_of_bytes(world: World, h2_pool: PoolMaker) -> None:
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            body: Any = world.body(["text"])  # type: ignore[list-item]
+            with pytest.raises(TypeError, match="must consist of bytes, but got str"):
+                await pool.request("POST", server.url, content=body)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(speaking(answering())) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "chunks", [[], [b""], [b"one"], [b"one", b"", b"two"], [bytearray(b"xy"), memoryview(b"z")]]
+)
+def test_a_streamed_body_arrives(world: World, h2_pool: PoolMaker, chunks: list[Any]) -> None:
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            reply = await pool.request("POST", server.url, content=world.body(chunks))
+            assert reply.content == b"".join(chunks) or (b"fine" if not b"".join(chunks) else b"")
+
+    with scripted(speaking(answering())) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
+def test_a_large_body_goes_up_and_down_at_the_same_time(
+    world: World, h2_pool: PoolMaker, streamed: bool
+) -> None:
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.head(stream_id)
+        while not isinstance(event := peer.next(), h2.events.StreamEnded):
+            if isinstance(event, h2.events.DataReceived):
+                assert event.data is not None
+                # An echo that holds nothing back: it sends no more than its windows allow, and waits for them.
+                for start in range(0, len(event.data), 4096):
+                    part = event.data[start : start + 4096]
+                    while peer.h2.local_flow_control_window(stream_id) < len(part):
+                        peer.pending += peer.h2.receive_data(peer.peer.receive_some())
+                    peer.data(stream_id, part)
+                peer.h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
+                peer.flush()
+        peer.data(stream_id, b"", end=True)
+        peer.until_end()
+
+    content = bytes(range(256)) * 4 * 3000  # three times what a stream may hold
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            body: Any = content
+            if streamed:
+                body = world.body(
+                    content[start : start + 50_000] for start in range(0, len(content), 50_000)
+                )
+            async with pool.stream("POST", server.url, content=body) as streamed_reply:
+                assert await streamed_reply.aread() == content
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["", "reset"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
+def test_an_early_final_response_ends_the_upload(
+    world: World, h2_pool: PoolMaker, streamed: bool, reset: bool
+) -> None:
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.respond(stream_id, b"too large", status=413)
+        if reset:
+            peer.reset(stream_id, ErrorCodes.NO_ERROR)
+        stream_id = peer.request()
+        peer.respond(stream_id, b"fine")
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            # More than the server's window, which it never opens.
+            body: Any = bytes(1_000_000)
+            if streamed:
+                body = world.body(bytes(10_000) for _ in range(100))
+            reply = await pool.request("POST", server.url, content=body)
+            assert (reply.status, reply.content) == (413, b"too large")
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            assert len(pool.connections) == 1
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+def test_interim_responses_are_passed_over_and_trailers_are_shown(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.head(stream_id, status=100)
+        peer.head(stream_id, (b"link", b"</style>"), status=103)
+        peer.head(stream_id, (b"x-head", b"1"))
+        peer.data(stream_id, b"fine")
+        peer.h2.send_headers(stream_id, [(b"x-trailer", b"2")], end_stream=True)
+        peer.flush()
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool, pool.stream("GET", server.url) as reply:
+            assert "trailing_headers" not in reply.extensions
+            assert await reply.aread() == b"fine"
+            assert reply.headers == [(b"x-head", b"1")]
+            assert reply.extensions["trailing_headers"] == [(b"x-trailer", b"2")]
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "fields"),
+    [
+        ("HEAD", 200, [(b"content-length", b"10")]),
+        ("GET", 304, [(b"content-length", b"10")]),
+        ("GET", 204, []),
+        ("GET", 200, [(b"content-length", b"0")]),
+    ],
+)
+def test_a_response_may_have_no_body(
+    world: World, h2_pool: PoolMaker, method: str, status: int, fields: Any
+) -> None:
+    def script(peer: H2Peer) -> None:
+        peer.respond(peer.request(), b"", *fields, status=status)
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            reply = await pool.request(method, server.url)
+            assert (reply.status, reply.headers, reply.content) == (status, fields, b"")
+            assert "0 active, 1 idle" in repr(pool)
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+def test_the_requests_of_threads_are_not_mixed_up(h2_pool: PoolMaker, nothing_left: None) -> None:
+    from ..support.worlds import WORLDS
+
+    world = WORLDS["threads"]
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def post(number: int) -> None:
+                for turn in range(10):
+                    content = b"%d-%d;" % (number, turn) * (1000 if turn % 3 else 10)
+                    reply = await pool.request("POST", server.url, content=content)
+                    assert reply.content == content
+
+            await world.gather(*[lambda number=number: post(number) for number in range(32)])
+            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+    with scripted(speaking(answering())) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+def test_the_connection_can_be_used_on_its_own(world: World) -> None:
+    async def scenario() -> None:
+        origin = httpcore2.Origin(b"http", b"127.0.0.1", server.port)
+        stream = await world.backend().connect_tcp("127.0.0.1", server.port)
+        async with world.http2_connection(origin, stream, keepalive_expiry=100.0) as connection:
+            assert repr(connection).endswith(
+                f"HTTP2Connection ['{server.origin}', IDLE, Request Count: 0]>"
+            )
+            for _ in range(2):
+                reply = await connection.request("GET", server.url)
+                assert reply.content == b"fine"
+            assert connection.is_idle() and connection.is_connected() and connection.is_available()
+            assert not connection.has_expired()
+            with pytest.raises(RuntimeError, match="Attempted to send request to"):
+                await connection.request("GET", "http://www.example.com/")
+            request = httpcore2.Request("GET", server.url)
+            with pytest.raises(httpcore2.LocalProtocolError, match="Missing mandatory Host"):
+                await connection.handle_async_request(request)
+        assert connection.is_closed() and not connection.is_available()
+        assert not connection.is_connected() and not connection.has_expired()
+        with pytest.raises(httpcore2.ConnectionNotAvailable):
+            await connection.request("GET", server.url)
+
+    with scripted(speaking(answering())) as server:
+        world.run(scenario)
