@@ -16,7 +16,6 @@ from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
     Coroutine,
     Generator,
@@ -26,8 +25,9 @@ from collections.abc import (
 from enum import Enum, auto
 from typing import Any, ClassVar, TypeVar, cast
 
-import httpcore2
 import trio
+
+import httpcore2
 
 from . import blocking
 
@@ -174,7 +174,9 @@ class World(ABC):
         """A request body in the colour that this world can't take."""
         return iter(list(chunks))
 
-    def trace(self, events: list[tuple[str, dict[str, Any]]]) -> Callable[[str, dict[str, Any]], Any]:
+    def trace(
+        self, events: list[tuple[str, dict[str, Any]]]
+    ) -> Callable[[str, dict[str, Any]], Any]:
         """A `trace` extension that notes the events."""
 
         async def note(name: str, info: dict[str, Any]) -> None:
@@ -268,7 +270,9 @@ class ThreadWorld(World):
     def wrong_body(self, chunks: Iterable[bytes]) -> Any:
         return World.body(self, chunks)
 
-    def trace(self, events: list[tuple[str, dict[str, Any]]]) -> Callable[[str, dict[str, Any]], Any]:
+    def trace(
+        self, events: list[tuple[str, dict[str, Any]]]
+    ) -> Callable[[str, dict[str, Any]], Any]:
         return lambda name, info: events.append((name, info))
 
     def wrong_trace(self) -> Callable[[str, dict[str, Any]], Any]:
@@ -283,9 +287,7 @@ class AsyncWorld(World):
         """Run `function`, cancel it when `signal` comes, and return whether that stopped it."""
 
     @abstractmethod
-    async def cancelled_at(
-        self, step: int, function: Function[object], late: bool
-    ) -> Cancelling:
+    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
         """Run `function`, and cancel it when it suspends for the `step`-th time.
 
         Args:
@@ -383,9 +385,7 @@ class AsyncioWorld(AsyncWorld):
         task.cancel()
         return await self._was_cancelled(task)
 
-    async def cancelled_at(
-        self, step: int, function: Function[object], late: bool
-    ) -> Cancelling:
+    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
         came = False
 
         def before_yield(now: int, yielded: Any) -> None:
@@ -499,9 +499,7 @@ class TrioWorld(AsyncWorld):
             scope.cancel()
         return scope.cancelled_caught
 
-    async def cancelled_at(
-        self, step: int, function: Function[object], late: bool
-    ) -> Cancelling:
+    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
         came = False
         with trio.CancelScope() as scope:
 
