@@ -1,56 +1,170 @@
-"""HTTP/2 with servers that others wrote, in clear text and over TLS."""
+"""HTTP/2 with servers that others wrote: by prior knowledge in clear text, and negotiated over TLS."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import trustme
 
+import httpcore2
+
 from ..support import real
-from ..support.worlds import World
+from ..support.worlds import AsyncWorld, World
 from .conftest import PoolMaker
 
+ALL = [(name, secured) for name in real.HTTP2_SERVERS for secured in (False, True)]
+SECURED = [(name, True) for name in real.HTTP2_SERVERS]
+NGINX = [("nginx", False), ("nginx", True)]
+# nginx and h2o speak HTTP/1.1 to the application, whose server sends no trailers then.
+WITH_TRAILERS = ("hypercorn", "nghttpd", "nghttpx", "haproxy", "caddy")
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "tls"])
-def secured(request: pytest.FixtureRequest) -> bool:
-    assert isinstance(request.param, bool)
-    return request.param
+SIZE = 1_000_000
 
 
-@pytest.fixture(scope="module")
-def certificate(
-    secured: bool, certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
-) -> Path | None:
+def _name(param: tuple[str, bool]) -> str:
+    return f"{param[0]}-{'tls' if param[1] else 'plain'}"
+
+
+@pytest.fixture(scope="session")
+def servers(
+    certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[real.Servers]:
     path = tmp_path_factory.mktemp("certificate") / "server.pem"
     certificate_authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
-    return path if secured else None
+    with real.Servers(tmp_path_factory.mktemp, path) as servers:
+        yield servers
 
 
-@pytest.fixture(scope="module")
-def nginx(certificate: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("nginx")
-    with real.running("nginx", folder, certificate, http2=True) as origin:
-        yield origin
+@pytest.fixture(scope="session", params=ALL, ids=_name)
+def server(request: pytest.FixtureRequest, servers: real.Servers) -> tuple[str, str]:
+    """Each server's name, and its origin, in turn."""
+    name, secured = request.param
+    return name, servers.origin(name, secured)
 
 
-@pytest.fixture(scope="module")
-def hypercorn(certificate: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with real.running("hypercorn", tmp_path_factory.mktemp("hypercorn"), certificate) as origin:
-        yield origin
+@pytest.fixture
+def open_pool(
+    world: World, h2_pool: PoolMaker, h2_client_tls: ssl.SSLContext
+) -> Callable[[str], httpcore2.AsyncConnectionPool]:
+    """Makes the pool for an origin: over TLS, it may speak HTTP/1.1 as well."""
+
+    def make(origin: str) -> httpcore2.AsyncConnectionPool:
+        return h2_pool(world, ssl_context=h2_client_tls, http1=origin.startswith("https"))
+
+    return make
 
 
-def test_nginx_may_say_farewell_every_thousand_requests(
-    world: World, h2_pool: PoolMaker, nginx: str, h2_client_tls: ssl.SSLContext
+Opener = Callable[[str], httpcore2.AsyncConnectionPool]
+
+
+def test_everyday_requests_over_one_connection(
+    world: World, open_pool: Opener, server: tuple[str, str]
 ) -> None:
+    name, origin = server
+    content = bytes(range(250)) * (SIZE // 250)
+
     async def scenario() -> None:
-        async with h2_pool(world, ssl_context=h2_client_tls) as pool:
+        async with open_pool(origin) as pool:
+            for number, size in enumerate((0, 1, 1000)):
+                reply = await pool.request("GET", f"{origin}/bytes/{size}")
+                assert (reply.status, reply.content) == (200, bytes(size))
+                assert reply.extensions["http_version"] == b"HTTP/2"
+                assert reply.extensions["stream_id"] == 2 * number + 1
+            head = await pool.request("HEAD", f"{origin}/bytes/1000")
+            assert (b"content-length", b"1000") in head.headers
+            assert head.content == b""
+            assert (await pool.request("GET", f"{origin}/nowhere")).status == 404
+            for body in (b"", b"hello"):
+                reply = await pool.request("POST", f"{origin}/echo", content=body)
+                assert (reply.status, reply.content) == (200, body)
+            chunks = [content[start : start + 70_000] for start in range(0, SIZE, 70_000)]
+            async with pool.stream("POST", f"{origin}/echo", content=world.body(chunks)) as echo:
+                assert await echo.aread() == content
+            async with pool.stream("GET", f"{origin}/bytes/3000000") as download:
+                sizes = [len(chunk) async for chunk in download.aiter_stream()]
+            assert sum(sizes) == 3_000_000
+            assert len(sizes) > 1
+            if name in WITH_TRAILERS:
+                method, path = ("POST", "echo") if name == "nghttpd" else ("GET", "trailers")
+                reply = await pool.request(
+                    method, f"{origin}/{path}", headers={"TE": "trailers"}, content=b"any"
+                )
+                assert (b"x-sum", b"1") in reply.extensions["trailing_headers"]
+            (connection,) = pool.connections
+            count = 10 if name in WITH_TRAILERS else 9
+            assert connection.info().endswith(f"HTTP/2, IDLE, Request Count: {count}")
+
+    world.run(scenario)
+
+
+@pytest.mark.parametrize("server", SECURED, ids=_name, indirect=True)
+def test_a_hundred_requests_share_a_connection_and_those_given_up_harm_no_other(
+    world: World, open_pool: Opener, server: tuple[str, str]
+) -> None:
+    name, origin = server
+
+    async def scenario() -> None:
+        async with open_pool(origin) as pool:
+
+            async def fetch() -> None:
+                assert (await pool.request("GET", f"{origin}/bytes/1000")).content == bytes(1000)
+
+            async def post(number: int) -> None:
+                content = b"%d" % number * 1000
+                reply = await pool.request("POST", f"{origin}/echo", content=content)
+                assert reply.content == content
+
+            async def close() -> None:
+                # More than the window of a stream lets the server send.
+                async with pool.stream("GET", f"{origin}/bytes/3000000") as reply:
+                    async for _ in reply.aiter_stream():
+                        break
+
+            async def time_out() -> None:
+                with pytest.raises(httpcore2.ReadTimeout):
+                    await pool.request(
+                        "GET", f"{origin}/silent", extensions={"timeout": {"read": 0.02}}
+                    )
+
+            async def cancel() -> None:
+                begun = world.signal()
+
+                async def stall() -> None:
+                    async with pool.stream("GET", f"{origin}/stall") as reply:
+                        begun.set()
+                        await reply.aread()
+
+                assert isinstance(world, AsyncWorld)
+                assert await world.cancelled_when(begun, stall)
+
+            given_up = [close]
+            if name != "nghttpd":
+                given_up += [time_out, cancel] if isinstance(world, AsyncWorld) else [time_out]
+            posts = [partial(post, number) for number in range(20)]
+            good = [fetch] * (100 - len(given_up) - len(posts))
+            await world.gather(*posts, *given_up, *good)
+            await fetch()
+            (connection,) = pool.connections
+            assert connection.info().endswith("HTTP/2, IDLE, Request Count: 101")
+
+    world.run(scenario)
+
+
+@pytest.mark.parametrize("server", NGINX, ids=_name, indirect=True)
+def test_nginx_may_say_farewell_every_few_hundred_requests(
+    world: World, open_pool: Opener, server: tuple[str, str]
+) -> None:
+    _, origin = server
+
+    async def scenario() -> None:
+        async with open_pool(origin) as pool:
 
             async def fetch() -> None:
                 for _ in range(55):
-                    reply = await pool.request("GET", f"{nginx}/1000")
+                    reply = await pool.request("GET", f"{origin}/1000")
                     assert reply.content == bytes(1000)
                     assert reply.extensions["http_version"] == b"HTTP/2"
 
@@ -60,57 +174,25 @@ def test_nginx_may_say_farewell_every_thousand_requests(
     world.run(scenario)
 
 
-def test_nginx_and_its_files(
-    world: World, h2_pool: PoolMaker, nginx: str, h2_client_tls: ssl.SSLContext
-) -> None:
+@pytest.mark.parametrize("server", NGINX, ids=_name, indirect=True)
+def test_nginx_and_its_files(world: World, open_pool: Opener, server: tuple[str, str]) -> None:
+    _, origin = server
+
     async def scenario() -> None:
-        async with h2_pool(world, ssl_context=h2_client_tls) as pool:
-            for size in (0, 1, 1000, 1_000_000):
-                assert (await pool.request("GET", f"{nginx}/{size}")).content == bytes(size)
-            head = await pool.request("HEAD", f"{nginx}/1000")
-            assert (b"content-length", b"1000") in head.headers
-            assert head.content == b""
-            etag = dict(head.headers)[b"etag"].decode()
-            unchanged = await pool.request("GET", f"{nginx}/1000", headers={"If-None-Match": etag})
+        async with open_pool(origin) as pool:
+            etag = dict((await pool.request("HEAD", f"{origin}/1000")).headers)[b"etag"].decode()
+            unchanged = await pool.request("GET", f"{origin}/1000", headers={"If-None-Match": etag})
             assert unchanged.status == 304
-            assert (await pool.request("GET", f"{nginx}/status/204")).status == 204
+            assert (await pool.request("GET", f"{origin}/status/204")).status == 204
             for content in (bytes(4_000_000), world.body(bytes(100_000) for _ in range(40))):
                 refused = await pool.request(
                     "POST",
-                    f"{nginx}/small",
+                    f"{origin}/small",
                     headers={"Content-Length": "4000000"},
                     content=content,
                 )
                 assert refused.status == 413
-            async with pool.stream("GET", f"{nginx}/1000000") as closed:
-                assert closed.status == 200
-            assert (await pool.request("GET", f"{nginx}/1")).content == b"\0"
+            assert (await pool.request("GET", f"{origin}/1")).content == b"\0"
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
-
-    world.run(scenario)
-
-
-def test_hypercorn_and_its_application(
-    world: World, h2_pool: PoolMaker, hypercorn: str, h2_client_tls: ssl.SSLContext
-) -> None:
-    async def scenario() -> None:
-        async with h2_pool(world, ssl_context=h2_client_tls) as pool:
-
-            async def echo(number: int) -> None:
-                content = b"%d;" % number * 20_000
-                reply = await pool.request("POST", f"{hypercorn}/echo", content=content)
-                assert reply.content == content
-                body = world.body([content, content])
-                reply = await pool.request("POST", f"{hypercorn}/echo", content=body)
-                assert reply.content == content * 2
-
-            await world.gather(*[lambda number=number: echo(number) for number in range(5)])
-            assert len((await pool.request("GET", f"{hypercorn}/stream/100000")).content) == 100_000
-            assert (await pool.request("GET", f"{hypercorn}/status/204")).status == 204
-            headers = (
-                await pool.request("GET", f"{hypercorn}/headers", headers={"X-A": "b"})
-            ).content
-            assert b"x-a: b" in headers
-            assert len(pool.connections) == 1
 
     world.run(scenario)

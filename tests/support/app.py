@@ -8,6 +8,9 @@
 | `/stream/N` | N bytes in chunks of up to 1000 |
 | `/status/N` | status N without a body |
 | `/early` | 413, without reading the request's body |
+| `/stall` | the beginning of a body, and no more until the client gives up |
+| `/silent` | nothing until the client gives up |
+| `/trailers` | a body and the trailer field `x-sum: 1`, if the protocol has such |
 """
 
 from __future__ import annotations
@@ -57,5 +60,16 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await answer(200, *chunks, sized=False)
     elif kind == "status":
         await answer(int(rest[0]))
+    elif kind in ("stall", "silent"):
+        if kind == "stall":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": bytes(1000), "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    elif kind == "trailers":
+        start = {"type": "http.response.start", "status": 200, "headers": [], "trailers": True}
+        await send(start)
+        await send({"type": "http.response.body", "body": b"and that was it"})
+        await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]})
     else:
         await answer(404, b"no such path")
