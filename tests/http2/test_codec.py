@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h2.events
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 from httpcore2 import RemoteProtocolError
 from httpcore2_http2._codec import (
     MAX_IDLE_FRAMES,
-    Codec,
     DataReceived,
     Ended,
     Event,
@@ -18,6 +18,7 @@ from httpcore2_http2._codec import (
     SettingsReceived,
     WindowOpened,
 )
+from httpcore2_http2._h2_codec import H2Codec
 
 from ..support.h2peer import (
     DATA,
@@ -38,14 +39,14 @@ HEAD = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"x", b" y\t"
 REQUEST = [(b":method", b"GET"), (b":authority", b"a"), (b":scheme", b"http"), (b":path", b"/")]
 
 
-def make(stream_window: int = 65535, connection_window: int = 65535) -> Codec:
-    codec = Codec(stream_window, connection_window)
+def make(stream_window: int = 65535, connection_window: int = 65535) -> H2Codec:
+    codec = H2Codec(stream_window, connection_window)
     assert codec.open_stream(REQUEST, [], end_stream=True) == 1
     assert codec.take().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     return codec
 
 
-def feed(codec: Codec, data: bytes) -> list[Event]:
+def feed(codec: H2Codec, data: bytes) -> list[Event]:
     return list(codec.receive(data))
 
 
@@ -125,7 +126,7 @@ def test_header_blocks_are_remembered_as_long_as_their_table_is_the_same() -> No
     from hpack import Encoder
 
     encoder = Encoder()
-    codec = Codec(65535, 65535)
+    codec = H2Codec(65535, 65535)
     feed(codec, PREFACE)
     for number in range(12):
         if number == 8:
@@ -147,6 +148,26 @@ def test_frames_that_bring_nothing_are_counted_until_something_comes() -> None:
     feed(codec, pings)
     with pytest.raises(RemoteProtocolError, match="too many frames"):
         feed(codec, pings)
+
+
+def test_stream_identifiers_may_run_out() -> None:
+    codec = make()
+    codec._h2.highest_outbound_stream_id = 2**31 - 3
+    assert codec.open_stream(REQUEST, [], end_stream=True) == 2**31 - 1
+    assert codec.open_stream(REQUEST, [], end_stream=True) is None
+
+
+def test_h2_sees_no_more_of_a_header_block_than_its_status() -> None:
+    """h2 asks the decoder that it was given, which is what keeps its own opinion on fields out of the way."""
+    codec = make()
+    feed(codec, PREFACE)
+    fields = ((b":status", b"304"), (b"content-length", b"10"), (b"X", b"\r"))
+    (event,) = codec._h2.receive_data(frame(HEADERS, END_HEADERS, 1, block(*fields)))
+    assert isinstance(event, h2.events.ResponseReceived), "h2 has another way to tell of a response"
+    assert event.headers == [(b":status", b"304")], (
+        "h2 doesn't use `H2Connection.decoder` as it did"
+    )
+    assert tuple(codec._decoder.fields) == fields
 
 
 FRAMES = st.builds(

@@ -19,6 +19,7 @@ from ..support.h2peer import (
     END_STREAM,
     HEADERS,
     SETTINGS,
+    WINDOW,
     H2Peer,
     answering,
     block,
@@ -44,7 +45,7 @@ def inner(pool: Any) -> AsyncHTTP2Connection:
 def is_writing(pool: Any) -> bool:
     """Whether some connection waits to write."""
     twins = [getattr(each, "_twin", each)._connection for each in pool.connections]
-    return any(twin is not None and twin._is_writing for twin in twins)
+    return any(twin is not None and twin.writer.is_writing for twin in twins)
 
 
 def open_windows(peer: H2Peer, stream_id: int) -> None:
@@ -240,12 +241,12 @@ def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
 
 
 def test_a_connection_without_identifiers_left_is_replaced(
-    world: World, h2_pool: PoolMaker
+    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
         async with h2_pool(world) as pool:
             await pool.request("GET", server.url)
-            inner(pool)._codec._h2.highest_outbound_stream_id = 2**31 - 1
+            monkeypatch.setattr(inner(pool).codec, "open_stream", lambda *_, **__: None)
             assert (await pool.request("POST", server.url)).content == b"fine"
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 1")
@@ -253,6 +254,35 @@ def test_a_connection_without_identifiers_left_is_replaced(
     with scripted(speaking(answering())) as server:
         world.run(scenario)
         assert server.accepted == 2
+
+
+def test_a_window_update_for_a_request_that_has_moved_does_no_harm(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    moved = world.signal()
+
+    def script(peer: H2Peer) -> None:
+        if peer.number:
+            peer.respond(peer.request(), b"moved")
+            moved.set()
+        else:
+            first, second = peer.request(), peer.request()
+            peer.go_away(first)
+            moved.wait_in_thread()
+            peer.send(frame(WINDOW, 0, second, b"\0\0\0\1"))
+            peer.respond(first, b"stayed")
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def fetch() -> bytes:
+                return (await pool.request("GET", server.url)).content
+
+            assert sorted(await world.gather(fetch, fetch)) == [b"moved", b"stayed"]
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
 
 
 def test_an_idle_connection_expires(world: World) -> None:
@@ -343,10 +373,10 @@ def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
 
     stream = adapt_stream(httpcore2.MockStream([]))
     connection = AsyncHTTP2Connection(httpcore2.Origin(b"http", b"a", 80), stream)
-    lock = connection._lock
+    lock = connection.lock
     connection._generation = -1
     connection.abort()
-    assert connection._lock is not lock
+    assert connection.lock is not lock
     assert connection.is_closed()
     connection.abort()
 

@@ -9,7 +9,7 @@ import pytest
 from hpack import Encoder
 
 import httpcore2
-import httpcore2_http2._codec
+import httpcore2_http2._h2_codec
 from httpcore2 import RemoteProtocolError
 
 from ..support.h2peer import (
@@ -234,7 +234,7 @@ FLOODS = {
 def test_a_flood_ends_the_connection(
     world: World, h2_pool: PoolMaker, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(httpcore2_http2._codec, "MAX_IDLE_FRAMES", 300)
+    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
 
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -265,7 +265,7 @@ def test_a_flood_ends_the_connection(
 def test_resets_of_streams_that_are_over_are_counted(
     world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(httpcore2_http2._codec, "MAX_IDLE_FRAMES", 300)
+    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
 
     def script(peer: H2Peer) -> None:
         peer.respond(peer.request())

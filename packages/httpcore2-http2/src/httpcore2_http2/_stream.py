@@ -1,6 +1,6 @@
 """What a connection knows of one of its streams: how much of the request has gone, and what has come of the response.
 
-Must not know: frames, the network, locks (the connection holds its own), whoever waits.
+Must not know: frames, the network, locks (the connection holds its own).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from httpcore2_core._exceptions import LocalProtocolError
 from httpcore2_core._models import Request
+from httpcore2_core._runtime import Waiter
 
 
 class Upload:
@@ -82,6 +83,7 @@ class Stream:
         "stream_id",
         "trailers",
         "upload",
+        "waiters",
     )
 
     def __init__(self, stream_id: int, request: Request, upload: Upload, reads: int) -> None:
@@ -96,6 +98,7 @@ class Stream:
         self.stream_id = stream_id
         self.request = request
         self.upload: Upload | None = upload  # `None` when all has been sent
+        self.waiters: list[Waiter] = []  # those who wait for something to come
         self.reads = reads
         self.head: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self.buffer = bytearray()
@@ -113,3 +116,8 @@ class Stream:
         if not self.is_over:
             self.error = error
             self.is_unprocessed = is_unprocessed
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        for waiter in self.waiters:
+            waiter.wake()

@@ -8,23 +8,15 @@ Must not know: pools, how the stream was made, what the bytes mean (the codec do
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from enum import Enum
+from collections.abc import Callable
 from threading import Lock
-from typing import Any
 
-from .._backends.caller import adapt_async_stream, public_stream
-from .._bodies import ReceivedBody, check_colour, iterate
-from .._exceptions import (
-    ConnectionNotAvailable,
-    NetworkError,
-    ReadError,
-    RemoteProtocolError,
-    WriteError,
-)
-from .._interfaces import AsyncClosingContext, AsyncConnectionInterface
+from .._backends.caller import public_stream
+from .._bodies import iterate
+from .._established import EstablishedConnection, ExchangeBody, State
+from .._exceptions import ConnectionNotAvailable, NetworkError, RemoteProtocolError, WriteError
 from .._models import ByteStream, Origin, Request, Response, received_response
-from .._network import AsyncNetworkStream, BackendStream
+from .._network import AsyncNetworkStream
 from .._timeouts import Timeouts
 from .._trace import Tracer
 from .codec import Codec, RequestState, ResponseState
@@ -36,18 +28,14 @@ _SMALL_BODY = 64 * 1024
 _SLICE = 256 * 1024
 
 
-class _State(Enum):
-    NEW = "NEW"
-    ACTIVE = "ACTIVE"
-    IDLE = "IDLE"
-    CLOSED = "CLOSED"
-
-
-class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
+class AsyncHTTP11Connection(EstablishedConnection):
     """An HTTP/1.1 connection over a stream that is already established (RFC 9112)."""
 
     READ_NUM_BYTES = 64 * 1024
     MAX_INCOMPLETE_EVENT_SIZE = 100 * 1024
+
+    _version = "HTTP/1.1"
+    _first_state = State.NEW
 
     def __init__(
         self,
@@ -62,44 +50,23 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
             stream: an established connection.
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
         """
-        self._origin = origin
-        self._stream: BackendStream = adapt_async_stream(stream)
-        self._keepalive_expiry = keepalive_expiry
+        super().__init__(origin, stream, keepalive_expiry)
         self._codec = Codec()
-        self._state = _State.NEW
         self._lock = Lock()
-        self._request_count = 0
         self._has_sent = False
         self._has_consumed = False
         self._is_aborted = False
-        self._expires_at: float | None = None
-        # Set by whoever pools this connection: told of the end of each exchange, and of an end while idle.
-        self.on_release: Callable[[bool], None] | None = None
+        # Set by whoever pools this connection: told of an end while idle.
         self.on_lost: Callable[[], None] | None = None
 
     # Requests
-
-    async def handle_async_request(self, request: Request) -> Response:
-        """Send `request` and return its response, the body still to be read.
-
-        Raises:
-            RuntimeError: the request is for another origin.
-            ConnectionNotAvailable: another request is under way, or the connection is closed.
-        """
-        if not self.can_handle_request(request.url.origin):
-            raise RuntimeError(
-                f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
-            )
-        runtime = self._stream.runtime
-        check_colour(request.stream, runtime.is_blocking)
-        return await self.exchange(request, Timeouts.of(request.extensions, runtime))
 
     async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
         """Send `request`, whose body has the right colour, and return its response.
 
         The response's body is still to be read.
         """
-        tracer = Tracer.of("http11", request, self._stream.runtime.is_blocking)
+        tracer = Tracer.of("http11", request, self.runtime.is_blocking)
         self._begin()
         try:
             write_error: WriteError | None = None
@@ -135,14 +102,14 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
             "reason_phrase": head.reason,
             "network_stream": public_stream(stream),
         }
-        body = _Body(self, request, timeouts, tracer, extensions)
+        body = ExchangeBody(self, timeouts, tracer, {"request": request}, extensions)
         return received_response(head.status, head.headers, body, extensions)
 
     def _begin(self) -> None:
         with self._lock:
-            if self._state is not _State.NEW and self._state is not _State.IDLE:
+            if self._state is not State.NEW and self._state is not State.IDLE:
                 raise ConnectionNotAvailable
-            self._state = _State.ACTIVE
+            self._state = State.ACTIVE
         self._stream.watch(None)
         self._request_count += 1
         self._has_sent = False
@@ -190,7 +157,7 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
                 data = codec.send_data(content[start : start + _SLICE])
                 await self._stream.write(data, timeouts.for_write())
         else:
-            async for chunk in iterate(stream, self._stream.runtime.is_blocking):
+            async for chunk in iterate(stream, self.runtime.is_blocking):
                 self._has_consumed = True
                 data = codec.send_data(chunk)
                 if data:
@@ -224,8 +191,10 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
 
     # The end of an exchange
 
-    def finish(self) -> None:
+    def finish(self, has_failed: bool) -> None:
         """End the exchange: keep the connection if nothing stands against it, else close it."""
+        if has_failed:
+            self.abort()
         codec = self._codec
         try:
             # The rest of a body that nobody wants is skipped if it is here already.
@@ -252,14 +221,14 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
         return self._codec.response_state is ResponseState.SWITCHED
 
     def _end(self, is_reusable: bool) -> None:
-        if self._state is _State.CLOSED:
+        if self._state is State.CLOSED:
             is_reusable = False
         elif is_reusable:
             self._expires_at = self._next_expiry()
-            self._state = _State.IDLE
+            self._state = State.IDLE
             self._stream.watch(self._lost)
         else:
-            self._state = _State.CLOSED
+            self._state = State.CLOSED
             self._stream.abort()
         if self.on_release is not None:
             self.on_release(is_reusable)
@@ -269,11 +238,11 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
         timeout = self._codec.keep_alive_timeout
         if timeout is not None and (expiry is None or timeout < expiry):
             expiry = timeout
-        return None if expiry is None else self._stream.runtime.now() + expiry
+        return None if expiry is None else self.runtime.now() + expiry
 
     def _lost(self) -> None:
         """Something arrived while no request was under way: whatever it is, no response may follow it."""
-        self._state = _State.CLOSED
+        self._state = State.CLOSED
         self._stream.abort()
         if self.on_lost is not None:
             self.on_lost()
@@ -282,11 +251,6 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
 
     capacity = 1
     is_retired = False
-
-    @property
-    def expires_at(self) -> float | None:
-        """When the idle connection expires, on the runtime's clock."""
-        return self._expires_at
 
     @property
     def may_be_resent(self) -> bool:
@@ -312,146 +276,11 @@ class AsyncHTTP11Connection(AsyncClosingContext, AsyncConnectionInterface):
     def abort(self) -> None:
         """Close the connection without awaiting."""
         self._is_aborted = True
-        self._state = _State.CLOSED
+        self._state = State.CLOSED
         self._stream.abort()
 
-    @property
-    def needs_settling(self) -> bool:
-        """Whether `abort()` has left something to await."""
-        return self._stream.needs_settling
-
-    async def settle(self) -> None:
-        """After `abort()`, await what could not be done at once."""
-        if self._stream.needs_settling:
-            await self._stream.settle()
-
-    async def aclose(self) -> None:
-        self.abort()
-        await self.settle()
-
-    def can_handle_request(self, origin: Origin) -> bool:
-        return origin == self._origin
-
     def is_available(self) -> bool:
-        return self._state is _State.IDLE
+        return self._state is State.IDLE
 
-    def has_expired(self) -> bool:
-        if self._state is not _State.IDLE:
-            return False
-        now = self._stream.runtime.now()
-        if self._expires_at is not None and now >= self._expires_at:
-            return True
+    def _is_lost(self) -> bool:
         return bool(self._stream.get_extra_info("is_readable"))
-
-    def is_idle(self) -> bool:
-        return self._state is _State.IDLE
-
-    def is_closed(self) -> bool:
-        return self._state is _State.CLOSED
-
-    def is_connected(self) -> bool:
-        return self._state is not _State.CLOSED
-
-    def info(self) -> str:
-        return (
-            f"{str(self._origin)!r}, HTTP/1.1, {self._state.value}, "
-            f"Request Count: {self._request_count}"
-        )
-
-    def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} [{str(self._origin)!r}, {self._state.value}, "
-            f"Request Count: {self._request_count}]>"
-        )
-
-
-class _Body(ReceivedBody):
-    """The body of a response. Its end is the end of the exchange."""
-
-    __slots__ = (
-        "_connection",
-        "_extensions",
-        "_has_begun",
-        "_is_closed",
-        "_is_complete",
-        "_request",
-        "_timeouts",
-        "_tracer",
-    )
-
-    def __init__(
-        self,
-        connection: AsyncHTTP11Connection,
-        request: Request,
-        timeouts: Timeouts,
-        tracer: Tracer | None,
-        extensions: dict[str, Any],
-    ) -> None:
-        self._connection = connection
-        self._request = request
-        self._timeouts = timeouts
-        self._tracer = tracer
-        self._extensions = extensions
-        self._has_begun = False
-        self._is_complete = False  # read to its end
-        self._is_closed = False  # the exchange has ended
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self.next_piece()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def read_all(self) -> bytes:
-        pieces = [await self.next_piece()]
-        while not self._is_complete:
-            pieces.append(await self.next_piece())
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def next_piece(self) -> bytes:
-        if self._is_complete:
-            return b""
-        if self._is_closed:
-            raise ReadError("The response was closed before its body was read to its end.")
-        try:
-            if self._tracer is not None and not self._has_begun:
-                self._has_begun = True
-                await self._tracer.event(
-                    "receive_response_body.started", {"request": self._request}
-                )
-            piece = await self._connection.receive_piece(self._timeouts)
-        except BaseException as exc:
-            self._connection.abort()
-            await self._end("failed", {"exception": exc})
-            raise
-        if not self._connection.has_body_left:
-            self._is_complete = True
-            if self._connection.trailers:
-                self._extensions["trailing_headers"] = self._connection.trailers
-            # After an upgrade the connection is the caller's, until the response is closed.
-            if not self._connection.has_switched:
-                await self._end("complete", {"return_value": None})
-        return piece
-
-    async def aclose(self) -> None:
-        if not self._is_closed:
-            await self._end(None, {})
-
-    async def _end(self, fate: str | None, info: dict[str, Any]) -> None:
-        """End the exchange, and tell whoever listens what became of the body."""
-        self._is_closed = True
-        if self._tracer is None:
-            self._connection.finish()
-        else:
-            try:
-                if fate is not None:
-                    await self._tracer.event(f"receive_response_body.{fate}", info)
-                await self._tracer.event("response_closed.started", {})
-            finally:
-                self._connection.finish()
-            await self._tracer.event("response_closed.complete", {"return_value": None})
-        if self._connection.needs_settling:
-            await self._connection.settle()

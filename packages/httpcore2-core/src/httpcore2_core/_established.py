@@ -1,0 +1,279 @@
+"""What the connections of all protocols have in common: a stream that is established, a state, exchanges.
+
+Rules: an exchange ends exactly once: at the end of the response's body, on an error, a cancellation or an early close.
+Must not know: how HTTP is framed, pools, how the stream was made.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine
+from enum import Enum
+from typing import Any, Protocol
+
+from ._backends.caller import adapt_async_stream
+from ._bodies import ReceivedBody, check_colour
+from ._exceptions import ReadError
+from ._interfaces import AsyncClosingContext, AsyncConnectionInterface
+from ._models import Origin, Request, Response
+from ._network import AsyncNetworkStream, BackendStream
+from ._timeouts import Timeouts
+from ._trace import Tracer
+
+
+class State(Enum):
+    """The life of a connection. One that takes several requests is idle when it is new."""
+
+    NEW = "NEW"
+    ACTIVE = "ACTIVE"
+    IDLE = "IDLE"
+    CLOSED = "CLOSED"
+
+
+class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
+    """A connection over a stream that is already established.
+
+    Attributes:
+        runtime: the stream's.
+        on_release: set by whoever pools this connection: told of the end of each exchange, and whether the connection
+            can be used again.
+    """
+
+    _version: str
+    _first_state: State
+
+    def __init__(
+        self,
+        origin: Origin,
+        stream: AsyncNetworkStream,
+        keepalive_expiry: float | None = None,
+    ) -> None:
+        """Take over a stream.
+
+        Args:
+            origin: whom the stream leads to.
+            stream: an established connection.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
+        """
+        self._origin = origin
+        self._stream: BackendStream = adapt_async_stream(stream)
+        self.runtime = self._stream.runtime
+        self._keepalive_expiry = keepalive_expiry
+        self._expires_at: float | None = None
+        self._state = self._first_state
+        self._request_count = 0
+        self.on_release: Callable[[bool], None] | None = None
+
+    # Requests
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Send `request` and return its response, the body still to be read.
+
+        Raises:
+            RuntimeError: the request is for another origin.
+            ConnectionNotAvailable: the connection is closed, or has no room for another request.
+        """
+        if not self.can_handle_request(request.url.origin):
+            raise RuntimeError(
+                f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
+            )
+        check_colour(request.stream, self.runtime.is_blocking)
+        return await self.exchange(request, Timeouts.of(request.extensions, self.runtime))
+
+    @abstractmethod
+    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+        """Send `request`, whose body has the right colour; otherwise as `handle_async_request`."""
+
+    # Life
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the idle connection expires, on the runtime's clock."""
+        return self._expires_at
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Close the connection without awaiting."""
+
+    @property
+    def needs_settling(self) -> bool:
+        """Whether `abort()` has left something to await."""
+        return self._stream.needs_settling
+
+    async def settle(self) -> None:
+        """After `abort()`, await what could not be done at once."""
+        if self._stream.needs_settling:
+            await self._stream.settle()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await self.settle()
+
+    @abstractmethod
+    def is_stale(self) -> bool:
+        """Whether a connection that was used before must not be used again."""
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return origin == self._origin
+
+    def has_expired(self) -> bool:
+        if self._state is not State.IDLE:
+            return False
+        if self._expires_at is not None and self.runtime.now() >= self._expires_at:
+            return True
+        return self._is_lost()
+
+    @abstractmethod
+    def _is_lost(self) -> bool:
+        """Whether the peer has ended the connection while it was idle."""
+
+    def is_idle(self) -> bool:
+        return self._state is State.IDLE
+
+    def is_closed(self) -> bool:
+        return self._state is State.CLOSED
+
+    def is_connected(self) -> bool:
+        return self._state is not State.CLOSED
+
+    def info(self) -> str:
+        return (
+            f"{str(self._origin)!r}, {self._version}, {self._state.value}, "
+            f"Request Count: {self._request_count}"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} [{str(self._origin)!r}, {self._state.value}, "
+            f"Request Count: {self._request_count}]>"
+        )
+
+
+class Exchange(Protocol):
+    """A request and its response, as the response's body sees them."""
+
+    @property
+    def has_body_left(self) -> bool:
+        """Whether there is more of the body to come."""
+
+    @property
+    def has_switched(self) -> bool:
+        """Whether it has left HTTP, by an upgrade or CONNECT: it is the caller's until the response is closed."""
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """The fields after the body, once it has ended."""
+
+    def receive_piece(self, timeouts: Timeouts) -> Coroutine[Any, Any, bytes]:
+        """Return the next piece of the body; `b""` at its end."""
+
+    def finish(self, has_failed: bool) -> None:
+        """End it, without awaiting. What is not complete is given up."""
+
+    @property
+    def needs_settling(self) -> bool:
+        """Whether that has left something to await."""
+
+    async def settle(self) -> None:
+        """Await it."""
+
+
+class ExchangeBody(ReceivedBody):
+    """The body of a response. Its end is the end of the exchange."""
+
+    __slots__ = (
+        "_exchange",
+        "_extensions",
+        "_has_begun",
+        "_info",
+        "_is_closed",
+        "_is_complete",
+        "_timeouts",
+        "_tracer",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        timeouts: Timeouts,
+        tracer: Tracer | None,
+        info: dict[str, Any],
+        extensions: dict[str, Any],
+    ) -> None:
+        """Take over an exchange whose response's head has come.
+
+        Args:
+            exchange: what the body belongs to.
+            timeouts: the request's.
+            tracer: who is told, if anybody.
+            info: what they are told of, the `request` included.
+            extensions: the response's; trailers are put there.
+        """
+        self._exchange = exchange
+        self._timeouts = timeouts
+        self._tracer = tracer
+        self._info = info
+        self._extensions = extensions
+        self._has_begun = False
+        self._is_complete = False  # read to its end
+        self._is_closed = False  # the exchange has ended
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.next_piece()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def read_all(self) -> bytes:
+        pieces = [await self.next_piece()]
+        while not self._is_complete:
+            pieces.append(await self.next_piece())
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def next_piece(self) -> bytes:
+        if self._is_complete:
+            return b""
+        if self._is_closed:
+            raise ReadError("The response was closed before its body was read to its end.")
+        exchange = self._exchange
+        try:
+            if self._tracer is not None and not self._has_begun:
+                self._has_begun = True
+                await self._tracer.event("receive_response_body.started", self._info)
+            piece = await exchange.receive_piece(self._timeouts)
+        except BaseException as exc:
+            await self._end("failed", {"exception": exc})
+            raise
+        if not exchange.has_body_left:
+            self._is_complete = True
+            if exchange.trailers:
+                self._extensions["trailing_headers"] = exchange.trailers
+            if not exchange.has_switched:
+                await self._end("complete", {"return_value": None})
+        return piece
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            await self._end(None, {})
+
+    async def _end(self, fate: str | None, info: dict[str, Any]) -> None:
+        """End the exchange, and tell whoever listens what became of the body."""
+        self._is_closed = True
+        exchange = self._exchange
+        has_failed = fate == "failed"
+        if self._tracer is None:
+            exchange.finish(has_failed)
+        else:
+            try:
+                if fate is not None:
+                    await self._tracer.event(f"receive_response_body.{fate}", info)
+                closing = {key: value for key, value in self._info.items() if key != "request"}
+                await self._tracer.event("response_closed.started", closing)
+            finally:
+                exchange.finish(has_failed)
+            await self._tracer.event("response_closed.complete", {"return_value": None})
+        if exchange.needs_settling:
+            await exchange.settle()

@@ -1,0 +1,164 @@
+"""One request and its response on a connection that others use, too: sends, waits, receives.
+
+Rules: what the codec takes and tells is dealt with under the connection's lock; nothing is awaited there. A complete
+response ends the upload. When a response's head comes before the body has gone, the rest of it is sent as the response
+is read.
+
+Must not know: other exchanges, who reads and writes for whom, what frames look like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from httpcore2_core._exceptions import WriteTimeout
+from httpcore2_core._timeouts import Timeouts
+
+from ._fields import Headers
+from ._stream import Stream, Upload
+from ._writer import SLICE
+
+if TYPE_CHECKING:
+    from ._connection import AsyncHTTP2Connection
+
+# Parts of a body that leave without waiting, before others get their turn.
+_EAGER_PARTS = 16
+
+
+class Exchange:
+    """A request that was sent, and its response; see `httpcore2_core._established.Exchange`."""
+
+    __slots__ = ("_connection", "stream")
+
+    has_switched = False
+
+    def __init__(self, connection: AsyncHTTP2Connection, stream: Stream) -> None:
+        self._connection = connection
+        self.stream = stream
+
+    # The request's body
+
+    async def send_body(self, timeouts: Timeouts) -> None:
+        """Send the body, until the response's head has come."""
+        stream = self.stream
+        while stream.upload is not None and stream.head is None and not stream.is_over:
+            await self._send_some(stream.upload, timeouts, self._has_head_or_window)
+
+    async def _send_some(
+        self, upload: Upload, timeouts: Timeouts, is_ready: Callable[[Stream], bool]
+    ) -> None:
+        """Send the next part of the body, or wait until that is possible or `is_ready`."""
+        connection = self._connection
+        stream = self.stream
+        if not upload.chunk and upload.iterator is not None:
+            await upload.next_chunk()
+        with connection.lock:
+            if stream.is_over:
+                return
+            was_sent = self.send_part(upload)
+        if was_sent:
+            await connection.writer.flush(timeouts.for_write())
+            upload.parts += 1
+            if not upload.parts % _EAGER_PARTS:
+                await connection.runtime.sleep(0)
+            connection.look()
+        else:
+            await connection.reader.wait(stream, is_ready, timeouts.for_write(), WriteTimeout)
+
+    def send_part(self, upload: Upload) -> bool:
+        """Queue as much of the piece at hand as the windows allow; whether there was anything to queue.
+
+        Under the lock.
+        """
+        codec = self._connection.codec
+        stream = self.stream
+        if upload.is_done:
+            codec.send_data(stream.stream_id, b"", True)
+            stream.upload = None
+            return True
+        if not upload.chunk:
+            return True  # an empty piece
+        room = min(codec.window(stream.stream_id), SLICE)
+        if room <= 0:
+            return False
+        part = upload.take(room)
+        codec.send_data(stream.stream_id, part, upload.is_done)
+        if upload.is_done:
+            stream.upload = None
+        return True
+
+    # The response
+
+    async def receive_head(self, timeouts: Timeouts) -> tuple[int, Headers]:
+        """Return status and fields of the response."""
+        stream = self.stream
+        await self._connection.reader.wait(stream, _has_head, timeouts.for_read())
+        if stream.head is None:
+            self._raise_error()
+        return stream.head
+
+    async def receive_piece(self, timeouts: Timeouts) -> bytes:
+        """Return what has come of the response's body, at least a byte; `b""` at its end."""
+        connection = self._connection
+        stream = self.stream
+        while True:
+            with connection.lock:
+                if stream.buffer:
+                    piece = bytes(stream.buffer)
+                    stream.buffer.clear()
+                    connection.codec.consumed(stream.stream_id, len(piece))
+                    connection.writer.push()
+                    return piece
+                if stream.has_ended:
+                    return b""
+            if stream.error is not None:
+                self._raise_error()
+            if stream.upload is not None:
+                await self._send_some(stream.upload, timeouts, self._has_data_or_window)
+            else:
+                await connection.reader.wait(stream, _has_data, timeouts.for_read())
+
+    def is_unprocessed(self, exc: BaseException) -> bool:
+        """Whether `exc` says that the server did not process the request, which may be sent again."""
+        return self.stream.is_unprocessed and exc is self.stream.error
+
+    def _raise_error(self) -> NoReturn:
+        assert self.stream.error is not None, "there is one if nothing else came"
+        raise self.stream.error
+
+    # What is waited for
+
+    def _has_head_or_window(self, stream: Stream) -> bool:
+        return _has_head(stream) or self._connection.codec.window(stream.stream_id) > 0
+
+    def _has_data_or_window(self, stream: Stream) -> bool:
+        return _has_data(stream) or self._connection.codec.window(stream.stream_id) > 0
+
+    # What the response's body sees
+
+    @property
+    def has_body_left(self) -> bool:
+        return bool(self.stream.buffer) or not self.stream.has_ended
+
+    @property
+    def trailers(self) -> Headers:
+        return self.stream.trailers
+
+    def finish(self, has_failed: bool) -> None:
+        self._connection.finish(self.stream)
+
+    @property
+    def needs_settling(self) -> bool:
+        return self._connection.needs_settling
+
+    async def settle(self) -> None:
+        await self._connection.settle()
+
+
+def _has_head(stream: Stream) -> bool:
+    return stream.head is not None or stream.is_over
+
+
+def _has_data(stream: Stream) -> bool:
+    return bool(stream.buffer) or stream.is_over

@@ -1,0 +1,192 @@
+"""Which fields a request may have, and a response, in the form of HTTP/2 (RFC 9113, section 8.2).
+
+Must not know: streams, frames, how fields are compressed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hpack import NeverIndexedHeaderTuple
+
+from httpcore2_core._exceptions import LocalProtocolError
+from httpcore2_core._models import Request
+
+Headers = list[tuple[bytes, bytes]]
+
+_is_token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++").fullmatch
+_is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
+_is_value = re.compile(
+    rb"(?:[\x21-\x7e\x80-\xff]++(?:[ \t]++[\x21-\x7e\x80-\xff]++)*+)?+"
+).fullmatch
+_is_received_name = re.compile(rb"[\x21-\x39\x3b-\x40\x5b-\x7e]++").fullmatch
+_finds_illegal = re.compile(rb"[\0\r\n]").search
+_is_status = re.compile(rb"[1-9][0-9][0-9]").fullmatch
+_is_length = re.compile(rb"[0-9]{1,19}").fullmatch
+
+# RFC 9113, section 8.2.2: these are HTTP/1.1's own.
+_CONNECTION_FIELDS = frozenset(
+    (b"connection", b"host", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+_SECRETS = frozenset((b"authorization", b"proxy-authorization"))
+# Shorter ones could be guessed byte by byte from the size of compressed headers (RFC 7541, section 7.1.3).
+_SHORT_COOKIE = 20
+
+_SCHEMES = {b"ws": b"http", b"wss": b"https"}
+
+
+class Malformed(Exception):
+    """A response breaks the rules of HTTP: its stream can't go on (RFC 9113, section 8.1.1)."""
+
+
+# Requests
+
+
+class Prepared(NamedTuple):
+    """A request's fields as HTTP/2 sends them, without Host, which becomes `:authority`; and the Content-Length."""
+
+    authority: bytes | None
+    length: int | None
+    headers: Headers
+
+
+def prepare_headers(headers: Headers) -> Prepared:
+    """Make a request's fields into those of HTTP/2: names in lower case, without what is HTTP/1.1's own.
+
+    Raises:
+        LocalProtocolError: a field can't be sent.
+    """
+    authority: bytes | None = None
+    length: int | None = None
+    prepared: Headers = []
+    dropped = _CONNECTION_FIELDS
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == b"connection":
+            named = (element.strip() for element in value.lower().split(b","))
+            # What nobody would name there, and requests can't do without.
+            dropped = dropped.union(named) - {b"content-length"}
+    for name, value in headers:
+        if _is_token(name) is None:
+            raise LocalProtocolError(f"Illegal header name {name!r}")
+        if _is_value(value) is None:
+            raise LocalProtocolError(f"Illegal header value {value!r}")
+        lowered = name.lower()
+        if lowered == b"host":
+            if authority is not None:
+                raise LocalProtocolError("Found multiple Host: headers")
+            authority = value
+        elif lowered in dropped or (lowered == b"te" and value.lower() != b"trailers"):
+            continue
+        elif lowered in _SECRETS or (lowered == b"cookie" and len(value) < _SHORT_COOKIE):
+            prepared.append(NeverIndexedHeaderTuple(lowered, value))
+        else:
+            if lowered == b"content-length":
+                if _is_length(value) is None or length is not None:
+                    raise LocalProtocolError("bad Content-Length")
+                length = int(value)
+            prepared.append((lowered, value))
+    return Prepared(authority, length, prepared)
+
+
+class Preparation:
+    """As `prepare_headers`, made once for requests in a row that are alike."""
+
+    __slots__ = ("_headers", "_prepared")
+
+    def __init__(self) -> None:
+        self._headers: Headers | None = None
+        self._prepared: Prepared | None = None
+
+    def __call__(self, headers: Headers) -> Prepared:
+        if self._prepared is None or self._headers != headers:
+            self._prepared = prepare_headers(headers)
+            self._headers = headers.copy()
+        return self._prepared
+
+
+def pseudo_headers(request: Request, authority: bytes | None) -> Headers:
+    """Return a request's pseudo-header fields, `:method` first (RFC 9113, section 8.3.1).
+
+    Raises:
+        LocalProtocolError: the method, the target or the Host can't be sent, or there is no Host.
+    """
+    if authority is None:
+        raise LocalProtocolError("Missing mandatory Host: header")
+    scheme = request.url.scheme
+    pseudo = [
+        (b":method", request.method),
+        (b":authority", authority),
+        (b":scheme", _SCHEMES.get(scheme, scheme)),
+        (b":path", request.url.target),
+    ]
+    for name, value in pseudo:
+        check = _is_token if name == b":method" else _is_target
+        if check(value) is None:
+            raise LocalProtocolError(f"Illegal value {value!r} for {name.decode()}")
+    return pseudo
+
+
+# Responses
+
+
+def check_fields(received: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """Return header or trailer fields as they are shown to the caller.
+
+    Raises:
+        Malformed: one is none.
+    """
+    fields: Headers = []
+    for name, value in received:
+        if _is_received_name(name) is None or _finds_illegal(value) is not None:
+            raise Malformed(f"Illegal header field {name!r}: {value!r}")
+        fields.append((name, value.strip(b" \t")))
+    return fields
+
+
+def check_head(received: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
+    """Return a response's status, and its fields as they are shown to the caller.
+
+    Raises:
+        Malformed: there is no status, or one of the fields is none.
+    """
+    name, value = received[0] if received else (b"", b"")
+    if name != b":status" or _is_status(value) is None:
+        raise Malformed("The response has no status.")
+    return int(value), check_fields(received[1:])
+
+
+class Inspection:
+    """As `check_head`, made once for the same list of fields: decoding remembers them."""
+
+    __slots__ = ("_fields", "_headers", "_status")
+
+    def __init__(self) -> None:
+        self._fields: Sequence[tuple[bytes, bytes]] | None = None
+        self._status = 0
+        self._headers: Headers = []
+
+    def __call__(self, received: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
+        if received is not self._fields:
+            self._status, self._headers = check_head(received)
+            self._fields = received
+        return self._status, self._headers.copy()
+
+
+def body_length(status: int, headers: Headers, method: bytes) -> int | None:
+    """Return how long the body of a response must be; `None` if that is not known.
+
+    Raises:
+        Malformed: the Content-Length is no number, or there are two.
+    """
+    if method == b"HEAD" or status == 204 or status == 304:
+        return 0
+    length: int | None = None
+    for name, value in headers:
+        if name == b"content-length":
+            if _is_length(value) is None or (length is not None and length != int(value)):
+                raise Malformed(f"The response's Content-Length is {value!r}.")
+            length = int(value)
+    return length

@@ -1,0 +1,158 @@
+"""What comes to a connection: one of those who wait for something reads for all.
+
+There is no task in the background. Who leads reads once and looks again; when it has what it needs, is cancelled or
+runs out of time, another takes the lead.
+Rules: nothing is awaited under the lock, which is the connection's; whoever waits looks again under the lock. Who
+leads also sees to it that what others have queued is written.
+
+Must not know: frames, what those who wait are waiting for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+
+from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutException
+from httpcore2_core._network import BackendStream
+from httpcore2_core._runtime import Waiter
+
+from ._stream import Stream
+from ._writer import PATIENCE, Writer
+
+
+class Reader:
+    """The way into a connection.
+
+    Attributes:
+        lock: the connection's.
+    """
+
+    def __init__(
+        self,
+        stream: BackendStream,
+        lock: RLock,
+        writer: Writer,
+        read_size: int,
+        on_read: Callable[[bytes | Exception], None],
+        after_read: Callable[[], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            stream: where to read from.
+            lock: held whenever anything is decided, not while waiting.
+            writer: the way out.
+            read_size: how many bytes to read at a time.
+            on_read: takes what was read, `b""` at the end, or why nothing could be; under the lock.
+            after_read: told afterwards, without the lock.
+        """
+        self.lock = lock
+        self._stream = stream
+        self._runtime = stream.runtime
+        self._writer = writer
+        self._read_size = read_size
+        self._on_read = on_read
+        self._after_read = after_read
+        self._is_closed = False
+        self._is_led = False
+        self._waiting: dict[Waiter, None] = {}
+
+    async def wait(
+        self,
+        stream: Stream,
+        is_ready: Callable[[Stream], bool],
+        limit: float | None,
+        timeout_error: type[TimeoutException] = ReadTimeout,
+    ) -> None:
+        """Wait until `is_ready` says so: read for all, or let another do so.
+
+        Args:
+            stream: whose it is; `wake_one(stream)` is what makes us look again.
+            is_ready: asked under the lock.
+            limit: seconds.
+            timeout_error: raised after that.
+        """
+        runtime = self._runtime
+        deadline = None if limit is None else runtime.now() + limit
+        left = limit
+        writer = self._writer
+        while True:
+            waiter: Waiter | None = None
+            with self.lock:
+                if is_ready(stream):
+                    return
+                writer.push()
+                must_flush = bool(writer.unsent) and not writer.is_writing
+                if self._is_led:
+                    waiter = runtime.create_waiter()
+                    self._waiting[waiter] = None
+                    stream.waiters.append(waiter)
+                elif not must_flush:
+                    self._is_led = True
+                pause = left
+                if writer.unsent and (left is None or left > PATIENCE):
+                    pause = PATIENCE
+            if waiter is not None:
+                await self._follow(stream, waiter, left)
+            elif must_flush:
+                await writer.flush(left, timeout_error)
+            else:
+                await self._lead(pause)
+            if deadline is not None:
+                left = deadline - runtime.now()
+                if left <= 0 and not is_ready(stream):
+                    raise timeout_error(f"The server let {limit} seconds pass.")
+
+    def look(self) -> None:
+        """Take in what is there already, if nobody reads; under the lock."""
+        # Of a caller's own stream nothing can be read without awaiting.
+        while not (self._is_led or self._is_closed) and self._stream.is_resumable:
+            data = self._stream.read_nowait(self._read_size)
+            if data is None:
+                break
+            self._on_read(data)
+
+    def wake_all(self) -> None:
+        """Let all who wait look again; under the lock."""
+        for waiter in self._waiting:
+            waiter.wake()
+
+    def close(self) -> None:
+        """Read nothing more, and let nobody wait; under the lock."""
+        self._is_closed = True
+        self.wake_all()
+
+    async def _follow(self, stream: Stream, waiter: Waiter, timeout: float | None) -> None:
+        """Wait until something came for `stream`, or the lead is free."""
+        try:
+            await waiter.wait(timeout)
+        finally:
+            with self.lock:
+                del self._waiting[waiter]
+                stream.waiters.remove(waiter)
+                self._hand_on()
+
+    async def _lead(self, timeout: float | None) -> None:
+        """Read once, for all."""
+        read: bytes | Exception | None = None
+        try:
+            read = await self._stream.read(self._read_size, timeout)
+        except ReadTimeout:
+            pass  # whoever leads sees whether it was the last moment
+        except NetworkError as exc:
+            read = exc
+        finally:
+            with self.lock:
+                self._is_led = False
+                if read is not None and not self._is_closed:
+                    self._on_read(read)
+                self._hand_on()
+            self._after_read()
+
+    def _hand_on(self) -> None:
+        """Let one who waits see that the lead is free."""
+        if not self._is_led:
+            for waiter in self._waiting:
+                waiter.wake()
+                return
