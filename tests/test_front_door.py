@@ -77,12 +77,6 @@ def test_the_module_lists_what_is_public() -> None:
     assert dir(httpcore2) == sorted([*httpcore2.__all__, "__version__"])
 
 
-@pytest.mark.parametrize("name", ["HTTPProxy", "AsyncHTTPProxy", "SOCKSProxy"])
-def test_what_is_still_to_come_says_so(name: str) -> None:
-    with pytest.raises(AttributeError, match=f"has no {name} yet"):
-        getattr(httpcore2, name)
-
-
 def test_what_never_was_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'httpcore2' has no attribute 'nothing'"):
         httpcore2.nothing  # noqa: B018

@@ -103,6 +103,11 @@ class AsyncHTTPConnection(AsyncConnectionInterface)
     is_idle(self)
     async request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
+class AsyncHTTPProxy(AsyncConnectionPool)
+    __init__(self, proxy_url, proxy_auth=None, proxy_headers=None, ssl_context=None,
+        proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
+        keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
+        network_backend=None, socket_options=None)
 class AsyncIOBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)
@@ -130,6 +135,10 @@ class AsyncNetworkStream
     async read(self, max_bytes, timeout=None)
     async start_tls(self, ssl_context, server_hostname=None, timeout=None)
     async write(self, buffer, timeout=None)
+class AsyncSOCKSProxy(AsyncConnectionPool)
+    __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
+        max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
+        network_backend=None)
 class ConnectError(NetworkError)
 class ConnectTimeout(TimeoutException)
 class ConnectionInterface
@@ -214,6 +223,11 @@ class HTTPConnection(ConnectionInterface)
     is_idle(self)
     request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
+class HTTPProxy(ConnectionPool)
+    __init__(self, proxy_url, proxy_auth=None, proxy_headers=None, ssl_context=None,
+        proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
+        keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
+        network_backend=None, socket_options=None)
 class LocalProtocolError(ProtocolError)
 class MockBackend(NetworkBackend)
     __init__(self, buffer, http2=False)
@@ -265,6 +279,10 @@ class Response
     iter_stream(self)
     read(self)
 SOCKET_OPTION
+class SOCKSProxy(ConnectionPool)
+    __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
+        max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
+        network_backend=None)
 class SyncBackend(NetworkBackend)
     connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     connect_unix_socket(self, path, timeout=None, socket_options=None)
@@ -287,14 +305,6 @@ default_ssl_context(*, _trust_env=True)
 request(method, url, *, headers=None, content=None, extensions=None)
 stream(method, url, *, headers=None, content=None, extensions=None)
 """
-
-NOT_YET = (
-    "AsyncHTTPProxy",
-    "AsyncSOCKSProxy",
-    "HTTPProxy",
-    "SOCKSProxy",
-)
-
 
 # A line that is indented twice goes on with the one before.
 LINES = re.sub(r"\n {8}", " ", SURFACE.strip()).splitlines()
@@ -367,13 +377,6 @@ def test_the_version_is_told() -> None:
     assert httpcore2.__version__ == "3.0.0"
 
 
-@pytest.mark.parametrize("name", NOT_YET)
-def test_what_is_still_to_come_says_so(name: str) -> None:
-    with pytest.raises(AttributeError, match=name):
-        getattr(httpcore2, name)
-    assert name not in httpcore2.__all__
-
-
 def test_an_unknown_name_is_an_attribute_error_as_anywhere() -> None:
     with pytest.raises(AttributeError, match="module 'httpcore2' has no attribute 'nonsense'"):
         httpcore2.nonsense  # noqa: B018
@@ -390,9 +393,14 @@ def test_http2_without_its_distribution_names_the_command_that_installs_it(
 
 
 @pytest.mark.parametrize("pool", ["ConnectionPool", "AsyncConnectionPool"])
-def test_a_proxy_is_refused_clearly(pool: str) -> None:
-    with pytest.raises(NotImplementedError, match="proxy"):
-        getattr(httpcore2, pool)(proxy=httpcore2.Proxy("http://proxy:8080/"))
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_socks5_without_its_package_names_the_command_that_installs_it(
+    pool: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(ImportError) as caught:
+        getattr(httpcore2, pool)(proxy=httpcore2.Proxy(f"{scheme}://proxy:1080"))
+    assert "pip install 'httpcore2[socks]'" in str(caught.value)
 
 
 def test_importing_the_package_imports_no_event_loop_no_tls_and_no_optional_codec() -> None:

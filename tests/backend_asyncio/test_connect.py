@@ -36,7 +36,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch) -> Resolve:
                 (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in ports
             ]
 
-        monkeypatch.setattr(_connect, "_resolve", resolve)
+        monkeypatch.setattr(_connect, "resolve", resolve)
 
     return resolves_to
 

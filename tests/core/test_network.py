@@ -48,6 +48,7 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
         (AsyncNetworkBackend, "connect_unix_socket", ["/a"]),
         (AsyncNetworkBackend, "sleep", [0.0]),
         (BackendStream, "abort", []),
+        (RuntimeBackend, "resolve_ipv4", ["a"]),
         (BackendStream, "read_nowait", [1]),
     ],
 )

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Coroutine, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 from httpcore2_core._network import SOCKET_OPTION, RuntimeBackend
 
-from ._connect import open_tcp, open_unix
+from ._connect import open_tcp, open_unix, resolve
 from ._runtime import RUNTIME
 from ._stream import AsyncIOStream
+
+T = TypeVar("T")
 
 
 class AsyncIOBackend(RuntimeBackend):
@@ -43,7 +45,7 @@ class AsyncIOBackend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncIOStream:
         opening = open_tcp(host, port, local_address, tuple(socket_options or ()))
-        return await _connect(opening, f"{host}:{port}", timeout)
+        return await _within(timeout, _adopt(opening), f"connection to {host}:{port}")
 
     async def connect_unix_socket(
         self,
@@ -52,18 +54,26 @@ class AsyncIOBackend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncIOStream:
         opening = open_unix(path, tuple(socket_options or ()))
-        return await _connect(opening, path, timeout)
+        return await _within(timeout, _adopt(opening), f"connection to {path}")
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        looking_up = resolve(asyncio.get_running_loop(), host, 0, socket.AF_INET)
+        found = await _within(timeout, looking_up, f"address of {host}")
+        address: str = found[0][4][0]
+        return address
 
 
-async def _connect(
-    opening: Coroutine[Any, Any, socket.socket], target: str, timeout: float | None
-) -> AsyncIOStream:
+async def _adopt(opening: Coroutine[Any, Any, socket.socket]) -> AsyncIOStream:
+    return await AsyncIOStream.adopt(await opening)
+
+
+async def _within(timeout: float | None, step: Coroutine[Any, Any, T], what: str) -> T:
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
-            return await AsyncIOStream.adopt(await opening)
+            return await step
     except (OSError, UnicodeError) as exc:
         # A `TimeoutError` may also be the network's own (ETIMEDOUT).
         if limit.expired():
-            raise ConnectTimeout(f"No connection to {target} within {timeout} seconds.") from exc
+            raise ConnectTimeout(f"No {what} within {timeout} seconds.") from exc
         raise ConnectError(str(exc)) from exc

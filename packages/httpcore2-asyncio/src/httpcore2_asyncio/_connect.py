@@ -35,8 +35,8 @@ async def open_tcp(
     loop = asyncio.get_running_loop()
     family, source = socket.AF_UNSPEC, None
     if local_address is not None:
-        family, _, _, _, source = (await _resolve(loop, local_address, 0, family))[0]
-    addresses = interleave(await _resolve(loop, host, port, family))
+        family, _, _, _, source = (await resolve(loop, local_address, 0, family))[0]
+    addresses = interleave(await resolve(loop, host, port, family))
     if len(addresses) > 1:
         return await _open_first(loop, addresses, source, options)
     return await _open(loop, addresses[0], source, options)
@@ -65,9 +65,10 @@ async def open_unix(path: str, options: Sequence[SOCKET_OPTION]) -> socket.socke
         raise
 
 
-async def _resolve(
+async def resolve(
     loop: asyncio.AbstractEventLoop, host: str, port: int, family: socket.AddressFamily
 ) -> Sequence[Address]:
+    """Return the stream addresses of `host` as `socket.getaddrinfo` does, with its errors."""
     try:
         # An IP address needs no lookup, and so no thread.
         return socket.getaddrinfo(

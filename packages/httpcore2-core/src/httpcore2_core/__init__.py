@@ -43,6 +43,7 @@ from ._network import (
     RuntimeBackend,
 )
 from ._pool.pool import AsyncConnectionPool
+from ._proxies.pools import AsyncHTTPProxy, AsyncSOCKSProxy, HTTPProxy, SOCKSProxy
 from ._runtime import Runtime, Waiter
 from ._ssl import default_ssl_context
 from ._sync import ConnectionPool, HTTP11Connection, HTTPConnection, request, stream
@@ -54,11 +55,13 @@ __all__ = [
     "AsyncConnectionPool",
     "AsyncHTTP11Connection",
     "AsyncHTTPConnection",
+    "AsyncHTTPProxy",
     "AsyncMockBackend",
     "AsyncMockStream",
     "AsyncNetworkBackend",
     "AsyncNetworkStream",
     "AsyncRequestInterface",
+    "AsyncSOCKSProxy",
     "BackendStream",
     "ConnectError",
     "ConnectTimeout",
@@ -67,6 +70,7 @@ __all__ = [
     "ConnectionPool",
     "HTTP11Connection",
     "HTTPConnection",
+    "HTTPProxy",
     "LocalProtocolError",
     "MockBackend",
     "MockStream",
@@ -86,6 +90,7 @@ __all__ = [
     "Response",
     "Runtime",
     "RuntimeBackend",
+    "SOCKSProxy",
     "SyncBackend",
     "TimeoutException",
     "UnsupportedProtocol",

@@ -1,32 +1,24 @@
-"""The way to an origin: dial, TLS, ALPN, retries; and then the connection that speaks HTTP.
+"""A connection to an origin: its way there, taken when first needed, and then the one that speaks HTTP.
 
-Rules: a stream belongs to exactly one owner from the moment that it is opened; whatever fails closes it.
-Must not know: pools, how HTTP is framed.
+Must not know: pools, how a stream is opened, how HTTP is framed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._backends.caller import adapt_async_backend, adapt_async_stream, public_stream
+from ._backends.caller import adapt_async_backend
 from ._backends.detect import detect_backend
 from ._bodies import check_colour
-from ._exceptions import ConnectError, ConnectionNotAvailable, ConnectTimeout
+from ._exceptions import ConnectError, ConnectionNotAvailable
 from ._http11.connection import AsyncHTTP11Connection
 from ._interfaces import AsyncClosingContext, AsyncConnectionInterface
 from ._models import Origin, Request, Response
-from ._network import (
-    SOCKET_OPTION,
-    AsyncNetworkBackend,
-    AsyncNetworkStream,
-    BackendStream,
-    RuntimeBackend,
-)
+from ._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream, RuntimeBackend
+from ._routes import Endpoint, Route, direct_route, offered_protocols
 from ._siblings import load
-from ._ssl import shared_ssl_context
 from ._timeouts import Timeouts
-from ._trace import Tracer
 
 if TYPE_CHECKING:
     import ssl
@@ -36,16 +28,6 @@ if TYPE_CHECKING:
     _Connection: TypeAlias = AsyncHTTP11Connection | AsyncHTTP2Connection
 
 _HTTP2 = ("httpcore2_http2", "AsyncHTTP2Connection", "http2", "http2=True")
-_FIRST_DELAY = 0.5
-
-
-def backoff_delays() -> Iterator[float]:
-    """Seconds to wait before each further attempt: 0, 0.5, 1, 2, 4, …"""
-    yield 0
-    delay = _FIRST_DELAY
-    while True:
-        yield delay
-        delay *= 2
 
 
 def check_protocols(http1: bool, http2: bool) -> None:
@@ -97,23 +79,35 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """
         check_protocols(http1, http2)
         self._origin = origin
-        self._ssl_context = ssl_context
         self._keepalive_expiry = keepalive_expiry
         self._http1 = http1
         self._http2 = http2
-        self._retries = retries
-        self._local_address = local_address
-        self._uds = uds
         self._backend: RuntimeBackend | None = (
             None if network_backend is None else adapt_async_backend(network_backend)
         )
-        self._socket_options = None if socket_options is None else list(socket_options)
+        options = None if socket_options is None else list(socket_options)
+        self._route = self._find_route(
+            Endpoint(origin, local_address, uds, options),
+            ssl_context,
+            offered_protocols(http1, http2),
+            retries,
+        )
         self._connection: _Connection | None = None
         self._has_begun = False
         self._has_failed = False
         self.on_release: Callable[[bool], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_change: Callable[[], None] | None = None
+
+    def _find_route(
+        self,
+        endpoint: Endpoint,
+        ssl_context: ssl.SSLContext | None,
+        protocols: tuple[str, ...],
+        retries: int,
+    ) -> Route:
+        """Return the way to the origin; `endpoint` says how it would be dialled itself."""
+        return direct_route(endpoint, ssl_context, protocols, retries)
 
     # Requests
 
@@ -145,13 +139,14 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
         Raises:
             ConnectError, ConnectTimeout: it could not be established.
+            ProxyError, RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy on the way was at fault.
             ConnectionNotAvailable: that is being tried already, or was in vain.
         """
         if self._has_begun:
             raise ConnectionNotAvailable
         self._has_begun = True
         try:
-            stream = await self._open_with_retries(request, timeouts)
+            stream = await self._route.open(self._use_backend(), request, timeouts)
             connection = self._speak(stream)
             connection.on_release = self.on_release
             if self._has_failed:  # closed while it was being opened
@@ -163,7 +158,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             self._has_failed = True
             raise
 
-    def _speak(self, stream: AsyncNetworkStream) -> _Connection:
+    def _speak(self, stream: BackendStream) -> _Connection:
         """Make the connection for the protocol that was agreed on, or is known to be spoken."""
         if self._http2:
             ssl_object = stream.get_extra_info("ssl_object")
@@ -182,98 +177,6 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         if self._backend is None:
             self._backend = detect_backend()
         return self._backend
-
-    async def _open_with_retries(self, request: Request, timeouts: Timeouts) -> AsyncNetworkStream:
-        backend = self._use_backend()
-        tracer = Tracer.of("connection", request, backend.runtime.is_blocking)
-        delays = backoff_delays()
-        left = self._retries
-        while True:
-            try:
-                return await self._open(backend, request, timeouts, tracer)
-            except (ConnectError, ConnectTimeout) as exc:
-                if not left:
-                    exc.add_note(f"While connecting to {self._origin}.")
-                    raise
-            left -= 1
-            pause = backend.sleep(timeouts.for_pause(next(delays)))
-            if tracer is None:
-                await pause
-            else:
-                await tracer.span("retry", self._dial_info(timeouts), pause)
-
-    def _dial_info(self, timeouts: Timeouts) -> dict[str, Any]:
-        """What the listeners are told of a dial: the arguments of the backend's method."""
-        timeout = timeouts.for_connect()
-        if self._uds is not None:
-            return {"path": self._uds, "timeout": timeout, "socket_options": self._socket_options}
-        return {
-            "host": self._origin.host.decode("ascii"),
-            "port": self._origin.port,
-            "local_address": self._local_address,
-            "timeout": timeout,
-            "socket_options": self._socket_options,
-        }
-
-    async def _open(
-        self,
-        backend: RuntimeBackend,
-        request: Request,
-        timeouts: Timeouts,
-        tracer: Tracer | None,
-    ) -> AsyncNetworkStream:
-        """Open a stream to the origin, with TLS if its scheme says so."""
-        stream: BackendStream | None = None
-
-        async def dial() -> BackendStream:
-            nonlocal stream
-            if self._uds is None:
-                opened = await backend.connect_tcp(**info)
-            else:
-                opened = await backend.connect_unix_socket(**info)
-            stream = adapt_async_stream(opened)
-            return stream
-
-        async def shake_hands() -> AsyncNetworkStream:
-            assert stream is not None, "there was a dial"
-            return await stream.start_tls(**info)
-
-        try:
-            info = self._dial_info(timeouts)
-            if tracer is None:
-                await dial()
-            else:
-                name = "connect_tcp" if self._uds is None else "connect_unix_socket"
-                await tracer.span(name, info, dial(), public_stream)
-            assert stream is not None, "there was a dial"
-            if self._origin.scheme not in (b"https", b"wss"):
-                return stream
-            info = self._tls_info(request, timeouts)
-            if tracer is None:
-                return await shake_hands()
-            return await tracer.span("start_tls", info, shake_hands(), public_stream)
-        except BaseException:
-            if stream is not None:
-                stream.abort()
-                await stream.settle()
-            raise
-
-    def _tls_info(self, request: Request, timeouts: Timeouts) -> dict[str, Any]:
-        """The arguments of the stream's `start_tls`."""
-        protocols: tuple[str, ...] = ("http/1.1",)  # what is offered by ALPN (RFC 7301)
-        if self._http2:
-            protocols = ("h2", "http/1.1") if self._http1 else ("h2",)
-        if self._ssl_context is None:
-            context = shared_ssl_context(protocols)
-        else:
-            context = self._ssl_context
-            context.set_alpn_protocols(list(protocols))
-        name = request.extensions.get("sni_hostname") or self._origin.host.decode("ascii")
-        return {
-            "ssl_context": context,
-            "server_hostname": name,
-            "timeout": timeouts.for_connect(),
-        }
 
     # Life
 

@@ -33,6 +33,8 @@ DEFAULT_PORTS = {
     b"https": 443,
     b"ws": 80,
     b"wss": 443,
+    b"socks4": 1080,
+    b"socks4a": 1080,
     b"socks5": 1080,
     b"socks5h": 1080,
 }
@@ -126,9 +128,14 @@ def enforce_stream(
     )
 
 
+def bracketed(host: bytes) -> bytes:
+    """Return `host` as it is written before a port: an IPv6 address in brackets."""
+    return b"[%b]" % host if b":" in host else host
+
+
 def host_header(url: URL) -> bytes:
     """The Host field for `url` (RFC 9110, section 7.2): IPv6 in brackets, no default port."""
-    host = b"[%b]" % url.host if b":" in url.host else url.host
+    host = bracketed(url.host)
     if url.port is None or url.port == DEFAULT_PORTS.get(url.scheme):
         return host
     return b"%b:%d" % (host, url.port)
@@ -204,9 +211,7 @@ class Origin:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        host = self.host.decode("ascii")
-        if ":" in host:
-            host = f"[{host}]"
+        host = bracketed(self.host).decode("ascii")
         return f"{self.scheme.decode('ascii')}://{host}:{self.port}"
 
 
@@ -286,7 +291,7 @@ class URL:
     __hash__ = None  # type: ignore[assignment]
 
     def __bytes__(self) -> bytes:
-        host = b"[%b]" % self.host if b":" in self.host else self.host
+        host = bracketed(self.host)
         if self.port is not None:
             host = b"%b:%d" % (host, self.port)
         return b"%b://%b%b" % (self.scheme, host, self.target)
@@ -567,10 +572,11 @@ class Proxy:
         """Take the parts.
 
         Args:
-            url: `http`, `https`, `socks5` or `socks5h`.
-            auth: user name and password.
+            url: its scheme is `http`, `https` (TLS to the proxy itself), `socks5`, `socks5h`, `socks4a`
+                or `socks4`. All but `socks4` leave it to the proxy to resolve names.
+            auth: user name and password; for SOCKS4 the user id and an empty password.
             headers: further headers for an HTTP proxy.
-            ssl_context: for TLS to an `https` proxy.
+            ssl_context: for TLS to an `https` proxy; one of its own, not that of the origins.
 
         Raises:
             TypeError: a part has the wrong type, or text that is not ASCII.

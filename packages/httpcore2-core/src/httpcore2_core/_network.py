@@ -189,14 +189,17 @@ class BackendStream(AsyncNetworkStream):
     The same class serves threads, where its coroutines block and never suspend.
 
     Attributes:
-        needs_settling: whether `abort()` leaves something to await. Never so for our own streams.
         is_resumable: whether `write_nowait` and `write_some` take bytes that then are sure to be
             sent, so that a write that was cancelled or timed out can be gone on with. Always so for
             our own streams. They and `write` are not to be mixed on one stream.
     """
 
-    needs_settling = False
     is_resumable = False
+
+    @property
+    def needs_settling(self) -> bool:
+        """Whether `abort()` has left something to await. Never so for our own streams."""
+        return False
 
     @property
     def runtime(self) -> Runtime:
@@ -273,3 +276,16 @@ class RuntimeBackend(AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self.runtime.sleep(seconds)
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        """Return an IPv4 address of `host`, for a protocol that takes no names (SOCKS4).
+
+        Args:
+            host: a name or an IPv4 address.
+            timeout: seconds; `None` waits for ever.
+
+        Raises:
+            ConnectTimeout: no answer within `timeout`.
+            ConnectError: there is none.
+        """
+        raise NotImplementedError

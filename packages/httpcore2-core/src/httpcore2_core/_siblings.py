@@ -31,12 +31,13 @@ def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
     except ModuleNotFoundError as exc:
         if exc.name != name:  # it is there, but something that it needs is not
             raise
-        raise ImportError(_missing(purpose, extra)) from None
+        raise ImportError(missing(purpose, extra)) from None
     except AttributeError:
-        raise ImportError(_missing(purpose, extra)) from None
+        raise ImportError(missing(purpose, extra)) from None
 
 
-def _missing(purpose: str, extra: str) -> str:
+def missing(purpose: str, extra: str) -> str:
+    """The text of the error where what `extra` brings is not installed."""
     return (
         f"{purpose} needs a distribution that is not installed. "
         f"Run: pip install 'httpcore2[{extra}]'"

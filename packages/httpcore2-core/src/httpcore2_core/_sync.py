@@ -27,6 +27,7 @@ from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Respo
 from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
 from ._pool.engine import Engine
 from ._pool.pool import check_pool, check_request, describe
+from ._proxies.connections import Settings, make_connection
 
 if TYPE_CHECKING:
     import ssl
@@ -161,6 +162,7 @@ class ConnectionPool(ClosingContext, RequestInterface):
     ) -> None:
         """Prepare a pool; parameters and errors as for `AsyncConnectionPool`."""
         check_pool(proxy, http1, http2, max_connections, max_keepalive_connections, retries)
+        self._proxy = proxy
         self._ssl_context = ssl_context
         self._keepalive_expiry = keepalive_expiry
         self._http1 = http1
@@ -184,8 +186,7 @@ class ConnectionPool(ClosingContext, RequestInterface):
 
     def create_connection(self, origin: Origin) -> HTTPConnection:
         """Make the connection on which requests to `origin` will be sent; nothing is opened yet."""
-        return HTTPConnection(
-            origin,
+        settings = Settings(
             self._ssl_context,
             self._keepalive_expiry,
             self._http1,
@@ -193,9 +194,10 @@ class ConnectionPool(ClosingContext, RequestInterface):
             self._retries,
             self._local_address,
             self._uds,
-            self._network_backend,
+            adapt_backend(self._network_backend),
             self._socket_options,
         )
+        return HTTPConnection._of(make_connection(self._proxy, origin, settings))
 
     def _create_twin(self, origin: Origin) -> AsyncHTTPConnection:
         facade = self.create_connection(origin)

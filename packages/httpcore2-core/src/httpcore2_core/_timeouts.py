@@ -25,9 +25,12 @@ class Timeouts:
     """Seconds that each phase may take; `None` for no limit.
 
     With `total` every phase is cut at the deadline, so that none outlives the whole.
+
+    Attributes:
+        is_cut: whether the deadline was nearer than the limit, when that was last asked for.
     """
 
-    __slots__ = ("_deadline", "_runtime", "_total", "connect", "pool", "read", "write")
+    __slots__ = ("_deadline", "_runtime", "_total", "connect", "is_cut", "pool", "read", "write")
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Timeouts:
         self.write = write
         self._total = total
         self._runtime = runtime
+        self.is_cut = False
         self._deadline: float | None = None
         if total is not None:
             assert runtime is not None, "a deadline needs a clock"
@@ -78,9 +82,10 @@ class Timeouts:
     def _left(self, limit: float | None, exception: type[TimeoutException]) -> float | None:
         assert self._runtime is not None and self._deadline is not None, "there is a deadline"
         left = self._deadline - self._runtime.now()
+        self.is_cut = limit is None or left <= limit
         if left <= 0:
             raise exception(f"The request took longer than its total of {self._total} seconds.")
-        return left if limit is None or left < limit else limit
+        return left if self.is_cut else limit
 
     @classmethod
     def of(cls, extensions: Mapping[str, Any], runtime: Runtime) -> Timeouts:

@@ -397,6 +397,13 @@ class TLSStream(BackendStream):
         self._watcher = None
         self._stream.abort()
 
+    @property
+    def needs_settling(self) -> bool:
+        return self._stream.needs_settling
+
+    async def settle(self) -> None:
+        await self._stream.settle()
+
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object":
             return self._object

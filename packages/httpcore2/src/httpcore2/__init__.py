@@ -18,10 +18,12 @@ from httpcore2_core import (
     AsyncConnectionPool,
     AsyncHTTP11Connection,
     AsyncHTTPConnection,
+    AsyncHTTPProxy,
     AsyncMockBackend,
     AsyncMockStream,
     AsyncNetworkBackend,
     AsyncNetworkStream,
+    AsyncSOCKSProxy,
     ConnectError,
     ConnectionInterface,
     ConnectionNotAvailable,
@@ -29,6 +31,7 @@ from httpcore2_core import (
     ConnectTimeout,
     HTTP11Connection,
     HTTPConnection,
+    HTTPProxy,
     LocalProtocolError,
     MockBackend,
     MockStream,
@@ -45,6 +48,7 @@ from httpcore2_core import (
     RemoteProtocolError,
     Request,
     Response,
+    SOCKSProxy,
     SyncBackend,
     TimeoutException,
     UnsupportedProtocol,
@@ -71,11 +75,13 @@ __all__ = [
     "AsyncHTTP2Connection",
     "AsyncHTTP11Connection",
     "AsyncHTTPConnection",
+    "AsyncHTTPProxy",
     "AsyncIOBackend",
     "AsyncMockBackend",
     "AsyncMockStream",
     "AsyncNetworkBackend",
     "AsyncNetworkStream",
+    "AsyncSOCKSProxy",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionInterface",
@@ -84,6 +90,7 @@ __all__ = [
     "HTTP2Connection",
     "HTTP11Connection",
     "HTTPConnection",
+    "HTTPProxy",
     "LocalProtocolError",
     "MockBackend",
     "MockStream",
@@ -100,6 +107,7 @@ __all__ = [
     "RemoteProtocolError",
     "Request",
     "Response",
+    "SOCKSProxy",
     "SyncBackend",
     "TimeoutException",
     "TrioBackend",
@@ -120,21 +128,12 @@ _SIBLINGS = {
     "TrioBackend": ("httpcore2_trio", "trio"),
 }
 
-_NOT_YET = (
-    "AsyncHTTPProxy",
-    "AsyncSOCKSProxy",
-    "HTTPProxy",
-    "SOCKSProxy",
-)
-
 
 def __getattr__(name: str) -> Any:
     if name in _SIBLINGS:
         value = _load(name, *_SIBLINGS[name])
         globals()[name] = value
         return value
-    if name in _NOT_YET:
-        raise AttributeError(f"httpcore2 {__version__} has no {name} yet.")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

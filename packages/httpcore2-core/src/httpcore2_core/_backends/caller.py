@@ -79,6 +79,8 @@ _RUNTIME = CallerRuntime()
 class CallerStream(BackendStream):
     """A caller's own stream."""
 
+    needs_settling = False
+
     def __init__(self, stream: AsyncNetworkStream) -> None:
         self.inner = stream
         self._is_aborted = False
@@ -174,3 +176,6 @@ class CallerBackend(RuntimeBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return await detect_backend().resolve_ipv4(host, timeout)

@@ -29,7 +29,7 @@ import socket
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .._exceptions import (
     ConnectError,
@@ -50,6 +50,8 @@ EAGER_CALLS = 16
 BACKLOG_RETRY = 0.01
 
 CLOSED_HERE = "The connection was closed on this side."
+
+T = TypeVar("T")
 
 # As `socket.getaddrinfo` returns them.
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
@@ -280,7 +282,8 @@ class ReadinessBackend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> SocketStream:
         opening = self._open_tcp(host, port, local_address, tuple(socket_options or ()))
-        return await self._connect(opening, f"{host}:{port}", timeout)
+        sock = await self._within(timeout, opening, f"connection to {host}:{port}")
+        return self.stream_class(sock, self.runtime)
 
     async def connect_unix_socket(
         self,
@@ -292,19 +295,24 @@ class ReadinessBackend(RuntimeBackend):
             raise ConnectError("This platform has no unix domain sockets.")
         address = (socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path)
         opening = self._open(address, None, tuple(socket_options or ()))
-        return await self._connect(opening, path, timeout)
+        sock = await self._within(timeout, opening, f"connection to {path}")
+        return self.stream_class(sock, self.runtime)
 
-    async def _connect(
-        self, opening: Coroutine[Any, Any, socket.socket], target: str, timeout: float | None
-    ) -> SocketStream:
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        looking_up = self.runtime.resolve(host, 0, socket.AF_INET)
+        found = await self._within(timeout, looking_up, f"address of {host}")
+        address: str = found[0][4][0]
+        return address
+
+    async def _within(self, timeout: float | None, step: Coroutine[Any, Any, T], what: str) -> T:
         deadline = math.inf if timeout is None else self.runtime.now() + timeout
         with self.runtime.cancel_scope(deadline):
             try:
-                return self.stream_class(await opening, self.runtime)
+                return await step
             except (OSError, UnicodeError) as exc:
                 # A name that can't be one is a `UnicodeError`.
                 raise ConnectError(str(exc)) from exc
-        raise ConnectTimeout(f"No connection to {target} within {timeout} seconds.")
+        raise ConnectTimeout(f"No {what} within {timeout} seconds.")
 
     async def _open_tcp(
         self, host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]

@@ -182,6 +182,9 @@ class BlockingBackend(RuntimeBackend):
     async def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)
 
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return await _THREADS.resolve_ipv4(host, timeout)
+
 
 def adapt_backend(backend: NetworkBackend | None) -> RuntimeBackend:
     """Return what carries the transport over `backend`.

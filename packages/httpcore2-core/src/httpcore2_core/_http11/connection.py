@@ -56,6 +56,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._has_sent = False
         self._has_consumed = False
         self._is_aborted = False
+        # What a proxy is sent, where that is not what the request says: target and header fields.
+        self.rewrite: Callable[[Request], tuple[bytes, list[tuple[bytes, bytes]]]] | None = None
         # Set by whoever pools this connection: told of an end while idle.
         self.on_lost: Callable[[], None] | None = None
 
@@ -126,11 +128,11 @@ class AsyncHTTP11Connection(EstablishedConnection):
         codec = self._codec
         stream = request.stream
         content = stream.content if type(stream) is ByteStream else None
+        target, headers = request.url.target, request.headers
+        if self.rewrite is not None:
+            target, headers = self.rewrite(request)
         data = codec.start_request(
-            request.method,
-            request.url.target,
-            request.headers,
-            None if content is None else len(content),
+            request.method, target, headers, None if content is None else len(content)
         )
         if content is not None and len(content) <= _SMALL_BODY:
             data += codec.send_data(content)

@@ -21,7 +21,7 @@ _FIELD_LINE = rb"[ \t]*+" + _VALUE + rb"[ \t]*+\r\n"
 
 is_token = re.compile(_TOKEN).fullmatch
 is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
-_is_value = re.compile(_VALUE).fullmatch
+is_value = re.compile(_VALUE).fullmatch
 
 match_head = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*+)\r\n"
@@ -99,7 +99,7 @@ class HeaderBlock:
         is_plain = True
         hosts = 0
         for name, value in headers:
-            if _is_value(value) is None:
+            if is_value(value) is None:
                 is_plain = False
             kind = _kind(name)
             if kind is not _Kind.OTHER:

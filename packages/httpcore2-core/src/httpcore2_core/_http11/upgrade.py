@@ -16,12 +16,17 @@ class UpgradedStream(BackendStream):
     """A stream whose first bytes were received along with the response's head."""
 
     def __init__(self, stream: BackendStream, leading_data: bytes) -> None:
+        self.is_resumable = stream.is_resumable
         self._stream = stream
         self._leading_data = leading_data
 
     @property
     def runtime(self) -> Runtime:
         return self._stream.runtime
+
+    @property
+    def needs_settling(self) -> bool:
+        return self._stream.needs_settling
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._leading_data:
@@ -31,8 +36,17 @@ class UpgradedStream(BackendStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await self._stream.write(buffer, timeout)
 
+    def write_nowait(self, buffer: bytes) -> int:
+        return self._stream.write_nowait(buffer)
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        return await self._stream.write_some(buffer, timeout)
+
     def abort(self) -> None:
         self._stream.abort()
+
+    async def settle(self) -> None:
+        await self._stream.settle()
 
     async def aclose(self) -> None:
         await self._stream.aclose()

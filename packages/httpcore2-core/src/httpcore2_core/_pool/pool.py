@@ -15,6 +15,8 @@ from .._exceptions import UnsupportedProtocol
 from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
 from .._network import SOCKET_OPTION, AsyncNetworkBackend
+from .._proxies.checks import check_proxy
+from .._proxies.connections import Settings, make_connection
 from .engine import Engine
 
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ def check_pool(
     """Refuse arguments that no pool can be made of.
 
     Raises:
-        ValueError: a number is negative, or no protocol is left.
-        ImportError: HTTP/2 is wanted, and its distribution is not installed.
-        NotImplementedError: a proxy is wanted.
+        ValueError: a number is negative, no protocol is left, or the proxy holds what can't be sent.
+        ImportError: what HTTP/2 or SOCKS5 needs is not installed.
+        UnsupportedProtocol: the scheme of the proxy's URL is unknown.
     """
     check_protocols(http1, http2)
     for name, value in (
@@ -47,9 +49,7 @@ def check_pool(
         if value is not None and value < 0:
             raise ValueError(f"{name} must be 0 or more, but got {value}.")
     if proxy is not None:
-        raise NotImplementedError(
-            "proxy= is not supported by this release yet: connect without a proxy, or through one outside of httpcore2."
-        )
+        check_proxy(proxy)
 
 
 def check_request(request: Request, *, is_blocking: bool) -> None:
@@ -106,7 +106,7 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
 
         Args:
             ssl_context: for TLS; by default one that trusts certifi's authorities.
-            proxy: the proxy to go through; not supported yet.
+            proxy: the proxy to go through.
             max_connections: how many connections may be open at a time, `None` for any number. A
                 request beyond that waits for its turn, first come, first served.
             max_keepalive_connections: how many of them may be idle, `None` for all.
@@ -115,16 +115,18 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
             http2: whether HTTP/2 may be spoken.
             retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
             local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6.
-            uds: the path of a unix socket to connect to, in place of TCP.
+            uds: the path of a unix socket to connect to, in place of TCP: the origin's, or the proxy's.
             network_backend: what opens connections; by default the one of the running event loop.
             socket_options: arguments of `setsockopt`, applied before connecting.
 
         Raises:
-            ValueError: a number is negative, or neither protocol is allowed.
-            ImportError: HTTP/2 is wanted, and its distribution is not installed.
-            NotImplementedError: a proxy is wanted.
+            ValueError: a number is negative, neither protocol is allowed, or the proxy holds what
+                can't be sent.
+            UnsupportedProtocol: the scheme of the proxy's URL is unknown.
+            ImportError: what HTTP/2 or SOCKS5 needs is not installed.
         """
         check_pool(proxy, http1, http2, max_connections, max_keepalive_connections, retries)
+        self._proxy = proxy
         self._ssl_context = ssl_context
         self._keepalive_expiry = keepalive_expiry
         self._http1 = http1
@@ -144,8 +146,7 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
 
     def create_connection(self, origin: Origin) -> AsyncHTTPConnection:
         """Make the connection on which requests to `origin` will be sent; nothing is opened yet."""
-        return AsyncHTTPConnection(
-            origin,
+        settings = Settings(
             self._ssl_context,
             self._keepalive_expiry,
             self._http1,
@@ -156,6 +157,7 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
             self._engine.backend,
             self._socket_options,
         )
+        return make_connection(self._proxy, origin, settings)
 
     @property
     def connections(self) -> list[AsyncConnectionInterface]:

@@ -1,0 +1,62 @@
+"""CONNECT: asking an HTTP proxy for a tunnel (RFC 9110, section 9.3.6).
+
+Rules: what is for the proxy alone is in no request that a listener is shown. The answer's body is never
+read: a proxy that refuses is hung up on.
+Must not know: what goes through the tunnel.
+"""
+
+from __future__ import annotations
+
+from .._backends.caller import adapt_async_stream
+from .._exceptions import ProxyError
+from .._http11.connection import AsyncHTTP11Connection
+from .._models import URL, Origin, Proxy, Request, bracketed
+from .._routes import Opening, Step
+from .handshake import Headers, handshake_limits, merged
+
+_LONGEST_REASON = 200
+
+
+class Connect(Step):
+    """Have an HTTP proxy open a tunnel to the origin."""
+
+    def __init__(self, proxy: Proxy, origin: Origin) -> None:
+        self._proxy = proxy
+        self._target = b"%b:%d" % (bracketed(origin.host), origin.port)
+        self.purpose = f"asking the proxy {proxy.url.origin} for a tunnel: CONNECT {self._target.decode('ascii')}"
+
+    async def take(self, opening: Opening) -> None:
+        proxy = self._proxy.url
+        request = Request(
+            b"CONNECT",
+            URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target=self._target),
+            headers=[(b"Host", self._target), (b"Accept", b"*/*")],
+            extensions={
+                name: value
+                for name, value in opening.request.extensions.items()
+                if name not in ("sni_hostname", "target")
+            },
+        )
+        connection = AsyncHTTP11Connection(proxy.origin, opening.stream)
+        connection.rewrite = self._rewrite
+        with handshake_limits(opening) as limits:
+            response = await connection.exchange(request, limits)
+        if not 200 <= response.status <= 299:
+            raise self._refusal(response.status, response.extensions["reason_phrase"])
+        # Bytes that came with the answer are the tunnel's first.
+        opening.stream = adapt_async_stream(response.extensions["network_stream"])
+
+    def _rewrite(self, request: Request) -> tuple[bytes, Headers]:
+        return request.url.target, merged(request.headers, self._proxy.headers)
+
+    def _refusal(self, status: int, reason: bytes) -> ProxyError:
+        words = reason.decode("ascii", "ignore")[:_LONGEST_REASON]
+        error = ProxyError(f"{status} {words}".rstrip())
+        if status == 407:
+            names = {name.lower() for name, _ in self._proxy.headers}
+            error.add_note(
+                "The proxy did not accept the credentials that it was given."
+                if b"proxy-authorization" in names
+                else "The proxy wants credentials: give them with Proxy(url, auth=(user, password))."
+            )
+        return error

@@ -1,0 +1,174 @@
+"""Connections to origins by way of a proxy: the routes, and what the kinds differ in.
+
+Must not know: pools, what is said to a proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._connection import AsyncHTTPConnection
+from .._http11.connection import AsyncHTTP11Connection
+from .._models import Origin, Proxy, Request
+from .._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream
+from .._routes import Dial, Endpoint, Route, Secure
+from .checks import HTTP_SCHEMES, SOCKS4_SCHEMES, check_host, check_proxy
+from .connect import Connect
+from .handshake import Headers, merged
+from .socks import Socks
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class Settings(NamedTuple):
+    """What `AsyncHTTPConnection` is given besides its origin, in that order."""
+
+    ssl_context: ssl.SSLContext | None
+    keepalive_expiry: float | None
+    http1: bool
+    http2: bool
+    retries: int
+    local_address: str | None
+    uds: str | None
+    network_backend: AsyncNetworkBackend | None
+    socket_options: Iterable[SOCKET_OPTION] | None
+
+
+class ProxiedConnection(AsyncHTTPConnection):
+    """A connection to an origin by way of a proxy, made when the first request needs it."""
+
+    def __init__(self, proxy: Proxy, origin: Origin, settings: Settings) -> None:
+        """Prepare a connection; nothing is opened yet.
+
+        Args:
+            proxy: whom to go through.
+            origin: whom to reach.
+            settings: `ssl_context` is for the origin; how to dial is for the proxy.
+
+        Raises:
+            UnsupportedProtocol, ValueError, ImportError: the proxy can't be used.
+            LocalProtocolError: the origin's host can't be told to a proxy.
+        """
+        check_proxy(proxy)
+        check_host(origin)
+        self._proxy = proxy
+        super().__init__(origin, *settings)
+
+    def _dial(self, endpoint: Endpoint, prefix: str) -> Dial:
+        return Dial(
+            endpoint._replace(origin=self._proxy.url.origin),
+            f"connecting to the proxy {self._proxy.url.origin}, on the way to {self._origin}",
+            prefix,
+        )
+
+    def _secure_proxy(self) -> Secure:
+        """TLS to the proxy itself. A server name that the request gives is meant for the origin."""
+        proxy = self._proxy
+        return Secure(
+            proxy.url.origin,
+            proxy.ssl_context,
+            ("http/1.1",),
+            f"securing the connection to the proxy {proxy.url.origin}, on the way to {self._origin}",
+            "connection",
+            obeys_sni_hostname=False,
+        )
+
+    def _secure_origin(
+        self, ssl_context: ssl.SSLContext | None, protocols: tuple[str, ...], prefix: str
+    ) -> Secure:
+        purpose = f"connecting to {self._origin} through the proxy {self._proxy.url.origin}"
+        return Secure(self._origin, ssl_context, protocols, purpose, prefix)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} [{self.info()}] "
+            f"to '{self._origin}' via '{self._proxy.url.origin}'>"
+        )
+
+
+class AsyncForwardHTTPConnection(ProxiedConnection):
+    """A connection to an HTTP proxy that passes on requests to one origin (RFC 9112, section 3.2.2)."""
+
+    def __init__(self, proxy: Proxy, origin: Origin, settings: Settings) -> None:
+        # HTTP/2 to a proxy would need its consent, and no request of the origin's is asked for it.
+        super().__init__(proxy, origin, settings._replace(http1=True, http2=False))
+
+    def _find_route(
+        self,
+        endpoint: Endpoint,
+        ssl_context: ssl.SSLContext | None,
+        protocols: tuple[str, ...],
+        retries: int,
+    ) -> Route:
+        return Route(self._dial(endpoint, "connection"), self._secure_proxy(), retries=retries)
+
+    def _speak(self, stream: BackendStream) -> AsyncHTTP11Connection:
+        connection = AsyncHTTP11Connection(self._proxy.url.origin, stream, self._keepalive_expiry)
+        connection.on_lost = self.on_lost
+        connection.rewrite = self._rewrite
+        return connection
+
+    def _rewrite(self, request: Request) -> tuple[bytes, Headers]:
+        target = request.url.target
+        if target.startswith(b"/"):
+            target = bytes(request.url)  # the absolute form; any other is the caller's own choice
+        return target, merged(self._proxy.headers, request.headers)
+
+
+class AsyncTunnelHTTPConnection(ProxiedConnection):
+    """A connection to an origin through an HTTP proxy's tunnel (RFC 9110, section 9.3.6)."""
+
+    def _find_route(
+        self,
+        endpoint: Endpoint,
+        ssl_context: ssl.SSLContext | None,
+        protocols: tuple[str, ...],
+        retries: int,
+    ) -> Route:
+        return Route(
+            self._dial(endpoint, "connection"),
+            self._secure_proxy(),
+            Connect(self._proxy, self._origin),
+            self._secure_origin(ssl_context, protocols, "proxy"),
+            retries=retries,
+        )
+
+
+class AsyncSocks5Connection(ProxiedConnection):
+    """A connection to an origin through a SOCKS5 proxy."""
+
+    def _find_route(
+        self,
+        endpoint: Endpoint,
+        ssl_context: ssl.SSLContext | None,
+        protocols: tuple[str, ...],
+        retries: int,
+    ) -> Route:
+        return Route(
+            self._dial(endpoint, "socks"),
+            Socks(self._proxy, self._origin),
+            self._secure_origin(ssl_context, protocols, "socks"),
+            retries=retries,
+        )
+
+
+class AsyncSocks4Connection(AsyncSocks5Connection):
+    """A connection to an origin through a SOCKS4 or SOCKS4a proxy."""
+
+
+def make_connection(proxy: Proxy | None, origin: Origin, settings: Settings) -> AsyncHTTPConnection:
+    """Make the kind of connection that leads to `origin`, through `proxy` if there is one."""
+    if proxy is None:
+        return AsyncHTTPConnection(origin, *settings)
+    kind: type[ProxiedConnection]
+    if proxy.url.scheme in SOCKS4_SCHEMES:
+        kind = AsyncSocks4Connection
+    elif proxy.url.scheme not in HTTP_SCHEMES:
+        kind = AsyncSocks5Connection
+    elif origin.scheme == b"http":
+        kind = AsyncForwardHTTPConnection
+    else:
+        kind = AsyncTunnelHTTPConnection
+    return kind(proxy, origin, settings)

@@ -1,0 +1,281 @@
+"""The ways to an origin: a dial, and then step by step what lies over it. A proxy is but another way.
+
+Rules: a stream belongs to exactly one owner from the moment that it is opened, here to its `Opening`;
+whatever fails closes it.
+Must not know: what is spoken over the stream, connections, pools.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._backends.caller import adapt_async_stream, public_stream
+from ._exceptions import (
+    ConnectError,
+    ConnectTimeout,
+    NetworkError,
+    ProtocolError,
+    ProxyError,
+    TimeoutException,
+)
+from ._models import Origin, Request
+from ._network import SOCKET_OPTION, AsyncNetworkStream, BackendStream, RuntimeBackend
+from ._ssl import shared_ssl_context
+from ._timeouts import Timeouts
+from ._trace import Tracer
+
+if TYPE_CHECKING:
+    import ssl
+
+_SECURE_SCHEMES = (b"https", b"wss")
+_FIRST_DELAY = 0.5
+_FAILURES = (NetworkError, ProtocolError, ProxyError, TimeoutException)
+
+
+def backoff_delays() -> Iterator[float]:
+    """Seconds to wait before each further attempt: 0, 0.5, 1, 2, 4, …"""
+    yield 0
+    delay = _FIRST_DELAY
+    while True:
+        yield delay
+        delay *= 2
+
+
+class Opening:
+    """A stream while it is being opened: its owner, and what it is opened for."""
+
+    def __init__(self, backend: RuntimeBackend, request: Request, timeouts: Timeouts) -> None:
+        self.backend = backend
+        self.request = request
+        self.timeouts = timeouts
+        self._stream: BackendStream | None = None
+
+    @property
+    def stream(self) -> BackendStream:
+        """The stream as far as it has come."""
+        assert self._stream is not None, "the first step is a dial"
+        return self._stream
+
+    @stream.setter
+    def stream(self, stream: BackendStream) -> None:
+        self._stream = stream
+
+    async def advance(
+        self,
+        prefix: str,
+        name: str,
+        info: dict[str, Any],
+        make: Callable[[], Coroutine[Any, Any, AsyncNetworkStream]],
+    ) -> None:
+        """Go on with the stream that `make` makes of the present one.
+
+        Args:
+            prefix: of the trace events, and of the logger.
+            name: of the step, in the events.
+            info: what the listeners are told when it starts.
+            make: makes the stream.
+        """
+
+        async def keep() -> BackendStream:
+            # It has its owner before a listener can fail.
+            self._stream = adapt_async_stream(await make())
+            return self._stream
+
+        tracer = Tracer.of(prefix, self.request, self.backend.runtime.is_blocking)
+        if tracer is None:
+            await keep()
+        else:
+            await tracer.span(name, info, keep(), public_stream)
+
+    async def close(self) -> None:
+        """Close what has been opened."""
+        if self._stream is not None:
+            self._stream.abort()
+            await self._stream.settle()
+
+
+class Step(ABC):
+    """One step on the way to an origin.
+
+    Attributes:
+        purpose: what it does and for whom, to follow "While" where its failure is told.
+    """
+
+    purpose: str
+
+    @abstractmethod
+    async def take(self, opening: Opening) -> None:
+        """Take the step. What it raises ends the way."""
+
+
+class Endpoint(NamedTuple):
+    """How somebody is dialled.
+
+    Attributes:
+        origin: who that is.
+        local_address: the address to connect from.
+        uds: the path of a unix socket to connect to, in place of TCP.
+        socket_options: arguments of `setsockopt`, applied before connecting.
+    """
+
+    origin: Origin
+    local_address: str | None
+    uds: str | None
+    socket_options: list[SOCKET_OPTION] | None
+
+
+class Dial(Step):
+    """Connect over TCP, or to a unix socket."""
+
+    def __init__(self, endpoint: Endpoint, purpose: str, prefix: str) -> None:
+        self.purpose = purpose
+        self.prefix = prefix
+        self._endpoint = endpoint
+
+    def info(self, timeouts: Timeouts) -> dict[str, Any]:
+        """The arguments of the backend's method, which the listeners are told, too."""
+        origin, local_address, uds, socket_options = self._endpoint
+        timeout = timeouts.for_connect()
+        if uds is not None:
+            return {"path": uds, "timeout": timeout, "socket_options": socket_options}
+        return {
+            "host": origin.host.decode("ascii"),
+            "port": origin.port,
+            "local_address": local_address,
+            "timeout": timeout,
+            "socket_options": socket_options,
+        }
+
+    async def take(self, opening: Opening) -> None:
+        name = "connect_tcp" if self._endpoint.uds is None else "connect_unix_socket"
+        connect = getattr(opening.backend, name)
+        info = self.info(opening.timeouts)
+        await opening.advance(self.prefix, name, info, lambda: connect(**info))
+
+
+class Secure(Step):
+    """Encrypt the stream with TLS, if the scheme asks for it, and agree on a protocol by ALPN (RFC 7301)."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        ssl_context: ssl.SSLContext | None,
+        protocols: tuple[str, ...],
+        purpose: str,
+        prefix: str,
+        *,
+        obeys_sni_hostname: bool = True,
+    ) -> None:
+        """Say what with.
+
+        Args:
+            origin: who is at the other end.
+            ssl_context: the caller's, if there is one.
+            protocols: what is offered by ALPN.
+            purpose: as for all steps.
+            prefix: of the trace events.
+            obeys_sni_hostname: whether the `sni_hostname` extension means this end.
+        """
+        self.purpose = purpose
+        self._origin = origin
+        self._ssl_context = ssl_context
+        self._protocols = protocols
+        self._prefix = prefix
+        self._obeys_sni_hostname = obeys_sni_hostname
+
+    async def take(self, opening: Opening) -> None:
+        if self._origin.scheme not in _SECURE_SCHEMES:
+            return
+        context = self._ssl_context
+        if context is None:
+            context = shared_ssl_context(self._protocols)
+        else:
+            context.set_alpn_protocols(list(self._protocols))
+        name = None
+        if self._obeys_sni_hostname:
+            name = opening.request.extensions.get("sni_hostname")
+        info: dict[str, Any] = {
+            "ssl_context": context,
+            "server_hostname": name or self._origin.host.decode("ascii"),
+            "timeout": opening.timeouts.for_connect(),
+        }
+        stream = opening.stream
+        await opening.advance(self._prefix, "start_tls", info, lambda: stream.start_tls(**info))
+
+
+class Route:
+    """The way to an origin."""
+
+    def __init__(self, dial: Dial, *steps: Step, retries: int) -> None:
+        """Say which steps it takes.
+
+        Args:
+            dial: the first step.
+            steps: the others, in order.
+            retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
+        """
+        self._dial = dial
+        self._steps = (dial, *steps)
+        self._retries = retries
+
+    async def open(
+        self, backend: RuntimeBackend, request: Request, timeouts: Timeouts
+    ) -> BackendStream:
+        """Open a stream to the origin; `request` tells what for, and who listens.
+
+        Raises:
+            ConnectError, ConnectTimeout: it could not be opened, at the last attempt.
+            ProxyError: a proxy refused.
+            RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy answered wrongly, or not in time.
+        """
+        delays = backoff_delays()
+        left = self._retries
+        while True:
+            try:
+                return await self._attempt(Opening(backend, request, timeouts))
+            except (ConnectError, ConnectTimeout):
+                if not left:
+                    raise
+            left -= 1
+            pause = timeouts.for_pause(next(delays))
+            tracer = Tracer.of(self._dial.prefix, request, backend.runtime.is_blocking)
+            if tracer is None:
+                await backend.sleep(pause)
+            else:
+                await tracer.span("retry", self._dial.info(timeouts), backend.sleep(pause))
+
+    async def _attempt(self, opening: Opening) -> BackendStream:
+        step: Step = self._dial
+        try:
+            for step in self._steps:
+                await step.take(opening)
+        except BaseException as exc:
+            if isinstance(exc, _FAILURES):
+                exc.add_note(f"While {step.purpose}.")
+            await opening.close()
+            raise
+        return opening.stream
+
+
+def offered_protocols(http1: bool, http2: bool) -> tuple[str, ...]:
+    """What is offered by ALPN."""
+    if not http2:
+        return ("http/1.1",)
+    return ("h2", "http/1.1") if http1 else ("h2",)
+
+
+def direct_route(
+    endpoint: Endpoint,
+    ssl_context: ssl.SSLContext | None,
+    protocols: tuple[str, ...],
+    retries: int,
+) -> Route:
+    """The way to an origin with nobody in between."""
+    purpose = f"connecting to {endpoint.origin}"
+    return Route(
+        Dial(endpoint, purpose, "connection"),
+        Secure(endpoint.origin, ssl_context, protocols, purpose, "connection"),
+        retries=retries,
+    )
