@@ -263,17 +263,15 @@ class ExchangeBody(ReceivedBody):
         """End the exchange, and tell whoever listens what became of the body."""
         self._is_closed = True
         exchange = self._exchange
-        has_failed = fate == "failed"
-        if self._tracer is None:
-            exchange.finish(has_failed)
-        else:
-            try:
+        try:
+            if self._tracer is not None:
                 if fate is not None:
                     await self._tracer.event(f"receive_response_body.{fate}", info)
                 closing = {key: value for key, value in self._info.items() if key != "request"}
                 await self._tracer.event("response_closed.started", closing)
-            finally:
-                exchange.finish(has_failed)
+        finally:
+            exchange.finish(has_failed=fate == "failed")
+            if exchange.needs_settling:
+                await exchange.settle()
+        if self._tracer is not None:
             await self._tracer.event("response_closed.complete", {"return_value": None})
-        if exchange.needs_settling:
-            await exchange.settle()

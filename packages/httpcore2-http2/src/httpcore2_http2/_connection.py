@@ -137,11 +137,12 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 head = await tracer.span("receive_response_headers", info, receiving)
         except BaseException as exc:
             self.finish(None if exchange is None else exchange.stream)
-            if tracer is not None and exchange is not None:
-                info = {"stream_id": exchange.stream.stream_id}
-                await tracer.span("response_closed", info, self.settle())
-            elif self.needs_settling:
-                await self.settle()
+            try:
+                if tracer is not None and exchange is not None:
+                    info = {"stream_id": exchange.stream.stream_id}
+                    await tracer.span("response_closed", info, self.settle())
+            finally:
+                await self.settle()  # a listener may have raised before it began
             if exchange is not None and exchange.is_unprocessed(exc):
                 raise ConnectionNotAvailable(str(exc)) from exc
             raise

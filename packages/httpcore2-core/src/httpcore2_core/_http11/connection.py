@@ -91,10 +91,11 @@ class AsyncHTTP11Connection(EstablishedConnection):
         except BaseException:
             # What was refused before a byte left has not touched the connection.
             self._end(is_reusable=not self._has_sent)
-            if tracer is not None:
-                await tracer.span("response_closed", {}, self.settle())
-            elif self._stream.needs_settling:
-                await self._stream.settle()
+            try:
+                if tracer is not None:
+                    await tracer.span("response_closed", {}, self.settle())
+            finally:
+                await self.settle()  # a listener may have raised before it began
             raise
         stream: AsyncNetworkStream = self._stream
         if self.has_switched:

@@ -51,9 +51,9 @@ def check_proxy(proxy: Proxy) -> None:
             )
     if url.scheme in SOCKS5_SCHEMES:
         check_socksio()
-        if not all(1 <= len(part) <= 255 for part in proxy.auth or ()):
+        if any(len(part) > 255 for part in proxy.auth or ()):
             raise ValueError(
-                "SOCKS5 takes a user name and a password of 1 to 255 bytes each (RFC 1929)."
+                "SOCKS5 takes a user name and a password of at most 255 bytes each (RFC 1929)."
             )
     elif url.scheme in SOCKS4_SCHEMES and proxy.auth is not None and proxy.auth[1]:
         raise ValueError("SOCKS4 knows a user id alone: give an empty password.")
@@ -63,12 +63,16 @@ def check_host(origin: Origin) -> None:
     """Refuse an origin whose host can't be told to a proxy.
 
     Raises:
-        LocalProtocolError: it is no host, or too long.
+        LocalProtocolError: it is no host, or too long, or the port is none.
     """
     if not _is_host(origin.host):
         raise LocalProtocolError(
             f"A proxy can't be asked for the host {_shown(origin.host)}: "
             "it takes 1 to 255 bytes that a URL allows there (RFC 3986, section 3.2.2)."
+        )
+    if not 0 <= origin.port <= 65535:
+        raise LocalProtocolError(
+            f"A proxy can't be asked for the port {origin.port}: it takes 0 to 65535."
         )
 
 

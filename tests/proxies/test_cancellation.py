@@ -1,0 +1,70 @@
+"""A request through a proxy that is cancelled, wherever it waits, leaves no socket and no slot behind."""
+
+from __future__ import annotations
+
+import ssl
+from functools import partial
+
+import pytest
+
+import httpcore2
+
+from ..support.scripted_proxy import KINDS, Kind
+from ..support.server import Peer
+from ..support.worlds import AsyncWorld, Cancelling
+from .conftest import Setting
+
+STEPS = 100
+"""More than any request here suspends."""
+
+# The others wait where these do.
+NAMES = ["http", "https", "socks5h with credentials", "socks4"]
+
+
+def _serve(peer: Peer) -> None:
+    while peer.receive_request():
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfi\r\n")
+        peer.send(b"2\r\nne\r\n0\r\n\r\n")
+
+
+async def _get(pool: httpcore2.AsyncConnectionPool, url: str, content: bytes) -> None:
+    assert (await pool.request("GET", url)).content == content
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
+@pytest.mark.parametrize("kind", [KINDS[name] for name in NAMES], ids=NAMES)
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_a_request_can_be_cancelled_at_every_wait(
+    async_world: AsyncWorld,
+    kind: Kind,
+    secured: bool,
+    late: bool,
+    behind: Setting,
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+) -> None:
+    world = async_world
+    host = "localhost" if kind.scheme == "socks4" else "www.example.com"
+    url = f"http{'s' if secured else ''}://{host}/"
+    content = b"forwarded" if kind.is_http and not secured else b"fine"
+
+    async def scenario() -> None:
+        stopped = 0
+        for step in range(STEPS):
+            async with world.pool(
+                max_connections=1, ssl_context=client_tls, proxy=proxy.proxy()
+            ) as pool:
+                get = partial(_get, pool, url, content)
+                outcome = await world.cancelled_at(step, get, late)
+                assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
+                await get()
+                assert "Connections: 0 active, 1 idle" in repr(pool)
+            stopped += outcome is Cancelling.STOPPED_IT
+            if outcome is Cancelling.NEVER_CAME_TO_IT:
+                break
+        else:
+            raise AssertionError("the request has no end of waits")
+        assert stopped, "no cancellation had an effect"
+
+    with behind(kind, _serve, tls=server_tls if secured else None) as (proxy, _):
+        world.run(scenario)
