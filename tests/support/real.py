@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -167,6 +168,7 @@ def running(
     *,
     http2: bool = False,
     backend: str | None = None,
+    ipv6: bool = False,
 ) -> Iterator[str]:
     """Run a server and give its origin.
 
@@ -177,12 +179,13 @@ def running(
         http2: whether nginx speaks HTTP/2. (The others always do.) It says farewell after 300 requests; by default,
             after 1000.
         backend: the origin of the application that it stands before, in clear text.
+        ipv6: whether hypercorn listens on `::1` as well, on the same port.
     """
     scheme = "http" if certificate is None else "https"
     if name in PROGRAMS:
         context = _program(PROGRAMS[name], folder, certificate, http2, backend)
     else:
-        context = _asgi(name, folder, certificate)
+        context = _asgi(name, folder, certificate, ipv6)
     with context as port:
         yield f"{scheme}://127.0.0.1:{port}"
 
@@ -223,7 +226,8 @@ class Servers:
         return self._origins[key]
 
 
-def _missing(what: str) -> None:
+def missing(what: str) -> None:
+    """Fail in CI, or skip the test, as something is not installed."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is not installed")
     pytest.skip(f"{what} is not installed")
@@ -243,39 +247,48 @@ def _process(
             env=environment,
             stdout=log,
             stderr=log,
+            # A group of its own, so that what it starts is stopped with it.
+            start_new_session=True,
             **options,  # type: ignore[call-overload]
         )
     try:
         yield process
         assert process.poll() is None, (folder / "log").read_text()
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 @contextmanager
-def _asgi(name: str, folder: Path, certificate: Path | None) -> Iterator[int]:
+def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iterator[int]:
     package, _, parser = name.partition("-")
     for needed in filter(None, (package, parser)):
         if find_spec(needed) is None:
-            _missing(needed)
+            missing(needed)
     application = "tests.support.app:app"
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+    with ExitStack() as listeners:
+        listener = listeners.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
+        port: int = listener.getsockname()[1]
+        numbers = [listener.fileno()]
         # What is accepted inherits it. uvicorn leaves it out for sockets that it is given: 40 ms a response.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        port: int = listener.getsockname()[1]
-        number = listener.fileno()
+        if ipv6:
+            other = socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128)
+            numbers.append(listeners.enter_context(other).fileno())
         command = [sys.executable, "-m", package, application]
         if package == "uvicorn":
-            command += ["--fd", str(number), "--http", parser, "--log-level", "warning"]
+            command += ["--fd", str(numbers[0]), "--http", parser, "--log-level", "warning"]
             command += ["--timeout-keep-alive", "600"]
         else:
             # No workers: it serves in the process that we hold.
-            command += ["--bind", f"fd://{number}", "--keep-alive", "600", "--workers", "0"]
+            command += ["--keep-alive", "600", "--workers", "0"]
+            for number in numbers:
+                command += ["--bind", f"fd://{number}"]
         if certificate is not None:
             prefix = "--ssl-" if package == "uvicorn" else "--"
             command += [f"{prefix}keyfile", str(certificate), f"{prefix}certfile", str(certificate)]
-        context = _process(command, folder, pass_fds=[number])
+        context = _process(command, folder, pass_fds=numbers)
         context.__enter__()
     try:
         yield port
@@ -287,11 +300,6 @@ def _asgi(name: str, folder: Path, certificate: Path | None) -> Iterator[int]:
 def _program(
     program: Program, folder: Path, certificate: Path | None, http2: bool, backend: str | None
 ) -> Iterator[int]:
-    name, *arguments = program.command.split()
-    binary = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if binary is None:
-        _missing(name)
-        raise AssertionError("pytest has taken over")
     files = folder / "files"
     (files / "bytes").mkdir(parents=True)
     for size in (0, 1, 1000, 1_000_000, 3_000_000):
@@ -309,19 +317,45 @@ def _program(
     }
     listen = program.plain if certificate is None else program.secured
     values["listen"] = Template(listen).substitute(values)
-    configuration = folder / "configuration"
-    configuration.write_text(Template(program.configuration).substitute(values))
-    command = Template(" ".join(arguments)).substitute(values).split()
-    with _process([binary, *command], folder) as process:
-        _wait_until_it_listens(port, process, folder)
+    with launched(program.command, program.configuration, values, port):
         yield port
 
 
-def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+@contextmanager
+def launched(
+    command: str, configuration: str, values: Mapping[str, object], door: int | Path
+) -> Iterator[None]:
+    """Run a program until the end of the context, from when it listens.
+
+    Args:
+        command: a template, split at blanks. `python` stands for the Python that runs this.
+        configuration: a template for the file `$folder/configuration`.
+        values: for the templates, `folder` among them.
+        door: where it listens: a port of the loopback interface, or the path of a unix socket.
+    """
+    folder = Path(str(values["folder"]))
+    name, *arguments = Template(command).substitute(values).split()
+    binary = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if name == "python":
+        binary = sys.executable
+    if binary is None:
+        missing(name)
+        raise AssertionError("pytest has taken over")
+    (folder / "configuration").write_text(Template(configuration).substitute(values))
+    with _process([binary, *arguments], folder) as process:
+        _wait_until_it_listens(door, process, folder)
+        yield
+
+
+def _wait_until_it_listens(
+    door: int | Path, process: subprocess.Popen[bytes], folder: Path
+) -> None:
+    family = socket.AF_UNIX if isinstance(door, Path) else socket.AF_INET
+    address = str(door) if isinstance(door, Path) else ("127.0.0.1", door)
     end = time.monotonic() + LIMIT
     while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket(family) as probe:
+            if probe.connect_ex(address) == 0:
                 return
         assert process.poll() is None, (folder / "log").read_text()
         assert time.monotonic() < end, "the server never listened"
