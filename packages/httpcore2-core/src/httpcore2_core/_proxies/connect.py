@@ -52,7 +52,8 @@ class Connect(Step):
     def _refusal(self, status: int, reason: bytes) -> ProxyError:
         words = reason.decode("ascii", "ignore")[:_LONGEST_REASON]
         error = ProxyError(f"{status} {words}".rstrip())
-        if status == 407:
+        # 401 is for origins to say, but tinyproxy says it of wrong credentials.
+        if status in (401, 407):
             names = {name.lower() for name, _ in self._proxy.headers}
             error.add_note(
                 "The proxy did not accept the credentials that it was given."
