@@ -32,6 +32,12 @@ MAX_HEADER_BLOCK = 256 * 1024
 MAX_IDLE_FRAMES = 10_000
 """Frames in a row that bring no response any further: pings, settings, empty data and their like."""
 
+IDLE_FRAMES_PER_DATA = 10
+"""How many of them are forgiven for a frame that has data. If all were, a byte now and then would excuse any flood."""
+
+MAX_TABLE = 4096
+"""Bytes of headers that we remember so as to refer to them, though the peer may have room for any number."""
+
 MAX_INTERIM = 100
 """Interim responses before a final one, as for HTTP/1.1."""
 

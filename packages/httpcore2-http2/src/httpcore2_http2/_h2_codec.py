@@ -25,11 +25,13 @@ from hpack import HeaderTuple
 from httpcore2_core._exceptions import RemoteProtocolError
 
 from ._codec import (
+    IDLE_FRAMES_PER_DATA,
     MAX_HEADER_BLOCK,
     MAX_HEADER_LIST,
     MAX_IDLE_FRAMES,
     MAX_INTERIM,
     MAX_STREAMS,
+    MAX_TABLE,
     DataReceived,
     Ended,
     ErrorCode,
@@ -294,6 +296,8 @@ class H2Codec:
             return
         if isinstance(event, h2_events.RemoteSettingsChanged):
             settings = self._h2.remote_settings
+            encoder = self._h2.encoder
+            encoder.header_table_size = min(encoder.header_table_size, MAX_TABLE)
             self.limit = min(MAX_STREAMS, settings.max_concurrent_streams)
             yield SettingsReceived(
                 {int(code): setting.new_value for code, setting in event.changed_settings.items()}
@@ -382,7 +386,7 @@ class H2Codec:
             self.consumed(stream_id, size - len(data))
         if not data:
             return None
-        self._idle_frames = 0
+        self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
         return DataReceived(stream_id, data)
 
     def _open_window(self, stream_id: int, count: int) -> None:
