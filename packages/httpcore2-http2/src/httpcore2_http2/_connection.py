@@ -206,12 +206,13 @@ class AsyncHTTP2Connection(EstablishedConnection):
 
     # What comes
 
-    def look(self) -> None:
-        """Take in what is there already, if nobody reads."""
+    def look(self) -> bool:
+        """Take in what is there already, if nobody reads; return whether there may be more."""
         with self.lock:
-            self.reader.look()
+            has_more = self.reader.look()
             self._close_if_done()
         self._tell()
+        return has_more
 
     def _on_arrival(self) -> None:
         """Something came while no request was under way."""
@@ -235,7 +236,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self.writer.push()
             self._fail(exc)
         else:
-            self.writer.push()
+            if not self.writer.answer():
+                self._fail(RemoteProtocolError("The server takes in no answers to what it sends."))
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, GoAway):

@@ -60,9 +60,8 @@ class Exchange:
         if was_sent:
             await connection.writer.flush(timeouts.for_write())
             upload.parts += 1
-            if not upload.parts % _EAGER_PARTS:
+            if connection.look() or not upload.parts % _EAGER_PARTS:
                 await connection.runtime.sleep(0)
-            connection.look()
         else:
             await connection.reader.wait(stream, is_ready, timeouts.for_write(), WriteTimeout)
 

@@ -88,7 +88,9 @@ class Reader:
                     waiter = runtime.create_waiter()
                     self._waiting[waiter] = None
                     stream.waiters.append(waiter)
-                elif not must_flush:
+                elif must_flush:
+                    writer.is_writing = True
+                else:
                     self._is_led = True
                 pause = left
                 if writer.unsent and (left is None or left > PATIENCE):
@@ -96,7 +98,7 @@ class Reader:
             if waiter is not None:
                 await self._follow(stream, waiter, left)
             elif must_flush:
-                await writer.flush(left, timeout_error)
+                await writer.write_once(left)
             else:
                 await self._lead(pause)
             if deadline is not None:
@@ -104,14 +106,20 @@ class Reader:
                 if left <= 0 and not is_ready(stream):
                     raise timeout_error(f"The server let {limit} seconds pass.")
 
-    def look(self) -> None:
-        """Take in what is there already, if nobody reads; under the lock."""
+    def look(self) -> bool:
+        """Take in what is there already, if nobody reads; return whether there may be more. Under the lock.
+
+        As much as one read brings: a peer that always has more must not keep all others waiting.
+        """
+        left = self._read_size
         # Of a caller's own stream nothing can be read without awaiting.
-        while not (self._is_led or self._is_closed) and self._stream.is_resumable:
-            data = self._stream.read_nowait(self._read_size)
+        while left and not (self._is_led or self._is_closed) and self._stream.is_resumable:
+            data = self._stream.read_nowait(left)
             if data is None:
                 break
+            left -= len(data)
             self._on_read(data)
+        return not left
 
     def wake_all(self) -> None:
         """Let all who wait look again; under the lock."""

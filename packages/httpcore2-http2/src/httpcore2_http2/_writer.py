@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import RLock
 
-from httpcore2_core._exceptions import TimeoutException, WriteError, WriteTimeout
+from httpcore2_core._exceptions import WriteError, WriteTimeout
 from httpcore2_core._network import BackendStream
 from httpcore2_core._runtime import Waiter
 
 SLICE = 64 * 1024
 """Bytes that are written at a time."""
+
+MAX_ANSWERS = 128 * 1024
+"""Bytes that answer what was received, and wait: who sends, and takes nothing in, may be filling our memory."""
 
 PATIENCE = 0.05
 """Seconds after which one who waits to write has a look at what came, and one who reads at what could be written:
@@ -38,7 +41,7 @@ class Writer:
         stream: BackendStream,
         lock: RLock,
         take: Callable[[], bytes],
-        look: Callable[[], None],
+        look: Callable[[], object],
         on_error: Callable[[], None],
     ) -> None:
         """Begin.
@@ -63,6 +66,7 @@ class Writer:
         self._waiting: dict[Waiter, None] = {}
         self._queued = 0  # how many bytes there were to be sent, ever
         self._sent = 0  # how many of them were
+        self._answers = 0  # how many of the others, at most, answer what was received
 
     def push(self) -> None:
         """Write what can be written without waiting; under the lock."""
@@ -82,13 +86,18 @@ class Writer:
                 return
             self._took(taken)
 
-    async def flush(
-        self, limit: float | None, timeout_error: type[TimeoutException] = WriteTimeout
-    ) -> None:
+    def answer(self) -> bool:
+        """Write as `push` does what answers that which was received, and return whether the peer takes it in."""
+        queued = self._queued
+        self.push()
+        self._answers = min(self._answers + self._queued - queued, len(self.unsent))
+        return self._answers <= MAX_ANSWERS
+
+    async def flush(self, limit: float | None) -> None:
         """Wait until all that was queued so far is written; `limit` in seconds.
 
         Raises:
-            TimeoutException: as `timeout_error` says, it took longer.
+            WriteTimeout: it took longer.
         """
         with self.lock:
             self.push()
@@ -118,21 +127,14 @@ class Writer:
                         del self._waiting[waiter]
                         self._hand_on()
             else:
-                await self._write(left)
+                await self.write_once(left)
             if deadline is not None:
                 left = deadline - runtime.now()
                 if left <= 0 and self._sent < mark:
-                    raise timeout_error(f"The server took in too little for {limit} seconds.")
+                    raise WriteTimeout(f"The server took in too little for {limit} seconds.")
 
-    def close(self) -> None:
-        """Write nothing more, and let nobody wait; under the lock."""
-        self._is_closed = True
-        self.unsent = b""
-        self._sent = self._queued
-        self._hand_on()
-
-    async def _write(self, timeout: float | None) -> None:
-        """Write once, for all."""
+    async def write_once(self, timeout: float | None) -> None:
+        """Write for all, waiting for `PATIENCE` at most, where that is possible; `is_writing` was set for it."""
         stream = self._stream
         if stream.is_resumable and (timeout is None or timeout > PATIENCE):
             timeout = PATIENCE
@@ -152,9 +154,17 @@ class Writer:
             if not taken:
                 self._look()
 
+    def close(self) -> None:
+        """Write nothing more, and let nobody wait; under the lock."""
+        self._is_closed = True
+        self.unsent = b""
+        self._sent = self._queued
+        self._hand_on()
+
     def _took(self, count: int) -> None:
         self.unsent = self.unsent[count:]
         self._sent += count
+        self._answers = max(0, self._answers - count)
 
     def _fail(self, error: WriteError) -> None:
         """What was received may still hold answers; the end of the stream tells those who wait in vain."""
