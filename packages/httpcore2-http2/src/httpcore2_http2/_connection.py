@@ -57,6 +57,10 @@ from ._reader import Reader
 from ._stream import Stream, Upload
 from ._writer import Writer
 
+# Bytes that wait for a server which is stuck, left by requests that gave up: new ones had better go elsewhere.
+# All requests that there can be at a time have less.
+_MAX_UNSENT = 8 * 1024 * 1024
+
 
 class AsyncHTTP2Connection(EstablishedConnection):
     """An HTTP/2 connection over a stream that is already established (RFC 9113).
@@ -169,6 +173,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         body = request.stream
         content = body.content if type(body) is ByteStream else None
         with self.lock:
+            if len(self.writer.unsent) > _MAX_UNSENT:
+                self._retire()
             if not self._has_room():
                 raise ConnectionNotAvailable("The connection takes no further request now.")
             authority, length, headers = self._prepare(request.headers)
