@@ -26,20 +26,13 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
+from ..support.h2state import inner
 from ..support.server import scripted
 from ..support.worlds import WORLDS, World
 from .conftest import PoolMaker
 
 HEAD = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200")))
 FINE = frame(SETTINGS, 0, 0) + HEAD + frame(DATA, END_STREAM, 1, b"fine")
-
-
-def inner(pool: Any) -> AsyncHTTP2Connection:
-    """The connection inside of the only one in a pool."""
-    (connection,) = pool.connections
-    twin = getattr(connection, "_twin", connection)._connection
-    assert isinstance(twin, AsyncHTTP2Connection)
-    return twin
 
 
 def is_writing(pool: Any) -> bool:

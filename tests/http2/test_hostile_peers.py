@@ -1,8 +1,14 @@
-"""Whatever a server sends, a request ends in a documented exception, soon, and the pool goes on."""
+"""Whatever a server sends, a request ends in a documented exception, soon, and neither the pool nor others suffer."""
 
 from __future__ import annotations
 
+import socket
+import ssl
 import struct
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import h2.events
 import pytest
@@ -33,12 +39,46 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
+from ..support.h2state import header_table
 from ..support.server import Peer, scripted
 from ..support.worlds import World
 from .conftest import PoolMaker
 
+PROMPT = 2.0
+"""Seconds within which a fault must be found."""
+
 OK = block((b":status", b"200"))
 HEAD = frame(HEADERS, END_HEADERS, 1, OK)
+
+
+Beside = Callable[[httpcore2.AsyncConnectionPool], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+def beside(world: World) -> Iterator[Beside]:
+    """Makes a request to another origin, whose response must arrive whole, and soon, whatever is done meanwhile."""
+    over = world.signal()
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.head(stream_id)
+        over.wait_in_thread()
+        peer.data(stream_id, b"untouched", end=True)
+        peer.until_end()
+
+    @asynccontextmanager
+    async def request(pool: httpcore2.AsyncConnectionPool) -> AsyncIterator[None]:
+        async with pool.stream("GET", server.url) as other:
+            begin = time.monotonic()
+            try:
+                yield
+            finally:
+                over.set()
+            assert await other.aread() == b"untouched"
+            assert time.monotonic() - begin < PROMPT
+
+    with scripted(speaking(script), forgiving=True) as server:
+        yield request
 
 
 def setting(code: int, value: int) -> bytes:
@@ -171,7 +211,7 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("name", ONCE)
 def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
-    world: World, h2_pool: PoolMaker, name: str
+    world: World, h2_pool: PoolMaker, beside: Beside, name: str
 ) -> None:
     data, match = ONCE[name]
 
@@ -196,69 +236,91 @@ def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
             answering()(speaker)
 
     async def scenario() -> None:
-        timeout = {"timeout": {"read": 5.0}}
         async with h2_pool(world) as pool:
-            if match is None:
-                await pool.request("POST", server.url, content=b"x", extensions=timeout)
-            else:
-                with pytest.raises(RemoteProtocolError, match=match):
-                    await pool.request("POST", server.url, content=b"x", extensions=timeout)
-            reply = await pool.request("GET", server.url, extensions=timeout)
+            async with beside(pool):
+                if match is None:
+                    await pool.request("POST", server.url, content=b"x")
+                else:
+                    with pytest.raises(RemoteProtocolError, match=match):
+                        await pool.request("POST", server.url, content=b"x")
+            reply = await pool.request("GET", server.url)
             assert reply.content == b"fine"
-            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+            assert "0 active, 0 queued | Connections: 0 active, 2 idle" in repr(pool)
 
     with scripted(handler, forgiving=True) as server:
         world.run(scenario)
 
 
+TOO_MANY = "too many frames that belong to no response"
 FLOODS = {
-    "pings": frame(PING, 0, 0, bytes(8)),
-    "answers to no ping": frame(PING, ACK, 0, bytes(8)),
-    "settings": frame(SETTINGS, 0, 0, setting(4, 65535)),
-    "empty settings": frame(SETTINGS, 0, 0),
-    "acknowledgements": frame(SETTINGS, ACK, 0),
-    "window updates": frame(WINDOW, 0, 0, b"\0\0\0\1"),
-    "a stream's window updates": frame(WINDOW, 0, 1, b"\0\0\0\1"),
-    "priorities": frame(PRIORITY, 0, 3, b"\0\0\0\1\0"),
-    "unknown frames": frame(0x77, 0, 0, bytes(100)),
-    "empty data": frame(DATA, 0, 1),
-    "padding": frame(DATA, PADDED, 1, b"\x10" + bytes(16)),
-    "interim responses": frame(HEADERS, END_HEADERS, 1, block((b":status", b"103"))),
-    "farewells": frame(GOAWAY, 0, 0, b"\0\0\0\1" + bytes(4)),
-    "continuations": frame(CONTINUATION, 0, 1, b""),
-    "large continuations": frame(CONTINUATION, 0, 1, b"\0" * 16_000),
+    "pings": (frame(PING, 0, 0, bytes(8)), TOO_MANY),
+    "pings and a byte now and then": (
+        frame(PING, 0, 0, bytes(8)) * 50 + frame(DATA, 0, 1, b"x"),
+        TOO_MANY,
+    ),
+    "answers to no ping": (frame(PING, ACK, 0, bytes(8)), TOO_MANY),
+    "settings": (frame(SETTINGS, 0, 0, setting(4, 65535)), TOO_MANY),
+    "empty settings": (frame(SETTINGS, 0, 0), TOO_MANY),
+    "acknowledgements": (frame(SETTINGS, ACK, 0), TOO_MANY),
+    "window updates": (frame(WINDOW, 0, 0, b"\0\0\0\1"), TOO_MANY),
+    "a stream's window updates": (frame(WINDOW, 0, 1, b"\0\0\0\1"), TOO_MANY),
+    "priorities": (frame(PRIORITY, 0, 3, b"\0\0\0\1\0"), TOO_MANY),
+    "unknown frames": (frame(0x77, 0, 0, bytes(100)), TOO_MANY),
+    "empty data": (frame(DATA, 0, 1), TOO_MANY),
+    "padding": (frame(DATA, PADDED, 1, b"\x10" + bytes(16)), TOO_MANY),
+    "interim responses": (
+        frame(HEADERS, END_HEADERS, 1, block((b":status", b"103"))),
+        "too many interim responses",
+    ),
+    "farewells": (frame(GOAWAY, 0, 0, b"\0\0\0\1" + bytes(4)), TOO_MANY),
+    "continuations": (frame(CONTINUATION, 0, 1, b""), "."),
+    "large continuations": (
+        frame(CONTINUATION, 0, 1, b"\0" * 16_000),
+        "header block that is too long",
+    ),
 }
+IN_A_BODY = ("pings and a byte now and then", "empty data", "padding")
 
 
-@pytest.mark.parametrize("name", FLOODS)
-def test_a_flood_ends_the_connection(
-    world: World, h2_pool: PoolMaker, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
+def flood(name: str) -> Callable[[H2Peer], None]:
+    """The script of a server that drowns its first client."""
+    data, _ = FLOODS[name]
 
     def script(peer: H2Peer) -> None:
         if peer.number:
             answering()(peer)
             return
         stream_id = peer.request()
-        if name in ("empty data", "padding"):
+        if name in IN_A_BODY:
             peer.head(stream_id)
         if "continuations" in name:
             peer.send(frame(HEADERS, 0, 1, OK))
         peer.flush()
-        peer.peer.send_endlessly(FLOODS[name], 100_000_000)
+        peer.peer.send_endlessly(data, 100_000_000)
+
+    return script
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_ends_the_connection(
+    world: World,
+    h2_pool: PoolMaker,
+    beside: Beside,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
 
     async def scenario() -> None:
         async with h2_pool(world) as pool:
-            with pytest.raises(
-                RemoteProtocolError, match=r"too many|too long|ContinuationFrames|."
-            ):
-                await pool.request("POST", server.url, extensions={"timeout": {"read": 5.0}})
+            async with beside(pool):
+                with pytest.raises(RemoteProtocolError, match=FLOODS[name][1]):
+                    await pool.request("POST", server.url)
             if name == "interim responses":
-                await pool.aclose()
+                await pool.aclose()  # it was the stream's fault alone; the flood goes on
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted(speaking(flood(name)), forgiving=True) as server:
         world.run(scenario)
 
 
@@ -320,6 +382,188 @@ def test_a_server_that_disconnects_fails_all_its_requests(
             assert pool.connections == []
 
     with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("world", ["threads"], indirect=True)
+@pytest.mark.parametrize("name", ["pings", "settings", "empty data", "farewells", "an HPACK bomb"])
+def test_an_attack_costs_little_memory(
+    world: World,
+    h2_pool: PoolMaker,
+    beside: Beside,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Measuring takes its time.
+    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 2000)
+
+    def bombs(peer: H2Peer) -> None:
+        peer.send(frame(HEADERS, END_HEADERS, peer.request(), bomb()))
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool, beside(pool):
+            tracemalloc.start()
+            try:
+                with pytest.raises(RemoteProtocolError):
+                    await pool.request("GET", server.url)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert peak < 1024 * 1024
+
+    script = bombs if name == "an HPACK bomb" else flood(name)
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_answers_that_the_server_does_not_take_in_are_bounded(
+    world: World, h2_pool: PoolMaker, beside: Beside
+) -> None:
+    def script(peer: H2Peer) -> None:
+        peer.peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stream_id = peer.request()
+        peer.head(stream_id)
+        pings = frame(PING, 0, 0, bytes(8)) * 5 + frame(DATA, 0, stream_id, b"x")
+        peer.peer.send_endlessly(pings, 10_000_000)
+
+    async def scenario() -> None:
+        small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
+        async with h2_pool(world, socket_options=small) as pool, beside(pool):
+            with pytest.raises(RemoteProtocolError, match="takes in no answers"):
+                await pool.request("GET", server.url)
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
+    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("httpcore2_http2._connection._MAX_UNSENT", 200_000)
+    over = world.signal()
+
+    def script(peer: H2Peer) -> None:
+        if peer.number:
+            answering()(peer)
+            return
+        peer.peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.h2.increment_flow_control_window(2**30)
+        peer.respond(peer.request())
+        over.wait_in_thread()
+
+    async def scenario() -> None:
+        small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
+        async with h2_pool(world, socket_options=small) as pool:
+            await pool.request("GET", server.url)
+            for _ in range(20):
+                with suppress(httpcore2.ReadTimeout, httpcore2.WriteTimeout):
+                    reply = await pool.request(
+                        "POST",
+                        server.url,
+                        content=bytes(60_000),
+                        extensions={"timeout": {"read": 0.1, "write": 0.005}},
+                    )
+                    assert len(reply.content) == 60_000
+                    break
+            else:
+                pytest.fail("it still goes to the stuck connection")
+            over.set()
+            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_a_server_that_always_has_more_to_say_holds_nobody_up(
+    world: World, h2_pool: PoolMaker, beside: Beside
+) -> None:
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.head(stream_id)
+        flooded.set()
+        more = frame(0x77, 0, 0, bytes(100)) * 5 + frame(DATA, 0, stream_id, b"x")
+        peer.peer.send_endlessly(more, 10_000_000_000)
+
+    flooded = world.signal()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def listen() -> None:
+                async with pool.stream("POST", server.url, content=body) as reply:
+                    async for _ in reply.aiter_stream():
+                        if done.is_set():
+                            break
+
+            async def others() -> None:
+                async with beside(pool):
+                    await flooded.wait()
+                    await world.turn()
+                done.set()
+
+            body = world.body(bytes(1000) for _ in range(1000))
+            done = world.signal()
+            await world.gather(listen, others)
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_a_table_of_headers_is_not_filled_because_the_server_has_room(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            for number in range(20):
+                reply = await pool.request("GET", f"{server.url}{number}" + 500 * "x")
+                assert reply.content == b"fine"
+            assert header_table(pool) == 4096
+
+    table = {"header_table_size": 2**31 - 1}
+    with scripted(speaking(answering(), **table)) as server:
+        world.run(scenario)
+
+
+def test_a_server_that_ignores_the_windows_fails_all_its_requests(
+    world: World, h2_pool: PoolMaker, beside: Beside
+) -> None:
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.head(stream_id)
+        peer.request()
+        for _ in range(65):  # 1 MiB, and a frame
+            peer.send(frame(DATA, 0, stream_id, bytes(16_384)))
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool, beside(pool), pool.stream("GET", server.url) as unread:
+            with pytest.raises(RemoteProtocolError, match="more data than it was allowed to"):
+                await pool.request("GET", server.url)
+            with pytest.raises(RemoteProtocolError, match="more data than it was allowed to"):
+                await unread.aread()
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_http1_over_tls_where_http2_was_agreed_on_fails(
+    world: World,
+    h2_pool: PoolMaker,
+    h2_server_tls: ssl.SSLContext,
+    h2_client_tls: ssl.SSLContext,
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.send(BEGINNINGS["an HTTP/1 answer"])
+        peer.receive_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world, http1=True, ssl_context=h2_client_tls) as pool:
+            with pytest.raises(RemoteProtocolError, match="HTTP/1, where HTTP/2 was agreed on"):
+                await pool.request("GET", server.url)
+            assert pool.connections == []
+
+    with scripted(handler, tls=h2_server_tls, forgiving=True) as server:
         world.run(scenario)
 
 

@@ -6,6 +6,7 @@ Must not know: httpcore2, event loops.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -46,6 +47,7 @@ class H2Peer:
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         given = {SettingCodes[name.upper()]: value for name, value in settings.items()}
         self.h2.local_settings = Settings(client=False, initial_values=given)
+        self.h2.decoder.max_allowed_table_size = self.h2.local_settings.header_table_size
         self.h2.initiate_connection()
         self.pending: list[h2.events.Event] = []
         self.requests: dict[int, dict[bytes, bytes]] = {}
@@ -66,12 +68,12 @@ class H2Peer:
         while not self.pending:
             try:
                 data = self.peer.receive_some()
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLError):
                 data = b""
             if not data:
                 return None
             self.pending = self.h2.receive_data(data)
-            with suppress(ConnectionError):  # it may have closed after what it sent
+            with suppress(ConnectionError, ssl.SSLError):  # it may have closed after what it sent
                 self.flush()
         event = self.pending.pop(0)
         if isinstance(event, h2.events.RequestReceived):

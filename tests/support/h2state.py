@@ -1,0 +1,59 @@
+"""Looks inside an HTTP/2 connection: what must be so when nothing is under way, and how its windows stand.
+
+The only place in these tests that knows such private names.
+Must not know: worlds, servers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from httpcore2_http2 import AsyncHTTP2Connection
+from httpcore2_http2._h2_codec import H2Codec
+
+from .h2peer import H2Peer
+
+
+class Windows(NamedTuple):
+    """How many bytes a connection may carry now, up to the server and down to the client."""
+
+    up: int
+    down: int
+
+
+def inner(pool: Any) -> AsyncHTTP2Connection:
+    """The HTTP/2 connection inside of the only one in a pool."""
+    (connection,) = pool.connections
+    twin = getattr(connection, "_twin", connection)._connection
+    assert isinstance(twin, AsyncHTTP2Connection)
+    return twin
+
+
+def header_table(pool: Any) -> int:
+    """How many bytes of its headers the only connection in a pool may remember."""
+    codec = inner(pool).codec
+    assert isinstance(codec, H2Codec)
+    return codec._h2.encoder.header_table_size
+
+
+def check_rest(pool: Any) -> Windows:
+    """Check that the only connection in a pool is idle, and holds nothing of any request; return its windows."""
+    assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+    connection = inner(pool)
+    assert not connection._streams and not connection._exchanges
+    assert not connection.reader._waiting and not connection.reader._is_led
+    assert not connection.writer._waiting and not connection.writer.is_writing
+    assert not connection.writer.unsent
+    codec = connection.codec
+    assert isinstance(codec, H2Codec)
+    assert not codec._messages
+    # All that came was given back, or will be.
+    assert codec._window + codec._unreturned == connection.CONNECTION_WINDOW
+    return Windows(codec._h2.outbound_flow_control_window, codec._window)
+
+
+def server_windows(peer: H2Peer) -> Windows:
+    """The same windows as the server sees them, which has given all back that came, or will."""
+    window = peer.h2._inbound_flow_control_window_manager
+    assert window.current_window_size + window._bytes_processed == window.max_window_size
+    return Windows(window.current_window_size, peer.h2.outbound_flow_control_window)
