@@ -11,7 +11,7 @@ import trustme
 
 import httpcore2
 
-from ..support import real
+from ..support import endurance, real
 from ..support.worlds import AsyncWorld, World
 from .conftest import PoolMaker
 
@@ -161,15 +161,21 @@ def test_nginx_may_say_farewell_every_few_hundred_requests(
 
     async def scenario() -> None:
         async with open_pool(origin) as pool:
+            url = f"{origin}/1000"
+            assert await endurance.fetch_on_and_on(world, pool, url, 1000, 1000, 20) == 4
 
-            async def fetch() -> None:
-                for _ in range(55):
-                    reply = await pool.request("GET", f"{origin}/1000")
-                    assert reply.content == bytes(1000)
-                    assert reply.extensions["http_version"] == b"HTTP/2"
+    world.run(scenario)
 
-            await world.gather(*[fetch] * 20)
-            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+@pytest.mark.parametrize("server", [("nghttpd", False)], ids=_name, indirect=True)
+def test_the_bodies_of_many_requests_at_a_time_are_not_mixed_up(
+    world: World, open_pool: Opener, server: tuple[str, str]
+) -> None:
+    _, origin = server
+
+    async def scenario() -> None:
+        async with open_pool(origin) as pool:
+            await endurance.mix(world, pool, f"{origin}/1", 640, 32)
 
     world.run(scenario)
 

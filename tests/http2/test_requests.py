@@ -346,28 +346,6 @@ def test_a_response_may_have_no_body(
         world.run(scenario)
 
 
-def test_the_requests_of_threads_are_not_mixed_up(h2_pool: PoolMaker, nothing_left: None) -> None:
-    from ..support.worlds import WORLDS
-
-    world = WORLDS["threads"]
-
-    async def scenario() -> None:
-        async with h2_pool(world) as pool:
-
-            async def post(number: int) -> None:
-                for turn in range(10):
-                    content = b"%d-%d;" % (number, turn) * (1000 if turn % 3 else 10)
-                    reply = await pool.request("POST", server.url, content=content)
-                    assert reply.content == content
-
-            await world.gather(*[lambda number=number: post(number) for number in range(32)])
-            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
-
-    with scripted(speaking(answering())) as server:
-        world.run(scenario)
-        assert server.accepted == 1
-
-
 def test_the_connection_can_be_used_on_its_own(world: World) -> None:
     async def scenario() -> None:
         origin = httpcore2.Origin(b"http", b"127.0.0.1", server.port)

@@ -39,8 +39,8 @@ HTTP2_SERVERS = ("hypercorn", "nginx", "nghttpd", "nghttpx", "h2o", "haproxy", "
 class Program(NamedTuple):
     """A server that is no Python package, in one process that stays in the foreground.
 
-    Its texts name `$folder`, its own, `$port`, `$certificate`, a PEM file with key and chain, and `$backend`, the port
-    of the application that it stands before. `$listen` stands for `plain` or `secured`.
+    Its texts name `$folder`, its own, `$port`, `$certificate`, a PEM file with key and chain, `$backend`, the port of
+    the application that it stands before, and options. `$listen` stands for `plain` or `secured`.
     """
 
     command: str
@@ -167,6 +167,7 @@ def running(
     certificate: Path | None,
     *,
     http2: bool = False,
+    requests: int = 100_000,
     backend: str | None = None,
     ipv6: bool = False,
 ) -> Iterator[str]:
@@ -176,14 +177,15 @@ def running(
         name: one of `SERVERS` or `HTTP2_SERVERS`.
         folder: an empty folder for its files.
         certificate: a PEM file with key and chain, for TLS.
-        http2: whether nginx speaks HTTP/2. (The others always do.) It says farewell after 300 requests; by default,
-            after 1000.
+        http2: whether nginx speaks HTTP/2. (The others always do.)
+        requests: after how many on a connection nginx says farewell. (As it comes, after 1000.)
         backend: the origin of the application that it stands before, in clear text.
         ipv6: whether hypercorn listens on `::1` as well, on the same port.
     """
     scheme = "http" if certificate is None else "https"
     if name in PROGRAMS:
-        context = _program(PROGRAMS[name], folder, certificate, http2, backend)
+        options = {"http2": "http2" if http2 else "", "requests": requests}
+        context = _program(PROGRAMS[name], folder, certificate, backend, options)
     else:
         context = _asgi(name, folder, certificate, ipv6)
     with context as port:
@@ -220,6 +222,7 @@ class Servers:
                 self._make_folder(name),
                 self._certificate if secured else None,
                 http2=True,
+                requests=300,
                 backend=self.origin("hypercorn", False) if name in PROGRAMS else None,
             )
             self._origins[key] = self._running.enter_context(server)
@@ -298,7 +301,11 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
 
 @contextmanager
 def _program(
-    program: Program, folder: Path, certificate: Path | None, http2: bool, backend: str | None
+    program: Program,
+    folder: Path,
+    certificate: Path | None,
+    backend: str | None,
+    options: Mapping[str, object],
 ) -> Iterator[int]:
     files = folder / "files"
     (files / "bytes").mkdir(parents=True)
@@ -311,9 +318,8 @@ def _program(
         "port": port,
         "certificate": certificate,
         "backend": port if backend is None else backend.rpartition(":")[2],
-        "http2": "http2" if http2 else "",
-        "requests": 300 if http2 else 100_000,
         "text": "a text to compress " * 50,
+        **options,
     }
     listen = program.plain if certificate is None else program.secured
     values["listen"] = Template(listen).substitute(values)

@@ -1,0 +1,162 @@
+"""Run for minutes what the tests run for a moment: HTTP/2 that lasts, and leaves nothing behind.
+
+The servers run here, in clear text: nginx as it comes, nghttpd, and peers of our own. Whatever goes wrong ends it
+with a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.http2.test_hostile_peers import FLOODS, PROMPT, flood
+from tests.support import endurance, real, server, worlds
+from tests.support.h2peer import speaking
+from tests.support.h2state import Windows
+from tests.support.server import scripted
+from tests.support.worlds import WORLDS, World
+
+import httpcore2
+
+MAIN = ("threads", "asyncio", "trio")
+MEMORY = 2 * 1024 * 1024
+"""Bytes that a flood may cost."""
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def open_pool(world: World) -> httpcore2.AsyncConnectionPool:
+    return world.pool(http1=False, http2=True)
+
+
+@contextmanager
+def timed(job: str, world: World, tasks: int, requests: int) -> Iterator[list[str]]:
+    """Tell how long something took, and what the list has then."""
+    found: list[str] = []
+    begin = time.perf_counter()
+    yield found
+    seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    tell(
+        f"{job:8} {world.name:8} {requests:7} requests, {tasks:2} at a time: {seconds:6.1f} s, "
+        f"{requests / seconds:5.0f}/s, process at most {peak} MiB; {', '.join(found)}"
+    )
+
+
+def last(world: World, tasks: int, requests: int, folder: Path) -> None:
+    """Get a page from nginx, which says farewell after every thousandth time."""
+
+    async def scenario() -> None:
+        async with open_pool(world) as pool:
+            opened = await endurance.fetch_on_and_on(
+                world, pool, f"{origin}/1000", 1000, requests, tasks
+            )
+            found.append(f"0 errors, {opened} connections, 1 left")
+
+    with (
+        real.running("nginx", folder, None, http2=True, requests=1000) as origin,
+        timed("last", world, tasks, requests) as found,
+    ):
+        world.run(scenario)
+
+
+def mix(world: World, tasks: int, requests: int, folder: Path) -> None:
+    """Have nghttpd echo bodies over one connection, each of which is another."""
+
+    async def scenario() -> None:
+        async with open_pool(world) as pool:
+            await endurance.mix(world, pool, f"{origin}/1", requests, tasks)
+            found.append("0 mixed up, 1 connection")
+
+    with (
+        real.running("nghttpd", folder, None) as origin,
+        timed("mix", world, tasks, requests) as found,
+    ):
+        world.run(scenario)
+
+
+def give_up(world: World, tasks: int, requests: int, folder: Path) -> None:
+    """Close early, let time out and cancel, over one connection."""
+    seen: list[Windows] = []
+
+    async def scenario() -> None:
+        async with open_pool(world) as pool:
+            windows = await endurance.give_up(world, pool, peer.origin, requests, tasks)
+            found.append(f"0 streams left, 100 more admitted, windows {tuple(windows)}")
+            seen.append(windows)
+
+    script = speaking(lambda peer: seen.append(endurance.restless(peer)))
+    with (
+        scripted(script, forgiving=True) as peer,
+        timed("give-up", world, tasks, requests) as found,
+    ):
+        world.run(scenario)
+    assert peer.accepted == 1, "a connection was lost"
+    ours, theirs = seen
+    assert ours == theirs, f"the windows have drifted apart: {ours}, {theirs}"
+
+
+def floods(world: World, tasks: int, requests: int, folder: Path) -> None:
+    """Be drowned, in each way that the tests know, until the connection is given up."""
+
+    def drown(name: str) -> httpcore2.RemoteProtocolError:
+        async def scenario() -> httpcore2.RemoteProtocolError:
+            async with open_pool(world) as pool:
+                try:
+                    await pool.request("POST", f"{peer.origin}/")
+                except httpcore2.RemoteProtocolError as exc:
+                    return exc
+            raise AssertionError("the server was not given up")
+
+        with scripted(speaking(flood(name)), forgiving=True) as peer:
+            return world.run(scenario)
+
+    for name in FLOODS:
+        begin = time.perf_counter()
+        error = drown(name)
+        seconds = time.perf_counter() - begin
+        tracemalloc.start()
+        drown(name)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        tell(f"floods   {world.name:8} {name:30} {seconds:.2f} s, {peak / 2**20:.1f} MiB; {error}")
+        assert seconds < PROMPT and peak < MEMORY
+
+
+Job = Callable[[World, int, int, Path], None]
+JOBS: dict[str, tuple[Job, int, tuple[int, ...]]] = {
+    "last": (last, 100_000, (1, 50)),
+    "mix": (mix, 10_000, (32,)),
+    "give-up": (give_up, 12_000, (1, 50)),
+    "floods": (floods, 1, (1,)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.soak", description=__doc__)
+    parser.add_argument("--job", action="append", choices=JOBS, help="default: all")
+    parser.add_argument("--world", action="append", choices=WORLDS, help=f"default: {MAIN}")
+    parser.add_argument("--requests", type=int, help="default: each job's own number")
+    arguments = parser.parse_args()
+    # Here what takes long does not hang.
+    worlds.LIMIT = server.LIMIT = 3600.0
+    for name in arguments.job or JOBS:
+        job, requests, tasks = JOBS[name]
+        for world in arguments.world or MAIN:
+            for count in tasks:
+                with tempfile.TemporaryDirectory() as folder:
+                    job(WORLDS[world], count, arguments.requests or requests, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""A request that is given up, wherever it waits, costs the connection nothing, and no other request notices."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+import httpcore2
+
+from ..support import endurance
+from ..support.h2peer import H2Peer, answering, speaking
+from ..support.h2state import Windows, check_rest, server_windows
+from ..support.server import scripted
+from ..support.worlds import AsyncWorld, Cancelling, World
+from .conftest import PoolMaker
+
+STEPS = 100
+"""More than any request here suspends."""
+
+# Each loop of its own; trio has no moment at which a result gets lost.
+CANCELLATIONS = pytest.mark.parametrize(
+    ("async_world", "late"),
+    [("asyncio", False), ("asyncio", True), ("uvloop", False), ("uvloop", True), ("trio", False)],
+    indirect=["async_world"],
+    ids=lambda value: value if isinstance(value, str) else "late" if value else "",
+)
+SECURED = pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+
+Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
+
+
+def _get(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        assert (await pool.request("GET", url)).content == b"fine"
+
+    return run
+
+
+def _streamed_post(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        # More than the first window, so that it waits for more.
+        body = world.body([b"x" * 40_000, b"y" * 40_000])
+        assert len((await pool.request("POST", url, content=body)).content) == 80_000
+
+    return run
+
+
+def _streamed_response(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        async with pool.stream("POST", url, content=bytes(100_000)) as streamed:
+            chunks = [chunk async for chunk in streamed.aiter_stream()]
+        assert sum(map(len, chunks)) == 100_000
+
+    return run
+
+
+def _early_close(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        async with pool.stream("POST", url, content=bytes(100_000)):
+            pass
+
+    return run
+
+
+def _timed(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        timeout = {"pool": 9.0, "connect": 9.0, "read": 9.0, "write": 9.0, "total": 9.0}
+        reply = await pool.request("GET", url, extensions={"timeout": timeout})
+        assert reply.content == b"fine"
+
+    return run
+
+
+def _traced(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        async def trace(name: str, info: dict[str, Any]) -> None:
+            await world.turn()  # the callback can be cancelled too
+
+        assert (await pool.request("GET", url, extensions={"trace": trace})).content == b"fine"
+
+    return run
+
+
+OPERATIONS = {
+    "get": _get,
+    "streamed post": _streamed_post,
+    "streamed response": _streamed_response,
+    "early close": _early_close,
+    "with timeouts": _timed,
+    "traced": _traced,
+}
+
+
+async def at_every_wait(
+    attempt: Callable[[int], Coroutine[Any, Any, Cancelling]],
+) -> list[Cancelling]:
+    """Cancel at the first wait, at the second, and so on, until there are no more."""
+    outcomes: list[Cancelling] = []
+    # Where an answer is quicker than usual there is a wait less: once is not enough.
+    while outcomes[-2:] != [Cancelling.NEVER_CAME_TO_IT] * 2:
+        outcomes.append(await attempt(len(outcomes)))
+        assert len(outcomes) < STEPS, "the request has no end of waits"
+    return outcomes
+
+
+class Ledger:
+    """The windows of each connection, as both of its ends have them at last."""
+
+    def __init__(self) -> None:
+        self.client: dict[object, Windows] = {}
+        self.server: dict[object, Windows] = {}
+
+    def script(self, peer: H2Peer) -> None:
+        address = peer.peer.socket.getpeername()
+        answering()(peer)
+        self.server[address] = server_windows(peer)
+
+    def note(self, pool: Any, reply: httpcore2.Response) -> None:
+        address = reply.extensions["network_stream"].get_extra_info("client_addr")
+        self.client[address] = check_rest(pool)
+
+    def check(self) -> None:
+        """Check that no end misses anything of what the other has given back."""
+        assert self.client
+        assert {address: self.server[address] for address in self.client} == self.client
+
+
+@SECURED
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@CANCELLATIONS
+def test_a_request_can_be_cancelled_at_every_wait(
+    async_world: AsyncWorld,
+    h2_pool: PoolMaker,
+    operation: Callable[[AsyncWorld], Operation],
+    secured: bool,
+    late: bool,
+    h2_server_tls: ssl.SSLContext,
+    h2_client_tls: ssl.SSLContext,
+) -> None:
+    world = async_world
+    run = operation(world)
+    windows = Ledger()
+
+    async def attempt(step: int, warm: bool) -> Cancelling:
+        async with h2_pool(world, max_connections=1, ssl_context=h2_client_tls) as pool:
+            if warm:
+                assert (await pool.request("GET", server.url)).content == b"fine"
+            outcome = await world.cancelled_at(step, functools.partial(run, pool, server.url), late)
+            assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
+            reply = await pool.request("GET", server.url)
+            assert reply.content == b"fine"
+            windows.note(pool, reply)
+            if warm:
+                # No connection was lost by it.
+                assert reply.extensions["stream_id"] in (3, 5)
+        return outcome
+
+    async def scenario() -> None:
+        outcomes = await at_every_wait(functools.partial(attempt, warm=False))
+        outcomes += await at_every_wait(functools.partial(attempt, warm=True))
+        assert Cancelling.STOPPED_IT in outcomes, "no cancellation had an effect"
+
+    tls = h2_server_tls if secured else None
+    with scripted(speaking(windows.script), tls=tls, forgiving=True) as server:
+        world.run(scenario)
+    windows.check()
+
+
+@SECURED
+@CANCELLATIONS
+def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
+    async_world: AsyncWorld,
+    h2_pool: PoolMaker,
+    secured: bool,
+    late: bool,
+    h2_server_tls: ssl.SSLContext,
+    h2_client_tls: ssl.SSLContext,
+) -> None:
+    world = async_world
+
+    async def attempt(step: int) -> Cancelling:
+        outcomes: list[Cancelling] = []
+        async with h2_pool(world, max_connections=1, ssl_context=h2_client_tls) as pool:
+
+            async def fetch() -> None:
+                assert (await pool.request("GET", server.url)).content == b"fine"
+
+            async def hold() -> None:
+                async with pool.stream("GET", server.url) as reply:
+                    held.set()
+                    await world.until(lambda: bool(outcomes) or " 2 queued" in repr(pool))
+                    await reply.aread()
+
+            async def cancelled() -> None:
+                await held.wait()
+                outcomes.append(await world.cancelled_at(step, fetch, late))
+
+            async def follow() -> None:
+                await held.wait()
+                await world.turn()
+                await fetch()
+
+            await fetch()  # it tells the limit, too
+            held = world.signal()
+            await world.gather(hold, cancelled, follow)
+            check_rest(pool)
+            (connection,) = pool.connections
+            info = connection.info()
+            assert info.endswith(("Request Count: 3", "Request Count: 4"))
+        return outcomes[0]
+
+    async def scenario() -> None:
+        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+
+    tls = h2_server_tls if secured else None
+    script = speaking(answering(), max_concurrent_streams=1)
+    with scripted(script, tls=tls, forgiving=True) as server:
+        world.run(scenario)
+        assert server.errors == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
+def test_no_sibling_notices_a_cancellation(
+    async_world: AsyncWorld, h2_pool: PoolMaker, late: bool
+) -> None:
+    world = async_world
+    run = _streamed_response(world)
+
+    async def attempt(step: int) -> Cancelling:
+        outcomes: list[Cancelling] = []
+        async with h2_pool(world, max_connections=1) as pool:
+            await pool.request("GET", server.url)
+
+            async def cancelled() -> None:
+                operation = functools.partial(run, pool, server.url)
+                outcomes.append(await world.cancelled_at(step, operation, late))
+
+            async def sibling() -> None:
+                content = bytes(80_000)
+                for _ in range(2):
+                    reply = await pool.request("POST", server.url, content=content)
+                    assert reply.content == content
+
+            await world.gather(cancelled, sibling, cancelled, sibling)
+            check_rest(pool)
+            reply = await pool.request("GET", server.url)
+            # Those that were cancelled before they began have no stream.
+            assert 2 * 5 + 1 <= reply.extensions["stream_id"] <= 2 * 7 + 1
+        return outcomes[-1]
+
+    async def scenario() -> None:
+        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+
+    with scripted(speaking(answering()), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_hundreds_that_are_given_up_leave_no_drift(world: World, h2_pool: PoolMaker) -> None:
+    windows: list[Windows] = []
+
+    async def scenario() -> None:
+        async with h2_pool(world, max_connections=1) as pool:
+            windows.append(await endurance.give_up(world, pool, server.origin, 480, 12))
+
+    with scripted(
+        speaking(lambda peer: windows.append(endurance.restless(peer))), forgiving=True
+    ) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+    ours, theirs = windows
+    assert ours == theirs

@@ -1,0 +1,149 @@
+"""Many requests over few HTTP/2 connections, and what must be left of them: nothing.
+
+The tests run these for a moment, `scripts/soak` for minutes.
+Must not know: how servers are started.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import h2.events
+from h2.exceptions import ProtocolError
+
+import httpcore2
+
+from .h2peer import H2Peer
+from .h2state import Windows, check_rest, server_windows
+from .worlds import AsyncWorld, World
+
+CHUNK = bytes(10_000)
+
+STEPS = 8
+"""Waits of a request at which it is cancelled, in turn."""
+
+
+def open_sockets() -> set[str]:
+    """The sockets that this process holds, by inode."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the descriptor of the listing itself
+            found.add(os.readlink(entry))
+    return {target for target in found if target.startswith("socket:")}
+
+
+async def fetch_on_and_on(
+    world: World,
+    pool: httpcore2.AsyncConnectionPool,
+    url: str,
+    size: int,
+    requests: int,
+    tasks: int,
+) -> int:
+    """Get `url` again and again; return over how many connections.
+
+    The pool is left with one, idle, and no other socket is open.
+    """
+    before = open_sockets()
+    firsts = 0
+
+    async def fetch(count: int) -> None:
+        nonlocal firsts
+        for _ in range(count):
+            reply = await pool.request("GET", url)
+            assert (reply.status, len(reply.content)) == (200, size)
+            assert reply.extensions["http_version"] == b"HTTP/2"
+            firsts += reply.extensions["stream_id"] == 1
+
+    await world.gather(*[partial(fetch, requests // tasks)] * tasks)
+    await fetch(1)  # the one before may have been the last of its connection
+    check_rest(pool)
+    # Those of asyncio are closed a turn after they were told to.
+    await world.until(lambda: len(open_sockets() - before) == 1)
+    return firsts
+
+
+async def mix(
+    world: World, pool: httpcore2.AsyncConnectionPool, url: str, requests: int, tasks: int
+) -> None:
+    """Have bodies of all sizes echoed over one connection, each its own."""
+
+    async def post(task: int) -> None:
+        for number in range(requests // tasks):
+            content = b"%d in task %d, " % (number, task) * (1 + (7 * number + task) % 500)
+            reply = await pool.request("POST", url, content=content)
+            assert reply.content == content
+
+    await world.gather(*[partial(post, task) for task in range(tasks)])
+    assert len(pool.connections) == 1
+    check_rest(pool)
+
+
+async def give_up(
+    world: World, pool: httpcore2.AsyncConnectionPool, origin: str, requests: int, tasks: int
+) -> Windows:
+    """Close early, let time out, and cancel where the world can, in turn; return the windows of the one connection.
+
+    The server is `restless`.
+    """
+
+    async def close() -> None:
+        async with pool.stream("GET", f"{origin}/endless") as reply:
+            async for _ in reply.aiter_stream():
+                break
+
+    async def time_out(method: str, content: bytes | None = None) -> None:
+        extensions = {"timeout": {"read": 0.0005, "write": 0.0005}}
+        with suppress(httpcore2.ReadTimeout, httpcore2.WriteTimeout):
+            await pool.request(method, f"{origin}/silent", content=content, extensions=extensions)
+
+    async def fetch() -> None:
+        chunks = world.body([CHUNK] * 3)
+        async with pool.stream("POST", f"{origin}/endless", content=chunks) as reply:
+            async for _ in reply.aiter_stream():
+                break
+
+    async def task() -> None:
+        for number in range(requests // tasks):
+            kind = number % 4
+            if kind == 0:
+                await close()
+            elif kind == 1:
+                await time_out("GET")
+            elif kind == 2:
+                await time_out("POST", bytes(100_000))
+            elif isinstance(world, AsyncWorld):
+                await world.cancelled_at(number // 4 % STEPS, fetch, late=number % 3 == 0)
+            else:
+                await fetch()
+
+    assert (await pool.request("GET", f"{origin}/fine")).content == b"fine"
+    await world.gather(*[task] * tasks)
+    # There is room for as many requests as before.
+    fine = partial(pool.request, "GET", f"{origin}/fine")
+    for reply in await world.gather(*[fine] * 100):
+        assert reply.content == b"fine"
+    return check_rest(pool)
+
+
+def restless(peer: H2Peer) -> Windows:
+    """A server's script: what it gives has no end, or no beginning."""
+    while event := peer.next():
+        if isinstance(event, h2.events.DataReceived):
+            assert event.flow_controlled_length is not None and event.stream_id is not None
+            peer.bodies[event.stream_id] = b""  # they would add up
+            peer.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            peer.flush()
+        elif isinstance(event, h2.events.StreamEnded):
+            assert event.stream_id is not None
+            path = peer.requests[event.stream_id][b":path"]
+            with suppress(ProtocolError):  # it was reset meanwhile
+                if path == b"/endless":
+                    peer.head(event.stream_id)
+                    peer.data(event.stream_id, bytes(30_000))
+                elif path == b"/fine":
+                    peer.respond(event.stream_id, b"fine")
+    return server_windows(peer)
