@@ -36,7 +36,7 @@ def test_a_socks_proxy_is_a_pool_that_connects_through_it() -> None:
 
 @pytest.mark.parametrize("pool_class", HTTP_POOLS)
 def test_an_http_proxy_keeps_what_it_was_given(pool_class: type[httpcore2.HTTPProxy]) -> None:
-    tls, proxy_tls = ssl.create_default_context(), ssl.create_default_context()
+    tls, proxy_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.create_default_context()
     pool = pool_class(
         "https://proxy:8443", ("u", "p"), {"X": "y"}, ssl_context=tls, proxy_ssl_context=proxy_tls
     )
@@ -56,7 +56,7 @@ def test_a_socks_proxy_keeps_what_it_was_given(pool_class: type[httpcore2.SOCKSP
 @pytest.mark.parametrize("pool_class", HTTP_POOLS)
 def test_a_context_for_tls_needs_a_proxy_with_tls(pool_class: type[httpcore2.HTTPProxy]) -> None:
     with pytest.raises(RuntimeError, match="`proxy_ssl_context` argument is not allowed"):
-        pool_class("http://proxy", proxy_ssl_context=ssl.create_default_context())
+        pool_class("http://proxy", proxy_ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 @pytest.mark.parametrize("pool_class", HTTP_POOLS)

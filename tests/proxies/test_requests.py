@@ -13,7 +13,7 @@ import trustme
 import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
-from ..support.h2peer import answering, speaking
+from ..support.h2peer import H2Peer, answering, speaking
 from ..support.scripted_proxy import ESTABLISHED, FORWARDED, KINDS, Kind
 from ..support.server import Peer, response, scripted
 from ..support.worlds import World
@@ -92,7 +92,7 @@ def test_http2_is_spoken_inside_where_the_origin_offers_it(
     server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate_authority.issue_cert(NAME, "localhost").configure_cert(server_tls)
     server_tls.set_alpn_protocols(["h2"])
-    tls = ssl.create_default_context()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     certificate_authority.configure_trust(tls)
 
     async def scenario() -> None:
@@ -236,6 +236,84 @@ def test_the_first_bytes_of_the_origin_may_come_with_the_proxys_reply(
     world.run(scenario)
 
 
+def test_an_http2_server_may_speak_first_and_along_with_the_proxys_reply(world: World) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_exactly(3)
+        peer.send(SOCKS5_REPLIES[0])
+        peer.receive_exactly(4 + 1 + len(NAME) + 2)
+        send, first = peer.send, SOCKS5_REPLIES[1]
+
+        def send_joined(data: bytes) -> None:
+            nonlocal first
+            send(first + data)
+            first = b""
+
+        peer.send = send_joined  # type: ignore[method-assign]
+        answering()(H2Peer(peer))
+
+    async def scenario() -> None:
+        proxy = httpcore2.Proxy(f"socks5://127.0.0.1:{server.port}")
+        async with world.pool(proxy=proxy, http1=False, http2=True) as pool:
+
+            async def fetch() -> None:
+                body = b"x" * 100_000
+                reply = await pool.request("POST", f"http://{NAME}/", content=body)
+                assert reply.content == body
+
+            await world.gather(fetch, fetch)
+        assert server.accepted == 1
+
+    with scripted(handler, forgiving=True) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("scheme", ["socks4", "socks4a"])
+@pytest.mark.parametrize("is_own", [False, True], ids=["ours", "the caller's own"])
+def test_socks4_resolves_names_here_and_socks4a_does_not(
+    world: World, scheme: str, is_own: bool
+) -> None:
+    granted = b"\x00\x5a" + bytes(6)
+    requests: list[bytes] = []
+
+    def handler(peer: Peer) -> None:
+        requests.append(peer.receive_some())
+        peer.send(granted)
+        peer.receive_request()
+        peer.send(FINE)
+        peer.receive_end()
+
+    async def scenario() -> None:
+        stream = ListStream([granted, FINE])
+        options = {"network_backend": ListBackend(stream)} if is_own else {}
+        proxy = httpcore2.Proxy(f"{scheme}://127.0.0.1:{server.port}")
+        async with world.pool(proxy=proxy, **options) as pool:
+            timeout = {"timeout": {"connect": 9}}
+            reply = await pool.request("GET", "http://localhost/", extensions=timeout)
+            assert reply.content == b"fine"
+        requests.extend(stream.written)
+        resolved = b"\x7f\x00\x00\x01\x00"
+        named = b"\x00\x00\x00\x01\x00localhost\x00"
+        assert requests[0] == b"\x04\x01\x00\x50" + (resolved if scheme == "socks4" else named)
+
+    with scripted(handler) as server:
+        world.run(scenario)
+
+
+def test_socks4_fails_to_connect_if_the_name_does_not_resolve(world: World) -> None:
+    async def scenario() -> None:
+        stream = ListStream()
+        proxy = httpcore2.Proxy("socks4://proxy")
+        async with world.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+            with pytest.raises(httpcore2.ConnectError) as caught:
+                await pool.request("GET", "http://a..b/")
+            assert pool.connections == []
+        assert caught.value.__notes__[0].startswith("While asking the SOCKS4 proxy socks4://proxy")
+        assert stream.written == []
+        assert stream.closed == 1
+
+    world.run(scenario)
+
+
 def _capture_target(replies: list[bytes], scheme: str, url: str, world: World) -> bytes:
     stream = ListStream([*replies, FINE])
 
@@ -294,7 +372,7 @@ def test_a_proxy_that_is_not_trusted_gets_no_request(
     world: World, behind: Setting, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
-        untrusted = proxy.proxy(ssl_context=ssl.create_default_context())
+        untrusted = proxy.proxy(ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         for scheme in ("http", "https"):
             async with world.pool(proxy=untrusted, ssl_context=client_tls) as pool:
                 with pytest.raises(httpcore2.ConnectError, match="certificate") as caught:
@@ -313,7 +391,7 @@ def test_an_origin_that_is_not_trusted_is_refused_through_a_tunnel(
 ) -> None:
     async def scenario() -> None:
         async with world.pool(
-            proxy=proxy.proxy(), ssl_context=ssl.create_default_context()
+            proxy=proxy.proxy(), ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         ) as pool:
             with pytest.raises(httpcore2.ConnectError, match="certificate") as caught:
                 await pool.request("GET", f"https://{NAME}/")
