@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.h2peer import H2Peer, answering, speaking
-from ..support.scripted_proxy import ESTABLISHED, FORWARDED, KINDS, Kind
+from ..support.scripted_proxy import ESTABLISHED, FORWARDED, KINDS, Kind, proxying
 from ..support.server import Peer, response, scripted
 from ..support.worlds import World
 from .conftest import FINE, Setting
@@ -109,6 +110,34 @@ def test_http2_is_spoken_inside_where_the_origin_offers_it(
         assert origin.accepted == len(proxy.asked) == 1
 
     with behind(kind, speaking(answering()), tls=server_tls) as (proxy, origin):
+        world.run(scenario)
+
+
+def test_one_context_may_serve_the_proxy_and_the_origin(
+    world: World, certificate_authority: trustme.CA
+) -> None:
+    """The proxy is offered HTTP/1.1 alone, though it would like to speak HTTP/2."""
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate_authority.issue_cert(NAME, "127.0.0.1").configure_cert(server_tls)
+    server_tls.set_alpn_protocols(["h2", "http/1.1"])
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    certificate_authority.configure_trust(tls)
+
+    async def scenario() -> None:
+        async with world.pool(proxy=proxy.proxy(), ssl_context=tls, http2=True) as pool:
+
+            async def fetch(number: int) -> None:
+                extensions = {"trace": world.trace([])}
+                url = f"https://{NAME}:{number}/"
+                reply = await pool.request("GET", url, extensions=extensions)
+                assert reply.extensions["http_version"] == b"HTTP/2"
+
+            await world.gather(*[partial(fetch, number) for number in range(1, 5)])
+
+    with (
+        scripted(speaking(answering()), tls=server_tls) as origin,
+        proxying(KINDS["https"], origin.port, server_tls, tls) as proxy,
+    ):
         world.run(scenario)
 
 

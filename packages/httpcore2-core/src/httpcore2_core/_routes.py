@@ -188,11 +188,7 @@ class Secure(Step):
     async def take(self, opening: Opening) -> None:
         if self._origin.scheme not in _SECURE_SCHEMES:
             return
-        context = self._ssl_context
-        if context is None:
-            context = shared_ssl_context(self._protocols)
-        else:
-            context.set_alpn_protocols(list(self._protocols))
+        context = self._ssl_context or shared_ssl_context(self._protocols)
         name = None
         if self._obeys_sni_hostname:
             name = opening.request.extensions.get("sni_hostname")
@@ -201,8 +197,14 @@ class Secure(Step):
             "server_hostname": name or self._origin.host.decode("ascii"),
             "timeout": opening.timeouts.for_connect(),
         }
-        stream = opening.stream
-        await opening.advance(self._prefix, "start_tls", info, lambda: stream.start_tls(**info))
+
+        def start_tls() -> Coroutine[Any, Any, BackendStream]:
+            if self._ssl_context is not None:
+                # As late as can be: a proxy may have been given the same context, and is offered less.
+                self._ssl_context.set_alpn_protocols(list(self._protocols))
+            return opening.stream.start_tls(**info)
+
+        await opening.advance(self._prefix, "start_tls", info, start_tls)
 
 
 class Route:

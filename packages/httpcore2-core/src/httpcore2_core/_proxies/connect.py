@@ -21,12 +21,13 @@ class Connect(Step):
     """Have an HTTP proxy open a tunnel to the origin."""
 
     def __init__(self, proxy: Proxy, origin: Origin) -> None:
-        self._proxy = proxy
+        self._proxy = proxy.url
+        self._headers = proxy.headers.copy()  # as they were checked
         self._target = b"%b:%d" % (bracketed(origin.host), origin.port)
         self.purpose = f"asking the proxy {proxy.url.origin} for a tunnel: CONNECT {self._target.decode('ascii')}"
 
     async def take(self, opening: Opening) -> None:
-        proxy = self._proxy.url
+        proxy = self._proxy
         request = Request(
             b"CONNECT",
             URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target=self._target),
@@ -47,14 +48,14 @@ class Connect(Step):
         opening.stream = adapt_async_stream(response.extensions["network_stream"])
 
     def _rewrite(self, request: Request) -> tuple[bytes, Headers]:
-        return request.url.target, merged(request.headers, self._proxy.headers)
+        return request.url.target, merged(request.headers, self._headers)
 
     def _refusal(self, status: int, reason: bytes) -> ProxyError:
         words = reason.decode("ascii", "ignore")[:_LONGEST_REASON]
         error = ProxyError(f"{status} {words}".rstrip())
         # 401 is for origins to say, but tinyproxy says it of wrong credentials.
         if status in (401, 407):
-            names = {name.lower() for name, _ in self._proxy.headers}
+            names = {name.lower() for name, _ in self._headers}
             error.add_note(
                 "The proxy did not accept the credentials that it was given."
                 if b"proxy-authorization" in names

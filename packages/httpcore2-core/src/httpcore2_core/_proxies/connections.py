@@ -1,6 +1,6 @@
-"""Connections to origins by way of a proxy: the routes, and what the kinds differ in.
+"""Connections to origins by way of a proxy, in the kinds that their `repr` names.
 
-Must not know: pools, what is said to a proxy.
+Must not know: pools, how a proxy is asked for a connection.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from .._connection import AsyncHTTPConnection
 from .._http11.connection import AsyncHTTP11Connection
 from .._models import Origin, Proxy, Request
 from .._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream
-from .._routes import Dial, Endpoint, Route, Secure
+from .._routes import Endpoint, Route
 from .checks import HTTP_SCHEMES, SOCKS4_SCHEMES, check_host, check_proxy
-from .connect import Connect
 from .handshake import Headers, merged
-from .socks import Socks
+from .route import route_through
 
 if TYPE_CHECKING:
     import ssl
@@ -56,30 +55,14 @@ class ProxiedConnection(AsyncHTTPConnection):
         self._proxy = proxy
         super().__init__(origin, *settings)
 
-    def _dial(self, endpoint: Endpoint, prefix: str) -> Dial:
-        return Dial(
-            endpoint._replace(origin=self._proxy.url.origin),
-            f"connecting to the proxy {self._proxy.url.origin}, on the way to {self._origin}",
-            prefix,
-        )
-
-    def _secure_proxy(self) -> Secure:
-        """TLS to the proxy itself. A server name that the request gives is meant for the origin."""
-        proxy = self._proxy
-        return Secure(
-            proxy.url.origin,
-            proxy.ssl_context,
-            ("http/1.1",),
-            f"securing the connection to the proxy {proxy.url.origin}, on the way to {self._origin}",
-            "connection",
-            obeys_sni_hostname=False,
-        )
-
-    def _secure_origin(
-        self, ssl_context: ssl.SSLContext | None, protocols: tuple[str, ...], prefix: str
-    ) -> Secure:
-        purpose = f"connecting to {self._origin} through the proxy {self._proxy.url.origin}"
-        return Secure(self._origin, ssl_context, protocols, purpose, prefix)
+    def _find_route(
+        self,
+        endpoint: Endpoint,
+        ssl_context: ssl.SSLContext | None,
+        protocols: tuple[str, ...],
+        retries: int,
+    ) -> Route:
+        return route_through(self._proxy, endpoint, ssl_context, protocols, retries)
 
     def __repr__(self) -> str:
         return (
@@ -92,17 +75,9 @@ class AsyncForwardHTTPConnection(ProxiedConnection):
     """A connection to an HTTP proxy that passes on requests to one origin (RFC 9112, section 3.2.2)."""
 
     def __init__(self, proxy: Proxy, origin: Origin, settings: Settings) -> None:
-        # HTTP/2 to a proxy would need its consent, and no request of the origin's is asked for it.
+        # The proxy is spoken to in HTTP/1.1, whatever the origins may speak.
         super().__init__(proxy, origin, settings._replace(http1=True, http2=False))
-
-    def _find_route(
-        self,
-        endpoint: Endpoint,
-        ssl_context: ssl.SSLContext | None,
-        protocols: tuple[str, ...],
-        retries: int,
-    ) -> Route:
-        return Route(self._dial(endpoint, "connection"), self._secure_proxy(), retries=retries)
+        self._headers = proxy.headers.copy()  # as they were checked
 
     def _speak(self, stream: BackendStream) -> AsyncHTTP11Connection:
         connection = AsyncHTTP11Connection(self._proxy.url.origin, stream, self._keepalive_expiry)
@@ -114,47 +89,18 @@ class AsyncForwardHTTPConnection(ProxiedConnection):
         target = request.url.target
         if target.startswith(b"/"):
             target = bytes(request.url)  # the absolute form; any other is the caller's own choice
-        return target, merged(self._proxy.headers, request.headers)
+        return target, merged(self._headers, request.headers)
 
 
 class AsyncTunnelHTTPConnection(ProxiedConnection):
     """A connection to an origin through an HTTP proxy's tunnel (RFC 9110, section 9.3.6)."""
 
-    def _find_route(
-        self,
-        endpoint: Endpoint,
-        ssl_context: ssl.SSLContext | None,
-        protocols: tuple[str, ...],
-        retries: int,
-    ) -> Route:
-        return Route(
-            self._dial(endpoint, "connection"),
-            self._secure_proxy(),
-            Connect(self._proxy, self._origin),
-            self._secure_origin(ssl_context, protocols, "proxy"),
-            retries=retries,
-        )
-
 
 class AsyncSocks5Connection(ProxiedConnection):
     """A connection to an origin through a SOCKS5 proxy."""
 
-    def _find_route(
-        self,
-        endpoint: Endpoint,
-        ssl_context: ssl.SSLContext | None,
-        protocols: tuple[str, ...],
-        retries: int,
-    ) -> Route:
-        return Route(
-            self._dial(endpoint, "socks"),
-            Socks(self._proxy, self._origin),
-            self._secure_origin(ssl_context, protocols, "socks"),
-            retries=retries,
-        )
 
-
-class AsyncSocks4Connection(AsyncSocks5Connection):
+class AsyncSocks4Connection(ProxiedConnection):
     """A connection to an origin through a SOCKS4 or SOCKS4a proxy."""
 
 
