@@ -47,10 +47,18 @@ def test_writing_watching_and_closing_are_the_streams_own() -> None:
     stream = UpgradedStream(inner, b"hello")
     assert stream.runtime is inner.runtime
     run_blocking(stream.write(b"x", timeout=1.0))
+    assert stream.write_nowait(b"y") == 0
+    assert run_blocking(stream.write_some(b"z", timeout=2.0)) == 1
     stream.watch(None)
     stream.abort()
     run_blocking(stream.aclose())
-    assert inner.calls == [("write", b"x", 1.0), ("watch", None), ("abort",), ("abort",)]
+    assert inner.calls == [
+        ("write", b"x", 1.0),
+        ("write", b"z", 2.0),
+        ("watch", None),
+        ("abort",),
+        ("abort",),
+    ]
 
 
 def test_tls_begins_with_what_came_with_the_head() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 import httpcore2
 
@@ -242,8 +243,12 @@ def test_requests_and_responses_go_through_tls(
 
 
 def test_alpn_offers_http_1_1(
-    world: World, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+    world: World, certificate_authority: trustme.CA, client_tls: ssl.SSLContext
 ) -> None:
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate_authority.issue_cert("127.0.0.1").configure_cert(server_tls)
+    server_tls.set_alpn_protocols(["h2", "http/1.1"])
+
     async def scenario() -> None:
         async with (
             world.pool(ssl_context=client_tls) as pool,
@@ -253,7 +258,6 @@ def test_alpn_offers_http_1_1(
             assert ssl_object.selected_alpn_protocol() == "http/1.1"
             await opened.aread()
 
-    server_tls.set_alpn_protocols(["h2", "http/1.1"])
     with scripted(canned([FINE]), tls=server_tls) as server:
         world.run(scenario)
 
