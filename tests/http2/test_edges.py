@@ -18,6 +18,7 @@ from ..support.h2peer import (
     END_HEADERS,
     END_STREAM,
     HEADERS,
+    NARROW,
     SETTINGS,
     WINDOW,
     H2Peer,
@@ -58,6 +59,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
     full, given_up = world.signal(), world.signal()
 
     def script(peer: H2Peer) -> None:
+        peer.narrow()
         held, upload = peer.request(), peer.request()
         open_windows(peer, upload)
         full.wait_in_thread()
@@ -73,7 +75,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
                 peer.respond(event.stream_id, b"fine")
 
     async def scenario() -> None:
-        async with h2_pool(world, ssl_context=h2_client_tls) as pool:
+        async with h2_pool(world, ssl_context=h2_client_tls, socket_options=NARROW) as pool:
             begun = world.signal()
 
             async def hold() -> None:
@@ -94,8 +96,8 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
                     await pool.request(
                         "POST",
                         server.url,
-                        content=bytes(50_000_000),
-                        extensions={"timeout": {"write": 0.3}},
+                        content=bytes(2_000_000),
+                        extensions={"timeout": {"write": 0.2}},
                     )
                 given_up.set()
 
@@ -113,7 +115,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
         assert server.accepted == 1
 
 
-@pytest.mark.parametrize("size", [5_000_000, 10_000_001])
+@pytest.mark.parametrize("size", [1_000_000, 2_000_001])
 def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
     world: World,
     h2_pool: PoolMaker,
@@ -124,6 +126,7 @@ def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
     full = world.signal()
 
     def script(peer: H2Peer) -> None:
+        peer.narrow()
         stream_id = peer.request()
         open_windows(peer, stream_id)
         full.wait_in_thread()
@@ -132,7 +135,7 @@ def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world, ssl_context=h2_client_tls) as pool:
+        async with h2_pool(world, ssl_context=h2_client_tls, socket_options=NARROW) as pool:
 
             async def upload() -> None:
                 reply = await pool.request("POST", server.url, content=bytes(size))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import struct
 import time
@@ -26,6 +25,7 @@ from ..support.h2peer import (
     END_STREAM,
     GOAWAY,
     HEADERS,
+    NARROW,
     PADDED,
     PING,
     PRIORITY,
@@ -421,15 +421,14 @@ def test_answers_that_the_server_does_not_take_in_are_bounded(
     world: World, h2_pool: PoolMaker, beside: Beside
 ) -> None:
     def script(peer: H2Peer) -> None:
-        peer.peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.narrow()
         stream_id = peer.request()
         peer.head(stream_id)
         pings = frame(PING, 0, 0, bytes(8)) * 5 + frame(DATA, 0, stream_id, b"x")
         peer.peer.send_endlessly(pings, 10_000_000)
 
     async def scenario() -> None:
-        small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
-        async with h2_pool(world, socket_options=small) as pool, beside(pool):
+        async with h2_pool(world, socket_options=NARROW) as pool, beside(pool):
             with pytest.raises(RemoteProtocolError, match="takes in no answers"):
                 await pool.request("GET", server.url)
 
@@ -447,14 +446,13 @@ def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
         if peer.number:
             answering()(peer)
             return
-        peer.peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.narrow()
         peer.h2.increment_flow_control_window(2**30)
         peer.respond(peer.request())
         over.wait_in_thread()
 
     async def scenario() -> None:
-        small = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
-        async with h2_pool(world, socket_options=small) as pool:
+        async with h2_pool(world, socket_options=NARROW) as pool:
             await pool.request("GET", server.url)
             for _ in range(20):
                 with suppress(httpcore2.ReadTimeout, httpcore2.WriteTimeout):

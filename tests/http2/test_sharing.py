@@ -10,7 +10,7 @@ from h2.errors import ErrorCodes
 
 import httpcore2
 
-from ..support.h2peer import H2Peer, answering, speaking
+from ..support.h2peer import NARROW, H2Peer, answering, speaking
 from ..support.server import scripted
 from ..support.worlds import World
 from .conftest import PoolMaker
@@ -555,6 +555,7 @@ def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
     given_up = world.signal()
 
     def script(peer: H2Peer) -> None:
+        peer.narrow()
         stream_id = peer.request()
         peer.h2.increment_flow_control_window(2**30)
         peer.h2.increment_flow_control_window(2**30, stream_id)
@@ -564,13 +565,13 @@ def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(world, socket_options=NARROW) as pool:
             with pytest.raises(httpcore2.WriteTimeout, match="took in too little"):
                 await pool.request(
                     "POST",
                     server.url,
-                    content=bytes(50_000_000),
-                    extensions={"timeout": {"write": 0.2}},
+                    content=bytes(2_000_000),
+                    extensions={"timeout": {"write": 0.1}},
                 )
             given_up.set()
             assert (await pool.request("GET", server.url)).content == b"fine"

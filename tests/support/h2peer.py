@@ -6,6 +6,7 @@ Must not know: httpcore2, event loops.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,9 @@ from hpack import Encoder
 from .server import Handler, Peer
 
 E = TypeVar("E", bound=h2.events.Event)
+
+NARROW = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)]
+"""Socket options for the client of a server that is `narrow`."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, END_HEADERS, PADDED, ACK = 0x1, 0x4, 0x8, 0x1
@@ -57,6 +61,10 @@ class H2Peer:
     def flush(self) -> None:
         if data := self.h2.data_to_send():
             self.peer.send(data)
+
+    def narrow(self) -> None:
+        """Leave the client little room for what the script doesn't read, so that it is soon full."""
+        self.peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
 
     def send(self, data: bytes) -> None:
         """Send raw bytes, after what h2 has to send."""
