@@ -630,6 +630,22 @@ def test_bytes_written_just_before_aborting_are_sent(run: Run, connect: Connect)
     run(main)
 
 
+def test_bytes_that_leave_while_aborting_are_sent(run: Run, connect: Connect) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        size = 0
+        while taken := stream.write_nowait(bytes(65536)):
+            size += taken
+        kept = stream._transport.get_write_buffer_size()
+        # Now there is room; the loop finds out in the same iteration in which the stream is aborted, right after it.
+        peer.receive(size - kept)
+        asyncio.get_running_loop().call_soon(stream.abort)
+        await turn(3)
+        assert len(peer.receive(kept)) == kept
+
+    run(main)
+
+
 def test_bytes_that_were_kept_are_gone_after_aborting(run: Run, connect: Connect) -> None:
     async def main() -> None:
         stream, peer = await connect()

@@ -306,7 +306,12 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         if transport.get_write_buffer_size():
             # Bytes of the same iteration may only be waiting for its end (uvloop): they get that
             # much. More would be to wait.
-            self._loop.call_soon(transport.abort)
+            self._loop.call_soon(self._drop_unsent)
+
+    def _drop_unsent(self) -> None:
+        # Sent meanwhile, they have closed the transport, and the stdlib's can't be aborted after that.
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
 
     def _close_descriptor(self) -> None:
         """Close the descriptor behind the transport's back: its loop is dead, or another process's.
