@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import trustme
 
 import httpcore2
 
+from ..support import real
 from ..support.worlds import World
 
 PoolMaker = Callable[..., httpcore2.AsyncConnectionPool]
@@ -23,6 +24,16 @@ def h2_server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
     certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
+
+
+@pytest.fixture(scope="session")
+def servers(
+    certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[real.Servers]:
+    path = tmp_path_factory.mktemp("certificate") / "server.pem"
+    certificate_authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
+    with real.Servers(tmp_path_factory.mktemp, path) as servers:
+        yield servers
 
 
 @pytest.fixture

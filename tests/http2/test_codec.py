@@ -28,6 +28,7 @@ from ..support.h2peer import (
     HEADERS,
     PADDED,
     PING,
+    RST_STREAM,
     SETTINGS,
     WINDOW,
     block,
@@ -120,6 +121,28 @@ def test_data_that_nobody_waits_for_is_given_back_to_the_window() -> None:
     for _ in range(100):
         assert feed(codec, frame(DATA, 0, 1, bytes(16_000))) == []
     assert frame(WINDOW, 0, 0, (32_000).to_bytes(4, "big")) in codec.take()
+
+
+def test_what_the_peer_leaves_open_and_nobody_waits_for_makes_room() -> None:
+    codec = make()
+    codec.open_stream(REQUEST, [], end_stream=True)
+    feed(codec, frame(SETTINGS, 0, 0, b"\0\3\0\0\0\2") + HEAD)
+    codec.forget(1)
+    codec.take()
+    assert codec.open_stream(REQUEST, [], end_stream=True) == 5
+    assert codec.take().startswith(frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+
+
+@pytest.mark.parametrize(
+    "end", [frame(DATA, END_STREAM, 1, b"x"), frame(RST_STREAM, 0, 1, bytes(4))]
+)
+def test_what_nobody_waits_for_may_end(end: bytes) -> None:
+    codec = make()
+    feed(codec, PREFACE + HEAD)
+    codec.forget(1)
+    codec.take()
+    assert feed(codec, end) == []
+    assert codec.take() == b""
 
 
 def test_header_blocks_are_remembered_as_long_as_their_table_is_the_same() -> None:

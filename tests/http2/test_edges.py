@@ -294,16 +294,6 @@ def test_an_idle_connection_expires(world: World) -> None:
         world.run(scenario)
 
 
-def test_connect_is_refused(world: World, h2_pool: PoolMaker) -> None:
-    async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            with pytest.raises(httpcore2.LocalProtocolError, match="CONNECT is not supported"):
-                await pool.request("CONNECT", server.url)
-
-    with scripted(speaking(H2Peer.until_end)) as server:
-        world.run(scenario)
-
-
 # A caller's own streams
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
-import trustme
 
 import httpcore2
 
@@ -26,16 +25,6 @@ SIZE = 1_000_000
 
 def _name(param: tuple[str, bool]) -> str:
     return f"{param[0]}-{'tls' if param[1] else 'plain'}"
-
-
-@pytest.fixture(scope="session")
-def servers(
-    certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[real.Servers]:
-    path = tmp_path_factory.mktemp("certificate") / "server.pem"
-    certificate_authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
-    with real.Servers(tmp_path_factory.mktemp, path) as servers:
-        yield servers
 
 
 @pytest.fixture(scope="session", params=ALL, ids=_name)

@@ -7,6 +7,7 @@
 | `/bytes/N` | N bytes with a Content-Length |
 | `/stream/N` | N bytes in chunks of up to 1000 |
 | `/status/N` | status N without a body |
+| `/echo`, as a WebSocket | each message |
 | `/early` | 413, without reading the request's body |
 | `/stall` | the beginning of a body, and no more until the client gives up |
 | `/silent` | nothing until the client gives up |
@@ -27,6 +28,14 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         for moment in ("startup", "shutdown"):
             assert (await receive())["type"] == f"lifespan.{moment}"
             await send({"type": f"lifespan.{moment}.complete"})
+        return
+
+    if scope["type"] == "websocket":
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if message["type"] == "websocket.connect":
+                await send({"type": "websocket.accept"})
+            else:
+                await send({**message, "type": "websocket.send"})
         return
 
     async def answer(status: int, *chunks: bytes, sized: bool = True) -> None:

@@ -102,7 +102,7 @@ defaults
     timeout server 60s
 listen all
     bind 127.0.0.1:$port $listen
-    server application 127.0.0.1:$backend proto h2
+    server application 127.0.0.1:$backend proto h2 ws h1
 """
 
 CADDY = """
@@ -135,6 +135,13 @@ PROGRAMS = {
     "nghttpx": Program(
         "nghttpx --conf=/dev/null --single-process --workers=1 --no-ocsp --log-level=ERROR "
         "--backend=127.0.0.1,$backend;;proto=h2 --frontend=127.0.0.1,$port$listen",
+        "",
+        ";no-tls",
+        " $certificate $certificate",
+    ),
+    "nghttpx-proxy": Program(
+        "nghttpx --conf=/dev/null --single-process --workers=1 --no-ocsp --log-level=ERROR "
+        "--http2-proxy --backend=127.0.0.1,$backend --frontend=127.0.0.1,$port$listen",
         "",
         ";no-tls",
         " $certificate $certificate",
@@ -174,7 +181,7 @@ def running(
     """Run a server and give its origin.
 
     Args:
-        name: one of `SERVERS` or `HTTP2_SERVERS`.
+        name: one of `SERVERS` or `HTTP2_SERVERS`; or nghttpx-proxy, which hands all on to the proxy `backend`.
         folder: an empty folder for its files.
         certificate: a PEM file with key and chain, for TLS.
         http2: whether nginx speaks HTTP/2. (The others always do.)

@@ -57,7 +57,8 @@ class RequestInterface:
                 where missing.
             content: the body: bytes, or an iterable of bytes.
             extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in
-                seconds), `trace`, `sni_hostname`, `target`.
+                seconds), `trace`, `sni_hostname`, `target`, `protocol` (with CONNECT over HTTP/2:
+                what is to be spoken, such as `"websocket"`; RFC 8441).
 
         Raises:
             TypeError, ValueError: an argument can't be used.
@@ -163,7 +164,8 @@ class AsyncRequestInterface:
                 where missing.
             content: the body: bytes, or an async iterable of bytes.
             extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in
-                seconds), `trace`, `sni_hostname`, `target`.
+                seconds), `trace`, `sni_hostname`, `target`, `protocol` (with CONNECT over HTTP/2:
+                what is to be spoken, such as `"websocket"`; RFC 8441).
 
         Raises:
             TypeError, ValueError: an argument can't be used.

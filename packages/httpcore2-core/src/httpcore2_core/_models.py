@@ -327,7 +327,7 @@ class Request:
         url: where it goes; the `target` extension, if given, replaces `url.target`.
         headers: pairs of names and values.
         stream: the body, an iterable or async iterable of bytes.
-        extensions: `timeout`, `trace`, `sni_hostname`, `target`.
+        extensions: `timeout`, `trace`, `sni_hostname`, `target`, `protocol`.
     """
 
     __slots__ = ("extensions", "headers", "method", "stream", "url")

@@ -78,21 +78,21 @@ class HeadReceived(NamedTuple):
 
 
 class DataReceived(NamedTuple):
-    """A piece of a body, never empty. `consumed()` gives the peer leave to send as much again."""
+    """A piece of a body or tunnel, never empty. `consumed()` gives the peer leave to send as much again."""
 
     stream_id: int
     data: bytes
 
 
 class Ended(NamedTuple):
-    """A response is complete."""
+    """A response is complete, or the peer's half of a tunnel."""
 
     stream_id: int
     trailers: Headers
 
 
 class Reset(NamedTuple):
-    """The peer has given the stream up."""
+    """The peer has given the stream up; after `Ended`, too, if our half is open."""
 
     stream_id: int
     code: int
@@ -137,9 +137,11 @@ class Codec(Protocol):
 
     Attributes:
         limit: how many streams may be open at a time.
+        allows_protocols: whether the peer takes extended CONNECT (RFC 8441); `None` until its settings have come.
     """
 
     limit: int
+    allows_protocols: bool | None
 
     # Sending
 
@@ -162,7 +164,10 @@ class Codec(Protocol):
         """Give the stream up."""
 
     def forget(self, stream_id: int) -> None:
-        """Nobody waits for the stream any more: what still comes for it is dropped."""
+        """Nobody waits for the stream any more: what still comes for it is dropped.
+
+        Where the peer has not ended it, it may; if it sends data instead, or its room is needed, the stream is reset.
+        """
 
     def take(self) -> bytes:
         """Return the bytes to send."""

@@ -51,10 +51,11 @@ from ._codec import (
     name_code,
 )
 from ._exchange import Exchange
-from ._fields import Preparation, pseudo_headers
+from ._fields import Preparation, is_granted, protocol_of, pseudo_headers
 from ._h2_codec import H2Codec
 from ._reader import Reader
 from ._stream import Stream, Upload
+from ._tunnel import Tunnel
 from ._writer import Writer
 
 # Bytes that wait for a server which is stuck, left by requests that gave up: new ones had better go elsewhere.
@@ -123,6 +124,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self._enter()
         try:
             if tracer is None:
+                if request.method == b"CONNECT":
+                    await self._check_protocol(request, timeouts)
                 exchange = self._open(request)
                 await self.writer.flush(timeouts.for_write())
                 if exchange.stream.upload is not None:
@@ -132,6 +135,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 if not self._request_count:
                     flushing = self.writer.flush(timeouts.for_write())
                     await tracer.span("send_connection_init", {"request": request}, flushing)
+                await self._check_protocol(request, timeouts)
                 exchange = self._open(request)
                 info = {"request": request, "stream_id": exchange.stream.stream_id}
                 flushing = self.writer.flush(timeouts.for_write())
@@ -150,13 +154,16 @@ class AsyncHTTP2Connection(EstablishedConnection):
             if exchange is not None and exchange.is_unprocessed(exc):
                 raise ConnectionNotAvailable(str(exc)) from exc
             raise
-        stream_id = exchange.stream.stream_id
+        stream = exchange.stream
+        network_stream: AsyncNetworkStream = self._stream
+        if stream.is_tunnel:
+            network_stream = Tunnel(self, stream, self._stream)
         extensions = {
             "http_version": b"HTTP/2",
-            "network_stream": public_stream(self._stream),
-            "stream_id": stream_id,
+            "network_stream": public_stream(network_stream),
+            "stream_id": stream.stream_id,
         }
-        info = {"request": request, "stream_id": stream_id}
+        info = {"request": request, "stream_id": stream.stream_id}
         body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
         return received_response(*head, body, extensions)
 
@@ -167,6 +174,27 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._expires_at = None
             if self._state is State.IDLE:
                 self._state = State.ACTIVE
+
+    async def _check_protocol(self, request: Request, timeouts: Timeouts) -> None:
+        """Make sure that the server takes an extended CONNECT, if the request is one (RFC 8441, section 3).
+
+        Raises:
+            LocalProtocolError: it doesn't.
+        """
+        protocol = protocol_of(request)
+        if protocol is None:
+            return
+        if self.codec.allows_protocols is None:
+            await self.reader.wait([], self._has_settings, timeouts.for_read())
+        if not self.codec.allows_protocols and self._state is not State.CLOSED:
+            raise LocalProtocolError(
+                f"{self._origin} takes no extended CONNECT over HTTP/2, which {protocol!r} needs: "
+                "its settings have no ENABLE_CONNECT_PROTOCOL (RFC 8441). "
+                "For a WebSocket, send a GET with 'Upgrade: websocket' over HTTP/1.1."
+            )
+
+    def _has_settings(self) -> bool:
+        return self.codec.allows_protocols is not None or self._state is State.CLOSED
 
     def _open(self, request: Request) -> Exchange:
         """Open a stream and queue the request's head, and what of its body is there and may be sent."""
@@ -179,27 +207,33 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 raise ConnectionNotAvailable("The connection takes no further request now.")
             authority, length, headers = self._prepare(request.headers)
             pseudo = pseudo_headers(request, authority)
-            if content is not None and length is not None and length != len(content):
-                how_much = "much" if len(content) > length else "little"
-                raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
+            upload: Upload | None
             if request.method == b"CONNECT":
-                raise LocalProtocolError("CONNECT is not supported over HTTP/2.")
-            stream_id = self.codec.open_stream(pseudo, headers, end_stream=content == b"")
+                if content != b"" or length is not None:
+                    raise LocalProtocolError(
+                        "CONNECT has no content: write to response.extensions['network_stream']."
+                    )
+                upload = None
+            elif content is not None:
+                if length is not None and length != len(content):
+                    how_much = "much" if len(content) > length else "little"
+                    raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
+                upload = Upload(content, None, length)
+            else:
+                upload = Upload(b"", aiter(iterate(body, self.runtime.is_blocking)), length)
+            end_stream = upload is not None and upload.is_done
+            stream_id = self.codec.open_stream(pseudo, headers, end_stream)
             if stream_id is None:
                 self._retire()
                 raise ConnectionNotAvailable("The connection has no stream identifiers left.")
-            iterator = None
-            if content is None:
-                iterator = aiter(iterate(body, self.runtime.is_blocking))
-            upload = Upload(content or b"", iterator, length)
             reads = self._reads if self._has_answered else -1
             stream = Stream(stream_id, request, upload, reads)
             self._streams[stream_id] = stream
             self._request_count += 1
             exchange = Exchange(self, stream)
-            if upload.is_done:
+            if end_stream:
                 stream.upload = None
-            elif iterator is None:
+            elif upload is not None and upload.iterator is None:
                 exchange.send_part(upload)
             return exchange
 
@@ -265,6 +299,10 @@ class AsyncHTTP2Connection(EstablishedConnection):
         elif isinstance(event, HeadReceived):
             stream.head = (event.status, event.headers)
             self._has_answered = True
+            if stream.may_send:
+                stream.is_tunnel = is_granted(event.status)
+                if not stream.is_tunnel:
+                    self.send_end(stream)
         elif isinstance(event, Ended):
             stream.has_ended = True
             stream.trailers = event.trailers
@@ -299,13 +337,10 @@ class AsyncHTTP2Connection(EstablishedConnection):
         with self.lock:
             if stream is not None:
                 del self._streams[stream.stream_id]
-                if self._state is State.CLOSED:
-                    pass
-                elif stream.error is not None or (stream.has_ended and stream.upload is None):
-                    self.codec.forget(stream.stream_id)
-                else:
-                    self.codec.reset(stream.stream_id)
-                    self.writer.push()
+                # What is spoken by an extended CONNECT has an end of its own. Browsers reset the stream after it, and
+                # hypercorn 0.18 breaks the connection when the stream's end follows it.
+                is_extended = protocol_of(stream.request) is not None
+                self.release(stream, softly=stream.is_tunnel and not is_extended)
             self._exchanges -= 1
             self._close_if_done()
             if not self._exchanges and self._state is State.ACTIVE:
@@ -317,6 +352,32 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self._tell()
         if self.on_release is not None:
             self.on_release(is_usable)
+
+    def release(self, stream: Stream, softly: bool = False) -> None:
+        """Neither send nor take in anything more for the stream; under the lock.
+
+        What is not complete is reset, but for a tunnel that is closed `softly`: as with TCP, its last bytes may still
+        be on their way, and a reset could cost them.
+        """
+        if stream.is_released:
+            return
+        stream.is_released = True
+        stream.wake()
+        if self._state is State.CLOSED:
+            return
+        if softly and stream.may_send and stream.error is None:
+            self.send_end(stream)
+            self.writer.push()
+        if stream.error is not None or (stream.has_sent_all and (softly or stream.has_ended)):
+            self.codec.forget(stream.stream_id)
+        else:
+            self.codec.reset(stream.stream_id)
+            self.writer.push()
+
+    def send_end(self, stream: Stream) -> None:
+        """Close our half of a stream that CONNECT has opened; under the lock."""
+        stream.may_send = False
+        self.codec.send_data(stream.stream_id, b"", True)
 
     def _close_if_done(self) -> None:
         if self._is_retired and not self._exchanges:

@@ -17,21 +17,16 @@ from httpcore2_core._timeouts import Timeouts
 
 from ._fields import Headers
 from ._stream import Stream, Upload
-from ._writer import SLICE
+from ._writer import EAGER_PARTS, SLICE
 
 if TYPE_CHECKING:
     from ._connection import AsyncHTTP2Connection
-
-# Parts of a body that leave without waiting, before others get their turn.
-_EAGER_PARTS = 16
 
 
 class Exchange:
     """A request that was sent, and its response; see `httpcore2_core._established.Exchange`."""
 
     __slots__ = ("_connection", "stream")
-
-    has_switched = False
 
     def __init__(self, connection: AsyncHTTP2Connection, stream: Stream) -> None:
         self._connection = connection
@@ -46,7 +41,7 @@ class Exchange:
             await self._send_some(stream.upload, timeouts, self._has_head_or_window)
 
     async def _send_some(
-        self, upload: Upload, timeouts: Timeouts, is_ready: Callable[[Stream], bool]
+        self, upload: Upload, timeouts: Timeouts, is_ready: Callable[[], bool]
     ) -> None:
         """Send the next part of the body, or wait until that is possible or `is_ready`."""
         connection = self._connection
@@ -60,10 +55,12 @@ class Exchange:
         if was_sent:
             await connection.writer.flush(timeouts.for_write())
             upload.parts += 1
-            if connection.look() or not upload.parts % _EAGER_PARTS:
+            if connection.look() or not upload.parts % EAGER_PARTS:
                 await connection.runtime.sleep(0)
         else:
-            await connection.reader.wait(stream, is_ready, timeouts.for_write(), WriteTimeout)
+            await connection.reader.wait(
+                stream.waiters, is_ready, timeouts.for_write(), WriteTimeout
+            )
 
     def send_part(self, upload: Upload) -> bool:
         """Queue as much of the piece at hand as the windows allow; whether there was anything to queue.
@@ -92,7 +89,7 @@ class Exchange:
     async def receive_head(self, timeouts: Timeouts) -> tuple[int, Headers]:
         """Return status and fields of the response."""
         stream = self.stream
-        await self._connection.reader.wait(stream, _has_head, timeouts.for_read())
+        await self._connection.reader.wait(stream.waiters, stream.has_head, timeouts.for_read())
         if stream.head is None:
             self._raise_error()
         return stream.head
@@ -101,6 +98,8 @@ class Exchange:
         """Return what has come of the response's body, at least a byte; `b""` at its end."""
         connection = self._connection
         stream = self.stream
+        if stream.is_tunnel:
+            return b""
         while True:
             with connection.lock:
                 if stream.buffer:
@@ -116,7 +115,7 @@ class Exchange:
             if stream.upload is not None:
                 await self._send_some(stream.upload, timeouts, self._has_data_or_window)
             else:
-                await connection.reader.wait(stream, _has_data, timeouts.for_read())
+                await connection.reader.wait(stream.waiters, stream.has_data, timeouts.for_read())
 
     def is_unprocessed(self, exc: BaseException) -> bool:
         """Whether `exc` says that the server did not process the request, which may be sent again."""
@@ -128,17 +127,25 @@ class Exchange:
 
     # What is waited for
 
-    def _has_head_or_window(self, stream: Stream) -> bool:
-        return _has_head(stream) or self._connection.codec.window(stream.stream_id) > 0
+    def _has_head_or_window(self) -> bool:
+        return self.stream.has_head() or self._has_window()
 
-    def _has_data_or_window(self, stream: Stream) -> bool:
-        return _has_data(stream) or self._connection.codec.window(stream.stream_id) > 0
+    def _has_data_or_window(self) -> bool:
+        return self.stream.has_data() or self._has_window()
+
+    def _has_window(self) -> bool:
+        return self._connection.codec.window(self.stream.stream_id) > 0
 
     # What the response's body sees
 
     @property
     def has_body_left(self) -> bool:
-        return bool(self.stream.buffer) or not self.stream.has_ended
+        stream = self.stream
+        return not stream.is_tunnel and (bool(stream.buffer) or not stream.has_ended)
+
+    @property
+    def has_switched(self) -> bool:
+        return self.stream.is_tunnel
 
     @property
     def trailers(self) -> Headers:
@@ -153,11 +160,3 @@ class Exchange:
 
     async def settle(self) -> None:
         await self._connection.settle()
-
-
-def _has_head(stream: Stream) -> bool:
-    return stream.head is not None or stream.is_over
-
-
-def _has_data(stream: Stream) -> bool:
-    return bool(stream.buffer) or stream.is_over

@@ -12,12 +12,15 @@ from typing import NamedTuple
 from hpack import NeverIndexedHeaderTuple
 
 from httpcore2_core._exceptions import LocalProtocolError
-from httpcore2_core._models import Request
+from httpcore2_core._models import Request, enforce_bytes
 
 Headers = list[tuple[bytes, bytes]]
 
 _is_token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++").fullmatch
 _is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
+_is_authority = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]++\]|[-._~!$&'()*+,;=%0-9A-Za-z]++):[0-9]{1,5}+"
+).fullmatch
 _is_value = re.compile(
     rb"(?:[\x21-\x7e\x80-\xff]++(?:[ \t]++[\x21-\x7e\x80-\xff]++)*+)?+"
 ).fullmatch
@@ -107,23 +110,44 @@ class Preparation:
         return self._prepared
 
 
+def protocol_of(request: Request) -> bytes | None:
+    """Return what is to be spoken through an extended CONNECT (RFC 8441); `None` for any other request."""
+    if request.method != b"CONNECT":
+        return None
+    protocol = request.extensions.get("protocol")
+    return None if protocol is None else enforce_bytes(protocol, name="extensions['protocol']")
+
+
 def pseudo_headers(request: Request, authority: bytes | None) -> Headers:
     """Return a request's pseudo-header fields, `:method` first (RFC 9113, section 8.3.1).
 
     Raises:
         LocalProtocolError: the method, the target or the Host can't be sent, or there is no Host.
     """
+    method = request.method
+    target = request.url.target
+    protocol = protocol_of(request)
+    if method == b"CONNECT" and protocol is None:
+        # RFC 9113, section 8.5. The Host is that of the proxy.
+        if _is_authority(target) is None:
+            raise LocalProtocolError(
+                f"CONNECT needs a host and a port to connect to, but got {target!r}: "
+                "give them as extensions={'target': b'host:port'}."
+            )
+        return [(b":method", method), (b":authority", target)]
     if authority is None:
         raise LocalProtocolError("Missing mandatory Host: header")
     scheme = request.url.scheme
     pseudo = [
-        (b":method", request.method),
+        (b":method", method),
         (b":authority", authority),
         (b":scheme", _SCHEMES.get(scheme, scheme)),
-        (b":path", request.url.target),
+        (b":path", target),
     ]
+    if protocol is not None:
+        pseudo.append((b":protocol", protocol))
     for name, value in pseudo:
-        check = _is_token if name == b":method" else _is_target
+        check = _is_token if name == b":method" or name == b":protocol" else _is_target
         if check(value) is None:
             raise LocalProtocolError(f"Illegal value {value!r} for {name.decode()}")
     return pseudo
@@ -175,14 +199,21 @@ class Inspection:
         return self._status, self._headers.copy()
 
 
+def is_granted(status: int) -> bool:
+    """Whether a response to CONNECT is the beginning of a tunnel."""
+    return 200 <= status < 300
+
+
 def body_length(status: int, headers: Headers, method: bytes) -> int | None:
-    """Return how long the body of a response must be; `None` if that is not known.
+    """Return how long the body of a response must be; `None` if that is not known, or it is a tunnel.
 
     Raises:
         Malformed: the Content-Length is no number, or there are two.
     """
     if method == b"HEAD" or status == 204 or status == 304:
         return 0
+    if method == b"CONNECT" and is_granted(status):
+        return None  # RFC 9110, section 9.3.6: its Content-Length means nothing
     length: int | None = None
     for name, value in headers:
         if name == b"content-length":

@@ -18,7 +18,7 @@ from struct import Struct
 import h2.events as h2_events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.exceptions import NoAvailableStreamIDError, ProtocolError
+from h2.exceptions import NoAvailableStreamIDError, ProtocolError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple
 
@@ -67,13 +67,25 @@ class _Fault(Exception):
 
 
 class _Message:
-    """A response that is being received."""
+    """A response, from its request on until nobody asks for it any more."""
 
-    __slots__ = ("interim", "is_open", "left", "method", "trailers", "unreturned", "window")
+    __slots__ = (
+        "has_ended",
+        "interim",
+        "is_forgotten",
+        "is_open",
+        "left",
+        "method",
+        "trailers",
+        "unreturned",
+        "window",
+    )
 
     def __init__(self, method: bytes, window: int) -> None:
         self.method = method
         self.window = window  # what the peer may send
+        self.has_ended = False
+        self.is_forgotten = False  # nobody waits for it
         self.is_open = False  # its head has come
         self.interim = 0
         self.left: int | None = None  # what its Content-Length says is still to come
@@ -114,6 +126,7 @@ class H2Codec:
             connection_window: how many bytes may be on their way to us; they are consumed as they come.
         """
         self.limit = MAX_STREAMS
+        self.allows_protocols: bool | None = None
         self._stream_window = stream_window
         self._connection_window = self._window = connection_window
         self._updates = b""  # of windows, to be sent
@@ -161,7 +174,15 @@ class H2Codec:
             stream_id = h2.get_next_available_stream_id()
         except NoAvailableStreamIDError:
             return None
-        h2.send_headers(stream_id, [*pseudo, *headers], end_stream=end_stream)
+        fields = [*pseudo, *headers]
+        try:
+            h2.send_headers(stream_id, fields, end_stream=end_stream)
+        except TooManyStreamsError:
+            # The peer counts those that it has not ended, though nobody waits for them.
+            for number, message in list(self._messages.items()):
+                if message.is_forgotten:
+                    self.reset(number)
+            h2.send_headers(stream_id, fields, end_stream=end_stream)
         self._last_id = stream_id
         self._messages[stream_id] = _Message(pseudo[0][1], self._stream_window)
         return stream_id
@@ -180,14 +201,18 @@ class H2Codec:
         self._idle_frames = 0  # the peer may now tell of its windows again
 
     def reset(self, stream_id: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        self.forget(stream_id)
+        self._messages.pop(stream_id, None)
         try:
             self._h2.reset_stream(stream_id, code)
         except ProtocolError:
             pass  # it is closed on both sides, or the connection is
 
     def forget(self, stream_id: int) -> None:
-        self._messages.pop(stream_id, None)
+        message = self._messages.get(stream_id)
+        if message is not None:
+            message.is_forgotten = True
+            if message.has_ended:
+                del self._messages[stream_id]
 
     def take(self) -> bytes:
         data = self._h2.data_to_send()
@@ -200,7 +225,7 @@ class H2Codec:
 
     def consumed(self, stream_id: int, count: int) -> None:
         message = self._messages.get(stream_id)
-        if message is not None:
+        if message is not None and not message.has_ended:
             message.unreturned += count
             if message.unreturned >= self._stream_window // 2:
                 message.window += message.unreturned
@@ -225,6 +250,8 @@ class H2Codec:
                 self._count(length, kind, flags, stream_id)
                 if kind == _DATA:
                     message = self._messages.get(stream_id)
+                    if message is not None and (message.has_ended or message.is_forgotten):
+                        message = None
                     piece = self._receive_data(frame, flags, stream_id, message)
                     if piece is not None:
                         yield piece
@@ -299,6 +326,7 @@ class H2Codec:
             encoder = self._h2.encoder
             encoder.header_table_size = min(encoder.header_table_size, MAX_TABLE)
             self.limit = min(MAX_STREAMS, settings.max_concurrent_streams)
+            self.allows_protocols = settings.enable_connect_protocol == 1
             yield SettingsReceived(
                 {int(code): setting.new_value for code, setting in event.changed_settings.items()}
             )
@@ -306,6 +334,12 @@ class H2Codec:
         stream_id = getattr(event, "stream_id", 0)
         message = self._messages.get(stream_id)
         if message is None:
+            return
+        if message.is_forgotten:
+            if isinstance(event, (h2_events.StreamEnded, h2_events.StreamReset)):
+                del self._messages[stream_id]
+            elif isinstance(event, h2_events.DataReceived) and event.stream_ended is None:
+                self.reset(stream_id)
             return
         translated: StreamEvent | None
         try:
@@ -342,10 +376,10 @@ class H2Codec:
         if isinstance(event, h2_events.StreamEnded):
             if message.left:
                 raise Malformed("Too little data for the response's Content-Length")
-            self.forget(stream_id)
+            message.has_ended = True
             return Ended(stream_id, message.trailers)
         assert isinstance(event, h2_events.StreamReset), f"{event} should concern no stream"
-        self.forget(stream_id)
+        del self._messages[stream_id]
         if event.remote_reset:
             return Reset(stream_id, int(event.error_code))
         return StreamFailed(stream_id, "The server opened the stream's window too far.")
@@ -375,7 +409,8 @@ class H2Codec:
         if message is None:
             return None
         if not message.is_open:
-            raise _Fault("The server sent data before the response's head.")
+            self.reset(stream_id, ErrorCode.PROTOCOL_ERROR)
+            return StreamFailed(stream_id, "The server sent data before the response's head.")
         message.window -= size
         if message.left is not None:
             message.left -= len(data)

@@ -17,7 +17,6 @@ from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutExcepti
 from httpcore2_core._network import BackendStream
 from httpcore2_core._runtime import Waiter
 
-from ._stream import Stream
 from ._writer import PATIENCE, Writer
 
 
@@ -60,15 +59,15 @@ class Reader:
 
     async def wait(
         self,
-        stream: Stream,
-        is_ready: Callable[[Stream], bool],
+        waiters: list[Waiter],
+        is_ready: Callable[[], bool],
         limit: float | None,
         timeout_error: type[TimeoutException] = ReadTimeout,
     ) -> None:
         """Wait until `is_ready` says so: read for all, or let another do so.
 
         Args:
-            stream: whose it is; `wake_one(stream)` is what makes us look again.
+            waiters: where to leave a waiter, which makes us look again when it is woken.
             is_ready: asked under the lock.
             limit: seconds.
             timeout_error: raised after that.
@@ -80,14 +79,14 @@ class Reader:
         while True:
             waiter: Waiter | None = None
             with self.lock:
-                if is_ready(stream):
+                if is_ready():
                     return
                 writer.push()
                 must_flush = bool(writer.unsent) and not writer.is_writing
                 if self._is_led:
                     waiter = runtime.create_waiter()
                     self._waiting[waiter] = None
-                    stream.waiters.append(waiter)
+                    waiters.append(waiter)
                 elif must_flush:
                     writer.is_writing = True
                 else:
@@ -96,14 +95,14 @@ class Reader:
                 if writer.unsent and (left is None or left > PATIENCE):
                     pause = PATIENCE
             if waiter is not None:
-                await self._follow(stream, waiter, left)
+                await self._follow(waiters, waiter, left)
             elif must_flush:
                 await writer.write_once(left)
             else:
                 await self._lead(pause)
             if deadline is not None:
                 left = deadline - runtime.now()
-                if left <= 0 and not is_ready(stream):
+                if left <= 0 and not is_ready():
                     raise timeout_error(f"The server let {limit} seconds pass.")
 
     def look(self) -> bool:
@@ -131,14 +130,14 @@ class Reader:
         self._is_closed = True
         self.wake_all()
 
-    async def _follow(self, stream: Stream, waiter: Waiter, timeout: float | None) -> None:
-        """Wait until something came for `stream`, or the lead is free."""
+    async def _follow(self, waiters: list[Waiter], waiter: Waiter, timeout: float | None) -> None:
+        """Wait until one is woken, or the lead is free."""
         try:
             await waiter.wait(timeout)
         finally:
             with self.lock:
                 del self._waiting[waiter]
-                stream.waiters.remove(waiter)
+                waiters.remove(waiter)
                 self._hand_on()
 
     async def _lead(self, timeout: float | None) -> None:

@@ -11,6 +11,8 @@ from httpcore2_core._exceptions import LocalProtocolError
 from httpcore2_core._models import Request
 from httpcore2_core._runtime import Waiter
 
+from ._fields import Headers
+
 
 class Upload:
     """A request's body, as far as it has not been sent."""
@@ -70,14 +72,29 @@ class Upload:
 
 
 class Stream:
-    """One request and its response."""
+    """One request and its response.
+
+    Attributes:
+        upload: what is left of the request's body; `None` when all has been sent.
+        may_send: CONNECT alone: our half is open, for whatever its caller has to send.
+        is_tunnel: CONNECT was granted: what comes is no body.
+        is_released: its exchange is over, as far as the codec is concerned.
+        head: status and fields of the response.
+        has_ended: the response is complete.
+        error: why it never will be.
+        is_unprocessed: with an error: the request may be sent again.
+        waiters: those who wait for something to come.
+    """
 
     __slots__ = (
         "buffer",
         "error",
         "has_ended",
         "head",
+        "is_released",
+        "is_tunnel",
         "is_unprocessed",
+        "may_send",
         "reads",
         "request",
         "stream_id",
@@ -86,34 +103,51 @@ class Stream:
         "waiters",
     )
 
-    def __init__(self, stream_id: int, request: Request, upload: Upload, reads: int) -> None:
+    def __init__(self, stream_id: int, request: Request, upload: Upload | None, reads: int) -> None:
         """Begin.
 
         Args:
             stream_id: its number.
             request: what is asked.
-            upload: the request's body.
+            upload: the request's body; `None` for CONNECT, which has none, and can be sent to when it was granted.
             reads: how often something had been received when the request was sent; -1 if no response was.
         """
         self.stream_id = stream_id
         self.request = request
-        self.upload: Upload | None = upload  # `None` when all has been sent
-        self.waiters: list[Waiter] = []  # those who wait for something to come
+        self.upload = upload
+        self.may_send = upload is None
+        self.is_tunnel = False
+        self.is_released = False
         self.reads = reads
-        self.head: tuple[int, list[tuple[bytes, bytes]]] | None = None
+        self.head: tuple[int, Headers] | None = None
         self.buffer = bytearray()
-        self.trailers: list[tuple[bytes, bytes]] = []
-        self.has_ended = False  # the response is complete
-        self.error: Exception | None = None  # why it never will be
-        self.is_unprocessed = False  # with an error: the request may be sent again
+        self.trailers: Headers = []
+        self.has_ended = False
+        self.error: Exception | None = None
+        self.is_unprocessed = False
+        self.waiters: list[Waiter] = []
+
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether nothing more will be sent."""
+        return self.upload is None and not self.may_send
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
         return self.has_ended or self.error is not None
 
+    def has_head(self) -> bool:
+        """Whether nobody needs to wait for the response's head."""
+        return self.head is not None or self.is_over
+
+    def has_data(self) -> bool:
+        """Whether nobody needs to wait for what follows it."""
+        return bool(self.buffer) or self.is_over
+
     def fail(self, error: Exception, is_unprocessed: bool) -> None:
-        if not self.is_over:
+        """Nothing more will come, and nothing more can be sent, since the server or the network failed."""
+        if self.error is None and (self.may_send or not self.has_ended):
             self.error = error
             self.is_unprocessed = is_unprocessed
 

@@ -21,6 +21,9 @@ SLICE = 64 * 1024
 MAX_ANSWERS = 128 * 1024
 """Bytes that answer what was received, and wait: who sends, and takes nothing in, may be filling our memory."""
 
+EAGER_PARTS = 16
+"""Slices of one body that leave without waiting, before others get their turn."""
+
 PATIENCE = 0.05
 """Seconds after which one who waits to write has a look at what came, and one who reads at what could be written:
 the peer may take nothing in before something was read from it."""

@@ -14,7 +14,13 @@ from threading import Lock
 from .._backends.caller import public_stream
 from .._bodies import iterate
 from .._established import EstablishedConnection, ExchangeBody, State
-from .._exceptions import ConnectionNotAvailable, NetworkError, RemoteProtocolError, WriteError
+from .._exceptions import (
+    ConnectionNotAvailable,
+    LocalProtocolError,
+    NetworkError,
+    RemoteProtocolError,
+    WriteError,
+)
 from .._models import ByteStream, Origin, Request, Response, received_response
 from .._network import AsyncNetworkStream
 from .._timeouts import Timeouts
@@ -126,6 +132,11 @@ class AsyncHTTP11Connection(EstablishedConnection):
 
     async def _send_head(self, request: Request, timeouts: Timeouts) -> None:
         """Send the head, and a small body along with it."""
+        if request.method == b"CONNECT" and request.extensions.get("protocol") is not None:
+            raise LocalProtocolError(
+                f"extensions['protocol'] is for HTTP/2, and {self._origin} speaks HTTP/1.1. "
+                "For a WebSocket, send a GET with 'Upgrade: websocket'."
+            )
         codec = self._codec
         stream = request.stream
         content = stream.content if type(stream) is ByteStream else None
