@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import ssl
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from h2.exceptions import ProtocolError
 
 import httpcore2
 
 from ..support import endurance
-from ..support.h2peer import H2Peer, answering, speaking
+from ..support.h2peer import NARROW, H2Peer, answering, speaking
 from ..support.h2state import Windows, check_rest, server_windows
 from ..support.server import scripted
 from ..support.worlds import AsyncWorld, Cancelling, World
@@ -219,6 +221,56 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
     tls = h2_server_tls if secured else None
     script = speaking(answering(), max_concurrent_streams=1)
     with scripted(script, tls=tls, forgiving=True) as server:
+        world.run(scenario)
+        assert server.errors == []
+
+
+@SECURED
+@CANCELLATIONS
+def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_frame(
+    async_world: AsyncWorld,
+    h2_pool: PoolMaker,
+    secured: bool,
+    late: bool,
+    h2_server_tls: ssl.SSLContext,
+    h2_client_tls: ssl.SSLContext,
+) -> None:
+    world = async_world
+
+    def script(peer: H2Peer) -> None:
+        peer.narrow()
+        peer.h2.increment_flow_control_window(2**30)
+        while stream_id := peer.whole_request():
+            with suppress(ProtocolError):  # it was reset meanwhile
+                peer.respond(stream_id, b"%d" % len(peer.bodies[stream_id]))
+
+    async def attempt(step: int) -> Cancelling:
+        outcomes: list[Cancelling] = []
+        options = {"max_connections": 1, "ssl_context": h2_client_tls, "socket_options": NARROW}
+        async with h2_pool(world, **options) as pool:
+
+            async def post(size: int) -> None:
+                reply = await pool.request("POST", server.url, content=bytes(size))
+                assert reply.content == b"%d" % size
+
+            async def cancelled() -> None:
+                upload = functools.partial(post, 200_000)
+                outcomes.append(await world.cancelled_at(step, upload, late))
+
+            await post(1)
+            sibling = functools.partial(post, 150_000)
+            await world.gather(sibling, cancelled)
+            await post(2)
+            check_rest(pool)
+            assert len(pool.connections) == 1
+        return outcomes[0]
+
+    async def scenario() -> None:
+        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+
+    tls = h2_server_tls if secured else None
+    handler = speaking(script, initial_window_size=2**30)
+    with scripted(handler, tls=tls, forgiving=True) as server:
         world.run(scenario)
         assert server.errors == []
 
