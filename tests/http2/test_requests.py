@@ -8,6 +8,7 @@ from typing import Any
 import h2.events
 import pytest
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 import httpcore2
 
@@ -371,3 +372,38 @@ def test_the_connection_can_be_used_on_its_own(world: World) -> None:
 
     with scripted(speaking(answering())) as server:
         world.run(scenario)
+
+
+def test_a_request_traces_each_of_its_steps_and_the_first_one_the_settings(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    events: list[tuple[str, dict[str, Any]]] = []
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            for _ in range(2):
+                await pool.request("GET", server.url, extensions={"trace": world.trace(events)})
+
+    with scripted(speaking(answering(), max_concurrent_streams=7)) as server:
+        world.run(scenario)
+
+    def spans(*names: str) -> list[str]:
+        return [f"http2.{name}.{moment}" for name in names for moment in ("started", "complete")]
+
+    sending = spans("send_request_headers", "send_request_body")
+    receiving = spans("receive_response_body", "response_closed")
+    assert [name for name, _ in events] == [
+        "connection.connect_tcp.started",
+        "connection.connect_tcp.complete",
+        *spans("send_connection_init"),
+        *sending,
+        "http2.receive_response_headers.started",
+        *spans("receive_remote_settings"),
+        "http2.receive_response_headers.complete",
+        *receiving,
+        *sending,
+        *spans("receive_response_headers"),
+        *receiving,
+    ]
+    settings = dict(events)["http2.receive_remote_settings.complete"]["return_value"]
+    assert settings.changed[SettingCodes.MAX_CONCURRENT_STREAMS] == 7

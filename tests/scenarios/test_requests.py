@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import Peer, canned, response, scripted
-from ..support.worlds import World
+from ..support.worlds import AsyncWorld, World
 
 OK = response()
 Headers = dict[bytes | str, bytes | str]
@@ -283,6 +283,38 @@ def test_an_error_of_the_body_itself_reaches_the_caller_and_frees_the_connection
     with scripted(handler, forgiving=True) as server:
         world.run(scenario)
     assert completed == [b"GET"]
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http11", "http2"])
+@pytest.mark.parametrize("whose", ["the caller's", "the request's"])
+def test_an_async_generator_that_is_left_in_the_middle_is_closed(
+    async_world: AsyncWorld, http2: bool, whose: str
+) -> None:
+    closed: list[str] = []
+
+    class Body:
+        async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+            try:
+                yield b"one"
+                yield b"two"
+            finally:
+                closed.append(whose)
+
+    # It is either what the caller gives, or made from that for this request alone.
+    content: Any = aiter(Body()) if whose == "the caller's" else Body()
+
+    async def scenario() -> None:
+        async with async_world.pool(http1=not http2, http2=http2) as pool:
+            headers: Headers = {"Content-Length": "4"}
+            with pytest.raises(httpcore2.LocalProtocolError, match="Too much data"):
+                await pool.request("POST", server.url, content=content, headers=headers)
+            assert closed == [whose]
+
+    def handler(peer: Peer) -> None:
+        peer.receive_end()
+
+    with scripted(handler) as server:
+        async_world.run(scenario)
 
 
 @pytest.mark.parametrize("text", ["é", "日本"])

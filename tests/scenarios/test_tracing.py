@@ -277,3 +277,18 @@ def test_the_loggers_tell_the_same(world: World, caplog: pytest.LogCaptureFixtur
         *[("httpcore2.http11", "DEBUG", message) for message in http11],
         *[("httpcore2.connection", "DEBUG", message) for message in closing],
     ]
+
+
+def test_the_loggers_tell_of_no_closing_where_nothing_was_open(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="httpcore2")
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            with pytest.raises(httpcore2.ConnectError):
+                await pool.request("GET", f"http://127.0.0.1:{unused_port()}/")
+
+    world.run(scenario)
+    messages = [record.getMessage().partition(" ")[0] for record in caplog.records]
+    assert messages == ["connect_tcp.started", "connect_tcp.failed"]

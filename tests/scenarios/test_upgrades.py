@@ -210,4 +210,9 @@ def test_a_switched_response_has_no_body_and_reading_it_leaves_the_stream_open(
 
     with scripted(handler) as server:
         world.run(scenario)
-    assert events[-1][0] == "http11.response_closed.complete"
+    assert [name for name, _ in events[-4:]] == [
+        "http11.receive_response_body.started",
+        "http11.receive_response_body.complete",
+        "http11.response_closed.started",
+        "http11.response_closed.complete",
+    ]

@@ -86,9 +86,6 @@ class World(ABC):
     prefix: ClassVar[str] = "Async"
     """What the names of the classes begin with."""
 
-    def __init__(self) -> None:
-        self._bodies: list[AsyncGenerator[bytes, None]] = []
-
     @abstractmethod
     def run(self, scenario: Function[T]) -> T:
         """Run a scenario to its end; nothing that it started may be left."""
@@ -161,14 +158,7 @@ class World(ABC):
             for chunk in chunks:
                 yield chunk
 
-        body = iterate()
-        self._bodies.append(body)
-        return body
-
-    async def _close_bodies(self) -> None:
-        # A generator that is left in the middle belongs to whoever made it.
-        while self._bodies:
-            await self._bodies.pop().aclose()
+        return iterate()
 
     def wrong_body(self, chunks: Iterable[bytes]) -> Any:
         """A request body in the colour that this world can't take."""
@@ -349,7 +339,6 @@ class AsyncioWorld(AsyncWorld):
             loop.set_exception_handler(lambda _, context: problems.append(context))
             async with asyncio.timeout(LIMIT):
                 result = await scenario()
-                await self._close_bodies()
             # Transports are closed a turn or two after they were told to.
             for _ in range(4):
                 await asyncio.sleep(0)
@@ -460,9 +449,7 @@ class TrioWorld(AsyncWorld):
     def run(self, scenario: Function[T]) -> T:
         async def main() -> T:
             with trio.fail_after(LIMIT):
-                result = await scenario()
-                await self._close_bodies()
-                return result
+                return await scenario()
 
         return trio.run(main)
 

@@ -8,6 +8,7 @@ Must not know: framing, connections.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from types import AsyncGeneratorType
 
 from ._blocking import run_blocking
 from ._models import ByteStream, Response
@@ -100,6 +101,12 @@ def iterate(
         return stream
     assert isinstance(stream, Iterable), "checked"
     return _AsyncView(iter(stream))
+
+
+async def close_generator(iterator: AsyncIterator[bytes]) -> None:
+    """Close a request body that is left in the middle: its event loop would have to, and complain of it."""
+    if isinstance(iterator, AsyncGeneratorType):
+        await iterator.aclose()
 
 
 class _AsyncView:

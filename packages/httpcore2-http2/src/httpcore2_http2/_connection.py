@@ -150,7 +150,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                     info = {"stream_id": exchange.stream.stream_id}
                     await tracer.span("response_closed", info, self.settle())
             finally:
-                await self.settle()  # a listener may have raised before it began
+                await (exchange or self).settle()  # a listener may have raised before it began
             if exchange is not None and exchange.is_unprocessed(exc):
                 raise ConnectionNotAvailable(str(exc)) from exc
             raise

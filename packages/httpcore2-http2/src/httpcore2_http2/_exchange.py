@@ -156,7 +156,9 @@ class Exchange:
 
     @property
     def needs_settling(self) -> bool:
-        return self._connection.needs_settling
+        return self._connection.needs_settling or self.stream.upload is not None
 
     async def settle(self) -> None:
         await self._connection.settle()
+        if self.stream.upload is not None:
+            await self.stream.upload.aclose()

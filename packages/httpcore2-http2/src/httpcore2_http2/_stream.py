@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from httpcore2_core._bodies import close_generator
 from httpcore2_core._exceptions import LocalProtocolError
 from httpcore2_core._models import Request
 from httpcore2_core._runtime import Waiter
@@ -65,6 +66,11 @@ class Upload:
         part = self.chunk[:count]
         self.chunk = self.chunk[count:]
         return part
+
+    async def aclose(self) -> None:
+        """Leave what has not been sent."""
+        if self.has_begun and self.iterator is not None:
+            await close_generator(self.iterator)
 
     @property
     def is_done(self) -> bool:

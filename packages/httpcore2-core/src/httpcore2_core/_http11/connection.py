@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from .._backends.caller import public_stream
-from .._bodies import iterate
+from .._bodies import close_generator, iterate
 from .._established import EstablishedConnection, ExchangeBody, State
 from .._exceptions import (
     ConnectionNotAvailable,
@@ -171,11 +171,16 @@ class AsyncHTTP11Connection(EstablishedConnection):
                 data = codec.send_data(content[start : start + _SLICE])
                 await self._stream.write(data, timeouts.for_write())
         else:
-            async for chunk in iterate(stream, self.runtime.is_blocking):
-                self._has_consumed = True
-                data = codec.send_data(chunk)
-                if data:
-                    await self._stream.write(data, timeouts.for_write())
+            chunks = aiter(iterate(stream, self.runtime.is_blocking))
+            try:
+                async for chunk in chunks:
+                    self._has_consumed = True
+                    data = codec.send_data(chunk)
+                    if data:
+                        await self._stream.write(data, timeouts.for_write())
+            except BaseException:
+                await close_generator(chunks)
+                raise
         data = codec.end_request()
         if data:
             await self._stream.write(data, timeouts.for_write())
