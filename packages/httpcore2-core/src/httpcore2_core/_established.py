@@ -253,6 +253,8 @@ class ExchangeBody(ReceivedBody):
                 self._extensions["trailing_headers"] = exchange.trailers
             if not exchange.has_switched:
                 await self._end("complete", {"return_value": None})
+            elif self._tracer is not None:
+                await self._tracer.event("receive_response_body.complete", {"return_value": None})
         return piece
 
     async def aclose(self) -> None:

@@ -107,6 +107,9 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self._has_answered = False  # there was a response
         self._is_retired = False  # takes no new request
         self._farewell: GoAway | None = None
+        self.settings: SettingsReceived | None = (
+            None  # the server's, of which no listener was told yet
+        )
         self._has_changed = False  # something that `on_change` is to tell
         # Set by whoever pools this connection: told of changes of `capacity`, `is_retired` and `is_closed()`.
         self.on_change: Callable[[], None] | None = None
@@ -141,7 +144,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 flushing = self.writer.flush(timeouts.for_write())
                 await tracer.span("send_request_headers", info, flushing)
                 await tracer.span("send_request_body", info, exchange.send_body(timeouts))
-                receiving = exchange.receive_head(timeouts)
+                receiving = exchange.receive_head(timeouts, tracer)
                 head = await tracer.span("receive_response_headers", info, receiving)
         except BaseException as exc:
             self.finish(None if exchange is None else exchange.stream)
@@ -284,6 +287,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._go_away(event)
             return
         if isinstance(event, SettingsReceived):
+            self.settings = event
             self._has_changed = True
             self.reader.wake_all()  # their windows may have changed with it
             return

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from httpcore2_core._exceptions import WriteTimeout
 from httpcore2_core._timeouts import Timeouts
+from httpcore2_core._trace import Tracer
 
 from ._fields import Headers
 from ._stream import Stream, Upload
@@ -86,13 +87,24 @@ class Exchange:
 
     # The response
 
-    async def receive_head(self, timeouts: Timeouts) -> tuple[int, Headers]:
+    async def receive_head(
+        self, timeouts: Timeouts, tracer: Tracer | None = None
+    ) -> tuple[int, Headers]:
         """Return status and fields of the response."""
         stream = self.stream
         await self._connection.reader.wait(stream.waiters, stream.has_head, timeouts.for_read())
+        if tracer is not None:
+            await self._tell_settings(tracer)
         if stream.head is None:
             self._raise_error()
         return stream.head
+
+    async def _tell_settings(self, tracer: Tracer) -> None:
+        """Tell of the server's settings whoever listens first."""
+        settings, self._connection.settings = self._connection.settings, None
+        if settings is not None:
+            await tracer.event("receive_remote_settings.started", {})
+            await tracer.event("receive_remote_settings.complete", {"return_value": settings})
 
     async def receive_piece(self, timeouts: Timeouts) -> bytes:
         """Return what has come of the response's body, at least a byte; `b""` at its end."""

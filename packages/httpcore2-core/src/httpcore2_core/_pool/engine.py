@@ -290,9 +290,12 @@ class Engine:
         for ticket in granted:
             ticket.waiter.wake()
         for connection in closing:
-            log("connection", "close.started")
-            connection.abort()
-            log("connection", "close.complete")
+            if connection.is_connected():
+                log("connection", "close.started")
+                connection.abort()
+                log("connection", "close.complete")
+            else:
+                connection.abort()
             if connection.needs_settling:
                 self._unsettled.append(connection)
 
