@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
+from benchmarks.published import PUBLISHED, published_python
 from benchmarks.server import nginx
 
-PUBLISHED = "2.16.2"
 CASES = {
     "asyncio": ("asyncio", 16),
     "uvloop": ("uvloop", 16),
@@ -27,21 +25,6 @@ CASES = {
     "16 threads": ("threads", 16),
 }
 ROOT = Path(__file__).parent.parent
-
-
-def published() -> Path:
-    """The Python of an environment that has the published package, made when it is first needed."""
-    folder = (
-        ROOT / ".tools" / f"httpcore2-{PUBLISHED}-py{sys.version_info[0]}.{sys.version_info[1]}"
-    )
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        requirements = [f"httpcore2[asyncio,trio]=={PUBLISHED}", "anyio", "uvloop"]
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 def measure(python: str | Path, case: str, url: str, size: int, seconds: float) -> dict[str, float]:
@@ -64,7 +47,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each round")
     arguments = parser.parse_args()
 
-    clients: dict[str, str | Path] = {"this": sys.executable, PUBLISHED: published()}
+    clients: dict[str, str | Path] = {"this": sys.executable, PUBLISHED: published_python()}
     python = sys.version.split()[0]
     print(f"GET {arguments.size} bytes, Python {python}, medians of {arguments.rounds} rounds\n")
     columns = f" {'spread':>7} {'CPU µs':>7}  "

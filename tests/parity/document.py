@@ -1,0 +1,155 @@
+"""Writes `docs/compatibility.md` from a comparison.
+
+Must not know: how it was compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .compare import Comparison, Difference, Facts
+
+EXAMPLES = 3
+WIDTH = 160
+
+INTRODUCTION = """\
+# Compatibility with 2.16.2
+
+httpcore2 3.0.0 is a new implementation behind the public interface of the published 2.16.2. This page is written by
+`scripts/hatch run parity:write`, which looks at both releases, has both play the same cases against the same scripted
+servers, on threads, asyncio and trio, and compares what it finds. `scripts/hatch run parity:check` holds that the page
+is up to date, and that each difference has a reason.
+"""
+
+
+def write(result: Comparison, ours: Facts) -> str:
+    return "\n".join(
+        [
+            INTRODUCTION,
+            *_summary(result),
+            *_different(result),
+            *_additional(result),
+            *_identical(result, ours),
+        ]
+    )
+
+
+def _summary(result: Comparison) -> Iterator[str]:
+    yield "| facts about | identical | different |"
+    yield "|---|--:|--:|"
+    for section, identical in result.identical.items():
+        differing = sum(
+            difference.section == section for _, found in result.different for difference in found
+        )
+        yield f"| {section} | {identical} | {differing or ''} |"
+    yield ""
+
+
+def _different(result: Comparison) -> Iterator[str]:
+    yield "## Different"
+    yield ""
+    for reason, found in result.different:
+        yield f"### {reason.what}"
+        yield ""
+        yield reason.why
+        yield ""
+        yield "| | 2.16.2 | 3.0.0 |"
+        yield "|---|---|---|"
+        for difference in _examples(found):
+            where = f" ({', '.join(difference.worlds)})" if difference.worlds else ""
+            before, after = _trim(difference.published, difference.ours)
+            yield f"| {difference.section}: {_code(difference.item)}{where} | {before} | {after} |"
+        if len(found) > EXAMPLES:
+            yield ""
+            yield f"And {len(found) - EXAMPLES} more like these."
+        yield ""
+
+
+def _examples(found: Sequence[Difference]) -> list[Difference]:
+    """The shortest one of each section, and then others."""
+    by_length = sorted(found, key=lambda each: (len(each.item), found.index(each)))
+    firsts = {each.section: each for each in reversed(by_length)}
+    chosen = [each for each in found if firsts[each.section] is each]
+    return (chosen + [each for each in by_length if each not in chosen])[:EXAMPLES]
+
+
+def _trim(before: str | None, after: str | None) -> tuple[str, str]:
+    """Leave out what two long texts have in common."""
+    if before is None or after is None or len(before) + len(after) < WIDTH:
+        return _code(before), _code(after)
+    words, others = before.split(" "), after.split(" ")
+    start = _common(words, others)
+    words, others = words[start:], others[start:]
+    end = _common(words[::-1], others[::-1])
+    opening, closing = ["…"] if start else [], ["…"] if end else []
+    first, second = (
+        _code(" ".join([*opening, *part[: len(part) - end], *closing])) for part in (words, others)
+    )
+    return first, second
+
+
+def _common(words: list[str], others: list[str]) -> int:
+    """How many words both begin with."""
+    count = 0
+    for word, other in zip(words, others, strict=False):
+        if word != other:
+            break
+        count += 1
+    return count
+
+
+def _additional(result: Comparison) -> Iterator[str]:
+    yield "## Additional"
+    yield ""
+    names = [found.item for found in result.additional if found.section == "Names"]
+    members: dict[str, list[str]] = {}
+    for found in result.additional:
+        owner, _, member = found.item.rpartition(".")
+        is_inside = owner.endswith("Connection") or member.startswith("_")
+        if found.section == "Members" and owner not in names and not is_inside:
+            members.setdefault(owner, []).append(member)
+    yield f"Names: {', '.join(map(_code, names))}."
+    yield ""
+    yield "Members:"
+    yield ""
+    for owner, added in members.items():
+        yield f"- {_code(owner)}: {', '.join(map(_code, added))}"
+    yield ""
+    yield "Connections have more of them, which serve the pool that they are in."
+    yield ""
+
+
+def _identical(result: Comparison, ours: Facts) -> Iterator[str]:
+    yield "## Identical"
+    yield ""
+    yield "All else, of these names and what they have in 2.16.2:"
+    yield ""
+    added = {found.item for found in result.additional}
+    members: dict[str, list[str]] = {name: [] for name in ours["Names"] if name not in added}
+    for item in ours["Members"]:
+        owner, _, member = item.rpartition(".")
+        if owner in members and item not in added:
+            members[owner].append(member)
+    for name, its in members.items():
+        yield f"- {_code(name)}" + (f": {', '.join(map(_code, its))}" if its else "")
+    yield ""
+    yield "And the events and log records of these steps, with what they tell:"
+    yield ""
+    steps = {item.partition(",")[0] for item in ours["Payloads of trace events"]}
+    names = sorted({step.rpartition(".")[0] for step in steps})
+    yield ", ".join(map(_code, names)) + "."
+    yield ""
+
+
+def _code(text: str | None) -> str:
+    """A text as code within a table."""
+    if text is None:
+        return "—"
+    if len(text) > 2 * WIDTH:
+        text = f"{text[: 2 * WIDTH - 1]}…"
+    text = text.replace("\r", "\\r").replace("\n", "\\n").replace("|", "\\|")
+    text = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    if not text:
+        return "(nothing)"
+    fence = "``" if "`" in text else "`"
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

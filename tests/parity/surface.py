@@ -1,0 +1,370 @@
+"""What `httpcore2` offers, as facts: what the names are, what they take, what they look like.
+
+Runs in an environment with either release. A fact is found by looking, not by use; `conduct.py` does the rest.
+Must not know: which release it looks at.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import ssl
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+Facts = dict[str, dict[str, str]]
+"""What is so, by section and item."""
+
+# Looked up by name, so that what one of the releases lacks is a fact, and no error of types.
+httpcore2: Any = importlib.import_module("httpcore2")
+
+NAMES: list[str] = sorted(httpcore2.__all__)
+_NOT_MEMBERS = {
+    "__abstractmethods__",
+    "__annotations__",
+    "__class__",
+    "__dict__",
+    "__doc__",
+    "__firstlineno__",
+    "__init_subclass__",
+    "__module__",
+    "__slots__",
+    "__static_attributes__",
+    "__subclasshook__",
+    "__weakref__",
+}
+
+
+def collect() -> Facts:
+    return {
+        "Names": dict(_names()),
+        "Base classes": dict(_bases()),
+        "Members": dict(_members()),
+        "Signatures": dict(_signatures()),
+        "Types": dict(_types()),
+        "Attributes": dict(_attributes()),
+        "Representations": dict(_representations()),
+        "Exceptions": dict(_exceptions()),
+        "Use and misuse": dict(_uses()),
+    }
+
+
+def _names() -> Iterator[tuple[str, str]]:
+    for name in NAMES:
+        value = getattr(httpcore2, name)
+        if inspect.isclass(value):
+            yield name, f"class of the module {value.__module__}"
+        elif inspect.isfunction(value):
+            yield name, f"function of the module {value.__module__}"
+        else:
+            yield name, str(value)
+
+
+def _classes() -> Iterator[tuple[str, type]]:
+    for name in NAMES:
+        value = getattr(httpcore2, name)
+        if inspect.isclass(value):
+            yield name, value
+
+
+def _bases() -> Iterator[tuple[str, str]]:
+    """The bases that callers can name."""
+    for name, cls in _classes():
+        bases = [
+            base.__name__
+            for base in cls.__mro__[1:]
+            if base.__name__ in NAMES or base.__module__ == "builtins"
+        ]
+        yield name, ", ".join(bases)
+
+
+def _class_members() -> Iterator[tuple[str, str, Any]]:
+    """What classes define, or inherit from others than the builtins: class, name and value."""
+    for name, cls in _classes():
+        for key in dir(cls):
+            is_special = key.startswith("__") and key.endswith("__")
+            if key in _NOT_MEMBERS or (key.startswith("_") and not is_special):
+                continue
+            owner = next(base for base in cls.__mro__ if key in base.__dict__)
+            if owner.__module__ != "builtins":
+                yield name, key, inspect.getattr_static(cls, key)
+
+
+def _functions() -> Iterator[tuple[str, Callable[..., Any]]]:
+    for name in NAMES:
+        value = getattr(httpcore2, name)
+        if inspect.isfunction(value):
+            yield name, value
+    for name, key, value in _class_members():
+        function = value.fget if isinstance(value, property) else value
+        if inspect.isfunction(function):
+            yield f"{name}.{key}", function
+
+
+def _members() -> Iterator[tuple[str, str]]:
+    for name, key, value in _class_members():
+        if isinstance(value, property):
+            what = "property"
+        elif inspect.ismemberdescriptor(value):
+            continue  # a slot: what an object has, `_attributes` tells
+        elif not inspect.isfunction(value):
+            what = str(value) if isinstance(value, int) else type(value).__name__
+        else:
+            function = inspect.unwrap(value)
+            what = "coroutine function" if inspect.iscoroutinefunction(function) else "function"
+            if function is not value:
+                what += " that gives a context manager"
+        yield f"{name}.{key}", what
+
+
+def _signatures() -> Iterator[tuple[str, str]]:
+    for name, function in _functions():
+        parameters = [
+            parameter.replace(annotation=parameter.empty)
+            for parameter in inspect.signature(function).parameters.values()
+        ]
+        yield name, str(inspect.Signature(parameters))
+
+
+def _types() -> Iterator[tuple[str, str]]:
+    for name, function in _functions():
+        signature = inspect.signature(function)
+        for parameter in signature.parameters.values():
+            if parameter.annotation is not parameter.empty:
+                yield f"{name}: {parameter.name}", _type(parameter.annotation)
+        if not name.endswith("__init__") and signature.return_annotation is not signature.empty:
+            yield f"{name}: result", _type(signature.return_annotation)
+
+
+# Several ways to write the same type.
+_SPELLINGS = {
+    "ByteOrStr": "bytes | str",
+    "Auth": "tuple[bytes | str, bytes | str] | None",
+    "ssl.SSLContext": "SSLContext",
+    "types.TracebackType": "TracebackType",
+    "AsyncGenerator[Response, None]": "AsyncGenerator[Response]",
+    "Generator[Response, None, None]": "Generator[Response]",
+}
+
+
+def _type(annotation: Any) -> str:
+    if inspect.isclass(annotation):
+        return annotation.__name__
+    text = str(annotation)
+    for spelling, common in _SPELLINGS.items():
+        text = text.replace(spelling, common)
+    return text
+
+
+ORIGIN = httpcore2.Origin(b"https", b"www.example.com", 443)
+
+
+def _states(connection: Any) -> str:
+    """What a connection says of itself."""
+    questions = ["available", "idle", "closed", "connected"]
+    answers = {question: getattr(connection, f"is_{question}")() for question in questions}
+    return f"{answers}, {connection.has_expired()=}, {connection.can_multiplex()=}"
+
+
+def _get(data: bytes) -> str:
+    """Have a mock answer a request."""
+    pool = httpcore2.ConnectionPool(network_backend=httpcore2.MockBackend([data]))
+    response = pool.request("GET", "http://www.example.com/")
+    return f"{response.status} {response.headers} {response.content}, {pool}"
+
+
+def _trusts(context: ssl.SSLContext) -> str:
+    """Whose authorities a context trusts."""
+    try:
+        certifi = importlib.import_module("certifi")
+    except ImportError:
+        return "the authorities of the system"
+    brought = ssl.create_default_context(cafile=certifi.where())
+    is_certifi = context.get_ca_certs() == brought.get_ca_certs()
+    return "the authorities of certifi" if is_certifi else "others than certifi's"
+
+
+def evaluate(expression: str) -> Any:
+    """Evaluate an expression as a caller may have it in his code, after `from httpcore2 import *`."""
+    # Names that the installed release lacks end in a NameError, as they do for him.
+    helpers = {"origin": ORIGIN, "states": _states, "get": _get, "trusts": _trusts}
+    return eval(expression, {**vars(httpcore2), **helpers})
+
+
+def _samples() -> dict[str, Any]:
+    """Objects as callers have them, by the expression that makes them."""
+    expressions = [
+        "URL('https://www.example.com/path?query')",
+        "URL('http://www.example.com:8080')",
+        "URL('HTTP://WWW.Example.com/A#fragment')",
+        "URL('http://user:password@www.example.com/')",
+        "URL('http://[::1]:80/')",
+        "URL('http://example.com/a;b?c;d')",
+        "URL(scheme='ws', host='::1', port=80, target='*')",
+        "URL('/relative')",
+        "URL()",
+        "origin",
+        "Origin(b'http', b'::1', 80)",
+        "Request('GET', 'http://example.com/')",
+        "Request(b'POST', 'http://example.com/', headers={'a': 'b'}, content=b'abc')",
+        "Request('GET', 'http://example.com/', extensions={'target': b'*'})",
+        "Response(200)",
+        "Response(404, headers=[(b'A', b'b')], content=b'abc')",
+        "Proxy('http://proxy.example:8080')",
+        "Proxy('http://proxy.example:8080', auth=('user', 'password'), headers={'a': 'b'})",
+    ]
+    for prefix in ("", "Async"):
+        stream = f"{prefix}MockStream([])"
+        expressions += [
+            stream,
+            f"{prefix}MockBackend([])",
+            f"{prefix}ConnectionPool()",
+            f"{prefix}HTTPConnection(origin)",
+            f"{prefix}HTTP11Connection(origin, {stream})",
+            f"{prefix}HTTP2Connection(origin, {stream})",
+            f"{prefix}HTTPProxy('http://proxy.example:8080')",
+            f"{prefix}SOCKSProxy('socks5://proxy.example')",
+        ]
+    expressions += [f"{kind}Backend()" for kind in ("AnyIO", "Sync", "Trio")]
+    return {
+        text: evaluate(text) for text in expressions if text.partition("(")[0] in [*NAMES, "origin"]
+    }
+
+
+def _attributes() -> Iterator[tuple[str, str]]:
+    """What objects have beyond the methods and values of their classes."""
+    for text, sample in _samples().items():
+        for key in dir(sample):
+            member = inspect.getattr_static(type(sample), key, None)
+            is_own = member is None or inspect.isdatadescriptor(member)
+            if is_own and not key.startswith("_"):
+                yield f"{text}.{key}", _outcome(partial(getattr, sample, key))
+
+
+def _show(value: object) -> str:
+    """A `repr` that is the same in every process."""
+    text = repr(value)
+    return f"an object of {type(value).__name__}" if " at 0x" in text else text
+
+
+def _outcome(call: Callable[[], object]) -> str:
+    try:
+        return _show(call())
+    except Exception as exc:
+        return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+
+
+def _representations() -> Iterator[tuple[str, str]]:
+    for text, sample in _samples().items():
+        for function in (repr, str, bytes, hash):
+            method = f"__{function.__name__}__"
+            if getattr(type(sample), method, None) is not getattr(object, method, None):
+                yield f"{function.__name__}({text})", _outcome(partial(function, sample))
+        if hasattr(sample, "info"):
+            yield f"{text}.info()", sample.info()
+
+
+def _exceptions() -> Iterator[tuple[str, str]]:
+    for name, cls in _classes():
+        if not issubclass(cls, BaseException):
+            continue
+        for other in (OSError, TimeoutError, ValueError, ssl.SSLError):
+            if issubclass(cls, other):
+                yield f"{name} is a kind of", other.__name__
+        for arguments in ((), ("it broke",), (1, 2)):
+            exc = cls(*arguments)
+            text = ", ".join(map(repr, arguments))
+            yield f"str({name}({text}))", str(exc)
+            yield f"repr({name}({text}))", repr(exc)
+
+
+USES = [
+    "URL('http://a/') == URL('http://a')",
+    "URL('http://a/') == URL('http://a:80/')",
+    "URL('http://a/') == 'http://a/'",
+    "URL(1)",
+    "URL('http://é/')",
+    "URL('http://é/'.encode())",
+    "URL('http://[::1/')",
+    "URL('http://a:x/')",
+    "URL('http://a:99999/')",
+    "URL('http://a b/')",
+    "URL('http://a/b c')",
+    "URL(scheme=1)",
+    "URL(scheme='é')",
+    "URL(scheme='ftp', host='a').origin",
+    "str(URL('wss://a/').origin)",
+    "str(URL('socks5h://a').origin)",
+    "Origin(b'http', b'a', 80) == Origin(b'http', b'a', 80)",
+    "Origin(b'http', b'a', 80) == Origin(b'http', b'A', 80)",
+    "Request(1, 'http://a/')",
+    "Request('É', 'http://a/')",
+    "Request('GET', 1)",
+    "Request('GET', 'http://a/', headers=1)",
+    "Request('GET', 'http://a/', headers='ab')",
+    "Request('GET', 'http://a/', headers=['ab']).headers",
+    "Request('GET', 'http://a/', headers=['abc'])",
+    "Request('GET', 'http://a/', headers=[('a', 'é')])",
+    "Request('GET', 'http://a/', headers=[('a', None)])",
+    "Request('GET', 'http://a/', headers={b'a': 'b'}).headers",
+    "Request('GET', 'http://a/', headers=(('a', 'b'), ('a', 'c'))).headers",
+    "Request('GET', 'http://a/', content='a')",
+    "Request('GET', 'http://a/', content=1)",
+    "Request('GET', 'http://a/', content=bytearray(b'ab'))",
+    "list(Request('GET', 'http://a/', content=b'ab').stream)",
+    "list(Request('GET', 'http://a/').stream)",
+    "list(Request('GET', 'http://a/', content=[b'a', b'b']).stream)",
+    "Response('200').status",
+    "Response(200).content",
+    "Response(200, content=b'ab').read()",
+    "Response(200, content=[b'a', b'b']).read()",
+    "list(Response(200, content=[b'a', b'b']).iter_stream())",
+    "[response := Response(200, content=[b'a']), response.read(), response.content][2]",
+    "[response := Response(200, content=[b'a']), response.read(), response.read()][2]",
+    "[response := Response(200, content=[b'a']), response.read(), list(response.iter_stream())]",
+    "[response := Response(200, content=[b'a']), list(response.iter_stream()), response.read()]",
+    "Response(200, content=[b'a']).close()",
+    "Response(200, content=anext).read()",
+    "ConnectionPool(http1=False)",
+    "ConnectionPool(http1=False, http2=False)",
+    "ConnectionPool(max_connections=0)",
+    "ConnectionPool(max_connections=-1)",
+    "ConnectionPool(retries=-1)",
+    "ConnectionPool(max_connections=None, max_keepalive_connections=None)",
+    "ConnectionPool().create_connection(origin)",
+    "ConnectionPool().connections",
+    "ConnectionPool().handle_request(Request('GET', 'gopher://a/'))",
+    "HTTPConnection(origin).handle_request(Request('GET', 'http://other.example/'))",
+    "HTTPConnection(origin).can_handle_request(origin)",
+    "states(HTTPConnection(origin))",
+    "states(HTTPConnection(origin, http2=True))",
+    "states(HTTPConnection(origin, http1=False, http2=True))",
+    "states(HTTP11Connection(origin, MockStream([])))",
+    "states(HTTP2Connection(origin, MockStream([])))",
+    "get(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\nfine')",
+    "get(b'HTTP/1.1 200 OK\\r\\n\\r\\nfine')",
+    "[stream := MockStream([b'ab', b'c']), stream.read(1), stream.read(9), stream.read(9)][1:]",
+    "[stream := MockStream([b'ab']), stream.close(), stream.read(9)]",
+    "MockStream([], http2=True).get_extra_info('ssl_object').selected_alpn_protocol()",
+    "MockStream([]).get_extra_info('ssl_object').selected_alpn_protocol()",
+    "MockStream([]).get_extra_info('socket')",
+    "NetworkStream().read(1)",
+    "NetworkStream().get_extra_info('socket')",
+    "NetworkBackend().connect_tcp('a', 1)",
+    "ConnectionInterface().info()",
+    "Proxy(1)",
+    "Proxy('http://a', auth=('é', 'b'))",
+    "Proxy('http://a', auth=('a',))",
+    "Proxy('http://a', headers=1)",
+    "ConnectionPool(proxy=Proxy('ftp://a'))",
+    "default_ssl_context().check_hostname",
+    "trusts(default_ssl_context())",
+    "str(default_ssl_context().verify_mode)",
+]
+"""What callers do, well or not so well."""
+
+
+def _uses() -> Iterator[tuple[str, str]]:
+    for expression in USES:
+        yield expression, _outcome(partial(evaluate, expression))
