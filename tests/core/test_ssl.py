@@ -19,11 +19,20 @@ from httpcore2_core._ssl import default_ssl_context, shared_ssl_context
 from .conftest import in_child
 
 
+def install(monkeypatch: pytest.MonkeyPatch, file: str | Path, folder: str | Path) -> None:
+    """Let the system have these authorities."""
+    paths = ssl.get_default_verify_paths()._replace(
+        openssl_cafile=str(file), openssl_capath=str(folder)
+    )
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+
+
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     monkeypatch.setattr(_ssl, "_contexts", {})
+    install(monkeypatch, "/nowhere", tmp_path_factory.mktemp("system"))
 
 
 def trusted_at_once(context: ssl.SSLContext) -> list[bytes]:
@@ -41,8 +50,22 @@ def test_certificates_and_names_are_verified() -> None:
     assert context.check_hostname
 
 
-def test_the_authorities_are_those_of_certifi() -> None:
-    assert trusted_at_once(default_ssl_context()) == from_file(certifi.where())
+def test_the_authorities_are_those_of_the_system_and_of_certifi(
+    monkeypatch: pytest.MonkeyPatch, ca_file: Path
+) -> None:
+    install(monkeypatch, ca_file, "/nowhere")
+    both = from_file(certifi.where()) + from_file(ca_file)
+    assert trusted_at_once(default_ssl_context()) == sorted(both)
+
+
+def test_a_system_without_such_files_may_have_another_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[ssl.SSLContext] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda context: asked.append(context))
+    install(monkeypatch, "/nowhere", "/nowhere")
+    context = default_ssl_context()
+    assert asked == [context]
 
 
 @pytest.mark.parametrize("folder", [None, "/nowhere"])

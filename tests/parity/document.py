@@ -19,6 +19,10 @@ httpcore2 3.0.0 is a new implementation behind the public interface of the publi
 `scripts/hatch run parity:write`, which looks at both releases, has both play the same cases against the same scripted
 servers, on threads, asyncio and trio, and compares what it finds. `scripts/hatch run parity:check` holds that the page
 is up to date, and that each difference has a reason.
+
+What depends on the system is not compared: `default_ssl_context()` trusts the system's authorities, as 2.16.2 does, and
+besides them those of certifi, which are there on systems that have none. On macOS and Windows 2.16.2 leaves it to the
+system to verify (by truststore); for that, give the pool a `truststore.SSLContext`.
 """
 
 

@@ -22,13 +22,6 @@ REASONS = (
         "Types",
         item=r"\.(connect_tcp|connect_unix_socket|create_connection|aiter_stream): result$",
     ),
-    Reason(
-        "The authorities that are trusted by default come with certifi",
-        "They are the same on every system, and there on those that have none. `SSL_CERT_FILE` and `SSL_CERT_DIR` name "
-        "others.",
-        "Use and misuse",
-        item=r"^trusts",
-    ),
     # URLs
     Reason(
         "IPv6 addresses are in brackets",

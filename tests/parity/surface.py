@@ -174,21 +174,10 @@ def _get(data: bytes) -> str:
     return f"{response.status} {response.headers} {response.content}, {pool}"
 
 
-def _trusts(context: ssl.SSLContext) -> str:
-    """Whose authorities a context trusts."""
-    try:
-        certifi = importlib.import_module("certifi")
-    except ImportError:
-        return "the authorities of the system"
-    brought = ssl.create_default_context(cafile=certifi.where())
-    is_certifi = context.get_ca_certs() == brought.get_ca_certs()
-    return "the authorities of certifi" if is_certifi else "others than certifi's"
-
-
 def evaluate(expression: str) -> Any:
     """Evaluate an expression as a caller may have it in his code, after `from httpcore2 import *`."""
     # Names that the installed release lacks end in a NameError, as they do for him.
-    helpers = {"origin": ORIGIN, "states": _states, "get": _get, "trusts": _trusts}
+    helpers = {"origin": ORIGIN, "states": _states, "get": _get}
     return eval(expression, {**vars(httpcore2), **helpers})
 
 
@@ -359,7 +348,6 @@ USES = [
     "Proxy('http://a', headers=1)",
     "ConnectionPool(proxy=Proxy('ftp://a'))",
     "default_ssl_context().check_hostname",
-    "trusts(default_ssl_context())",
     "str(default_ssl_context().verify_mode)",
 ]
 """What callers do, well or not so well."""

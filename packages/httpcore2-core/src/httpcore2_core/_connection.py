@@ -63,7 +63,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
         Args:
             origin: whom to connect to.
-            ssl_context: for TLS; by default one that trusts certifi's authorities.
+            ssl_context: for TLS; by default that of `default_ssl_context()`.
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
             http1: whether HTTP/1.1 may be spoken.
             http2: whether HTTP/2 may be spoken.

@@ -24,7 +24,8 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
     """Make a TLS context that verifies the server's certificate and name.
 
     It trusts the file or the folder of certificates that the environment variables `SSL_CERT_FILE`
-    and `SSL_CERT_DIR` name, else the authorities that certifi brings.
+    and `SSL_CERT_DIR` name, else the system's authorities, a company's own among them, and those
+    that certifi brings, since not every system has any.
 
     Raises:
         FileNotFoundError: `SSL_CERT_FILE` names no file.
@@ -41,7 +42,16 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
             return ssl.create_default_context(capath=folder)
     import certifi
 
-    return ssl.create_default_context(cafile=certifi.where())
+    context = ssl.create_default_context(cafile=certifi.where())
+    paths = ssl.get_default_verify_paths()
+    system_file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
+    system_folder = paths.openssl_capath if os.path.isdir(paths.openssl_capath) else None
+    if system_file or system_folder:
+        # As they were compiled in: left to itself, OpenSSL looks at the environment.
+        context.load_verify_locations(system_file, system_folder)
+    else:
+        context.load_default_certs()  # Windows has a store in place of files
+    return context
 
 
 def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:

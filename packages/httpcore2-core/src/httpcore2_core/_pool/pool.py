@@ -105,7 +105,7 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
         """Prepare a pool; nothing is opened yet.
 
         Args:
-            ssl_context: for TLS; by default one that trusts certifi's authorities.
+            ssl_context: for TLS; by default that of `default_ssl_context()`.
             proxy: the proxy to go through.
             max_connections: how many connections may be open at a time, `None` for any number. A
                 request beyond that waits for its turn, first come, first served.
