@@ -41,7 +41,7 @@ def check_rest(pool: Any) -> Windows:
     assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
     connection = inner(pool)
     assert not connection._streams and not connection._exchanges
-    assert not connection.reader._waiting and not connection.reader._is_led
+    assert not connection.reader._waiting and not connection.reader.is_led
     assert not connection.writer._waiting and not connection.writer.is_writing
     assert not connection.writer.unsent
     codec = connection.codec

@@ -169,6 +169,9 @@ class Codec(Protocol):
         Where the peer has not ended it, it may; if it sends data instead, or its room is needed, the stream is reset.
         """
 
+    def ping(self) -> None:
+        """Ask the peer for an answer. None is told of: any frame shows that it is there."""
+
     def take(self) -> bytes:
         """Return the bytes to send."""
 

@@ -22,6 +22,7 @@ from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
     ReadError,
+    ReadTimeout,
     RemoteProtocolError,
 )
 from httpcore2_core._fork import generation
@@ -53,6 +54,7 @@ from ._codec import (
 from ._exchange import Exchange
 from ._fields import Preparation, is_granted, protocol_of, pseudo_headers
 from ._h2_codec import H2Codec
+from ._keepalive import KeepAlive
 from ._reader import Reader
 from ._stream import Stream, Upload
 from ._tunnel import Tunnel
@@ -69,11 +71,19 @@ class AsyncHTTP2Connection(EstablishedConnection):
     Attributes:
         STREAM_WINDOW: how many bytes of a response wait for their reader before the server has to.
         CONNECTION_WINDOW: how many bytes may be on their way at a time.
+        PING_INTERVAL: seconds without a frame after which the server is asked, by a PING, whether it is still there
+            while requests wait for it; `None` for never.
+        PING_BEFORE_REUSE: the same, before a connection that was idle is used again; `None` for never.
+        PING_TIMEOUT: seconds for an answer, after which the connection is given up. A request that was to reuse it then
+            moves to another one; those under way fail with `ReadTimeout`.
     """
 
     READ_NUM_BYTES = 64 * 1024
     STREAM_WINDOW = 1024 * 1024
     CONNECTION_WINDOW = 16 * 1024 * 1024
+    PING_INTERVAL: float | None = None
+    PING_BEFORE_REUSE: float | None = 60.0
+    PING_TIMEOUT: float = 15.0
 
     _version = "HTTP/2"
     _first_state = State.IDLE
@@ -97,8 +107,18 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self._generation = generation()
         self.codec: Codec = H2Codec(self.STREAM_WINDOW, self.CONNECTION_WINDOW)
         self.writer = Writer(self._stream, self.lock, self.codec.take, self.look, self._retire)
+        self._keepalive = KeepAlive(
+            self.PING_INTERVAL, self.PING_BEFORE_REUSE, self.PING_TIMEOUT, self.runtime.now()
+        )
         self.reader = Reader(
-            self._stream, self.lock, self.writer, self.READ_NUM_BYTES, self._on_read, self._tell
+            self._stream,
+            self.lock,
+            self.writer,
+            self.READ_NUM_BYTES,
+            self._keepalive,
+            self._on_read,
+            self._on_silence,
+            self._tell,
         )
         self._prepare = Preparation()
         self._streams: dict[int, Stream] = {}
@@ -107,9 +127,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self._has_answered = False  # there was a response
         self._is_retired = False  # takes no new request
         self._farewell: GoAway | None = None
-        self.settings: SettingsReceived | None = (
-            None  # the server's, of which no listener was told yet
-        )
+        # The server's, of which no listener was told yet.
+        self.settings: SettingsReceived | None = None
         self._has_changed = False  # something that `on_change` is to tell
         # Set by whoever pools this connection: told of changes of `capacity`, `is_retired` and `is_closed()`.
         self.on_change: Callable[[], None] | None = None
@@ -126,6 +145,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         exchange: Exchange | None = None
         self._enter()
         try:
+            if self._keepalive.is_asked:
+                await self._await_answer(timeouts)
             if tracer is None:
                 if request.method == b"CONNECT":
                     await self._check_protocol(request, timeouts)
@@ -177,6 +198,25 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._expires_at = None
             if self._state is State.IDLE:
                 self._state = State.ACTIVE
+                now = self.runtime.now()
+                if self._request_count and self._keepalive.is_doubtful(now):
+                    self._ask(now)
+                self._keepalive.resume(now)
+
+    async def _await_answer(self, timeouts: Timeouts) -> None:
+        """Send nothing to a server that may be gone."""
+        limit = timeouts.for_read()
+        try:
+            await self.reader.wait([], self._is_answered, limit)
+        except ReadTimeout:
+            with self.lock:
+                if self._streams:
+                    raise  # requests under way may have more patience
+                self._fail(ReadTimeout("The server did not answer a PING."))
+            self._tell()
+
+    def _is_answered(self) -> bool:
+        return not self._keepalive.is_asked or self._state is State.CLOSED
 
     async def _check_protocol(self, request: Request, timeouts: Timeouts) -> None:
         """Make sure that the server takes an extended CONNECT, if the request is one (RFC 8441, section 3).
@@ -229,8 +269,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             if stream_id is None:
                 self._retire()
                 raise ConnectionNotAvailable("The connection has no stream identifiers left.")
-            reads = self._reads if self._has_answered else -1
-            stream = Stream(stream_id, request, upload, reads)
+            stream = Stream(stream_id, request, upload, self._reads)
             self._streams[stream_id] = stream
             self._request_count += 1
             exchange = Exchange(self, stream)
@@ -253,6 +292,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         """Take in what is there already, if nobody reads; return whether there may be more."""
         with self.lock:
             has_more = self.reader.look()
+            if self._exchanges and not self.reader.is_led:
+                self._on_silence()
             self._close_if_done()
         self._tell()
         return has_more
@@ -272,6 +313,9 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._fail(RemoteProtocolError("Server disconnected"))
             return
         self._reads += 1
+        if self._keepalive.is_asked:
+            self.reader.wake_all()
+        self._keepalive.heard(self.runtime.now())
         try:
             for event in self.codec.receive(read):
                 self._handle(event)
@@ -281,6 +325,27 @@ class AsyncHTTP2Connection(EstablishedConnection):
         else:
             if not self.writer.answer():
                 self._fail(RemoteProtocolError("The server takes in no answers to what it sends."))
+
+    def _on_silence(self) -> None:
+        """Nothing came for a while: ask the server, or give it up, if that is due."""
+        now = self.runtime.now()
+        due = self._keepalive.due
+        if due is None or now < due:
+            return
+        self.reader.look()  # something may have come while this thread or task had no turn
+        if self._keepalive.due != due or self._state is State.CLOSED:
+            return
+        if self._keepalive.is_asked:
+            seconds = self._keepalive.timeout
+            self._fail(ReadTimeout(f"The server did not answer a PING within {seconds} seconds."))
+        else:
+            self._ask(now)
+
+    def _ask(self, now: float) -> None:
+        if not self._keepalive.is_asked:
+            self._keepalive.asked(now)
+            self.codec.ping()
+            self.writer.push()
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, GoAway):
@@ -343,8 +408,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 del self._streams[stream.stream_id]
                 # What is spoken by an extended CONNECT has an end of its own. Browsers reset the stream after it, and
                 # hypercorn 0.18 breaks the connection when the stream's end follows it.
-                is_extended = protocol_of(stream.request) is not None
-                self.release(stream, softly=stream.is_tunnel and not is_extended)
+                softly = stream.is_tunnel and protocol_of(stream.request) is None
+                self.release(stream, softly)
             self._exchanges -= 1
             self._close_if_done()
             if not self._exchanges and self._state is State.ACTIVE:
@@ -376,6 +441,9 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self.codec.forget(stream.stream_id)
         else:
             self.codec.reset(stream.stream_id)
+            now = self.runtime.now()
+            if stream.reads == self._reads and self._keepalive.casts_doubt(now):
+                self._ask(now)
             self.writer.push()
 
     def send_end(self, stream: Stream) -> None:
@@ -407,8 +475,10 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 code = name_code(self._farewell.code)
                 own.add_note(f"Before, the server had said: {code} {self._farewell.debug_data!r}.")
             # As it goes when the server closes an idle connection while a request is on its way to it.
-            is_unanswered = stream.reads == self._reads and not is_ours
-            may_repeat = is_unanswered and stream.request.method in IDEMPOTENT_METHODS
+            is_unanswered = self._has_answered and stream.reads == self._reads
+            may_repeat = (
+                is_unanswered and not is_ours and stream.request.method in IDEMPOTENT_METHODS
+            )
             self._fail_stream(stream, own, may_repeat)
         self.writer.close()
         self.reader.close()

@@ -126,7 +126,7 @@ def pseudo_headers(request: Request, authority: bytes | None) -> Headers:
     """
     method = request.method
     target = request.url.target
-    protocol = protocol_of(request)
+    protocol = protocol_of(request) if method == b"CONNECT" else None
     if method == b"CONNECT" and protocol is None:
         # RFC 9113, section 8.5. The Host is that of the proxy.
         if _is_authority(target) is None:

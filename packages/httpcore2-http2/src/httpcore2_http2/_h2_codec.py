@@ -214,6 +214,9 @@ class H2Codec:
             if message.has_ended:
                 del self._messages[stream_id]
 
+    def ping(self) -> None:
+        self._h2.ping(b"httpcor2")
+
     def take(self) -> bytes:
         data = self._h2.data_to_send()
         if self._updates:

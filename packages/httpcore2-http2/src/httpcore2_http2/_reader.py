@@ -17,6 +17,7 @@ from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutExcepti
 from httpcore2_core._network import BackendStream
 from httpcore2_core._runtime import Waiter
 
+from ._keepalive import KeepAlive
 from ._writer import PATIENCE, Writer
 
 
@@ -25,6 +26,7 @@ class Reader:
 
     Attributes:
         lock: the connection's.
+        is_led: somebody reads.
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class Reader:
         lock: RLock,
         writer: Writer,
         read_size: int,
+        keepalive: KeepAlive,
         on_read: Callable[[bytes | Exception], None],
+        on_silence: Callable[[], None],
         after_read: Callable[[], None],
     ) -> None:
         """Begin.
@@ -43,7 +47,9 @@ class Reader:
             lock: held whenever anything is decided, not while waiting.
             writer: the way out.
             read_size: how many bytes to read at a time.
+            keepalive: says how long to wait in silence.
             on_read: takes what was read, `b""` at the end, or why nothing could be; under the lock.
+            on_silence: told that nothing came for as long as that; under the lock.
             after_read: told afterwards, without the lock.
         """
         self.lock = lock
@@ -51,10 +57,12 @@ class Reader:
         self._runtime = stream.runtime
         self._writer = writer
         self._read_size = read_size
+        self._keepalive = keepalive
         self._on_read = on_read
+        self._on_silence = on_silence
         self._after_read = after_read
         self._is_closed = False
-        self._is_led = False
+        self.is_led = False
         self._waiting: dict[Waiter, None] = {}
 
     async def wait(
@@ -83,17 +91,21 @@ class Reader:
                     return
                 writer.push()
                 must_flush = bool(writer.unsent) and not writer.is_writing
-                if self._is_led:
+                if self.is_led:
                     waiter = runtime.create_waiter()
                     self._waiting[waiter] = None
                     waiters.append(waiter)
                 elif must_flush:
                     writer.is_writing = True
                 else:
-                    self._is_led = True
+                    self.is_led = True
                 pause = left
                 if writer.unsent and (left is None or left > PATIENCE):
                     pause = PATIENCE
+                due = self._keepalive.due
+                if due is not None:
+                    silence = max(0.0, due - runtime.now())
+                    pause = silence if pause is None else min(pause, silence)
             if waiter is not None:
                 await self._follow(waiters, waiter, left)
             elif must_flush:
@@ -112,7 +124,7 @@ class Reader:
         """
         left = self._read_size
         # Of a caller's own stream nothing can be read without awaiting.
-        while left and not (self._is_led or self._is_closed) and self._stream.is_resumable:
+        while left and not (self.is_led or self._is_closed) and self._stream.is_resumable:
             data = self._stream.read_nowait(left)
             if data is None:
                 break
@@ -143,23 +155,28 @@ class Reader:
     async def _lead(self, timeout: float | None) -> None:
         """Read once, for all."""
         read: bytes | Exception | None = None
+        was_silent = False
         try:
             read = await self._stream.read(self._read_size, timeout)
         except ReadTimeout:
-            pass  # whoever leads sees whether it was the last moment
+            was_silent = True  # whoever leads sees whether it was the last moment
         except NetworkError as exc:
             read = exc
         finally:
             with self.lock:
-                self._is_led = False
-                if read is not None and not self._is_closed:
+                self.is_led = False
+                if self._is_closed:
+                    pass
+                elif read is not None:
                     self._on_read(read)
+                elif was_silent:
+                    self._on_silence()
                 self._hand_on()
             self._after_read()
 
     def _hand_on(self) -> None:
         """Let one who waits see that the lead is free."""
-        if not self._is_led:
+        if not self.is_led:
             for waiter in self._waiting:
                 waiter.wake()
                 return

@@ -116,7 +116,7 @@ class Stream:
             stream_id: its number.
             request: what is asked.
             upload: the request's body; `None` for CONNECT, which has none, and can be sent to when it was granted.
-            reads: how often something had been received when the request was sent; -1 if no response was.
+            reads: how often something had been received when the request was sent.
         """
         self.stream_id = stream_id
         self.request = request

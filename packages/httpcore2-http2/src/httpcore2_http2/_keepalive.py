@@ -1,0 +1,72 @@
+"""When to ask a silent peer whether it is still there, with a PING, and when to give it up (RFC 9113, section 6.7).
+
+Any frame is an answer. There is no timer: whoever reads or waits asks what is due.
+Must not know: frames, the network, clocks (`now` is an argument, in seconds).
+"""
+
+from __future__ import annotations
+
+DOUBT_AFTER = 1.0
+"""Seconds of silence after which a request that is given up casts doubt on the peer, and not on its own patience."""
+
+
+# Seconds to take in an answer that has come while nobody waited.
+_GRACE = 0.05
+
+
+class KeepAlive:
+    """What is known of a peer's silence.
+
+    Attributes:
+        is_asked: there was a PING, and nothing came since.
+        due: when there is something to be done while requests wait; `None` for never.
+    """
+
+    __slots__ = ("_before_reuse", "_interval", "_since", "due", "is_asked", "timeout")
+
+    def __init__(
+        self, interval: float | None, before_reuse: float | None, timeout: float, now: float
+    ) -> None:
+        """Begin to listen.
+
+        Args:
+            interval: seconds of silence after which to ask while requests wait; `None` for never.
+            before_reuse: the same, before the idle connection is used again.
+            timeout: seconds that an answer may take.
+            now: the time.
+        """
+        self.timeout = timeout
+        self._interval = interval
+        self._before_reuse = before_reuse
+        self._since = now
+        self.is_asked = False
+        self.due: float | None = None
+        self.resume(now)
+
+    def heard(self, now: float) -> None:
+        """Something came."""
+        self.is_asked = False
+        self.resume(now)
+
+    def resume(self, now: float) -> None:
+        """Requests wait from now on: there was nothing to be heard before."""
+        self._since = now
+        if self.is_asked and self.due is not None:
+            self.due = max(self.due, now + _GRACE)
+        elif self._interval is not None:
+            self.due = now + self._interval
+        else:
+            self.due = None
+
+    def asked(self, now: float) -> None:
+        """A PING was sent."""
+        self.is_asked = True
+        self.due = now + self.timeout
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether to ask before the idle connection is used again."""
+        return self._before_reuse is not None and now - self._since >= self._before_reuse
+
+    def casts_doubt(self, now: float) -> bool:
+        """Whether to ask since a request that was not answered is given up."""
+        return self._before_reuse is not None and now - self._since >= DOUBT_AFTER

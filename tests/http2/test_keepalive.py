@@ -1,0 +1,362 @@
+"""PING: a server that is gone is found out, by those who wait for it and by those who would reuse its connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import h2.events
+import pytest
+
+import httpcore2
+import httpcore2_http2._keepalive
+from httpcore2 import AsyncHTTP2Connection
+from httpcore2_http2._keepalive import KeepAlive
+
+from ..support.fakes import ListBackend, ListStream
+from ..support.h2peer import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    SETTINGS,
+    H2Peer,
+    answering,
+    block,
+    frame,
+    speaking,
+)
+from ..support.server import scripted
+from ..support.worlds import World
+from .conftest import PoolMaker
+
+Configure = Callable[..., None]
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """Sets the seconds of the keep-alive."""
+
+    def configure(**seconds: float | None) -> None:
+        for name, value in seconds.items():
+            monkeypatch.setattr(AsyncHTTP2Connection, f"PING_{name.upper()}", value)
+
+    return configure
+
+
+def falling_silent(peer: H2Peer) -> None:
+    """Answer one request on the first connection, and then nothing more, ever; answer all on others."""
+    if peer.number:
+        answering(b"moved")(peer)
+        return
+    stream_id = peer.whole_request()
+    assert stream_id is not None
+    peer.respond(stream_id, b"fine")
+    peer.peer.receive_end()
+
+
+# The decisions
+
+
+def test_silence_is_counted_from_what_was_heard_last() -> None:
+    keepalive = KeepAlive(10.0, 60.0, 5.0, now=100.0)
+    assert keepalive.due == 110.0
+    keepalive.heard(105.0)
+    assert keepalive.due == 115.0
+    assert not keepalive.is_doubtful(164.9)
+    assert keepalive.is_doubtful(165.0)
+    assert not keepalive.casts_doubt(105.9)
+    assert keepalive.casts_doubt(106.0)
+    keepalive.resume(200.0)
+    assert keepalive.due == 210.0
+    assert not keepalive.casts_doubt(200.9)
+
+
+def test_an_answer_is_due_and_any_frame_is_one() -> None:
+    keepalive = KeepAlive(10.0, None, 5.0, now=0.0)
+    keepalive.asked(10.0)
+    assert keepalive.is_asked
+    assert keepalive.due == 15.0
+    keepalive.resume(11.0)
+    assert keepalive.due == 15.0
+    keepalive.resume(40.0)  # it may be there, though nobody has looked
+    assert keepalive.due == 40.05
+    keepalive.heard(40.01)
+    assert not keepalive.is_asked
+    assert keepalive.due == 50.01
+
+
+def test_it_can_be_left_out() -> None:
+    keepalive = KeepAlive(None, None, 5.0, now=0.0)
+    assert keepalive.due is None
+    assert not keepalive.is_doubtful(1e9)
+    assert not keepalive.casts_doubt(1e9)
+    keepalive.asked(1.0)
+    keepalive.heard(2.0)
+    assert keepalive.due is None
+
+
+# Before reuse
+
+
+@pytest.mark.parametrize("seconds", [0.0, None])
+def test_a_server_is_asked_before_its_idle_connection_is_used_again(
+    world: World, h2_pool: PoolMaker, configure: Configure, seconds: float | None
+) -> None:
+    configure(before_reuse=seconds)
+    pings: list[int] = []
+
+    def script(peer: H2Peer) -> None:
+        count = 0
+        while event := peer.next():
+            if isinstance(event, h2.events.PingReceived):
+                count += 1
+            elif isinstance(event, h2.events.RequestReceived):
+                pings.append(count)
+                assert event.stream_id is not None
+                peer.respond(event.stream_id, b"fine")
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            for _ in range(3):
+                assert (await pool.request("POST", server.url)).content == b"fine"
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+    assert pings == ([0, 0, 0] if seconds is None else [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("timeout", "limits"),
+    [(0.05, {}), (15.0, {"read": 0.05})],
+    ids=["after the time for an answer", "after the request's own"],
+)
+def test_requests_on_a_dead_idle_connection_move_to_another(
+    world: World, h2_pool: PoolMaker, configure: Configure, timeout: float, limits: Any
+) -> None:
+    configure(before_reuse=0.0, timeout=timeout)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            assert (await pool.request("POST", server.url)).content == b"fine"
+            first = pool.connections[0]
+            extensions = {"timeout": limits}
+
+            async def post() -> None:
+                body = world.body([b"it can't be sent twice"])
+                reply = await pool.request("POST", server.url, content=body, extensions=extensions)
+                assert reply.content == b"it can't be sent twice"
+
+            await world.gather(post, post, post)
+            assert first.is_closed() and first not in pool.connections
+            assert len(pool.connections) == 1
+
+    with scripted(speaking(falling_silent)) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+def test_a_callers_own_stream_is_asked_too(
+    world: World, h2_pool: PoolMaker, configure: Configure
+) -> None:
+    configure(before_reuse=0.0)
+    head = block((b":status", b"200"))
+    replies = [
+        frame(SETTINGS, 0, 0)
+        + frame(HEADERS, END_HEADERS, 1, head)
+        + frame(DATA, END_STREAM, 1, b"one"),
+        frame(PING, 1, 0, b"httpcor2"),
+        frame(HEADERS, END_HEADERS, 3, head) + frame(DATA, END_STREAM, 3, b"two"),
+    ]
+    stream = ListStream(replies)
+
+    async def scenario() -> None:
+        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+            assert (await pool.request("GET", "http://a/")).content == b"one"
+            assert (await pool.request("GET", "http://a/")).content == b"two"
+
+    world.run(scenario)
+    assert frame(PING, 0, 0, b"httpcor2") in b"".join(stream.written)
+
+
+# After a request that was given up
+
+
+@pytest.fixture
+def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any request that was given up unanswered casts doubt, however soon it was."""
+    monkeypatch.setattr(httpcore2_http2._keepalive, "DOUBT_AFTER", 0.0)
+
+
+def test_a_request_that_times_out_in_silence_has_the_next_one_ask_first(
+    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None
+) -> None:
+    configure(timeout=0.05)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            with pytest.raises(httpcore2.ReadTimeout):
+                await pool.request("GET", server.url, extensions={"timeout": {"read": 0.01}})
+            assert len(pool.connections) == 1
+            assert (await pool.request("POST", server.url)).content == b"moved"
+
+    with scripted(speaking(falling_silent)) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+def test_a_server_that_is_only_slow_keeps_its_connection(
+    world: World, h2_pool: PoolMaker, doubting: None
+) -> None:
+    events: list[str] = []
+
+    def script(peer: H2Peer) -> None:
+        peer.respond(peer.request(), b"fine")
+        asked = {peer.request(), peer.request()}
+        while event := peer.next():
+            events.append(type(event).__name__)
+            if isinstance(event, h2.events.RequestReceived):
+                assert event.stream_id not in asked
+                peer.respond(event.stream_id or 0, b"fine")
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+
+            async def impatient() -> None:
+                with pytest.raises(httpcore2.ReadTimeout):
+                    await pool.request("GET", server.url, extensions={"timeout": {"read": 0.1}})
+
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            await world.gather(impatient, impatient)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            assert len(pool.connections) == 1
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+    assert events.count("PingReceived") >= 1
+    assert events.index("PingReceived") < events.index("RequestReceived")
+
+
+def test_one_with_less_patience_leaves_the_connection_to_the_others(
+    world: World, h2_pool: PoolMaker, doubting: None
+) -> None:
+    given_up = world.signal()
+
+    def script(peer: H2Peer) -> None:
+        peer.respond(peer.request(), b"fine")
+        first = peer.request()
+        peer.request()
+        given_up.wait_in_thread()  # until then no PING is answered
+        peer.wait_for(h2.events.PingReceived)
+        peer.respond(first, b"fine")
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            begun = world.signal()
+
+            async def patient() -> None:
+                extensions = {"trace": world.trace(events)}
+                reply = await pool.request("GET", server.url, extensions=extensions)
+                assert reply.content == b"fine"
+
+            events: list[tuple[str, dict[str, Any]]] = []
+
+            async def begin() -> None:
+                name = "http2.send_request_body.complete"
+                await world.until(lambda: any(event == name for event, _ in events))
+                begun.set()
+
+            async def impatient() -> None:
+                await begun.wait()
+                for _ in range(2):  # the second one isn't even sent
+                    with pytest.raises(httpcore2.ReadTimeout):
+                        await pool.request(
+                            "GET", server.url, extensions={"timeout": {"read": 0.05}}
+                        )
+                given_up.set()
+
+            await world.gather(patient, begin, impatient)
+            (connection,) = pool.connections
+            assert connection.info().endswith("IDLE, Request Count: 3")
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
+# While requests wait
+
+
+def test_a_silent_server_is_asked_while_a_request_waits(
+    world: World, h2_pool: PoolMaker, configure: Configure
+) -> None:
+    configure(interval=0.01)
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        for _ in range(3):
+            peer.wait_for(h2.events.PingReceived)
+        peer.respond(stream_id, b"fine")
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
+    world: World, h2_pool: PoolMaker, configure: Configure
+) -> None:
+    configure(interval=0.02, timeout=0.05, before_reuse=None)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+            async def get() -> None:
+                assert (await pool.request("GET", server.url)).content == b"moved"
+
+            async def post() -> None:
+                with pytest.raises(
+                    httpcore2.ReadTimeout, match=r"did not answer a PING within 0\.05 seconds"
+                ):
+                    await pool.request("POST", server.url)
+
+            await world.gather(get, post)
+            assert len(pool.connections) == 1
+
+    with scripted(speaking(falling_silent)) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+def test_a_dead_server_is_found_out_by_who_waits_to_write(
+    world: World, h2_pool: PoolMaker, configure: Configure
+) -> None:
+    configure(interval=0.05, timeout=0.05)
+    over = world.signal()
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.h2.increment_flow_control_window(2**30)
+        peer.h2.increment_flow_control_window(2**30, stream_id)
+        peer.flush()
+        over.wait_in_thread()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            with pytest.raises(httpcore2.ReadTimeout, match="did not answer a PING"):
+                await pool.request("POST", server.url, content=bytes(50_000_000))
+            over.set()
+
+    with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
