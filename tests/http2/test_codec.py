@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from httpcore2 import RemoteProtocolError
+from httpcore2 import AsyncHTTP2Connection, HTTP2Connection, RemoteProtocolError
 from httpcore2_http2._codec import (
     MAX_IDLE_FRAMES,
     DataReceived,
@@ -222,3 +222,8 @@ def test_a_fault_of_the_peer_is_never_another_exception(frames: list[bytes], siz
             codec.take()
     except RemoteProtocolError:
         pass  # and nothing else
+
+
+def test_what_h2_is_told_can_be_looked_up_where_it_always_was() -> None:
+    assert AsyncHTTP2Connection.CONFIG is HTTP2Connection.CONFIG
+    assert make()._h2.config is HTTP2Connection.CONFIG

@@ -11,12 +11,6 @@ _ALL = f"Results|Messages of errors|{_WIRE}|{_PROGRESS}"
 REASONS = (
     # What there is
     Reason(
-        "`HTTP2Connection.CONFIG` is gone",
-        "It was the configuration of h2, which is a detail of the codec now, and not what all frames go through.",
-        "Members|Attributes",
-        item=r"HTTP2Connection.*CONFIG",
-    ),
-    Reason(
         "Own types in place of interfaces, as results",
         "They are kinds of what was returned before, and narrower, which serves type checkers.",
         "Types",

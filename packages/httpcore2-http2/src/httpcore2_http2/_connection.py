@@ -71,6 +71,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
     Attributes:
         STREAM_WINDOW: how many bytes of a response wait for their reader before the server has to.
         CONNECTION_WINDOW: how many bytes may be on their way at a time.
+        CONFIG: what h2 is told, which the codec makes use of.
         PING_INTERVAL: seconds without a frame after which the server is asked, by a PING, whether it is still there
             while requests wait for it; `None` for never.
         PING_BEFORE_REUSE: the same, before a connection that was idle is used again; `None` for never.
@@ -81,6 +82,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
     READ_NUM_BYTES = 64 * 1024
     STREAM_WINDOW = 1024 * 1024
     CONNECTION_WINDOW = 16 * 1024 * 1024
+    CONFIG = H2Codec.CONFIG
     PING_INTERVAL: float | None = None
     PING_BEFORE_REUSE: float | None = 60.0
     PING_TIMEOUT: float = 15.0

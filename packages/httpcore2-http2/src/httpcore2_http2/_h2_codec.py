@@ -112,11 +112,17 @@ class _Decoder(RememberingDecoder):
 
 
 class H2Codec:
-    """The HTTP/2 of one connection, as a client; see `Codec`.
+    """The HTTP/2 of one connection, as a client; see `Codec`."""
 
-    Attributes:
-        limit: how many streams may be open at a time.
-    """
+    # Fields, both ways, are checked elsewhere.
+    CONFIG = H2Configuration(
+        client_side=True,
+        header_encoding=None,
+        validate_outbound_headers=False,
+        normalize_outbound_headers=False,
+        validate_inbound_headers=False,
+        normalize_inbound_headers=False,
+    )
 
     def __init__(self, stream_window: int, connection_window: int) -> None:
         """Begin the connection: `take()` gives its preface.
@@ -139,17 +145,7 @@ class H2Codec:
         self._block_size = 0
         self._idle_frames = 0
         self._check_head = Inspection()
-        # Fields, both ways, are checked elsewhere.
-        self._h2 = H2Connection(
-            H2Configuration(
-                client_side=True,
-                header_encoding=None,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-                validate_inbound_headers=False,
-                normalize_inbound_headers=False,
-            )
-        )
+        self._h2 = H2Connection(self.CONFIG)
         self._h2.local_settings = Settings(
             client=True,
             initial_values={

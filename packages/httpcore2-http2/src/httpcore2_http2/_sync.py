@@ -17,6 +17,7 @@ class HTTP2Connection(SyncConnection):
     """
 
     READ_NUM_BYTES = AsyncHTTP2Connection.READ_NUM_BYTES
+    CONFIG = AsyncHTTP2Connection.CONFIG
 
     def __init__(
         self,
