@@ -445,28 +445,19 @@ def test_less_capacity_than_in_use_admits_nobody_until_enough_are_checked_in() -
     assert ledger.checkout("a", now=0.0) == 1
 
 
-def test_an_idle_connection_without_capacity_is_not_handed_out_until_it_has_some() -> None:
+@pytest.mark.parametrize("idle_first", [False, True])
+def test_an_idle_connection_without_capacity_is_closed(idle_first: bool) -> None:
     ledger = new()
     dial(ledger, "a", 1, capacity=2)
-    ledger.checkin(1, now=0.0)
-    ledger.set_capacity(1, 0)
-    assert ledger.checkout("a", now=0.0) is None
-    ledger.set_capacity(1, 2)
-    assert ledger.checkout("a", now=0.0) == 1
-
-
-def test_an_idle_connection_that_gets_capacity_admits_those_who_joined_a_dial() -> None:
-    ledger = new()
-    dial(ledger, "a", 1, capacity=2)
-    ledger.checkin(1, now=0.0)
-    ledger.set_capacity(1, 0)
-    begin(ledger, "a", 2, share=True)
-    joiner = ask(ledger, "a", share=True)
-    ledger.set_capacity(1, 2)
-    assert woken(ledger) == [joiner]
-    assert_reuses(joiner, 1)
-    assert ledger.counts().idle_connections == 0
-    assert not ledger.is_idle(1)
+    if idle_first:
+        ledger.checkin(1, now=0.0)
+        ledger.set_capacity(1, 0)
+    else:
+        ledger.set_capacity(1, 0)
+        assert not closed(ledger)
+        ledger.checkin(1, now=0.0)
+    assert closed(ledger) == [1]
+    assert not ledger
 
 
 def test_a_connection_without_capacity_is_closed_for_a_waiter_of_its_own_key() -> None:

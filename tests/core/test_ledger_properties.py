@@ -134,7 +134,9 @@ class Model:
 
     def set_capacity(self, connection: Connection, capacity: int) -> None:
         connection.capacity = capacity
-        if connection.state is not State.RETIRED:
+        if connection.state is State.IDLE and capacity == 0:
+            self.close(connection)
+        elif connection.state is not State.RETIRED:
             self.admit(connection)
 
     def checkin(self, connection: Connection, now: float, expires_at: float) -> None:
@@ -144,7 +146,10 @@ class Model:
         if connection.state is State.RETIRED:
             if at_rest:
                 self.close(connection)
-        elif at_rest and self.queue and self.key_of(self.queue[0]) != connection.key:
+        elif at_rest and (
+            connection.capacity == 0
+            or (self.queue and self.key_of(self.queue[0]) != connection.key)
+        ):
             self.close(connection)
         else:
             self.admit(connection)
@@ -219,8 +224,6 @@ class Model:
             self.waiting.remove(request)
             self.queue = [q for q in self.queue if q is not request]
             self.tidy()
-            self.idle = [c for c in self.idle if c is not connection]
-            connection.state = State.BUSY
             connection.in_use += 1
             request.grant = Grant.REUSE
             request.connection = connection

@@ -126,6 +126,28 @@ def test_the_limit_is_followed_down_to_nothing_and_up_again(
         assert server.accepted == 1
 
 
+def test_an_idle_connection_that_takes_no_request_is_replaced(
+    world: World, h2_pool: PoolMaker
+) -> None:
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.whole_request()
+        assert stream_id is not None
+        if not peer.number:
+            peer.change(max_concurrent_streams=0)
+        peer.respond(stream_id, b"%d" % peer.number)
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            assert (await pool.request("POST", server.url)).content == b"0"
+            assert pool.connections == []
+            assert (await pool.request("POST", server.url)).content == b"1"
+            assert len(pool.connections) == 1
+
+    with scripted(speaking(script)) as server:
+        world.run(scenario)
+
+
 def test_requests_beyond_a_limit_that_was_not_known_are_sent_again(
     world: World, h2_pool: PoolMaker
 ) -> None:

@@ -17,6 +17,7 @@ Rules:
   connection at rest is closed for it where need be. Nobody waits while a slot is free or a connection is at rest.
 - Requests of one key that may share a connection form a crowd: they wait for one dial together, and stand in the queue
   as one, so that a crowd takes one slot at a time. Room on any connection of the key goes to its waiters first.
+- A connection at rest whose peer allows no request is closed: that it allows some again, nobody would see.
 - A request that gives up hands on what it was just given (`abandon`).
 - Each operation takes the same time for one and for a million connections, keys or waiters (amortised), and
   a key with neither connections nor waiters leaves nothing behind.
@@ -290,7 +291,9 @@ class Ledger(Generic[K, C]):
             return
         assert slot.state is not State.DIALING, "set_capacity() before established()"
         slot.capacity = capacity
-        if slot.state is not State.RETIRED:
+        if slot.state is State.IDLE and not capacity:
+            self._close(slot)
+        elif slot.state is not State.RETIRED:
             self._admit(slot)
 
     def checkin(self, connection: C, now: float, expires_at: float | None = None) -> None:
@@ -309,7 +312,7 @@ class Ledger(Generic[K, C]):
                 self._serve()
             return
         group = slot.group
-        if not in_use and self._queue and self._first_group() is not group:
+        if not in_use and (not slot.capacity or (self._queue and self._first_group() is not group)):
             self._close(slot)
             self._serve()
             return
@@ -322,9 +325,6 @@ class Ledger(Generic[K, C]):
             self._idle[slot] = None
             if len(self._idle) > self._max_keepalive:
                 self._close(next(iter(self._idle)))
-            # At rest although someone waits for this key: its peer allows no request now.
-            if self._queue:
-                self._serve()
 
     def retire(self, connection: C) -> None:
         """`connection` takes no new request; when the last one that uses it is checked in, it leaves."""
@@ -461,9 +461,6 @@ class Ledger(Generic[K, C]):
                 group.available[slot] = None
                 return
             self._unqueue(ticket)
-            if slot.state is State.IDLE:
-                del self._idle[slot]
-                self._move(slot, State.BUSY)
             slot.in_use += 1
             ticket.grant = Grant.REUSE
             ticket.connection = slot.connection
