@@ -166,7 +166,7 @@ class AnyIOBackend(ReadinessBackend):
         >>> anyio.run(main)  # doctest: +SKIP
     """
 
-    runtime = AnyIORuntime()
+    runtime: AnyIORuntime = AnyIORuntime()
 
 
 async def _wait(

@@ -16,7 +16,7 @@ from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 from httpcore2_core._network import SOCKET_OPTION, RuntimeBackend
 
 from ._connect import open_tcp, open_unix, resolve
-from ._runtime import RUNTIME
+from ._runtime import RUNTIME, AsyncIORuntime
 from ._stream import AsyncIOStream
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class AsyncIOBackend(RuntimeBackend):
         >>> asyncio.run(main())  # doctest: +SKIP
     """
 
-    runtime = RUNTIME
+    runtime: AsyncIORuntime = RUNTIME
 
     async def connect_tcp(
         self,

@@ -17,6 +17,7 @@ from ._exceptions import ReadError
 from ._interfaces import AsyncClosingContext, AsyncConnectionInterface
 from ._models import Origin, Request, Response
 from ._network import AsyncNetworkStream, BackendStream
+from ._runtime import Runtime
 from ._timeouts import Timeouts
 from ._trace import Tracer
 
@@ -57,7 +58,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         """
         self._origin = origin
         self._stream: BackendStream = adapt_async_stream(stream)
-        self.runtime = self._stream.runtime
+        self.runtime: Runtime = self._stream.runtime
         self._keepalive_expiry = keepalive_expiry
         self._expires_at: float | None = None
         self._state = self._first_state

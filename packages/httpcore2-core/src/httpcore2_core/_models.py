@@ -17,7 +17,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 if TYPE_CHECKING:
     import ssl
@@ -196,9 +196,9 @@ class Origin:
     __slots__ = ("host", "port", "scheme")
 
     def __init__(self, scheme: bytes, host: bytes, port: int) -> None:
-        self.scheme = scheme
-        self.host = host
-        self.port = port
+        self.scheme: bytes = scheme
+        self.host: bytes = host
+        self.port: int = port
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -208,7 +208,7 @@ class Origin:
             and self.port == other.port
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
         host = bracketed(self.host).decode("ascii")
@@ -288,7 +288,7 @@ class URL:
             and self.target == other.target
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __bytes__(self) -> bytes:
         host = bracketed(self.host)

@@ -41,13 +41,13 @@ class Timeouts:
         total: float | None = None,
         runtime: Runtime | None = None,
     ) -> None:
-        self.pool = pool
-        self.connect = connect
-        self.read = read
-        self.write = write
+        self.pool: float | None = pool
+        self.connect: float | None = connect
+        self.read: float | None = read
+        self.write: float | None = write
         self._total = total
         self._runtime = runtime
-        self.is_cut = False
+        self.is_cut: bool = False
         self._deadline: float | None = None
         if total is not None:
             assert runtime is not None, "a deadline needs a clock"

@@ -105,14 +105,16 @@ class AsyncHTTP2Connection(EstablishedConnection):
         """
         super().__init__(origin, stream, keepalive_expiry)
         # Re-entrant, since the collector may close this connection while one of its own callbacks holds it.
-        self.lock = RLock()
+        self.lock: RLock = RLock()
         self._generation = generation()
         self.codec: Codec = H2Codec(self.STREAM_WINDOW, self.CONNECTION_WINDOW)
-        self.writer = Writer(self._stream, self.lock, self.codec.take, self.look, self._retire)
+        self.writer: Writer = Writer(
+            self._stream, self.lock, self.codec.take, self.look, self._retire
+        )
         self._keepalive = KeepAlive(
             self.PING_INTERVAL, self.PING_BEFORE_REUSE, self.PING_TIMEOUT, self.runtime.now()
         )
-        self.reader = Reader(
+        self.reader: Reader = Reader(
             self._stream,
             self.lock,
             self.writer,

@@ -30,11 +30,12 @@ class Upload:
             iterator: what gives the body piece by piece.
             length: its declared Content-Length.
         """
-        self.chunk = memoryview(content)
+        self.chunk: memoryview = memoryview(content)
         self.iterator = iterator
         self.left = length
-        self.parts = 0  # how many have been sent
-        self.has_begun = False  # something was taken from the iterator, which can't be put back
+        self.parts: int = 0  # how many have been sent
+        # Whether something was taken from the iterator, which can't be put back.
+        self.has_begun: bool = False
 
     async def next_chunk(self) -> None:
         """Get the next piece; `iterator` is `None` when there is no more.
@@ -118,19 +119,19 @@ class Stream:
             upload: the request's body; `None` for CONNECT, which has none, and can be sent to when it was granted.
             reads: how often something had been received when the request was sent.
         """
-        self.stream_id = stream_id
-        self.request = request
-        self.upload = upload
-        self.may_send = upload is None
-        self.is_tunnel = False
-        self.is_released = False
-        self.reads = reads
+        self.stream_id: int = stream_id
+        self.request: Request = request
+        self.upload: Upload | None = upload
+        self.may_send: bool = upload is None
+        self.is_tunnel: bool = False
+        self.is_released: bool = False
+        self.reads: int = reads
         self.head: tuple[int, Headers] | None = None
-        self.buffer = bytearray()
+        self.buffer: bytearray = bytearray()
         self.trailers: Headers = []
-        self.has_ended = False
+        self.has_ended: bool = False
         self.error: Exception | None = None
-        self.is_unprocessed = False
+        self.is_unprocessed: bool = False
         self.waiters: list[Waiter] = []
 
     @property

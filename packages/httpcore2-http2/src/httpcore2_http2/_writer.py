@@ -57,8 +57,8 @@ class Writer:
             on_error: told, under the lock, that nothing more can be written.
         """
         self.lock = lock
-        self.is_writing = False
-        self.unsent = b""
+        self.is_writing: bool = False
+        self.unsent: bytes = b""
         self.error: WriteError | None = None
         self._stream = stream
         self._runtime = stream.runtime

@@ -24,4 +24,4 @@ class TrioBackend(ReadinessBackend):
         >>> trio.run(main)  # doctest: +SKIP
     """
 
-    runtime = TrioRuntime()
+    runtime: TrioRuntime = TrioRuntime()
