@@ -17,6 +17,14 @@ def write(folder: Path, name: str, text: str) -> None:
     (folder / f"{name}.py").write_text(text)
 
 
+def vendored() -> ModuleType:
+    """The module, as it is in a copy inside another package."""
+    copy = ModuleType("app._vendor.httpcore2_core._siblings")
+    source = Path(_siblings.__file__ or "")
+    exec(compile(source.read_text(), source, "exec"), copy.__dict__)
+    return copy
+
+
 @pytest.fixture
 def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of modules that are forgotten after the test."""
@@ -34,10 +42,7 @@ def test_in_a_vendored_copy_a_sibling_is_found_beside_it(
     importable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(importable / "app" / "_vendor", "some_sibling", "thing = 3")
-    copy = ModuleType("app._vendor.httpcore2_core._siblings")
-    source = Path(_siblings.__file__ or "")
-    exec(compile(source.read_text(), source, "exec"), copy.__dict__)
-    assert copy.load("some_sibling", "thing", "some", "Something") == 3
+    assert vendored().load("some_sibling", "thing", "some", "Something") == 3
 
 
 def test_a_sibling_that_is_not_installed_is_named_with_the_command_that_installs_it() -> None:
@@ -58,3 +63,15 @@ def test_what_a_sibling_itself_misses_is_not_hidden(importable: Path) -> None:
     write(importable, "some_sibling", "import not_to_be_found")
     with pytest.raises(ModuleNotFoundError, match="not_to_be_found"):
         load("some_sibling", "thing", "some", "Something")
+
+
+def test_in_a_vendored_copy_a_sibling_that_is_missing_is_named_with_its_place(
+    importable: Path,
+) -> None:
+    (importable / "app" / "_vendor").mkdir(parents=True)
+    with pytest.raises(ImportError) as raised:
+        vendored().load("some_sibling", "thing", "some", "Something")
+    assert str(raised.value) == (
+        "Something needs some_sibling, which app._vendor does not have: "
+        "copy it there, beside httpcore2_core."
+    )

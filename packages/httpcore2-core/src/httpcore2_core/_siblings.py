@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import Any
 
 _PARENT, _, _NAME = __name__.rpartition(".")[0].rpartition(".")
-_PREFIX = f"{_PARENT}." if _PARENT else ""
+
+PREFIX = f"{_PARENT}." if _PARENT else ""
+"""What the names of siblings begin with here. Loggers' names do, too: a copy's records are its own."""
 
 
 def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
@@ -23,21 +25,24 @@ def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
         purpose: what it is needed for, to begin the error with.
 
     Raises:
-        ImportError: it is not installed; the text names the command that installs it.
+        ImportError: it is not installed; the text names the command that installs it. In a vendored
+            copy, where no command would help: where it has to be.
     """
-    name = _PREFIX + package
+    name = PREFIX + package
     try:
         return getattr(import_module(name), attribute)
     except ModuleNotFoundError as exc:
         if exc.name != name:  # it is there, but something that it needs is not
             raise
-        raise ImportError(missing(purpose, extra)) from None
+        raise ImportError(missing(package, extra, purpose)) from None
     except AttributeError:
-        raise ImportError(missing(purpose, extra)) from None
+        raise ImportError(missing(package, extra, purpose)) from None
 
 
-def missing(purpose: str, extra: str) -> str:
-    """The text of the error where what `extra` brings is not installed."""
+def missing(package: str, extra: str, purpose: str) -> str:
+    """The text of the error where `package`, which `extra` brings, is not there."""
+    if _PARENT:
+        return f"{purpose} needs {package}, which {_PARENT} does not have: copy it there, beside {_NAME}."
     return (
         f"{purpose} needs a distribution that is not installed. "
         f"Run: pip install 'httpcore2[{extra}]'"

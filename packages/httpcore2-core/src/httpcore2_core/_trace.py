@@ -11,6 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._siblings import PREFIX
+
 if TYPE_CHECKING:
     from logging import Logger
 
@@ -32,7 +34,7 @@ def _logger(name: str) -> Logger | None:
     if logger is None and "logging" in sys.modules:
         import logging
 
-        logger = _loggers[name] = logging.getLogger(f"httpcore2.{name}")
+        logger = _loggers[name] = logging.getLogger(f"{PREFIX}httpcore2.{name}")
     return logger
 
 

@@ -23,6 +23,7 @@ from .._network import (
     RuntimeBackend,
 )
 from .._runtime import Runtime
+from .._siblings import PREFIX
 from .threads import ThreadBackend
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class BlockingStream(BackendStream):
             # It is closed in the middle of other things, which must not fail because of it.
             import logging
 
-            logger = logging.getLogger("httpcore2.connection")
+            logger = logging.getLogger(f"{PREFIX}httpcore2.connection")
             logger.warning("%r could not be closed", self.inner, exc_info=True)
 
     def read_nowait(self, max_bytes: int) -> bytes | None:

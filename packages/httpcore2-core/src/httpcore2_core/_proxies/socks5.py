@@ -39,7 +39,7 @@ def check_socksio() -> None:
     try:
         import socksio  # noqa: F401
     except ModuleNotFoundError:
-        raise ImportError(missing("A SOCKS5 proxy", "socks")) from None
+        raise ImportError(missing("socksio", "socks", "A SOCKS5 proxy")) from None
 
 
 def socks5(host: bytes, port: int, auth: tuple[bytes, bytes] | None) -> Dialogue:
