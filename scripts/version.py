@@ -1,62 +1,78 @@
 """The one version of the five distributions.
 
 python scripts/version.py            print it
-python scripts/version.py 3.1.0      write it into every pyproject.toml, pins of siblings included
+python scripts/version.py 3.1.0      write it wherever it stands, and the bills of materials anew
 python scripts/version.py --check    fail where one differs
 """
 
 from __future__ import annotations
 
 import re
+import runpy
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGES = Path(__file__).parents[1] / "packages"
+ROOT = Path(__file__).parents[1]
 VERSION = r"[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.(?:post|dev)[0-9]+)?"
-# The version of [project], and pins: "httpcore2-core==…", "httpcore2-asyncio[anyio]==…".
-PLACE = re.compile(rf'(^version = "|"httpcore2[a-z0-9-]*(?:\[[a-z0-9,]+\])?==)({VERSION})"', re.M)
+PINNED = r"httpcore2[a-z0-9-]*(?:\[[a-z0-9,]+\])?=="
+# The files in which it stands, and what comes before it there.
+PLACES = {
+    "packages/*/pyproject.toml": rf'^version = "|"{PINNED}',
+    "packages/httpcore2/src/httpcore2/__init__.py": r'^__version__ = "',
+    "docs/vendoring.md": PINNED,
+}
 
 
-def projects() -> list[Path]:
-    return sorted(PACKAGES.glob("*/pyproject.toml"))
+def files() -> Iterator[tuple[Path, re.Pattern[str]]]:
+    for glob, before in PLACES.items():
+        paths = sorted(ROOT.glob(glob))
+        assert paths, f"there is no {glob} any more"
+        for path in paths:
+            yield path, re.compile(rf"({before})({VERSION})", re.M)
 
 
-def places(path: Path) -> list[tuple[str, str]]:
-    """What each version in the file belongs to, and the version."""
-    project = tomllib.loads(path.read_text())["project"]
-    requirements = list(project["dependencies"])
-    for extra in project.get("optional-dependencies", {}).values():
-        requirements += extra
-    found = [(f"{project['name']} itself", project["version"])]
-    for requirement in requirements:
-        if re.match(r"httpcore2\b", requirement):
-            sibling, _, version = requirement.partition("==")
-            found.append((f"{project['name']} on {sibling}", version or "not pinned"))
-    return found
+def places() -> Iterator[tuple[str, str]]:
+    """Where a version stands, as file and line, and the version."""
+    for path, pattern in files():
+        text = path.read_text()
+        for match in pattern.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield f"{path.relative_to(ROOT)}:{line}", match[2]
+
+
+def unpinned() -> Iterator[str]:
+    """The requirements of siblings that take more than one version."""
+    for path in sorted(ROOT.glob("packages/*/pyproject.toml")):
+        project = tomllib.loads(path.read_text())["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        for requirement in sum(extras, start=project["dependencies"]):
+            if requirement.startswith("httpcore2") and not re.match(PINNED, requirement):
+                yield f"{path.relative_to(ROOT)}: {requirement} is not pinned"
 
 
 def check() -> int:
-    versions = [place for path in projects() for place in places(path)]
-    if len({version for _, version in versions}) == 1:
-        return 0
-    for where, version in versions:
-        print(f"{where}: {version}", file=sys.stderr)
-    return 1
+    found = list(places())
+    faults = list(unpinned())
+    if len({version for _, version in found}) > 1:
+        faults += [f"{where}: {version}" for where, version in found]
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
 
 
 def write(version: str) -> int:
-    for path in projects():
-        text, count = PLACE.subn(rf'\g<1>{version}"', path.read_text())
-        assert count == len(places(path)), f"{path}: a version is written in a way not known here"
-        path.write_text(text)
+    for path, pattern in files():
+        path.write_text(pattern.sub(rf"\g<1>{version}", path.read_text()))
+    runpy.run_path(str(ROOT / "scripts" / "sbom.py"))["write"]()
     return check()
 
 
 def main(arguments: list[str]) -> int:
     match arguments:
         case []:
-            print(places(projects()[0])[0][1])
+            print(next(places())[1])
             return 0
         case ["--check"]:
             return check()

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -374,7 +375,7 @@ def test_a_member_takes_what_it_says(owner: str, line: str) -> None:
 
 
 def test_the_version_is_told() -> None:
-    assert httpcore2.__version__ == "3.0.0"
+    assert httpcore2.__version__ == metadata.version("httpcore2")
 
 
 def test_an_unknown_name_is_an_attribute_error_as_anywhere() -> None:

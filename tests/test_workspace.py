@@ -36,13 +36,26 @@ def test_there_are_five_distributions() -> None:
     ]
 
 
-def test_every_version_and_every_pin_of_a_sibling_is_the_same(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("script", ["version", "sbom"])
+def test_the_version_its_pins_and_the_bills_of_materials_agree(
+    script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["version", "--check"])
+    monkeypatch.setattr("sys.argv", [script, "--check"])
     with pytest.raises(SystemExit) as exit_:
-        runpy.run_path(str(ROOT / "scripts" / "version.py"), run_name="__main__")
+        runpy.run_path(str(ROOT / "scripts" / f"{script}.py"), run_name="__main__")
     assert exit_.value.code in (None, 0), capsys.readouterr().err
+
+
+def test_the_fragments_of_the_changelog_have_lines_of_known_categories() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["scriv"]
+    known = {f"### {category}" for category in settings["categories"]}
+    fragments = set((ROOT / "changelog.d").iterdir()) - {ROOT / "changelog.d" / "README.md"}
+    for path in fragments:
+        lines = [line for line in path.read_text().splitlines() if line]
+        assert path.suffix == ".md"
+        assert lines[0] in known, path
+        assert {line for line in lines if line.startswith("#")} <= known, path
+        assert all(line.startswith(("### ", "- ", "  ")) for line in lines), path
 
 
 @each_package
