@@ -15,6 +15,9 @@ import trustme
 
 from .support.worlds import MAIN_WORLDS, WORLDS, AsyncWorld, World
 
+# They run in an environment without our packages, by a command of their own.
+collect_ignore = ["artifacts"]
+
 
 def _sockets() -> set[str]:
     """The sockets that this process holds, by inode."""

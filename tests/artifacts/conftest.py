@@ -1,0 +1,72 @@
+"""Servers for the environments, and the environments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import trustme
+
+from ..support.proxies import Proxies
+from ..support.real import running
+from .environments import Environment
+
+Make = Callable[..., Environment]
+Work = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fresh_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """uv takes a wheel from its cache if only the name is the same: it may be that of an earlier build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A plain nginx, one with TLS that also speaks HTTP/2, and a SOCKS proxy: where they are, for `job.py`."""
+    folder = tmp_path_factory.mktemp("servers")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    certificate = folder / "certificate.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    with ExitStack() as stack:
+        found = {"authority": str(folder / "authority.pem")}
+        for name, given in (("plain", None), ("tls", certificate)):
+            (folder / name).mkdir()
+            found[name] = stack.enter_context(
+                running("nginx", folder / name, given, http2=given is not None)
+            )
+        (folder / "proxies").mkdir()
+        proxies = stack.enter_context(Proxies(folder / "proxies", certificate, authority))
+        found["socks"] = f"socks5://127.0.0.1:{proxies['microsocks'].port}"
+        yield json.dumps(found)
+
+
+@pytest.fixture
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Make an environment that holds what the requirements say."""
+
+    def make(python: str, *requirements: str) -> Environment:
+        made = Environment(tmp_path_factory.getbasetemp() / f"environment-{python}", python)
+        if requirements:
+            made.install(*requirements)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def work(servers: str) -> Work:
+    """Run `job.py` inside an environment, all of it or some jobs, and return what came of each."""
+
+    def run(made: Environment, *jobs: str) -> dict[str, str]:
+        script = Path(__file__).parent / "job.py"
+        outcomes: dict[str, str] = json.loads(made.run(str(script), servers, *jobs))
+        return outcomes
+
+    return run

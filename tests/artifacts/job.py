@@ -1,0 +1,116 @@
+"""The main job of each piece, in an environment that has some of them: run there, with the servers' addresses.
+
+Prints what came of each as JSON: "done", or the error of a piece that is not installed. Anything else that goes wrong
+ends it. It needs the standard library alone, and httpcore2 or the core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import ssl
+import sys
+from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
+from typing import Any
+
+http: Any = importlib.import_module("httpcore2" if find_spec("httpcore2") else "httpcore2_core")
+servers: dict[str, str] = json.loads(sys.argv[1])
+tls = ssl.create_default_context(cafile=servers["authority"])
+
+URLS = [servers["plain"] + "/1000", servers["tls"] + "/1000"] * 2
+
+
+def check(response: Any, version: bytes = b"HTTP/1.1") -> None:
+    assert (response.status, response.content) == (200, bytes(1000))
+    assert response.extensions["http_version"] == version
+
+
+def on_threads() -> None:
+    with http.ConnectionPool(tls) as pool:
+        for url in URLS:
+            check(pool.request("GET", url))
+        assert len(pool.connections) == 2
+
+
+async def on_a_loop(backend: Any = None) -> None:
+    async with http.AsyncConnectionPool(tls, network_backend=backend) as pool:
+        for url in URLS:
+            check(await pool.request("GET", url))
+        assert len(pool.connections) == 2
+
+
+def on_asyncio() -> None:
+    asyncio.run(on_a_loop())
+
+
+def on_trio() -> None:
+    run_trio(on_a_loop)
+
+
+def run_trio(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    if find_spec("trio") is None:
+        # There is nothing to run under: a user would ask for the backend.
+        http.TrioBackend()
+    importlib.import_module("trio").run(function)
+
+
+def on_anyio() -> None:
+    package = (
+        http if hasattr(http, "AnyIOBackend") else importlib.import_module("httpcore2_asyncio")
+    )
+    backend = package.AnyIOBackend()
+    asyncio.run(on_a_loop(backend))
+    if find_spec("trio"):
+        importlib.import_module("trio").run(on_a_loop, backend)
+
+
+def over_http2() -> None:
+    on_what_is_there(b"HTTP/2", http2=True)
+
+
+def through_socks() -> None:
+    on_what_is_there(b"HTTP/1.1", proxy=http.Proxy(servers["socks"]))
+
+
+def on_what_is_there(version: bytes, **options: Any) -> None:
+    """Twice over one connection, on threads and on each event loop that has its backend."""
+    with http.ConnectionPool(tls, **options) as pool:
+        for _ in range(2):
+            check(pool.request("GET", URLS[1]), version)
+        assert len(pool.connections) == 1
+
+    async def on_a_loop() -> None:
+        async with http.AsyncConnectionPool(tls, **options) as pool:
+            for _ in range(2):
+                check(await pool.request("GET", URLS[1]), version)
+            assert len(pool.connections) == 1
+
+    if find_spec("httpcore2_asyncio"):
+        asyncio.run(on_a_loop())
+    if find_spec("httpcore2_trio"):
+        run_trio(on_a_loop)
+
+
+JOBS = {
+    "threads": on_threads,
+    "asyncio": on_asyncio,
+    "trio": on_trio,
+    "anyio": on_anyio,
+    "http2": over_http2,
+    "socks": through_socks,
+}
+
+
+def outcome(job: Callable[[], None]) -> str:
+    try:
+        job()
+    except ImportError as exc:
+        return str(exc)
+    return "done"
+
+
+if __name__ == "__main__":
+    names = sys.argv[2:] or list(JOBS)
+    sys.stdout.write(json.dumps({name: outcome(JOBS[name]) for name in names}))

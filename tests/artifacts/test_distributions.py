@@ -1,0 +1,132 @@
+"""What the built wheels and sdists hold: all that they must, nothing else, and the same whenever they are built."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+import tarfile
+from collections import Counter
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from .environments import DIST, DISTRIBUTIONS, ROOT, files_of, run, version, wheel_of
+
+each_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+
+
+def sdist_of(distribution: str) -> Path:
+    return DIST / f"{distribution.replace('-', '_')}-{version()}.tar.gz"
+
+
+def source_of(distribution: str) -> dict[str, bytes]:
+    """The files of the import package in the working tree, by their names in a wheel."""
+    source = ROOT / "packages" / distribution / "src"
+    return {
+        str(path.relative_to(source)): path.read_bytes()
+        for path in source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_nothing_else_was_built() -> None:
+    built = {path.name for path in DIST.iterdir()} - {".gitignore"}
+    assert built == {
+        path.name for each in DISTRIBUTIONS for path in (wheel_of(each), sdist_of(each))
+    }
+
+
+@each_distribution
+def test_a_wheel_holds_the_source_its_licence_and_its_bill_of_materials_alone(
+    distribution: str,
+) -> None:
+    files = files_of(wheel_of(distribution))
+    source = source_of(distribution)
+    information = f"{distribution.replace('-', '_')}-{version()}.dist-info"
+    others = {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE", f"sboms/{distribution}.cdx.json"}
+    assert set(files) == set(source) | {f"{information}/{name}" for name in others}
+    changed = [name for name, content in source.items() if files[name] != content]
+    assert not changed, "run scripts/hatch run build:all"
+    strangers = [name for name in source if not re.fullmatch(r"[a-z0-9_/]+(\.py|/py\.typed)", name)]
+    assert not strangers
+
+
+@each_distribution
+def test_an_sdist_holds_what_the_wheel_is_made_from_alone(distribution: str) -> None:
+    others = {"LICENSE", "README.md", "pyproject.toml", f"{distribution}.cdx.json"}
+    # The builder adds these two.
+    expected = {f"src/{name}" for name in source_of(distribution)} | others
+    assert set(files_of(sdist_of(distribution))) - {"PKG-INFO", ".gitignore"} == expected
+
+
+def test_no_file_belongs_to_two_distributions() -> None:
+    owners = Counter(name for each in DISTRIBUTIONS for name in files_of(wheel_of(each)))
+    assert max(owners.values()) == 1
+
+
+@each_distribution
+def test_the_sdist_builds_the_same_wheel_and_the_same_sdist_again(
+    distribution: str, tmp_path: Path
+) -> None:
+    with tarfile.open(sdist_of(distribution)) as sdist:
+        sdist.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    run(
+        [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / "dist")],
+        folder=folder,
+        environment={"TZ": "Pacific/Chatham", "LC_ALL": "C"},
+    )
+    for path in (wheel_of(distribution), sdist_of(distribution)):
+        assert (tmp_path / "dist" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@each_distribution
+def test_the_date_of_a_build_is_the_one_that_it_is_given(distribution: str, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        run(
+            [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / name)],
+            folder=ROOT / "packages" / distribution,
+            environment={"SOURCE_DATE_EPOCH": "1800000000"},
+        )
+    for path in (wheel_of(distribution), sdist_of(distribution)):
+        first = (tmp_path / "first" / path.name).read_bytes()
+        assert first == (tmp_path / "second" / path.name).read_bytes()
+        assert first != path.read_bytes()
+
+
+@each_distribution
+def test_the_bill_of_materials_is_valid_and_names_what_the_metadata_requires(
+    distribution: str,
+) -> None:
+    files = files_of(wheel_of(distribution))
+    (bill,) = (content for name, content in files.items() if "/sboms/" in name)
+    # Neither of its modules is there where the types are checked.
+    validation = importlib.import_module("cyclonedx.validation.json")
+    schema = importlib.import_module("cyclonedx.schema")
+    validator = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
+    assert validator.validate_str(bill.decode()) is None
+
+    (text,) = (content for name, content in files.items() if name.endswith("/METADATA"))
+    metadata = message_from_bytes(text)
+    parsed = json.loads(bill)
+    assert parsed["metadata"]["component"]["version"] == metadata["Version"] == version()
+    required = metadata.get_all("Requires-Dist", [])
+    assert {component["name"] for component in parsed["components"]} == {
+        re.split(r"[^A-Za-z0-9._-]", each)[0] for each in required
+    }
+
+
+def test_the_front_door_and_the_core_are_small_and_the_changelog_says_how_small() -> None:
+    size = sum(wheel_of(name).stat().st_size for name in ("httpcore2", "httpcore2-core")) / 1000
+    assert size <= 120
+    newest_first = [*(ROOT / "changelog.d").glob("*.md"), ROOT / "CHANGELOG.md"]
+    changes = "".join(path.read_text() for path in newest_first)
+    told = re.search(r"take (\d+) kB together", changes)
+    assert told and int(told[1]) == pytest.approx(size, rel=0.05), (
+        "run scripts/hatch run build:figures --changelog"
+    )

@@ -1,0 +1,129 @@
+"""Every extra, alone and in pairs, brings exactly what it needs; what is absent says how to install it."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+
+import pytest
+
+from .conftest import Make, Work
+from .environments import DISTRIBUTIONS, OWN_PYTHON, each_python, version
+
+CORE = {"httpcore2-core", "certifi", "h11"}
+TRIO = {"trio", "attrs", "idna", "outcome", "sniffio", "sortedcontainers"}
+ANYIO = {"anyio", "idna", "typing-extensions"}
+HTTP2 = {"h2", "hpack", "hyperframe"}
+
+# What each extra adds to `httpcore2`, third parties' own needs included.
+EXTRAS = {
+    "asyncio": {"httpcore2-asyncio"},
+    "anyio": {"httpcore2-asyncio", *ANYIO},
+    "trio": {"httpcore2-trio", *TRIO},
+    "http2": {"httpcore2-http2", *HTTP2},
+    "socks": {"socksio"},
+}
+SETS = {
+    "httpcore2": {"httpcore2"},
+    **{
+        f"httpcore2[{','.join(names)}]": {"httpcore2"}.union(*(EXTRAS[name] for name in names))
+        for count in (1, 2)
+        for names in combinations(EXTRAS, count)
+    },
+    "httpcore2[all]": {"httpcore2"}.union(*EXTRAS.values()),
+    "httpcore2-core": set(),
+    "httpcore2-core[socks]": {"socksio"},
+    "httpcore2-asyncio": {"httpcore2-asyncio"},
+    "httpcore2-asyncio[anyio]": {"httpcore2-asyncio", *ANYIO},
+    "httpcore2-trio": {"httpcore2-trio", *TRIO},
+    "httpcore2-http2": {"httpcore2-http2", *HTTP2},
+}
+SETS = {requirement: CORE | names for requirement, names in SETS.items()}
+
+# What a job can't be done without, beyond the core.
+NEEDS = {
+    "threads": set[str](),
+    "asyncio": {"httpcore2-asyncio"},
+    "anyio": {"httpcore2-asyncio", "anyio"},
+    "trio": {"httpcore2-trio"},
+    "http2": {"httpcore2-http2"},
+    "socks": {"socksio"},
+}
+
+
+def command_in(text: str) -> str:
+    """The command that an error tells the user to run."""
+    found = re.search(r"Run: (pip install '[^']+')$", text)
+    assert found, text
+    return found[1]
+
+
+@each_python
+@pytest.mark.parametrize("requirement", SETS)
+def test_a_requirement_brings_exactly_what_it_needs_and_does_its_job(
+    requirement: str, python: str, environment: Make, work: Work
+) -> None:
+    made = environment(python, f"{requirement}=={version()}")
+    installed = set(made.distributions())
+    assert installed == SETS[requirement]
+    assert made.ours() == installed & set(DISTRIBUTIONS)
+    made.check()
+    # Without the front door nobody can ask for a backend that isn't there, but by the running loop.
+    jobs = [
+        job
+        for job, needs in NEEDS.items()
+        if needs <= installed or "httpcore2" in installed or job in ("asyncio", "http2", "socks")
+    ]
+    for job, outcome in work(made, *jobs).items():
+        if NEEDS[job] <= installed:
+            assert outcome == "done", job
+        else:
+            assert command_in(outcome) == f"pip install 'httpcore2[{job}]'"
+
+
+@each_python
+def test_an_event_loop_that_is_there_without_its_backend_is_named_with_the_command(
+    python: str, environment: Make, work: Work
+) -> None:
+    made = environment(python, f"httpcore2=={version()}", "trio", "anyio", "h2")
+    outcomes = work(made, *EXTRAS)
+    assert outcomes["trio"].startswith("Running under trio needs")
+    assert {job: command_in(outcome) for job, outcome in outcomes.items()} == {
+        job: f"pip install 'httpcore2[{job}]'" for job in EXTRAS
+    }
+
+
+@each_python
+def test_the_command_that_an_error_names_makes_it_work(
+    python: str, environment: Make, work: Work
+) -> None:
+    made = environment(python, f"httpcore2=={version()}", "pip")
+    for job in EXTRAS:
+        made.shell(command_in(work(made, job)[job]))
+        assert work(made, job)[job] == "done"
+    made.shell("pip check")
+    assert set(made.distributions()) == SETS["httpcore2[all]"] | {"pip"}
+
+
+SIBLINGS = {
+    "httpcore2-asyncio": {"asyncio", "anyio"},
+    "httpcore2-trio": {"trio"},
+    "httpcore2-http2": {"http2"},
+}
+
+
+def test_a_distribution_that_is_uninstalled_leaves_the_others_whole(
+    environment: Make, work: Work
+) -> None:
+    made = environment(OWN_PYTHON, f"httpcore2[all]=={version()}")
+    for gone, jobs in SIBLINGS.items():
+        made.uninstall(gone)
+        assert made.ours() == set(DISTRIBUTIONS) - {gone}
+        for job, outcome in work(made).items():
+            if job in jobs:
+                assert command_in(outcome) == f"pip install 'httpcore2[{job}]'"
+            else:
+                assert outcome == "done", job
+        made.install(f"{gone}=={version()}")
+    made.uninstall("httpcore2")
+    assert set(work(made).values()) == {"done"}
