@@ -229,7 +229,7 @@ class Servers:
                 self._make_folder(name),
                 self._certificate if secured else None,
                 http2=True,
-                requests=300,
+                requests=150,
                 backend=self.origin("hypercorn", False) if name in PROGRAMS else None,
             )
             self._origins[key] = self._running.enter_context(server)
@@ -316,7 +316,7 @@ def _program(
 ) -> Iterator[int]:
     files = folder / "files"
     (files / "bytes").mkdir(parents=True)
-    for size in (0, 1, 1000, 1_000_000, 3_000_000):
+    for size in (0, 1, 1000, 1_000_000, 2_000_000):
         (files / str(size)).write_bytes(bytes(size))
         (files / "bytes" / str(size)).symlink_to(files / str(size))
     port = unused_port()
