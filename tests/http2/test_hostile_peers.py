@@ -15,6 +15,7 @@ from hpack import Encoder
 
 import httpcore2
 import httpcore2_http2._h2_codec
+import httpcore2_http2._reader
 import httpcore2_http2._writer
 from httpcore2 import RemoteProtocolError
 
@@ -479,13 +480,15 @@ def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
 
 
 def test_a_server_that_always_has_more_to_say_holds_nobody_up(
-    world: World, h2_pool: PoolMaker, beside: Beside
+    world: World, h2_pool: PoolMaker, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(httpcore2_http2._reader, "LONG", 0.001)
+
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
         peer.head(stream_id)
         flooded.set()
-        more = frame(0x77, 0, 0, bytes(100)) * 5 + frame(DATA, 0, stream_id, b"x")
+        more = frame(SETTINGS, ACK, 0) * 2 + frame(DATA, 0, stream_id, bytes(300))
         peer.peer.send_endlessly(more, 10_000_000_000)
 
     flooded = world.signal()

@@ -20,6 +20,9 @@ from httpcore2_core._runtime import Waiter
 from ._keepalive import KeepAlive
 from ._writer import PATIENCE, Writer
 
+LONG = 0.01
+"""Seconds that it takes to read in what a server may send for no other purpose: then others come first."""
+
 
 class Reader:
     """The way into a connection.
@@ -154,8 +157,10 @@ class Reader:
 
     async def _lead(self, timeout: float | None) -> None:
         """Read once, for all."""
+        runtime = self._runtime
         read: bytes | Exception | None = None
         was_silent = False
+        took = 0.0
         try:
             read = await self._stream.read(self._read_size, timeout)
         except ReadTimeout:
@@ -168,11 +173,15 @@ class Reader:
                 if self._is_closed:
                     pass
                 elif read is not None:
+                    began = runtime.now()
                     self._on_read(read)
+                    took = runtime.now() - began
                 elif was_silent:
                     self._on_silence()
                 self._hand_on()
             self._after_read()
+        if took > LONG:
+            await runtime.sleep(0)
 
     def _hand_on(self) -> None:
         """Let one who waits see that the lead is free."""
