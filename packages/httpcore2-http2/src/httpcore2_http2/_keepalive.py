@@ -35,11 +35,11 @@ class KeepAlive:
             timeout: seconds that an answer may take.
             now: the time.
         """
-        self.timeout = timeout
+        self.timeout: float = timeout
         self._interval = interval
         self._before_reuse = before_reuse
         self._since = now
-        self.is_asked = False
+        self.is_asked: bool = False
         self.due: float | None = None
         self.resume(now)
 

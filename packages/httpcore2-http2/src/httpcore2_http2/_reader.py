@@ -65,7 +65,7 @@ class Reader:
         self._on_silence = on_silence
         self._after_read = after_read
         self._is_closed = False
-        self.is_led = False
+        self.is_led: bool = False
         self._waiting: dict[Waiter, None] = {}
 
     async def wait(
