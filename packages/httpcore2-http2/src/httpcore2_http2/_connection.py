@@ -16,7 +16,6 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._backends.caller import public_stream
-from httpcore2_core._bodies import iterate
 from httpcore2_core._established import EstablishedConnection, ExchangeBody, State
 from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
@@ -28,7 +27,6 @@ from httpcore2_core._exceptions import (
 from httpcore2_core._fork import generation
 from httpcore2_core._models import (
     IDEMPOTENT_METHODS,
-    ByteStream,
     Origin,
     Request,
     Response,
@@ -245,8 +243,6 @@ class AsyncHTTP2Connection(EstablishedConnection):
 
     def _open(self, request: Request) -> Exchange:
         """Open a stream and queue the request's head, and what of its body is there and may be sent."""
-        body = request.stream
-        content = body.content if type(body) is ByteStream else None
         with self.lock:
             if len(self.writer.unsent) > _MAX_UNSENT:
                 self._retire()
@@ -254,20 +250,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 raise ConnectionNotAvailable("The connection takes no further request now.")
             authority, length, headers = self._prepare(request.headers)
             pseudo = pseudo_headers(request, authority)
-            upload: Upload | None
-            if request.method == b"CONNECT":
-                if content != b"" or length is not None:
-                    raise LocalProtocolError(
-                        "CONNECT has no content: write to response.extensions['network_stream']."
-                    )
-                upload = None
-            elif content is not None:
-                if length is not None and length != len(content):
-                    how_much = "much" if len(content) > length else "little"
-                    raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
-                upload = Upload(content, None, length)
-            else:
-                upload = Upload(b"", aiter(iterate(body, self.runtime.is_blocking)), length)
+            upload = Upload.of(request, length, self.runtime.is_blocking)
             end_stream = upload is not None and upload.is_done
             stream_id = self.codec.open_stream(pseudo, headers, end_stream)
             if stream_id is None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from httpcore2_core._bodies import close_generator
+from httpcore2_core._bodies import close_generator, iterate
 from httpcore2_core._exceptions import LocalProtocolError
-from httpcore2_core._models import Request
+from httpcore2_core._models import ByteStream, Request
 from httpcore2_core._runtime import Waiter
 
 from ._fields import Headers
@@ -36,6 +36,33 @@ class Upload:
         self.parts: int = 0  # how many have been sent
         # Whether something was taken from the iterator, which can't be put back.
         self.has_begun: bool = False
+
+    @classmethod
+    def of(cls, request: Request, length: int | None, is_blocking: bool) -> Upload | None:
+        """Return the body of `request`; `None` for CONNECT, which has none.
+
+        Args:
+            request: its body has the right colour.
+            length: its declared Content-Length.
+            is_blocking: whether its body is synchronous.
+
+        Raises:
+            LocalProtocolError: the body is not as long as declared, or one that can't be.
+        """
+        body = request.stream
+        content = body.content if type(body) is ByteStream else None
+        if request.method == b"CONNECT":
+            if content != b"" or length is not None:
+                raise LocalProtocolError(
+                    "CONNECT has no content: write to response.extensions['network_stream']."
+                )
+            return None
+        if content is None:
+            return cls(b"", aiter(iterate(body, is_blocking)), length)
+        if length is not None and length != len(content):
+            how_much = "much" if len(content) > length else "little"
+            raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
+        return cls(content, None, length)
 
     async def next_chunk(self) -> None:
         """Get the next piece; `iterator` is `None` when there is no more.
