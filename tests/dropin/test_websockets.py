@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from wsproto.connection import ConnectionState
 
 from ..support.scripted_proxy import KINDS, proxying
 from ..support.server import Peer, canned, response, scripted
-from ..support.worlds import AsyncWorld, World
+from ..support.worlds import LIMIT, AsyncWorld, World
 
 
 def _echoes(peer: Peer) -> None:
@@ -81,6 +82,10 @@ async def _opened(
             httpx2.websockets.WebSocketClient(plain_client).connect(url, **options) as plain,
         ):
             yield _Dressed(plain)
+        # The session tells its threads to end, and doesn't wait for it.
+        for thread in threading.enumerate():
+            if thread.name.startswith("ThreadPoolExecutor"):
+                thread.join(LIMIT)
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["ws", "wss"])
