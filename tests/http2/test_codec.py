@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import h2.events
 import pytest
+from hpack import Decoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from httpcore2_http2._codec import (
     WindowOpened,
 )
 from httpcore2_http2._h2_codec import H2Codec
+from httpcore2_http2._hpack import RememberingEncoder
 
 from ..support.h2peer import (
     DATA,
@@ -160,6 +162,32 @@ def test_header_blocks_are_remembered_as_long_as_their_table_is_the_same() -> No
         data = frame(HEADERS, END_HEADERS | END_STREAM, stream_id, encoder.encode(fields))
         head = HeadReceived(stream_id, 200, [(b"n", b"%d" % (number // 4))])
         assert feed(codec, data) == [head, Ended(stream_id, [])]
+
+
+FIELDS = st.lists(
+    st.tuples(st.sampled_from([b":path", b"a", b"cookie"]), st.sampled_from([b"/", b"1", b"2"])),
+    max_size=3,
+)
+
+
+@given(st.lists(st.one_of(FIELDS, st.sampled_from([0, 40, 100, 4096])), max_size=20))
+@settings(deadline=None)
+def test_remembered_or_not_a_block_stands_for_the_fields_that_were_given(
+    steps: list[list[tuple[bytes, bytes]] | int],
+) -> None:
+    encoder, decoder = RememberingEncoder(), Decoder()
+    for step in steps:
+        if isinstance(step, int):
+            encoder.header_table_size = step
+        else:
+            assert decoder.decode(encoder.encode(step), raw=True) == step
+
+
+def test_a_request_like_the_one_before_is_compressed_once() -> None:
+    encoder = RememberingEncoder()
+    first, second, third = (encoder.encode(REQUEST) for _ in range(3))
+    assert len(first) > len(second)
+    assert third is second
 
 
 def test_frames_that_bring_nothing_are_counted_until_something_comes() -> None:

@@ -45,7 +45,7 @@ from ._codec import (
     WindowOpened,
 )
 from ._fields import Headers, Inspection, Malformed, body_length, check_fields
-from ._hpack import RememberingDecoder
+from ._hpack import RememberingDecoder, RememberingEncoder
 
 _DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS = range(5)
 _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = range(7, 10)
@@ -159,6 +159,7 @@ class H2Codec:
         del self._h2.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self._h2.initiate_connection()
         self._h2.decoder = self._decoder = _Decoder()
+        self._h2.encoder = RememberingEncoder()
         if connection_window > 65535:
             self._h2.increment_flow_control_window(connection_window - 65535)
 

@@ -1,12 +1,17 @@
-"""A decoder of header blocks that remembers the block before (RFC 7541).
+"""Header compression that remembers the header block before, each way (RFC 7541).
 
+What a block stands for depends on the table, so only one counts that found it, and left it, as it was.
 Must not know: streams, what fields mean.
 """
 
 from __future__ import annotations
 
-from hpack import Decoder, HeaderTuple
+from collections.abc import Iterable
+
+from hpack import Decoder, Encoder, HeaderTuple
 from hpack.table import HeaderTable
+
+Field = tuple[bytes, bytes]
 
 _SIZE_UPDATES = frozenset(bytes([code]) for code in range(0x20, 0x40))
 
@@ -26,10 +31,7 @@ class _Table(HeaderTable):
 
 
 class RememberingDecoder(Decoder):
-    """Remembers the header block before: servers send the same one, from one second to the next.
-
-    What a block stands for depends on the table, so only one that found it and left it as it was counts.
-    """
+    """Remembers what was received: servers send the same fields, from one second to the next."""
 
     def __init__(self, max_header_list_size: int) -> None:
         super().__init__(max_header_list_size)
@@ -46,3 +48,28 @@ class RememberingDecoder(Decoder):
         is_constant = not self.header_table.has_changed and data[:1] not in _SIZE_UPDATES
         self._block, self._headers = (data if is_constant else b""), headers
         return headers
+
+
+class RememberingEncoder(Encoder):
+    """Remembers what was sent: most requests of a client are alike.
+
+    Fields that are equal must agree on whether they are to be indexed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.header_table: _Table = _Table()
+        self._fields: list[Field] | None = None
+        self._block = b""
+
+    def encode(self, headers: Iterable[Field], huffman: bool = True) -> bytes:  # type: ignore[override]
+        table = self.header_table
+        fields = list(headers)
+        if fields == self._fields and not table.resized:
+            return self._block
+        # The first block after a change of the table's size tells of it.
+        is_constant = not table.resized
+        table.has_changed = False
+        self._block = super().encode(fields, huffman)
+        self._fields = fields if is_constant and not table.has_changed else None
+        return self._block
