@@ -1,75 +1,178 @@
-"""Requests a second of this checkout and of the published httpcore2 2.16.2, against nginx, in one run.
+"""The command line of the benchmarks.
 
-The two take turns, each in a process and an environment of its own, on one core; nginx has another.
-Machines are noisy: the ratio of the medians is what counts, not the figures.
+run       measure side by side, print tables, write JSON and plots
+plot      draw the plots of a run again
+compare   what has changed between two runs
+profile   a flame graph of one case
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
-import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from benchmarks.published import PUBLISHED, published_python
-from benchmarks.server import nginx
+from benchmarks import machine, plot, profile, report
+from benchmarks.cases import CASES, THIS, Case
+from benchmarks.clients import KINDS
+from benchmarks.environments import OWN_PYTHON, ROOT, Missing, python_of
+from benchmarks.rounds import Plan, entrants, run_case
+from benchmarks.server import running
 
-CASES = {
-    "asyncio": ("asyncio", 16),
-    "uvloop": ("uvloop", 16),
-    "trio": ("trio", 16),
-    "anyio": ("anyio", 16),
-    "one thread": ("threads", 1),
-    "16 threads": ("threads", 16),
-}
-ROOT = Path(__file__).parent.parent
-
-
-def measure(python: str | Path, case: str, url: str, size: int, seconds: float) -> dict[str, float]:
-    runtime, concurrency = CASES[case]
-    command = [python, ROOT / "benchmarks" / "client.py", runtime, url]
-    command += ["--size", str(size), "--concurrency", str(concurrency)]
-    command += ["--seconds", str(seconds), "--core", "0"]
-    done = subprocess.run(
-        [str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True
-    )
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
+SHORT = Plan(rounds=3, seconds=0.4, patience=15)
+LONG = Plan(rounds=7, seconds=1.5, patience=120)
+OUTPUT = ROOT / ".tools" / "bench"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--case", action="append", choices=CASES, help="which; all by default")
-    parser.add_argument("--size", type=int, default=1024, help="bytes of a body (default: 1024)")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each round")
-    arguments = parser.parse_args()
+    parser = argparse.ArgumentParser(
+        prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
 
-    clients: dict[str, str | Path] = {"this": sys.executable, PUBLISHED: published_python()}
-    python = sys.version.split()[0]
-    print(f"GET {arguments.size} bytes, Python {python}, medians of {arguments.rounds} rounds\n")
-    columns = f" {'spread':>7} {'CPU µs':>7}  "
-    print(f"{'':12} {'requests/s':>12}{columns} {PUBLISHED:>12}{columns} ratio")
-    with nginx(arguments.size) as url:
-        for case in arguments.case or CASES:
-            results: dict[str, list[dict[str, float]]] = {name: [] for name in clients}
-            for _ in range(arguments.rounds):
-                for name, interpreter in clients.items():
-                    results[name].append(
-                        measure(interpreter, case, url, arguments.size, arguments.seconds)
-                    )
-            line = f"{case:12}"
-            medians = []
-            for rounds in results.values():
-                rates = [result["rps"] for result in rounds]
-                median = statistics.median(rates)
-                medians.append(median)
-                spread = (max(rates) - min(rates)) / median
-                cpu = statistics.median(result["cpu_us"] for result in rounds)
-                line += f" {median:12,.0f} {spread:6.0%} {cpu:7.0f}  "
-            print(f"{line} {medians[0] / medians[1]:5.2f}x", flush=True)
+    command = commands.add_parser("run", help="measure side by side")
+    command.add_argument("--long", action="store_true", help="all cases, all clients, more rounds")
+    command.add_argument("--case", action="append", choices=report.CASES_BY_NAME, help="which")
+    command.add_argument("--client", action="append", choices=KINDS, help="with whom to compare")
+    command.add_argument("--python", action="append", help=f"which Pythons ({OWN_PYTHON})")
+    command.add_argument("--rounds", type=int)
+    command.add_argument("--seconds", type=float, help="of each round")
+    command.add_argument("--output", type=Path, default=OUTPUT, help="folder for JSON and plots")
+    command.set_defaults(do=run)
+
+    command = commands.add_parser("plot", help="draw the plots of a run again")
+    command.add_argument("results", type=Path, help="the JSON of a run")
+    command.add_argument("folder", type=Path, help="where to put the plots")
+    command.set_defaults(do=draw)
+
+    command = commands.add_parser("compare", help="what has changed between two runs")
+    command.add_argument("before", type=Path)
+    command.add_argument("after", type=Path)
+    command.set_defaults(do=compare)
+
+    command = commands.add_parser("profile", help="a flame graph of one case")
+    command.add_argument("case", choices=report.CASES_BY_NAME)
+    command.add_argument("--client", default=THIS, choices=KINDS)
+    command.add_argument("--seconds", type=float, default=5)
+    command.add_argument(
+        "--native", action="store_true", help="with the frames of C, where they can be told"
+    )
+    command.add_argument("--output", type=Path, default=OUTPUT)
+    command.set_defaults(do=profile.run)
+
+    arguments = parser.parse_args()
+    arguments.do(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    plan = LONG if arguments.long else SHORT
+    plan = Plan(arguments.rounds or plan.rounds, arguments.seconds or plan.seconds, plan.patience)
+    names = arguments.case
+    cases = [
+        case for case in CASES if (case.name in names if names else arguments.long or case.is_daily)
+    ]
+    for version in arguments.python or [OWN_PYTHON]:
+        _run_on(version, cases, plan, arguments)
+
+
+def _clients_for(case: Case, arguments: argparse.Namespace) -> list[str]:
+    if arguments.client:
+        return list(arguments.client)
+    # A case that isn't daily was asked for by name, or the run is long: then all that can take part.
+    return list(KINDS if arguments.long or not case.is_daily else case.clients)
+
+
+def _run_on(version: str, cases: list[Case], plan: Plan, arguments: argparse.Namespace) -> None:
+    began = time.monotonic()
+    planned = [(case, entrants(case, _clients_for(case, arguments))) for case in cases]
+    environments = {
+        entrant.kind.environment: entrant.kind for _, found in planned for entrant in found
+    }
+    pythons: dict[str | None, Path] = {}
+    missing: dict[str, str] = {}
+    for environment, kind in environments.items():
+        try:
+            pythons[environment] = python_of(environment, version)
+        except Missing as exc:
+            missing[kind.label] = str(exc)
+            print(f"{kind.label} is left out on Python {version}: {exc}")
+    if None not in pythons:
+        return
+    sizes = {1024, *(case.size for case in cases)}
+    _, core = machine.cores()
+    with running(sorted(sizes), max(case.origins for case in cases), core) as server:
+        results: dict[str, Any] = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commit": _commit(),
+            "python": version,
+            "server": server.name,
+            "machine": machine.describe(),
+            "versions": {
+                environment or THIS: _versions(python) for environment, python in pythons.items()
+            },
+            "missing": missing,
+            "rounds": plan.rounds,
+            "seconds": plan.seconds,
+            "cases": {},
+        }
+        print(
+            f"Python {version}, {server.name}, medians of {plan.rounds} rounds of {plan.seconds} s. "
+            "ratio: how many times faster this\nhttpcore2 is, or smaller; of CPU: the same by CPU time, "
+            "which counts where other work shares the machine.\n"
+        )
+        for case, found in planned:
+            able = [entrant for entrant in found if entrant.kind.environment in pythons]
+            outcome = run_case(case, able, pythons, server, plan)
+            results["cases"][case.name] = {
+                entrant.label: outcome[entrant.label] for entrant in able
+            }
+            print("\n".join(report.table(case, results["cases"][case.name])) + "\n", flush=True)
+    folder = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = results["when"].replace(":", "").partition("+")[0]
+    written = folder / f"{stamp}-py{version}.json"
+    written.write_text(json.dumps(results, indent=1) + "\n")
+    plots = plot.draw(results, folder)
+    print(f"{time.monotonic() - began:.0f} s. Results: {written}; {len(plots)} plots beside it.")
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip()
+
+
+def _versions(python: Path) -> dict[str, str]:
+    """Return what is installed."""
+    statement = (
+        "import json; from importlib.metadata import distributions;"
+        "print(json.dumps({d.name: d.version for d in distributions()}))"
+    )
+    done = subprocess.run(
+        [python, "-c", statement], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    versions: dict[str, str] = json.loads(done.stdout)
+    return versions
+
+
+def draw(arguments: argparse.Namespace) -> None:
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for path in plot.draw(json.loads(arguments.results.read_text()), arguments.folder):
+        print(path)
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    before, after = (json.loads(path.read_text()) for path in (arguments.before, arguments.after))
+    for line in report.compare(before, after):
+        print(line)
 
 
 if __name__ == "__main__":

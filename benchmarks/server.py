@@ -1,4 +1,9 @@
-"""nginx on a free port of the loopback, on a core of its own."""
+"""The server: nginx, or uvicorn where there is no nginx, on the loopback and on a core of its own.
+
+It has three ports (plain, TLS, HTTP/2) and on each the pages `/1024`, `/102400`, … named for their size; `/post`, which
+answers with the page of 1 KiB; and `/sink`, which takes a body to its end and answers with the number of bytes that
+came.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +11,28 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.environments import ROOT
+from benchmarks.machine import pin, raise_limit_of_descriptors
+from benchmarks.pages import page
 
 _CONFIGURATION = """
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
 error_log stderr crit;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {descriptors}; }}
 http {{
     access_log off;
     keepalive_requests 1000000000;
+    keepalive_timeout 1h;
     default_type application/octet-stream;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
@@ -28,47 +40,153 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     open_file_cache max=16;
+    ssl_certificate {folder}/server.pem;
+    ssl_certificate_key {folder}/server.pem;
+    ssl_protocols TLSv1.3;
+    client_max_body_size 0;
+    # A whole upload stays in memory.
+    client_body_buffer_size 16m;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        {listen}
         root {folder}/pages;
+        location = /post {{ error_page 405 =200 /1024; }}
+        location = /sink {{
+            proxy_pass http://127.0.0.1:{counter};
+            proxy_method GET;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_set_header Received $request_length;
+        }}
+    }}
+    server {{
+        listen 127.0.0.1:{counter};
+        location / {{ return 200 $http_received; }}
     }}
 }}
 """
 
 
+@dataclass
+class Server:
+    """Where it is.
+
+    Attributes:
+        name: what it is, with its version.
+        plain: its origin for HTTP/1.1 in clear text.
+        tls: for HTTP/1.1 over TLS 1.3.
+        http2: for HTTP/2, or `None` if it doesn't speak it.
+        authority: the file with the certificate of the authority that vouches for it.
+        origins: further origins in clear text.
+    """
+
+    name: str
+    plain: str
+    tls: str
+    http2: str | None
+    authority: Path
+    origins: Sequence[str]
+
+
 @contextmanager
-def nginx(size: int, core: int = 1) -> Iterator[str]:
-    """Serve one page of `size` bytes, and give its URL."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        raise SystemExit("nginx was not found: install it (apt-get install nginx)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as name:
+def running(sizes: Sequence[int], origins: int, core: int | None) -> Iterator[Server]:
+    """Run the server with pages of `sizes` bytes, and clear-text ports on as many addresses as `origins`."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "pages").mkdir()
-        (folder / "pages" / "page").write_bytes(b"x" * size)
-        (folder / "nginx.conf").write_text(_CONFIGURATION.format(folder=folder, port=port))
-        process = subprocess.Popen([program, "-p", name, "-c", str(folder / "nginx.conf")])
-        try:
-            if hasattr(os, "sched_setaffinity") and core < (os.cpu_count() or 1):
-                os.sched_setaffinity(process.pid, {core})
+        for size in sizes:
+            (folder / "pages" / str(size)).write_bytes(page(size))
+        _certify(folder)
+        yield stack.enter_context(_nginx_or_uvicorn(folder, origins, core))
+
+
+def _certify(folder: Path) -> None:
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+
+
+@contextmanager
+def _nginx_or_uvicorn(folder: Path, origins: int, core: int | None) -> Iterator[Server]:
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    authority = folder / "authority.pem"
+    more: list[str] = []
+    if program is None:
+        print("nginx was not found: uvicorn serves, which is slower than some of the clients.\n")
+        plain, tls = _free_ports(2)
+        certificate = [
+            "--ssl-certfile",
+            folder / "server.pem",
+            "--ssl-keyfile",
+            folder / "server.pem",
+        ]
+        with (
+            _process([*_UVICORN, "--port", plain], [plain], core),
+            _process([*_UVICORN, "--port", tls, *certificate], [tls], core),
+        ):
+            yield Server("uvicorn", _origin(plain), _origin(tls, "https"), None, authority, more)
+        return
+    plain, tls, http2, counter = _free_ports(4)
+    listen = [f"127.0.0.1:{plain}", f"127.0.0.1:{tls} ssl", f"127.0.0.1:{http2} ssl http2"]
+    if sys.platform == "linux":  # where all of 127.0.0.0/8 is the loopback
+        hosts = [f"127.0.{1 + index // 250}.{1 + index % 250}" for index in range(origins)]
+        more = [f"http://{host}:{plain}" for host in hosts]
+        listen += [f"{host}:{plain}" for host in hosts]
+    descriptors = raise_limit_of_descriptors()
+    (folder / "nginx.conf").write_text(
+        _CONFIGURATION.format(
+            folder=folder,
+            counter=counter,
+            descriptors=min(descriptors, 16384) - 64,
+            listen="\n".join(f"listen {address} backlog=4096;" for address in listen),
+        )
+    )
+    command = [program, "-p", folder, "-c", folder / "nginx.conf"]
+    version = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr
+    with _process(command, [plain, tls, http2, counter], core):
+        name = version.strip().rpartition(" ")[2]
+        yield Server(
+            name, _origin(plain), _origin(tls, "https"), _origin(http2, "https"), authority, more
+        )
+
+
+_UVICORN = [sys.executable, "-m", "uvicorn", "--log-level", "error", "benchmarks.app:app"]
+
+
+def _origin(port: int, scheme: str = "http") -> str:
+    return f"{scheme}://127.0.0.1:{port}"
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in held]
+
+
+@contextmanager
+def _process(command: Sequence[object], ports: Sequence[int], core: int | None) -> Iterator[None]:
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT)
+    try:
+        pin(process.pid, core)
+        for port in ports:
             _wait_until_ready(process, port)
-            yield f"http://127.0.0.1:{port}/page"
-        finally:
-            process.terminate()
-            process.wait()
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
     for _ in range(500):
         if process.poll() is not None:
-            raise SystemExit(f"nginx ended with status {process.returncode}")
+            raise SystemExit(f"The server ended with status {process.returncode}.")
         try:
             socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
             time.sleep(0.01)
         else:
             return
-    raise SystemExit("nginx did not answer")
+    raise SystemExit("The server did not answer within 5 seconds.")

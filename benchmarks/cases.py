@@ -1,0 +1,271 @@
+"""What is measured, on whom, and what is to be reached.
+
+Must not know: how a client is driven. Runs in every client's environment: the standard library is all it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+THIS = "this"
+"""The name of the client that this is all about."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+Runtime = Literal["threads", "asyncio", "uvloop", "trio", "anyio"]
+Operation = Literal["get", "post", "upload", "download", "idle", "import"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure.
+
+    Attributes:
+        name: for the command line.
+        title: for people.
+        operation: what is done over and over. `idle` measures the memory of an idle connection, `import` the time that
+            the import takes; neither sends requests to count.
+        runtime: where. `anyio` is anyio on asyncio.
+        tasks: how many requests are under way at a time: tasks, or threads.
+        connections: how many connections a client may open.
+        size: bytes of the body that comes; of an upload, bytes that go.
+        origins: over how many origins the requests are spread.
+        tls: whether TLS 1.3 is spoken.
+        http2: whether HTTP/2 is, over TLS.
+        keep_alive: whether connections are used again.
+        patience: seconds, of each of the four timeouts.
+        limit: the most requests in a round; it bounds what a round leaves behind, such as ports in TIME_WAIT.
+        clients: with whom it is compared in a short run. A long one takes all who can.
+        variants: the same client in other circumstances, to be compared with.
+        goals: how many times as many requests a second as each client are to be reached, at least.
+        most: for `idle` and `import`, and for the peak of memory of a transfer: what is allowed, at most, in
+            bytes or seconds.
+        is_daily: whether a short run has it.
+    """
+
+    name: str
+    title: str
+    operation: Operation = "get"
+    runtime: Runtime = "asyncio"
+    tasks: int = 16
+    connections: int = 16
+    size: int = KIB
+    origins: int = 1
+    tls: bool = False
+    http2: bool = False
+    keep_alive: bool = True
+    patience: float = 5.0
+    limit: int = 1_000_000
+    clients: tuple[str, ...] = ()
+    variants: tuple[tuple[str, Mapping[str, int]], ...] = ()
+    goals: Mapping[str, float] = field(default_factory=dict)
+    most: float | None = None
+    is_daily: bool = True
+
+    def variant(self, changes: Mapping[str, int]) -> Case:
+        return replace(self, variants=(), **changes)  # type: ignore[arg-type]
+
+
+def _gets() -> list[Case]:
+    """GET of two sizes at three concurrencies, on asyncio."""
+    found = {
+        (KIB, 16): (
+            ("floor", "published", "aiohttp", "pyreqwest"),
+            {"published": 8, "aiohttp": 2.5, "pyreqwest": 1.5, "floor": 0.5},
+        ),
+        (100 * KIB, 64): (
+            ("published", "aiohttp", "pyreqwest"),
+            {"published": 8, "aiohttp": 2, "pyreqwest": 1.2},
+        ),
+    }
+    cases = []
+    for size in (KIB, 100 * KIB):
+        for tasks in (1, 16, 64):
+            clients, goals = found.get((size, tasks), ((), {}))
+            cases.append(
+                Case(
+                    f"get-{size // KIB}k-{tasks}",
+                    f"asyncio, {tasks} connection{'s'[: tasks > 1]}, {size // KIB} KiB",
+                    tasks=tasks,
+                    connections=tasks,
+                    size=size,
+                    clients=clients,
+                    goals=goals,
+                    is_daily=bool(clients),
+                )
+            )
+    return cases
+
+
+CASES = [
+    *_gets(),
+    Case(
+        "1000-on-1000",
+        "asyncio, 1000 tasks on 1000 connections",
+        tasks=1000,
+        connections=1000,
+        patience=60,
+        clients=("published", "aiohttp"),
+        variants=(("this at 16", {"tasks": 16, "connections": 16}),),
+        goals={"published": 20, "aiohttp": 2, "this at 16": 1 / 1.7},
+    ),
+    Case(
+        "10000-on-100",
+        "asyncio, 10,000 tasks on 100 connections",
+        tasks=10_000,
+        connections=100,
+        patience=120,
+        variants=(("this at 100 tasks", {"tasks": 100}),),
+        goals={"this at 100 tasks": 1 / 1.25},
+    ),
+    Case(
+        "1000-origins",
+        "asyncio, 16 tasks, 1000 origins",
+        connections=1100,
+        origins=1000,
+        variants=(("this, 1 origin", {"origins": 1, "connections": 16}),),
+        is_daily=False,
+    ),
+    Case("post", "asyncio, POST of 1 KiB", operation="post", is_daily=False),
+    Case(
+        "download",
+        "asyncio, 10 MiB down, streamed",
+        operation="download",
+        tasks=1,
+        connections=1,
+        size=10 * MIB,
+        clients=("aiohttp",),
+        goals={"aiohttp": 1},
+        most=2 * MIB,
+    ),
+    Case(
+        "upload",
+        "asyncio, 10 MiB up",
+        operation="upload",
+        tasks=1,
+        connections=1,
+        size=10 * MIB,
+        clients=("published",),
+        goals={"published": 2},
+    ),
+    Case(
+        "new-connections",
+        "asyncio, a new connection for each request",
+        keep_alive=False,
+        limit=2000,
+        is_daily=False,
+    ),
+    Case(
+        "tls",
+        "asyncio, TLS 1.3",
+        tls=True,
+        clients=("published", "aiohttp", "pyreqwest"),
+        goals={"published": 7, "aiohttp": 2, "pyreqwest": 1.1},
+    ),
+    Case(
+        "tls-handshakes",
+        "asyncio, a TLS 1.3 handshake for each request",
+        tls=True,
+        keep_alive=False,
+        limit=1000,
+        is_daily=False,
+    ),
+    Case(
+        "http2-1",
+        "asyncio, HTTP/2, 1 stream",
+        tls=True,
+        http2=True,
+        tasks=1,
+        connections=1,
+        is_daily=False,
+    ),
+    Case(
+        "http2-16",
+        "asyncio, HTTP/2, 16 streams",
+        tls=True,
+        http2=True,
+        connections=1,
+        clients=("published", "niquests"),
+        goals={"published": 2, "niquests": 1.5},
+    ),
+    Case(
+        "http2-16-100k",
+        "asyncio, HTTP/2, 16 streams, 100 KiB",
+        tls=True,
+        http2=True,
+        connections=1,
+        size=100 * KIB,
+        clients=("published", "niquests"),
+        goals={"published": 2, "niquests": 1.5},
+    ),
+    Case(
+        "http2-100",
+        "asyncio, HTTP/2, 100 streams",
+        tls=True,
+        http2=True,
+        tasks=100,
+        connections=1,
+        is_daily=False,
+    ),
+    Case(
+        "uvloop",
+        "uvloop, 16 connections",
+        runtime="uvloop",
+        clients=("aiohttp", "pyreqwest"),
+        goals={"aiohttp": 2, "pyreqwest": 1.2},
+    ),
+    Case(
+        "trio",
+        "trio, 16 connections",
+        runtime="trio",
+        clients=("published",),
+        goals={"published": 5},
+    ),
+    Case("anyio", "anyio, 16 connections", runtime="anyio", is_daily=False),
+    Case(
+        "thread",
+        "one thread",
+        runtime="threads",
+        tasks=1,
+        connections=1,
+        clients=("published", "urllib3", "pycurl", "pyreqwest"),
+        goals={"published": 3, "urllib3": 4.5, "pycurl": 0.95, "pyreqwest": 0.95},
+    ),
+    Case(
+        "threads-16",
+        "16 threads",
+        runtime="threads",
+        clients=("published", "urllib3"),
+        goals={"published": 3, "urllib3": 4},
+    ),
+    Case(
+        "idle",
+        "memory of an idle connection",
+        operation="idle",
+        tasks=1000,
+        connections=1000,
+        patience=60,
+        clients=("aiohttp",),
+        most=8 * KIB,
+    ),
+    Case(
+        "idle-tls",
+        "memory of an idle connection with TLS",
+        operation="idle",
+        tasks=1000,
+        connections=1000,
+        tls=True,
+        patience=60,
+        is_daily=False,
+    ),
+    Case(
+        "import",
+        "import, over the bare interpreter",
+        operation="import",
+        clients=("published", "aiohttp"),
+        most=0.030,
+    ),
+]

@@ -1,0 +1,158 @@
+"""The clients: how each does what the cases ask for, as its own documentation would have it done.
+
+All get the settings of a real caller: four timeouts (or as many as it has), the usual header fields, a pool of the
+size given, certificates verified, the body read.
+
+A module here has `create(settings)`, which returns a `Client` if the runtime is threads, else an `AsyncClient`.
+Runs in every client's environment: nothing but the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.cases import THIS, Case, Operation, Runtime
+
+CHUNK = bytes(64 * 1024)
+"""What uploads are made of."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a client is told before it starts."""
+
+    runtime: Runtime
+    connections: int
+    authority: str | None
+    http2: bool
+    keep_alive: bool
+    patience: float
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What an application sends."""
+        headers = {
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": "benchmark/1.0",
+        }
+        if not self.http2:  # where the field has no place (RFC 9113, section 8.2.2)
+            headers["Connection"] = "keep-alive" if self.keep_alive else "close"
+        return headers
+
+
+class Client:
+    """A client for threads. Its methods return the status, and the body or how long it was."""
+
+    def close(self) -> None:
+        """Close all connections."""
+        raise NotImplementedError
+
+    def get(self, url: str) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    def post(self, url: str, body: bytes) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    def upload(self, url: str, size: int) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    def download(self, url: str) -> tuple[int, int]:
+        raise NotImplementedError
+
+
+class AsyncClient:
+    """A client for event loops. It is made while one runs."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        raise NotImplementedError
+
+    async def get(self, url: str) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    async def post(self, url: str, body: bytes) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    async def upload(self, url: str, size: int) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    async def download(self, url: str) -> tuple[int, int]:
+        raise NotImplementedError
+
+
+def chunks(size: int) -> Iterator[bytes]:
+    """Give `size` bytes to send, in pieces."""
+    while size > 0:
+        yield CHUNK[:size]
+        size -= len(CHUNK)
+
+
+async def async_chunks(size: int) -> AsyncIterator[bytes]:
+    """As `chunks`."""
+    for chunk in chunks(size):
+        yield chunk
+
+
+_ALL: frozenset[Operation] = frozenset(("get", "post", "upload", "download", "idle", "import"))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A client that can be measured.
+
+    Attributes:
+        label: for tables.
+        module: here.
+        package: what is imported.
+        environment: in the matrix of `hatch.toml`; `None` where this httpcore2 is.
+        runtimes: where it runs.
+        http2: whether it speaks HTTP/2.
+        operations: what it can do.
+    """
+
+    label: str
+    module: str
+    package: str
+    environment: str | None
+    runtimes: frozenset[Runtime]
+    http2: bool = False
+    operations: frozenset[Operation] = field(default=_ALL)
+
+    def can(self, case: Case) -> bool:
+        """Whether it can take part."""
+        return (
+            case.operation in self.operations
+            and case.runtime in self.runtimes
+            and (self.http2 or not case.http2)
+        )
+
+
+_ASYNCIO: frozenset[Runtime] = frozenset(("asyncio", "uvloop"))
+_THREADS: frozenset[Runtime] = frozenset(("threads",))
+_EVERYWHERE: frozenset[Runtime] = frozenset(("threads", "asyncio", "uvloop", "trio", "anyio"))
+
+KINDS = {
+    THIS: Kind("httpcore2 (this)", "httpcore", "httpcore2", None, _EVERYWHERE, True),
+    "floor": Kind(
+        "floor: sockets alone",
+        "floor",
+        "asyncio",
+        None,
+        _EVERYWHERE - {"anyio"},
+        operations=frozenset(("get",)),
+    ),
+    "published": Kind("httpcore2 2.16.2", "httpcore", "httpcore2", "httpcore2", _EVERYWHERE, True),
+    "httpcore": Kind("httpcore 1.0.9", "httpcore", "httpcore", "httpcore", _EVERYWHERE, True),
+    "httpx2": Kind("httpx2", "httpx2", "httpx2", "httpx2", _ASYNCIO | _THREADS, True),
+    "aiohttp": Kind("aiohttp", "aiohttp", "aiohttp", "aiohttp", _ASYNCIO),
+    "pyreqwest": Kind(
+        "pyreqwest", "pyreqwest", "pyreqwest.client", "pyreqwest", _ASYNCIO | _THREADS, True
+    ),
+    "niquests": Kind("niquests", "niquests", "niquests", "niquests", _ASYNCIO | _THREADS, True),
+    "urllib3": Kind("urllib3", "urllib3", "urllib3", "urllib3", _THREADS),
+    "pycurl": Kind("pycurl", "pycurl", "pycurl", "pycurl", _THREADS),
+    "standard": Kind("http.client", "standard", "http.client", None, _THREADS),
+}

@@ -1,0 +1,177 @@
+"""The floor: fixed bytes are sent, and the end of the answer is found. No library can be faster than its event loop.
+
+No timeouts, no pool to speak of, no parsing: that an answer is as long as the first one is taken for granted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from threading import local
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.clients import AsyncClient, Client, Settings
+
+_find_length = re.compile(rb"\r\ncontent-length: *+(\d++)", re.IGNORECASE).search
+
+
+def create(settings: Settings, package: str) -> Client | AsyncClient:
+    if settings.runtime == "threads":
+        return _ThreadFloor(settings)
+    if settings.runtime == "trio":
+        return _TrioFloor(settings)
+    return _AsyncioFloor(settings)
+
+
+class _Shared:
+    def __init__(self, settings: Settings) -> None:
+        self._headers = settings.headers
+        self._context: ssl.SSLContext | None = None
+        if settings.authority is not None:
+            self._context = ssl.create_default_context(cafile=settings.authority)
+        self._requests: dict[str, bytes] = {}
+        self._head = 0  # where the body begins
+        self._total = 0
+
+    def _request(self, url: str) -> tuple[bytes, str, int]:
+        """Return what is to be sent, and where to."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None and parts.port is not None, "both are in our URLs"
+        request = self._requests.get(url)
+        if request is None:
+            fields = {"Host": parts.netloc, **self._headers}
+            lines = [f"GET {parts.path} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items())]
+            request = self._requests[url] = "\r\n".join([*lines, "", ""]).encode()
+        return request, parts.hostname, parts.port
+
+    def _is_whole(self, received: int, data: bytes) -> bool:
+        """Whether so many bytes are the answer; `data` is where it begins."""
+        if not self._total:
+            head = data.find(b"\r\n\r\n")
+            length = _find_length(data)
+            if head == -1 or length is None:
+                return False
+            self._head = head + 4
+            self._total = self._head + int(length[1])
+        return received >= self._total
+
+    def _answer(self, data: bytes) -> tuple[int, Any]:
+        return int(data[9:12]), data[self._head :]
+
+
+class _Protocol(asyncio.BufferedProtocol):
+    _buffer = memoryview(bytearray(256 * 1024))  # one for all: what came is copied out at once
+
+    def __init__(self, floor: _AsyncioFloor) -> None:
+        self.floor = floor
+        self.waiter: asyncio.Future[bytes] | None = None
+        self.pieces: list[bytes] = []
+        self.received = 0
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.pieces.append(bytes(self._buffer[:nbytes]))
+        self.received += nbytes
+        if self.waiter is not None and self.floor._is_whole(self.received, self.pieces[0]):
+            data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+            self.pieces.clear()
+            self.received = 0
+            self.waiter.set_result(data)
+            self.waiter = None
+
+
+class _AsyncioFloor(_Shared, AsyncClient):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._idle: list[_Protocol] = []
+        self._keeps_alive = settings.keep_alive
+        self._url = ""
+        self._prepared: tuple[bytes, str, int] = (b"", "", 0)
+        self._loop = asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        for connection in self._idle:
+            connection.transport.abort()
+
+    async def get(self, url: str) -> tuple[int, Any]:
+        if url != self._url:
+            self._url = url
+            self._prepared = self._request(url)
+        request, host, port = self._prepared
+        if self._idle:
+            connection = self._idle.pop()
+        else:
+            _, connection = await self._loop.create_connection(
+                lambda: _Protocol(self), host, port, ssl=self._context
+            )
+        waiter = connection.waiter = self._loop.create_future()
+        connection.transport.write(request)
+        data = await waiter
+        if self._keeps_alive:
+            self._idle.append(connection)
+        else:
+            connection.transport.abort()
+        return self._answer(data)
+
+
+class _TrioFloor(_Shared, AsyncClient):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        import trio
+
+        self._trio = trio
+        self._idle: list[Any] = []
+
+    async def close(self) -> None:
+        for sock in self._idle:
+            sock.close()
+
+    async def get(self, url: str) -> tuple[int, Any]:
+        request, host, port = self._request(url)
+        if self._idle:
+            sock = self._idle.pop()
+        else:
+            sock = self._trio.socket.socket()
+            await sock.connect((host, port))
+        await sock.send(request)
+        data = await sock.recv(65536)
+        while not self._is_whole(len(data), data):
+            data += await sock.recv(65536)
+        self._idle.append(sock)
+        return self._answer(data)
+
+
+class _ThreadFloor(_Shared, Client):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._local = local()
+        self._patience = settings.patience
+        self._sockets: list[socket.socket] = []
+
+    def close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+
+    def get(self, url: str) -> tuple[int, Any]:
+        request, host, port = self._request(url)
+        sock = getattr(self._local, "socket", None)
+        if sock is None:
+            sock = socket.create_connection((host, port), self._patience)
+            if self._context is not None:
+                sock = self._context.wrap_socket(sock, server_hostname=host)
+            self._local.socket = sock
+            self._sockets.append(sock)
+        sock.send(request)
+        data: bytes = sock.recv(65536)
+        while not self._is_whole(len(data), data):
+            data += sock.recv(65536)
+        return self._answer(data)

@@ -1,0 +1,59 @@
+"""Which Python runs a client: Hatch makes the environments (`hatch.toml`), here they are asked for.
+
+A client that can't be installed is told, and left out.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+OWN_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+class Missing(Exception):
+    """The environment could not be made; says why."""
+
+
+def python_of(environment: str | None, version: str) -> Path:
+    """Return the interpreter of a client's environment, made when it is first asked for.
+
+    Args:
+        environment: as in the matrix of `hatch.toml`, or `None` for the one that has this httpcore2.
+        version: of Python, such as "3.13".
+
+    Raises:
+        Missing: it could not be made.
+    """
+    if environment is None and version == OWN_PYTHON:
+        return Path(sys.executable)
+    name = f"bench-this.py{version}"
+    if environment is not None:
+        name = f"bench-client.py{version}-{environment}"
+    variables = dict(os.environ)
+    if version == OWN_PYTHON:
+        # The interpreter that we run on may be on no path.
+        variables["PATH"] = f"{sys.base_prefix}/bin:{variables['PATH']}"
+    done = subprocess.run(
+        [ROOT / "scripts" / "hatch", "run", f"{name}:python", "-c", _PRINT],
+        env=variables,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if done.returncode:
+        raise Missing(_reason(done.stdout + done.stderr))
+    return Path(done.stdout.split()[-1])
+
+
+_PRINT = "import sys; print(sys.executable)"
+
+
+def _reason(output: str) -> str:
+    """Return the line that most likely says what went wrong."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["no reason given"])[-1]

@@ -1,0 +1,58 @@
+"""A flame graph of one case: py-spy samples a client while it works."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.clients import KINDS
+from benchmarks.environments import OWN_PYTHON, Missing, python_of
+from benchmarks.report import CASES_BY_NAME, label_of
+from benchmarks.rounds import Entrant, Failed, Worker, job_for
+from benchmarks.server import running
+from benchmarks.worker import Order
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Profile a case; see `bench:profile --help`."""
+    case = CASES_BY_NAME[arguments.case]
+    kind = KINDS[arguments.client]
+    if not kind.can(case) or case.operation == "import":
+        raise SystemExit(f"{kind.label} can't be profiled in {case.name}.")
+    spy = shutil.which("py-spy", path=str(Path(sys.executable).parent))
+    if spy is None:
+        raise SystemExit(
+            "py-spy is not installed: run this through `scripts/hatch run bench:profile`."
+        )
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    graph = arguments.output / f"{case.name}-{arguments.client}.svg"
+    core, server_core = machine.cores()
+    wrap = [
+        spy,
+        "record",
+        "--rate",
+        "500",
+        "--output",
+        str(graph),
+        *["--native"][: arguments.native],
+        "--",
+    ]
+    try:
+        python = python_of(kind.environment, OWN_PYTHON)
+        with (
+            running(sorted({1024, case.size}), case.origins, server_core) as server,
+            Worker(python, job_for(Entrant("", kind, case), server, core), 30, wrap) as worker,
+        ):
+            worker.wait_until_ready()
+            least = max(case.tasks, case.origins)
+            worker.do(Order(0.1, least=least, is_warm_up=True))
+            result = worker.do(Order(arguments.seconds))
+            worker.finish()
+    except (Failed, Missing) as exc:
+        raise SystemExit(f"{label_of(arguments.client)}: {exc}") from exc
+    if not graph.exists():
+        raise SystemExit("py-spy wrote nothing: on this system it may need more rights.")
+    print(f"{case.title}: {result.get('requests', 0):,.0f} requests while it was watched; {graph}")

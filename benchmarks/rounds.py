@@ -1,0 +1,255 @@
+"""Runs cases: starts a process for each client that takes part, and lets them take turns.
+
+Whatever else the machine does then falls on all of them alike. A client that fails or hangs is told, and left out.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Timer
+from types import TracebackType
+from typing import Any, Self
+
+from benchmarks import machine
+from benchmarks.cases import THIS, Case
+from benchmarks.clients import KINDS, Kind
+from benchmarks.environments import ROOT
+from benchmarks.server import Server
+from benchmarks.worker import Job, Order
+
+Result = dict[str, float]
+
+
+class Failed(Exception):
+    """A client could not do it; says why."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Who takes part in a case, and how."""
+
+    label: str
+    kind: Kind
+    case: Case
+
+
+def entrants(case: Case, clients: Sequence[str]) -> list[Entrant]:
+    """Return this httpcore2, its variants, and whoever of `clients` can do the case."""
+    found = [Entrant(THIS, KINDS[THIS], case)]
+    found += [
+        Entrant(label, KINDS[THIS], case.variant(changes)) for label, changes in case.variants
+    ]
+    found += [
+        Entrant(name, KINDS[name], case)
+        for name in clients
+        if name != THIS and KINDS[name].can(case)
+    ]
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long.
+
+    Attributes:
+        rounds: how many of each client.
+        seconds: of each round.
+        patience: seconds for a client to be done with a round, beyond its length.
+    """
+
+    rounds: int
+    seconds: float
+    patience: float
+
+
+class Worker:
+    """A process with a client."""
+
+    def __init__(self, python: Path, job: Job, patience: float, wrap: Sequence[str] = ()) -> None:
+        """Start it.
+
+        Args:
+            python: the interpreter that has the client.
+            job: what it is for.
+            patience: seconds for it to be ready.
+            wrap: what runs the interpreter, if it isn't run directly.
+        """
+        self._process = subprocess.Popen(
+            [*wrap, str(python), "-m", "benchmarks.worker", json.dumps(asdict(job))],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._patience = patience
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def wait_until_ready(self) -> None:
+        self._answer(self._patience)
+
+    def do(self, order: Order) -> Result:
+        """Have a round done.
+
+        Raises:
+            Failed: it wasn't.
+        """
+        assert self._process.stdin is not None, "it is a pipe"
+        try:
+            self._process.stdin.write(json.dumps(asdict(order)) + "\n")
+            self._process.stdin.flush()
+        except OSError as exc:
+            raise Failed(f"it has ended: {exc}") from exc
+        return self._answer(order.seconds + self._patience)
+
+    def finish(self) -> None:
+        """Let it end by itself."""
+        assert self._process.stdin is not None, "it is a pipe"
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _answer(self, limit: float) -> dict[str, Any]:
+        assert self._process.stdout is not None, "it is a pipe"
+        timer = Timer(limit, self._process.kill)
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        if not line:
+            if timer.finished.is_set() and self._process.wait() < 0:
+                raise Failed(f"no answer within {limit:.0f} seconds")
+            errors = self._process.stderr.read().strip() if self._process.stderr else ""
+            raise Failed(errors.splitlines()[-1] if errors else "it ended without a word")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer
+
+
+def job_for(entrant: Entrant, server: Server, core: int | None) -> Job:
+    """Return what a worker is told.
+
+    Raises:
+        Failed: the server can't do it.
+    """
+    case = entrant.case
+    origins = [server.tls if case.tls else server.plain]
+    if case.http2:
+        if server.http2 is None:
+            raise Failed(f"{server.name} doesn't speak HTTP/2")
+        origins = [server.http2]
+    elif case.origins > 1:
+        if len(server.origins) < case.origins:
+            raise Failed("so many loopback addresses are only on Linux, and with nginx")
+        origins = list(server.origins[: case.origins])
+    return Job(
+        module=entrant.kind.module,
+        package=entrant.kind.package,
+        case=asdict(case.variant({})),
+        origins=origins,
+        authority=str(server.authority) if case.tls else None,
+        core=core,
+    )
+
+
+def run_case(
+    case: Case,
+    taking_part: Sequence[Entrant],
+    pythons: Mapping[str | None, Path],
+    server: Server,
+    plan: Plan,
+) -> dict[str, Any]:
+    """Return, for each entrant, the results of its rounds, or why there are none."""
+    outcome: dict[str, Any] = {}
+    if case.operation == "import":
+        return _import_times(taking_part, pythons, plan)
+    core, _ = machine.cores()
+    with ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+        for entrant in taking_part:
+            try:
+                job = job_for(entrant, server, core)
+            except Failed as exc:
+                outcome[entrant.label] = {"error": str(exc)}
+                continue
+            worker = Worker(pythons[entrant.kind.environment], job, plan.patience)
+            workers[entrant.label] = stack.enter_context(worker)
+
+        def attempt(label: str, do: Callable[[Worker], Any]) -> Any:
+            try:
+                return do(workers[label])
+            except Failed as exc:
+                outcome[label] = {"error": str(exc)}
+                del workers[label]
+
+        for label in list(workers):
+            attempt(label, Worker.wait_until_ready)
+        cases = {entrant.label: entrant.case for entrant in taking_part}
+        for label in list(workers):
+            most = max(cases[label].tasks, cases[label].origins)
+            order = Order(plan.seconds / 4, least=most, is_warm_up=True)
+            attempt(label, lambda worker, order=order: worker.do(order))  # type: ignore[misc]
+            outcome.setdefault(label, {"rounds": []})
+        order = Order(plan.seconds, limit=case.limit)
+        for turn in range(plan.rounds):
+            labels = list(workers)
+            first = turn % max(len(labels), 1)
+            for label in labels[first:] + labels[:first]:
+                result = attempt(label, lambda worker: worker.do(order))
+                if result is not None:
+                    outcome[label]["rounds"].append(result)
+    return outcome
+
+
+def _import_times(
+    taking_part: Sequence[Entrant], pythons: Mapping[str | None, Path], plan: Plan
+) -> dict[str, Any]:
+    """Measure the time that `import` takes, over that of an interpreter that imports nothing."""
+    core, _ = machine.cores()
+
+    def once(python: Path, statement: str) -> float:
+        # The affinity is inherited.
+        command = [str(python), "-c", statement]
+        if core is not None:
+            prelude = f"import os; os.sched_setaffinity(0, {{{core}}});"
+            command = [str(python), "-c", f"{prelude} {statement}"]
+        begin = time.perf_counter()
+        subprocess.run(command, check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - begin
+
+    bare = pythons[None]
+    outcome: dict[str, Any] = {}
+    able = []
+    for entrant in taking_part:
+        try:
+            once(pythons[entrant.kind.environment], f"import {entrant.kind.package}")
+        except subprocess.CalledProcessError:
+            outcome[entrant.label] = {"error": "it can't be imported"}
+        else:
+            outcome[entrant.label] = {"rounds": []}
+            able.append(entrant)
+    for _ in range(5 * plan.rounds):
+        nothing = once(bare, "pass")
+        for entrant in able:
+            python = pythons[entrant.kind.environment]
+            took = once(python, f"import {entrant.kind.package}") - nothing
+            outcome[entrant.label]["rounds"].append({"import": took})
+    return outcome
