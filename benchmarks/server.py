@@ -49,6 +49,7 @@ http {{
     server {{
         {listen}
         root {folder}/pages;
+        # Static files take no POST, but can be what its answer is made of.
         location = /post {{ error_page 405 =200 /1024; }}
         location = /sink {{
             proxy_pass http://127.0.0.1:{counter};
@@ -96,6 +97,7 @@ def running(sizes: Sequence[int], origins: int, core: int | None) -> Iterator[Se
         (folder / "pages").mkdir()
         for size in sizes:
             (folder / "pages" / str(size)).write_bytes(page(size))
+        (folder / "pages" / "post").touch()
         _certify(folder)
         yield stack.enter_context(_nginx_or_uvicorn(folder, origins, core))
 

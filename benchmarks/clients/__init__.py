@@ -10,7 +10,7 @@ Runs in every client's environment: nothing but the standard library is imported
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.cases import THIS, Case, Operation, Runtime
@@ -111,6 +111,7 @@ class Kind:
         runtimes: where it runs.
         http2: whether it speaks HTTP/2.
         operations: what it can do.
+        has_pool: whether it keeps to a number of connections.
     """
 
     label: str
@@ -119,7 +120,8 @@ class Kind:
     environment: str | None
     runtimes: frozenset[Runtime]
     http2: bool = False
-    operations: frozenset[Operation] = field(default=_ALL)
+    operations: frozenset[Operation] = _ALL
+    has_pool: bool = True
 
     def can(self, case: Case) -> bool:
         """Whether it can take part."""
@@ -127,6 +129,7 @@ class Kind:
             case.operation in self.operations
             and case.runtime in self.runtimes
             and (self.http2 or not case.http2)
+            and (self.has_pool or case.tasks <= case.connections)
         )
 
 
@@ -143,6 +146,7 @@ KINDS = {
         None,
         _EVERYWHERE - {"anyio"},
         operations=frozenset(("get",)),
+        has_pool=False,
     ),
     "published": Kind("httpcore2 2.16.2", "httpcore", "httpcore2", "httpcore2", _EVERYWHERE, True),
     "httpcore": Kind("httpcore 1.0.9", "httpcore", "httpcore", "httpcore", _EVERYWHERE, True),

@@ -1,0 +1,250 @@
+"""What is measured: each workload is made once, and then does its operation as often as it is told.
+
+with WORKLOADS["url"]() as run:
+    run(100)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import httpcore2
+from httpcore2_asyncio._stream import AsyncIOStream
+from httpcore2_core._backends.threads import ThreadRuntime
+from httpcore2_core._blocking import run_blocking
+from httpcore2_core._http11.codec import Codec
+from httpcore2_core._interfaces import build_request
+from httpcore2_core._models import URL
+from httpcore2_core._pool.ledger import Ledger
+from httpcore2_core._timeouts import Timeouts
+from httpcore2_http2._codec import Codec as HTTP2Codec
+from httpcore2_http2._codec import DataReceived, HeadReceived
+
+from .peers import ANSWER, BODY, SETTINGS, Backend, HTTP2Stream, Stream, Transport, http2_answer
+
+Operations = Callable[[int], None]
+
+WORKLOADS: dict[str, Callable[[], AbstractContextManager[Operations]]] = {}
+
+
+def _workload(function: Callable[[], Iterator[Operations]]) -> Callable[[], Iterator[Operations]]:
+    WORKLOADS[function.__name__] = contextmanager(function)
+    return function
+
+
+_URL = "http://127.0.0.1:8080/page?of=some&length=1"
+_HEADERS = [
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("Connection", "keep-alive"),
+    ("User-Agent", "benchmark/1.0"),
+]
+_RAW_HEADERS = [
+    (b"Host", b"127.0.0.1:8080"),
+    *((name.encode(), value.encode()) for name, value in _HEADERS),
+]
+_EXTENSIONS = {"timeout": dict.fromkeys(("pool", "connect", "read", "write"), 5.0)}
+_CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"".join(b"%x\r\n%b\r\n" % (len(BODY), BODY) for _ in range(16))
+    + b"0\r\n\r\n"
+)
+
+
+@_workload
+def url() -> Iterator[Operations]:
+    """Parse a URL."""
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            URL(_URL)
+
+    yield run
+
+
+@_workload
+def request_model() -> Iterator[Operations]:
+    """Make a request of what a caller gives."""
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            build_request("GET", _URL, _HEADERS, None, _EXTENSIONS)
+
+    yield run
+
+
+@_workload
+def timeouts() -> Iterator[Operations]:
+    """Read the four timeouts."""
+    runtime = ThreadRuntime()
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            Timeouts.of(_EXTENSIONS, runtime)
+
+    yield run
+
+
+def _exchanges(answers: Iterator[bytes]) -> Operations:
+    codec = Codec()
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            codec.start_request(b"GET", b"/page", _RAW_HEADERS, 0)
+            codec.receive(next(answers))
+            assert codec.head() is not None
+            while codec.data():
+                pass
+            assert codec.is_reusable
+
+    return run
+
+
+@_workload
+def codec_same_heads() -> Iterator[Operations]:
+    """An HTTP/1.1 exchange whose heads are like the last ones."""
+    yield _exchanges(itertools.repeat(ANSWER))
+
+
+@_workload
+def codec_new_heads() -> Iterator[Operations]:
+    """An HTTP/1.1 exchange whose response's head is new."""
+    parts = ANSWER.split(b"07:19:04", 1)
+    yield _exchanges(itertools.cycle([b"07:19:%02d".join(parts) % second for second in range(60)]))
+
+
+@_workload
+def codec_chunks() -> Iterator[Operations]:
+    """An HTTP/1.1 exchange with 16 chunks of 1 KiB."""
+    yield _exchanges(itertools.repeat(_CHUNKED))
+
+
+@_workload
+def ledger_reuse() -> Iterator[Operations]:
+    """Check a connection out and in, one of 1000."""
+    ledger: Ledger[int, str] = Ledger(None, None, None)
+    for number in range(1000):
+        ticket = ledger.reserve(number, may_share=False)
+        ledger.add(ticket, f"connection {number}")
+        ledger.established(f"connection {number}", 1)
+        ledger.checkin(f"connection {number}", 0.0)
+    keys = itertools.cycle(range(1000))
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            connection = ledger.checkout(next(keys), 1.0)
+            assert connection is not None
+            ledger.checkin(connection, 1.0)
+
+    yield run
+
+
+@_workload
+def ledger_dial() -> Iterator[Operations]:
+    """Reserve a slot, dial, and discard."""
+    ledger: Ledger[int, str] = Ledger(10, None, None)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            assert ledger.checkout(1, 1.0) is None
+            ledger.add(ledger.reserve(1, may_share=False), "connection")
+            ledger.established("connection", 1)
+            ledger.discard("connection")
+
+    yield run
+
+
+@_workload
+def ledger_wait() -> Iterator[Operations]:
+    """Hand a connection on to the first of 1000 who wait."""
+    ledger: Ledger[int, str] = Ledger(1, None, None)
+    ledger.add(ledger.reserve(1, may_share=False), "connection")
+    ledger.established("connection", 1)
+    for _ in range(1000):
+        ledger.reserve(1, may_share=False)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            ledger.reserve(1, may_share=False)
+            ledger.checkin("connection", 1.0)
+            assert ledger.granted.pop().connection == "connection"
+
+    yield run
+
+
+@_workload
+def http2_codec() -> Iterator[Operations]:
+    """An HTTP/2 exchange."""
+    codec = HTTP2Codec(1 << 20, 1 << 24)
+    codec.take()
+    list(codec.receive(SETTINGS))
+    pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/page")]
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            authority, _, headers = codec.prepare(_RAW_HEADERS)
+            assert authority is not None
+            stream_id = codec.open_stream([*pseudo, (b":authority", authority)], headers, True)
+            assert stream_id is not None
+            codec.take()
+            kinds = []
+            for event in codec.receive(http2_answer(stream_id)):
+                kinds.append(type(event))
+                if isinstance(event, DataReceived):
+                    codec.consumed(stream_id, len(event.data))
+            assert kinds[:2] == [HeadReceived, DataReceived]
+            codec.forget(stream_id)
+
+    yield run
+
+
+@_workload
+def asyncio_stream() -> Iterator[Operations]:
+    """Write and read on asyncio's stream; the event loop's own share is most of it."""
+    loop = asyncio.new_event_loop()
+    sock = socket.socket()
+    stream = AsyncIOStream(loop, sock)
+    stream.connection_made(Transport(loop, stream))  # type: ignore[arg-type]
+
+    async def exchange(count: int) -> None:
+        for _ in range(count):
+            await stream.write(b"", 5.0)
+            await stream.read(65536, 5.0)
+
+    def run(count: int) -> None:
+        loop.run_until_complete(exchange(count))
+
+    yield run
+    sock.close()
+    loop.close()
+
+
+def _requests(pool: httpcore2.AsyncConnectionPool) -> Iterator[Operations]:
+    async def several(count: int) -> None:
+        for _ in range(count):
+            response = await pool.request("GET", _URL, headers=_HEADERS, extensions=_EXTENSIONS)
+            assert len(response.content) == len(BODY)
+
+    def run(count: int) -> None:
+        run_blocking(several(count))
+
+    yield run
+    run_blocking(pool.aclose())
+
+
+@_workload
+def request() -> Iterator[Operations]:
+    """A whole request over HTTP/1.1, all but the network."""
+    yield from _requests(httpcore2.AsyncConnectionPool(network_backend=Backend(Stream)))
+
+
+@_workload
+def http2_request() -> Iterator[Operations]:
+    """A whole request over HTTP/2, all but the network."""
+    yield from _requests(
+        httpcore2.AsyncConnectionPool(http1=False, http2=True, network_backend=Backend(HTTP2Stream))
+    )
