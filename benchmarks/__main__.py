@@ -59,6 +59,9 @@ def main() -> None:
     command.add_argument("--client", default=THIS, choices=KINDS)
     command.add_argument("--seconds", type=float, default=5)
     command.add_argument(
+        "--format", default="flamegraph", choices=("flamegraph", "speedscope", "raw")
+    )
+    command.add_argument(
         "--native", action="store_true", help="with the frames of C, where they can be told"
     )
     command.add_argument("--output", type=Path, default=OUTPUT)

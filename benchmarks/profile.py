@@ -28,18 +28,12 @@ def run(arguments: argparse.Namespace) -> None:
             "py-spy is not installed: run this through `scripts/hatch run bench:profile`."
         )
     arguments.output.mkdir(parents=True, exist_ok=True)
-    graph = arguments.output / f"{case.name}-{arguments.client}.svg"
+    suffix = {"flamegraph": "svg", "speedscope": "json", "raw": "txt"}[arguments.format]
+    written = arguments.output / f"profile-{case.name}-{arguments.client}.{suffix}"
     core, server_core = machine.cores()
-    wrap = [
-        spy,
-        "record",
-        "--rate",
-        "500",
-        "--output",
-        str(graph),
-        *["--native"][: arguments.native],
-        "--",
-    ]
+    wrap = [spy, "record", "--rate", "500", "--format", arguments.format]
+    wrap += ["--native"] if arguments.native else []
+    wrap += ["--output", str(written), "--"]
     try:
         python = python_of(kind.environment, OWN_PYTHON)
         with (
@@ -53,6 +47,6 @@ def run(arguments: argparse.Namespace) -> None:
             worker.finish()
     except (Failed, Missing) as exc:
         raise SystemExit(f"{label_of(arguments.client)}: {exc}") from exc
-    if not graph.exists():
+    if not written.exists():
         raise SystemExit("py-spy wrote nothing: on this system it may need more rights.")
-    print(f"{case.title}: {result.get('requests', 0):,.0f} requests while it was watched; {graph}")
+    print(f"{case.title}: {result.get('requests', 0):,.0f} requests were watched; see {written}")

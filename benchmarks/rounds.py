@@ -100,7 +100,13 @@ class Worker:
         traceback: TracebackType | None,
     ) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None, "all three are pipes"
+            try:
+                pipe.close()
+            except OSError:
+                pass  # an order that it never took
 
     def wait_until_ready(self) -> None:
         self._answer(self._patience)
@@ -131,6 +137,8 @@ class Worker:
         timer.start()
         try:
             line = self._process.stdout.readline()
+            while line and not line.startswith("{"):  # what the profiler has to say
+                line = self._process.stdout.readline()
         finally:
             timer.cancel()
         if not line:
