@@ -105,9 +105,8 @@ def _run_on(version: str, cases: list[Case], plan: Plan, arguments: argparse.Nam
             print(f"{kind.label} is left out on Python {version}: {exc}")
     if None not in pythons:
         return
-    sizes = {1024, *(case.size for case in cases)}
     _, core = machine.cores()
-    with running(sorted(sizes), max(case.origins for case in cases), core) as server:
+    with running(cases, core) as server:
         results: dict[str, Any] = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": _commit(),

@@ -35,6 +35,7 @@ class Case:
         origins: over how many origins the requests are spread.
         tls: whether TLS 1.3 is spoken.
         http2: whether HTTP/2 is, over TLS.
+        proxy: through what kind of proxy.
         keep_alive: whether connections are used again.
         patience: seconds, of each of the four timeouts.
         limit: the most requests in a round; it bounds what a round leaves behind, such as ports in TIME_WAIT.
@@ -56,6 +57,7 @@ class Case:
     origins: int = 1
     tls: bool = False
     http2: bool = False
+    proxy: Literal["forward", "tunnel"] | None = None
     keep_alive: bool = True
     patience: float = 5.0
     limit: int = 1_000_000
@@ -171,6 +173,14 @@ CASES = [
         tls=True,
         keep_alive=False,
         limit=1000,
+        is_daily=False,
+    ),
+    Case("forward", "asyncio, through a forward proxy", proxy="forward", is_daily=False),
+    Case(
+        "tunnel",
+        "asyncio, TLS 1.3 through a CONNECT proxy",
+        proxy="tunnel",
+        tls=True,
         is_daily=False,
     ),
     Case(

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         python = python_of(kind.environment, OWN_PYTHON)
         with (
-            running(sorted({1024, case.size}), case.origins, server_core) as server,
+            running([case], server_core) as server,
             Worker(python, job_for(Entrant("", kind, case), server, core), 30, wrap) as worker,
         ):
             worker.wait_until_ready()

@@ -1,5 +1,8 @@
 """The server: nginx, or uvicorn where there is no nginx, on the loopback and on a core of its own.
 
+A request for the plain port may have the form that a forward proxy gets, and is answered all the same. For tunnels
+there is squid, where it is installed.
+
 It has three ports (plain, TLS, HTTP/2) and on each the pages `/1024`, `/102400`, … named for their size; `/post`, which
 answers with the page of 1 KiB; and `/sink`, which takes a body to its end and answers with the number of bytes that
 came.
@@ -19,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.cases import Case
 from benchmarks.environments import ROOT
 from benchmarks.machine import pin, raise_limit_of_descriptors
 from benchmarks.pages import page
@@ -76,6 +80,7 @@ class Server:
         plain: its origin for HTTP/1.1 in clear text.
         tls: for HTTP/1.1 over TLS 1.3.
         http2: for HTTP/2, or `None` if it doesn't speak it.
+        tunnel: the origin of a proxy that takes CONNECT, if there is one.
         authority: the file with the certificate of the authority that vouches for it.
         origins: further origins in clear text.
     """
@@ -84,13 +89,17 @@ class Server:
     plain: str
     tls: str
     http2: str | None
+    tunnel: str | None
     authority: Path
     origins: Sequence[str]
 
 
 @contextmanager
-def running(sizes: Sequence[int], origins: int, core: int | None) -> Iterator[Server]:
-    """Run the server with pages of `sizes` bytes, and clear-text ports on as many addresses as `origins`."""
+def running(cases: Sequence[Case], core: int | None) -> Iterator[Server]:
+    """Run the server with what the cases need of it."""
+    sizes = {1024, *(case.size for case in cases)}
+    origins = max(case.origins for case in cases)
+    with_tunnel = any(case.proxy == "tunnel" for case in cases)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
@@ -99,7 +108,8 @@ def running(sizes: Sequence[int], origins: int, core: int | None) -> Iterator[Se
             (folder / "pages" / str(size)).write_bytes(page(size))
         (folder / "pages" / "post").touch()
         _certify(folder)
-        yield stack.enter_context(_nginx_or_uvicorn(folder, origins, core))
+        tunnel = stack.enter_context(_squid(folder, core)) if with_tunnel else None
+        yield stack.enter_context(_nginx_or_uvicorn(folder, origins, tunnel, core))
 
 
 def _certify(folder: Path) -> None:
@@ -112,8 +122,10 @@ def _certify(folder: Path) -> None:
 
 
 @contextmanager
-def _nginx_or_uvicorn(folder: Path, origins: int, core: int | None) -> Iterator[Server]:
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+def _nginx_or_uvicorn(
+    folder: Path, origins: int, tunnel: str | None, core: int | None
+) -> Iterator[Server]:
+    program = _find("nginx")
     authority = folder / "authority.pem"
     more: list[str] = []
     if program is None:
@@ -129,7 +141,9 @@ def _nginx_or_uvicorn(folder: Path, origins: int, core: int | None) -> Iterator[
             _process([*_UVICORN, "--port", plain], [plain], core),
             _process([*_UVICORN, "--port", tls, *certificate], [tls], core),
         ):
-            yield Server("uvicorn", _origin(plain), _origin(tls, "https"), None, authority, more)
+            yield Server(
+                "uvicorn", _origin(plain), _origin(tls, "https"), None, tunnel, authority, more
+            )
         return
     plain, tls, http2, counter = _free_ports(4)
     listen = [f"127.0.0.1:{plain}", f"127.0.0.1:{tls} ssl", f"127.0.0.1:{http2} ssl http2"]
@@ -151,8 +165,45 @@ def _nginx_or_uvicorn(folder: Path, origins: int, core: int | None) -> Iterator[
     with _process(command, [plain, tls, http2, counter], core):
         name = version.strip().rpartition(" ")[2]
         yield Server(
-            name, _origin(plain), _origin(tls, "https"), _origin(http2, "https"), authority, more
+            name,
+            _origin(plain),
+            _origin(tls, "https"),
+            _origin(http2, "https"),
+            tunnel,
+            authority,
+            more,
         )
+
+
+_SQUID = """
+http_port 127.0.0.1:{port}
+http_access allow all
+access_log none
+cache deny all
+cache_log /dev/null
+cache_mem 0
+coredump_dir none
+netdb_filename none
+pid_filename none
+pinger_enable off
+visible_hostname squid
+"""
+
+
+@contextmanager
+def _squid(folder: Path, core: int | None) -> Iterator[str | None]:
+    program = _find("squid")
+    if program is None:
+        yield None
+        return
+    (port,) = _free_ports(1)
+    (folder / "squid.conf").write_text(_SQUID.format(port=port))
+    with _process([program, "-N", "-f", folder / "squid.conf"], [port], core):
+        yield _origin(port)
+
+
+def _find(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 _UVICORN = [sys.executable, "-m", "uvicorn", "--log-level", "error", "benchmarks.app:app"]

@@ -35,6 +35,7 @@ class Job:
         package: what the client is imported as.
         case: what to do, as the fields of a `Case`.
         origins: where to send requests.
+        proxy: what to send them through.
         authority: the file with the authority's certificate, for TLS.
         core: where to run.
     """
@@ -43,6 +44,7 @@ class Job:
     package: str
     case: dict[str, Any]
     origins: list[str]
+    proxy: str | None
     authority: str | None
     core: int | None
 
@@ -109,6 +111,7 @@ class Session:
             authority=job.authority,
             http2=case.http2,
             keep_alive=case.keep_alive,
+            proxy=job.proxy,
             patience=case.patience,
         )
         self._job = job

@@ -28,6 +28,7 @@ class Settings:
     authority: str | None
     http2: bool
     keep_alive: bool
+    proxy: str | None
     patience: float
 
     @property
@@ -111,6 +112,7 @@ class Kind:
         runtimes: where it runs.
         http2: whether it speaks HTTP/2.
         operations: what it can do.
+        proxies: whether it can go through one.
         has_pool: whether it keeps to a number of connections.
     """
 
@@ -121,6 +123,7 @@ class Kind:
     runtimes: frozenset[Runtime]
     http2: bool = False
     operations: frozenset[Operation] = _ALL
+    proxies: bool = True
     has_pool: bool = True
 
     def can(self, case: Case) -> bool:
@@ -129,6 +132,7 @@ class Kind:
             case.operation in self.operations
             and case.runtime in self.runtimes
             and (self.http2 or not case.http2)
+            and (self.proxies or not case.proxy)
             and (self.has_pool or case.tasks <= case.connections)
         )
 
@@ -146,6 +150,7 @@ KINDS = {
         None,
         _EVERYWHERE - {"anyio"},
         operations=frozenset(("get",)),
+        proxies=False,
         has_pool=False,
     ),
     "published": Kind("httpcore2 2.16.2", "httpcore", "httpcore2", "httpcore2", _EVERYWHERE, True),
@@ -158,5 +163,5 @@ KINDS = {
     "niquests": Kind("niquests", "niquests", "niquests", "niquests", _ASYNCIO | _THREADS, True),
     "urllib3": Kind("urllib3", "urllib3", "urllib3", "urllib3", _THREADS),
     "pycurl": Kind("pycurl", "pycurl", "pycurl", "pycurl", _THREADS),
-    "standard": Kind("http.client", "standard", "http.client", None, _THREADS),
+    "standard": Kind("http.client", "standard", "http.client", None, _THREADS, proxies=False),
 }

@@ -26,6 +26,7 @@ class _AsyncClient(AsyncClient):
         self._session: Any = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=settings.connections, ssl=context, **options),
             headers=settings.headers,
+            proxy=settings.proxy,
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 connect=settings.patience,

@@ -27,6 +27,8 @@ class _Shared:
         }
         if settings.authority is not None:
             self._options["ssl_context"] = ssl.create_default_context(cafile=settings.authority)
+        if settings.proxy is not None:
+            self._options["proxy"] = library.Proxy(settings.proxy)
         if settings.runtime == "anyio":
             self._options["network_backend"] = library.AnyIOBackend()
 

@@ -25,6 +25,7 @@ def _options(settings: Settings) -> dict[str, Any]:
             max_keepalive_connections=settings.connections,
             keepalive_expiry=None,
         ),
+        "proxy": settings.proxy,
         "timeout": settings.patience,
         "trust_env": False,
     }

@@ -19,6 +19,8 @@ def _configure(session: Any, settings: Settings) -> Any:
     session.headers.clear()
     session.headers.update(settings.headers)
     session.trust_env = False
+    if settings.proxy is not None:
+        session.proxies = {"http": settings.proxy, "https": settings.proxy}
     if settings.authority is not None:
         session.verify = settings.authority
     return session

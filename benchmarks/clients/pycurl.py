@@ -39,6 +39,7 @@ class _Client(Client):
         handle.setopt(pycurl.TIMEOUT_MS, milliseconds)
         handle.setopt(pycurl.HTTPHEADER, [*self._headers, "Expect:"])
         handle.setopt(pycurl.FORBID_REUSE, not self._settings.keep_alive)
+        handle.setopt(pycurl.PROXY, self._settings.proxy or "")
         if self._settings.authority is not None:
             handle.setopt(pycurl.CAINFO, self._settings.authority)
         return handle

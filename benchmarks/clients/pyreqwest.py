@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyreqwest.client import ClientBuilder, SyncClientBuilder
+from pyreqwest.proxy import ProxyBuilder
 
 from benchmarks.clients import AsyncClient, Client, Settings, async_chunks, chunks
 
@@ -27,9 +28,12 @@ def _configure(builder: Any, settings: Settings) -> Any:
         .connect_timeout(patience)
         .read_timeout(patience)
         .timeout(patience)
-        .no_proxy()
         .http2(settings.http2)
     )
+    if settings.proxy is None:
+        builder = builder.no_proxy()
+    else:
+        builder = builder.proxy(ProxyBuilder.all(settings.proxy))
     if settings.authority is not None:
         builder = builder.add_root_certificate_pem(Path(settings.authority).read_bytes())
     return builder.build()

@@ -16,7 +16,11 @@ def create(settings: Settings, package: str) -> Client | AsyncClient:
 class _Client(Client):
     def __init__(self, settings: Settings) -> None:
         self._headers = settings.headers
-        self._pool = urllib3.PoolManager(
+        manager, given = urllib3.PoolManager, {}
+        if settings.proxy is not None:
+            manager, given = urllib3.ProxyManager, {"proxy_url": settings.proxy}
+        self._pool = manager(
+            **given,
             maxsize=settings.connections,
             block=True,
             headers=settings.headers,

@@ -21,8 +21,9 @@ from httpcore2_core._interfaces import build_request
 from httpcore2_core._models import URL
 from httpcore2_core._pool.ledger import Ledger
 from httpcore2_core._timeouts import Timeouts
-from httpcore2_http2._codec import Codec as HTTP2Codec
 from httpcore2_http2._codec import DataReceived, HeadReceived
+from httpcore2_http2._fields import Preparation
+from httpcore2_http2._h2_codec import H2Codec
 
 from .peers import ANSWER, BODY, SETTINGS, Backend, HTTP2Stream, Stream, Transport, http2_answer
 
@@ -179,14 +180,15 @@ def ledger_wait() -> Iterator[Operations]:
 @_workload
 def http2_codec() -> Iterator[Operations]:
     """An HTTP/2 exchange."""
-    codec = HTTP2Codec(1 << 20, 1 << 24)
+    codec = H2Codec(1 << 20, 1 << 24)
+    prepare = Preparation()
     codec.take()
     list(codec.receive(SETTINGS))
     pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/page")]
 
     def run(count: int) -> None:
         for _ in range(count):
-            authority, _, headers = codec.prepare(_RAW_HEADERS)
+            authority, _, headers = prepare(_RAW_HEADERS)
             assert authority is not None
             stream_id = codec.open_stream([*pseudo, (b":authority", authority)], headers, True)
             assert stream_id is not None
