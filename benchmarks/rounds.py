@@ -226,14 +226,20 @@ def run_case(
             order = Order(plan.seconds / 4, least=most, is_warm_up=True)
             attempt(label, lambda worker, order=order: worker.do(order))  # type: ignore[misc]
             outcome.setdefault(label, {"rounds": []})
-        order = Order(plan.seconds, limit=case.limit)
+        used = dict.fromkeys(workers, 0.0)
         for turn in range(plan.rounds):
             labels = list(workers)
             first = turn % max(len(labels), 1)
             for label in labels[first:] + labels[:first]:
-                result = attempt(label, lambda worker: worker.do(order))
-                if result is not None:
-                    outcome[label]["rounds"].append(result)
+                # Each task has its turn, however long that takes: the first are not like the rest.
+                order = Order(plan.seconds, least=cases[label].tasks, limit=case.limit)
+                result = attempt(label, lambda worker, order=order: worker.do(order))  # type: ignore[misc]
+                if result is None:
+                    continue
+                outcome[label]["rounds"].append(result)
+                used[label] += result.get("seconds", 0)
+                if used[label] > 3 * plan.rounds * plan.seconds:
+                    del workers[label]  # it is too slow to be waited for again
     return outcome
 
 
