@@ -1,6 +1,6 @@
 """The floor: fixed bytes are sent, and the end of the answer is found. No library can be faster than its event loop.
 
-No timeouts, no pool to speak of, no parsing: that an answer is as long as the first one is taken for granted.
+No timeouts, no pool to speak of, no parsing but for the Content-Length.
 """
 
 from __future__ import annotations
@@ -32,34 +32,32 @@ class _Shared:
         self._context: ssl.SSLContext | None = None
         if settings.authority is not None:
             self._context = ssl.create_default_context(cafile=settings.authority)
-        self._requests: dict[str, bytes] = {}
-        self._head = 0  # where the body begins
-        self._total = 0
+        self._requests: dict[str, tuple[bytes, str, int]] = {}
 
     def _request(self, url: str) -> tuple[bytes, str, int]:
         """Return what is to be sent, and where to."""
-        parts = urlsplit(url)
-        assert parts.hostname is not None and parts.port is not None, "both are in our URLs"
         request = self._requests.get(url)
         if request is None:
+            parts = urlsplit(url)
+            assert parts.hostname is not None and parts.port is not None, "both are in our URLs"
             fields = {"Host": parts.netloc, **self._headers}
             lines = [f"GET {parts.path} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items())]
-            request = self._requests[url] = "\r\n".join([*lines, "", ""]).encode()
-        return request, parts.hostname, parts.port
+            head = "\r\n".join([*lines, "", ""]).encode()
+            request = self._requests[url] = (head, parts.hostname, parts.port)
+        return request
 
-    def _is_whole(self, received: int, data: bytes) -> bool:
-        """Whether so many bytes are the answer; `data` is where it begins."""
-        if not self._total:
-            head = data.find(b"\r\n\r\n")
-            length = _find_length(data)
-            if head == -1 or length is None:
-                return False
-            self._head = head + 4
-            self._total = self._head + int(length[1])
-        return received >= self._total
+    def _find_body(self, received: int, data: bytes) -> int:
+        """Return where the body begins, if all of it is there; else 0.
 
-    def _answer(self, data: bytes) -> tuple[int, Any]:
-        return int(data[9:12]), data[self._head :]
+        Args:
+            received: how many bytes have come.
+            data: the first of them.
+        """
+        found = _find_length(data)
+        if found is None:
+            return 0
+        begin = data.find(b"\r\n\r\n", found.end()) + 4
+        return begin if received >= begin + int(found[1]) else 0
 
 
 class _Protocol(asyncio.BufferedProtocol):
@@ -67,7 +65,7 @@ class _Protocol(asyncio.BufferedProtocol):
 
     def __init__(self, floor: _AsyncioFloor) -> None:
         self.floor = floor
-        self.waiter: asyncio.Future[bytes] | None = None
+        self.waiter: asyncio.Future[tuple[int, bytes]] | None = None
         self.pieces: list[bytes] = []
         self.received = 0
         self.transport: Any = None
@@ -81,11 +79,12 @@ class _Protocol(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self.pieces.append(bytes(self._buffer[:nbytes]))
         self.received += nbytes
-        if self.waiter is not None and self.floor._is_whole(self.received, self.pieces[0]):
+        begin = self.floor._find_body(self.received, self.pieces[0])
+        if begin and self.waiter is not None:
             data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
             self.pieces.clear()
             self.received = 0
-            self.waiter.set_result(data)
+            self.waiter.set_result((int(data[9:12]), data[begin:]))
             self.waiter = None
 
 
@@ -94,8 +93,6 @@ class _AsyncioFloor(_Shared, AsyncClient):
         super().__init__(settings)
         self._idle: list[_Protocol] = []
         self._keeps_alive = settings.keep_alive
-        self._url = ""
-        self._prepared: tuple[bytes, str, int] = (b"", "", 0)
         self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
@@ -103,10 +100,7 @@ class _AsyncioFloor(_Shared, AsyncClient):
             connection.transport.abort()
 
     async def get(self, url: str) -> tuple[int, Any]:
-        if url != self._url:
-            self._url = url
-            self._prepared = self._request(url)
-        request, host, port = self._prepared
+        request, host, port = self._request(url)
         if self._idle:
             connection = self._idle.pop()
         else:
@@ -115,12 +109,12 @@ class _AsyncioFloor(_Shared, AsyncClient):
             )
         waiter = connection.waiter = self._loop.create_future()
         connection.transport.write(request)
-        data = await waiter
+        answer: tuple[int, bytes] = await waiter
         if self._keeps_alive:
             self._idle.append(connection)
         else:
             connection.transport.abort()
-        return self._answer(data)
+        return answer
 
 
 class _TrioFloor(_Shared, AsyncClient):
@@ -144,10 +138,10 @@ class _TrioFloor(_Shared, AsyncClient):
             await sock.connect((host, port))
         await sock.send(request)
         data = await sock.recv(65536)
-        while not self._is_whole(len(data), data):
+        while not (begin := self._find_body(len(data), data)):
             data += await sock.recv(65536)
         self._idle.append(sock)
-        return self._answer(data)
+        return int(data[9:12]), data[begin:]
 
 
 class _ThreadFloor(_Shared, Client):
@@ -172,6 +166,6 @@ class _ThreadFloor(_Shared, Client):
             self._sockets.append(sock)
         sock.send(request)
         data: bytes = sock.recv(65536)
-        while not self._is_whole(len(data), data):
+        while not (begin := self._find_body(len(data), data)):
             data += sock.recv(65536)
-        return self._answer(data)
+        return int(data[9:12]), data[begin:]
