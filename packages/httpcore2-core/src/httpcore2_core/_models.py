@@ -17,6 +17,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ DEFAULT_PORTS = {
 
 # The usual URL, in one match; every other form is left to urllib.
 _PLAIN_URL = re.compile(
-    rb"(https?)://([a-z0-9.-]++)(?::([0-9]{1,5}+))?+(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
+    rb"(https?://[a-z0-9.-]++(?::[0-9]{1,5}+)?+)(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
 )
 
 
@@ -92,11 +93,27 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes
                 f"{name} must be a mapping or sequence of two-tuples, "
                 f"but got {type(value).__name__}."
             )
+    try:
+        # The usual types without a call.
+        return [
+            (
+                key
+                if type(key) is bytes
+                else key.encode("ascii")
+                if type(key) is str
+                else enforce_bytes(key, name="header name"),
+                item
+                if type(item) is bytes
+                else item.encode("ascii")
+                if type(item) is str
+                else enforce_bytes(item, name="header value"),
+            )
+            for key, item in value
+        ]
+    except UnicodeEncodeError:
+        pass  # enforce_bytes() has the words for it
     return [
-        (
-            key if type(key) is bytes else enforce_bytes(key, name="header name"),
-            item if type(item) is bytes else enforce_bytes(item, name="header value"),
-        )
+        (enforce_bytes(key, name="header name"), enforce_bytes(item, name="header value"))
         for key, item in value
     ]
 
@@ -135,10 +152,18 @@ def bracketed(host: bytes) -> bytes:
 
 def host_header(url: URL) -> bytes:
     """The Host field for `url` (RFC 9110, section 7.2): IPv6 in brackets, no default port."""
-    host = bracketed(url.host)
-    if url.port is None or url.port == DEFAULT_PORTS.get(url.scheme):
-        return host
-    return b"%b:%d" % (host, url.port)
+    return _host_header(url.scheme, url.host, url.port)
+
+
+@lru_cache(maxsize=256)
+def _host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
+    if port is None or port == DEFAULT_PORTS.get(scheme):
+        return bracketed(host)
+    return b"%b:%d" % (bracketed(host), port)
+
+
+def _has_one_of(headers: list[tuple[bytes, bytes]], *names: bytes) -> bool:
+    return any(name.lower() in names for name, _ in headers)
 
 
 def include_request_headers(
@@ -148,17 +173,13 @@ def include_request_headers(
     content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
 ) -> list[tuple[bytes, bytes]]:
     """Add the Host field, and the one that frames the body, where the caller gave none."""
-    has_host = False
-    is_framed = content is None
-    for name, _ in headers:
-        size = len(name)  # spares most names the lower()
-        if size == 4:
-            has_host = has_host or name.lower() == b"host"
-        elif size == 14 or size == 17:
-            is_framed = is_framed or name.lower() in (b"content-length", b"transfer-encoding")
-    if not has_host:
+    sizes = [len(header[0]) for header in headers]  # spares most names the lower()
+    if 4 not in sizes or not _has_one_of(headers, b"host"):
         headers = [(b"Host", host_header(url)), *headers]
-    if is_framed:
+    if content is None or (
+        (14 in sizes or 17 in sizes)
+        and _has_one_of(headers, b"content-length", b"transfer-encoding")
+    ):
         return headers
     if isinstance(content, (bytes, bytearray, memoryview)):
         return [*headers, (b"Content-Length", b"%d" % memoryview(content).nbytes)]
@@ -255,8 +276,8 @@ class URL:
             raw = enforce_bytes(url, name="url")
             plain = _PLAIN_URL.match(raw)
             if plain is not None:
-                self.scheme, self.host, digits, path = plain.groups()
-                self.port = None if digits is None else _port(digits)
+                authority, path = plain.groups()
+                self.scheme, self.host, self.port = _parse_origin(authority)
                 self.target = path or b"/"
                 return
             from urllib.parse import urlsplit  # 2 ms that most programs don't need
@@ -303,11 +324,15 @@ class URL:
         )
 
 
-def _port(digits: bytes) -> int:
-    port = int(digits)
-    if port > 65535:
+# A program has many URLs, but few origins.
+@lru_cache(maxsize=256)
+def _parse_origin(origin: bytes) -> tuple[bytes, bytes, int | None]:
+    scheme, _, authority = origin.partition(b"://")
+    host, colon, digits = authority.partition(b":")
+    port = int(digits) if colon else None
+    if port is not None and port > 65535:
         raise ValueError("Port out of range 0-65535")
-    return port
+    return scheme, host, port
 
 
 def _ascii(raw: bytes) -> str:

@@ -99,20 +99,21 @@ class Timeouts:
         if not given:
             return _NONE
         try:
-            limits = tuple(map(given.get, _PHASES))
+            get = given.get
         except AttributeError:
             raise TypeError(
                 "extensions['timeout'] must be a mapping of 'pool', 'connect', 'read', 'write' and "
                 f"'total' to seconds, but got {type(given).__name__}."
             ) from None
-        if limits[4] is None:
+        pool, connect, read, write = get("pool"), get("connect"), get("read"), get("write")
+        total = get("total")
+        if total is None:
             try:
-                return _checked(*limits)
+                return _checked(pool, connect, read, write)
             except TypeError:
                 pass  # what can't be hashed is no number, either: the loop says which
-        for phase, limit in zip(_PHASES, limits, strict=True):
+        for phase, limit in zip(_PHASES, (pool, connect, read, write, total), strict=True):
             _check(phase, limit)
-        pool, connect, read, write, total = limits
         return cls(pool, connect, read, write, total, runtime)
 
 
@@ -133,7 +134,7 @@ def _check(phase: str, limit: object) -> None:
 # Clients send the same limits with every request: they are checked once.
 @lru_cache(maxsize=64, typed=True)
 def _checked(
-    pool: float | None, connect: float | None, read: float | None, write: float | None, _: None
+    pool: float | None, connect: float | None, read: float | None, write: float | None
 ) -> Timeouts:
     for phase, limit in zip(_PHASES, (pool, connect, read, write), strict=False):
         _check(phase, limit)
