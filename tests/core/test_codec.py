@@ -399,6 +399,32 @@ def test_header_fields_that_changed_in_place_are_sent_as_they_are_now() -> None:
     assert b"X: 2\r\n" in codec.start_request(b"GET", b"/", headers, None)
 
 
+def test_connections_keep_heads_that_are_the_same_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads_module, "_last_block", None)
+    monkeypatch.setattr(heads_module, "_last_head", None)
+    first, second = (received(OK + b"Content-Length: 2\r\n\r\nok") for _ in range(2))
+    assert first._block is second._block
+    assert first._plain_head is second._plain_head
+
+
+def test_a_head_that_begins_like_the_last_one_is_read_for_itself() -> None:
+    for length in (1, 12, 123):
+        head = OK + b"Content-Length: %d\r\n" % length
+        codec = started()
+        codec.receive(head)
+        assert codec.head() is None
+        codec.receive(b"\r\n" + bytes(length))
+        assert codec.head() is not None
+        assert body_of(codec) == bytes(length)
+
+
+def test_what_a_caller_makes_of_a_responses_fields_stays_with_it() -> None:
+    for _ in range(2):
+        head, _ = read(started(), [OK + b"Content-Length: 0\r\n\r\n"])
+        assert head.headers == [(b"Content-Length", b"0")]
+        head.headers.clear()
+
+
 def test_names_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads_module, "_known_names", {})
     monkeypatch.setattr(heads_module, "_KNOWN_NAMES_LIMIT", 2)

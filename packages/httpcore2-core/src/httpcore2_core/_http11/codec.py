@@ -26,10 +26,13 @@ from .heads import (
     HeaderBlock,
     PlainHead,
     ResponseHead,
+    header_block,
     is_target,
     is_token,
     keep_alive_timeout_of,
     match_head,
+    recall_head,
+    remember_head,
 )
 from .judge import HEAD_LIMIT, Judge, check_request
 
@@ -146,7 +149,7 @@ class Codec:
         """
         block = self._block
         if block is None or block.headers != headers:
-            block = self._block = HeaderBlock(headers)
+            block = self._block = header_block(headers)
         if block.is_plain and is_target(target) and (method == b"GET" or is_token(method)):
             head = b"%b %b HTTP/1.1\r\n%b" % (method, target, block.lines)
         else:
@@ -162,7 +165,7 @@ class Codec:
         if size is not None and not chunked:
             _check_size(size - declared)
 
-        self._request = (method, target, headers)
+        self._request = (method, target, block.headers)
         self._left_to_send = declared
         if chunked:
             self.request_state = RequestState.CHUNKED
@@ -236,9 +239,13 @@ class Codec:
         if self._judge is None:
             data = self._data
             is_connect = self._request[0] == b"CONNECT"  # the answer may leave HTTP: for h11
-            plain = self._plain_head
-            if plain is not None and data.startswith(plain.data) and not is_connect:
-                return self._begin_body(plain)  # the same as last time, blank line included
+            if not is_connect:
+                plain = self._plain_head
+                if plain is None or not data.startswith(plain.data):
+                    plain = recall_head(data)
+                if plain is not None:
+                    self._plain_head = plain
+                    return self._begin_body(plain)  # the same as last time, blank line included
             # A head that comes in many pieces is not matched from its start each time.
             if not self._scanned or _find_blank_line(data, self._scanned) is not None:
                 matched = match_head(data)
@@ -246,6 +253,7 @@ class Codec:
                     plain = PlainHead(matched)
                     if plain.is_plain:
                         self._plain_head = plain
+                        remember_head(plain)
                         return self._begin_body(plain)
             # What begins with a blank or a control character can't become a head: TLS, say.
             may_come = len(data) <= HEAD_LIMIT and data[:1] not in _NO_START
