@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from httpcore2_asyncio._runtime import AsyncIORuntime
+from httpcore2_asyncio._runtime import AsyncIORuntime, _limits
 
 from .conftest import LoopFactory, Run
 
@@ -84,24 +87,86 @@ def test_a_cancelled_wait_can_be_woken_without_harm(run: Run) -> None:
     run(main)
 
 
-def test_a_wait_leaves_no_timer() -> None:
-    loop = asyncio.SelectorEventLoop()
-    timers: list[asyncio.TimerHandle] = []
+class ManualLoop(asyncio.SelectorEventLoop):
+    """Its clock can be put forward, and it keeps the timers that were made."""
 
-    def call_later(delay: float, callback: object, *args: object) -> asyncio.TimerHandle:
-        timers.append(type(loop).call_later(loop, delay, callback, *args))  # type: ignore[arg-type]
-        return timers[-1]
+    def __init__(self) -> None:
+        super().__init__()
+        self.timers: list[asyncio.TimerHandle] = []
+        self.ahead = 0.0
 
-    loop.call_later = call_later  # type: ignore[assignment, method-assign]
+    def time(self) -> float:
+        return super().time() + self.ahead
 
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, **options: Any
+    ) -> asyncio.TimerHandle:
+        self.timers.append(super().call_at(when, callback, *args, **options))
+        return self.timers[-1]
+
+
+@pytest.fixture
+def manual_loop() -> Iterator[ManualLoop]:
+    loop = ManualLoop()
+    yield loop
+    loop.close()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_a_wait_leaves_no_timer(manual_loop: ManualLoop) -> None:
     async def main() -> None:
         waiter = runtime.create_waiter()
-        loop.call_soon(waiter.wake)
+        manual_loop.call_soon(waiter.wake)
         await waiter.wait(30.0)
 
-    loop.run_until_complete(main())
-    loop.close()
-    assert [timer.cancelled() for timer in timers] == [True]
+    manual_loop.run_until_complete(main())
+    assert [timer.cancelled() for timer in manual_loop.timers] == [True]
+
+
+def test_waits_with_the_same_timeout_share_a_timer_and_end_each_at_its_time(
+    manual_loop: ManualLoop,
+) -> None:
+    async def main() -> None:
+        first = asyncio.create_task(runtime.create_waiter().wait(30.0))
+        await settle()
+        manual_loop.ahead += 20
+        second, third = (asyncio.create_task(runtime.create_waiter().wait(30.0)) for _ in range(2))
+        await settle()
+        assert len(manual_loop.timers) == 1
+        manual_loop.ahead += 11
+        await settle()
+        assert first.done() and first.result() is False
+        assert not second.done()
+        manual_loop.ahead += 20
+        assert await second is False
+        assert await third is False
+        assert len(manual_loop.timers) == 2
+
+    manual_loop.run_until_complete(main())
+
+
+def test_a_wait_that_is_left_behind_with_its_loop_is_collected(manual_loop: ManualLoop) -> None:
+    left: list[Any] = []
+
+    def limits() -> list[float]:
+        return [seconds for loop, seconds in _limits if loop is manual_loop]
+
+    async def main() -> None:
+        waiting = runtime.create_waiter().wait(30.0)
+        waiting.send(None)
+        left.append(waiting)
+
+    manual_loop.run_until_complete(main())
+    assert limits() == [30.0]
+    manual_loop.close()
+    manual_loop.timers.clear()
+    left.clear()
+    gc.collect()
+    assert limits() == []
 
 
 def test_waking_a_waiter_of_a_closed_loop_does_nothing(loop_factory: LoopFactory) -> None:

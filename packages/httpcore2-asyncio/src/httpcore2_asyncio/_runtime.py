@@ -1,7 +1,7 @@
 """Clock, waiting and shielding on an asyncio event loop.
 
-Rules: nothing here keeps a loop alive; a waiter makes its future only when it has to wait, and a
-timer only for a timeout; whatever was made for a wait is gone when the wait ends, however it ends.
+Rules: nothing here keeps a loop alive; a waiter makes its future only when it has to wait; waits with the same timeout
+share a timer; whatever was made for a wait is gone when it ends, however it ends, and nobody else needs it.
 Must not know: sockets, streams, HTTP, the pool.
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from httpcore2_core._runtime import Runtime, Waiter
 
@@ -37,6 +38,11 @@ async def wait_out(tasks: Collection[asyncio.Task[Any]]) -> asyncio.CancelledErr
     return cancellation
 
 
+# Loops round a timer to their clock's tick (uvloop's is a millisecond) and may fire it that much early. To set it again
+# for the rest would be to spin until the tick is over.
+CLOCK_TICK = 0.001
+
+
 class AsyncIOWaiter(Waiter):
     """One task that waits, for the price of one future, and of nothing if the wake-up was first."""
 
@@ -56,13 +62,66 @@ class AsyncIOWaiter(Waiter):
         if not self._woken:
             loop = asyncio.get_running_loop()
             self._future = future = loop.create_future()
-            timer = None if timeout is None else loop.call_later(timeout, finish, future)
-            try:
+            if timeout is None:
                 await future
-            finally:
-                if timer is not None:
-                    timer.cancel()
+            else:
+                limit = _Limit.of(loop, timeout)
+                limit.begin(future)
+                try:
+                    await future
+                finally:
+                    limit.end(future)
         return self._woken
+
+
+class _Limit:
+    """Ends the waits of one loop that have the same timeout, with one timer: the first to begin is the first to end.
+
+    The requests of a pool mostly have. 10,000 that wait would keep as many timers sorted, for 4 µs each.
+    """
+
+    __slots__ = ("__weakref__", "_ends", "_loop", "_seconds", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._ends: dict[asyncio.Future[None], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop, seconds: float) -> _Limit:
+        key = (loop, seconds)
+        limit = _limits.get(key)
+        if limit is None:
+            limit = _limits[key] = cls(loop, seconds)
+        return limit
+
+    def begin(self, future: asyncio.Future[None]) -> None:
+        self._ends[future] = when = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(when, self._on_timer)
+
+    def end(self, future: asyncio.Future[None]) -> None:
+        self._ends.pop(future, None)
+        if not self._ends and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = self._loop.time() + CLOCK_TICK
+        for future, when in list(self._ends.items()):
+            if when > now:
+                self._timer = self._loop.call_at(when, self._on_timer)
+                break
+            del self._ends[future]
+            finish(future)
+
+
+# Held by those who wait, and by the loop's timer: of a loop that is gone, nothing stays.
+_limits: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, float], _Limit] = (
+    WeakValueDictionary()
+)
 
 
 class AsyncIORuntime(Runtime):

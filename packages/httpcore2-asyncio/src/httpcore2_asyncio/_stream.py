@@ -35,17 +35,13 @@ from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, Write
 from httpcore2_core._fork import generation
 from httpcore2_core._network import BackendStream
 
-from ._runtime import RUNTIME, finish
+from ._runtime import CLOCK_TICK, RUNTIME, finish
 
 if TYPE_CHECKING:
     from httpcore2_core._runtime import Runtime
 
 BUFFER_SIZE = 256 * 1024
 HIGH_WATER = 64 * 1024
-
-# Loops round a timer to their clock's tick (uvloop's is a millisecond) and may fire it that much
-# early. To set it again for the rest would be to spin until the tick is over.
-CLOCK_TICK = 0.001
 
 _CLOSED_HERE = "The connection was closed on this side."
 
