@@ -20,11 +20,13 @@ class ReceivedBody:
 
     Attributes:
         keeper: kept alive for as long as the body is.
+        is_closed: whether its connection was given back, or dropped, so that nothing is left to close.
     """
 
-    __slots__ = ("keeper",)
+    __slots__ = ("is_closed", "keeper")
 
     keeper: object
+    is_closed: bool
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         raise NotImplementedError
@@ -45,20 +47,28 @@ class ReceivedBody:
 class BlockingBody:
     """The body of a response, for threads."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("body",)
 
     def __init__(self, body: ReceivedBody) -> None:
-        self._body = body
+        self.body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        while piece := run_blocking(self._body.next_piece()):
+        while piece := run_blocking(self.body.next_piece()):
             yield piece
 
     def read_all(self) -> bytes:
-        return run_blocking(self._body.read_all())
+        return run_blocking(self.body.read_all())
 
     def close(self) -> None:
-        run_blocking(self._body.aclose())
+        run_blocking(self.body.aclose())
+
+
+def is_closed(response: Response) -> bool:
+    """Whether a response is one of ours, and nothing is left to close."""
+    body = response.stream
+    if type(body) is BlockingBody:
+        return body.body.is_closed
+    return isinstance(body, ReceivedBody) and body.is_closed
 
 
 def blocking_response(response: Response) -> Response:

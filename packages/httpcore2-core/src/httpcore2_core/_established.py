@@ -165,6 +165,9 @@ class Exchange(Protocol):
     def trailers(self) -> list[tuple[bytes, bytes]]:
         """The fields after the body, once it has ended."""
 
+    def take_piece(self) -> bytes | None:
+        """Return what is here of the body already; `b""` at its end, `None` if nothing is."""
+
     def receive_piece(self, timeouts: Timeouts) -> Coroutine[Any, Any, bytes]:
         """Return the next piece of the body; `b""` at its end."""
 
@@ -187,7 +190,6 @@ class ExchangeBody(ReceivedBody):
         "_extensions",
         "_has_begun",
         "_info",
-        "_is_closed",
         "_is_complete",
         "_timeouts",
         "_tracer",
@@ -217,7 +219,7 @@ class ExchangeBody(ReceivedBody):
         self._extensions = extensions
         self._has_begun = False
         self._is_complete = False  # read to its end
-        self._is_closed = False  # the exchange has ended
+        self.is_closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -237,14 +239,17 @@ class ExchangeBody(ReceivedBody):
     async def next_piece(self) -> bytes:
         if self._is_complete:
             return b""
-        if self._is_closed:
+        if self.is_closed:
             raise ReadError("The response was closed before its body was read to its end.")
         exchange = self._exchange
         try:
             if self._tracer is not None and not self._has_begun:
                 self._has_begun = True
                 await self._tracer.event("receive_response_body.started", self._info)
-            piece = await exchange.receive_piece(self._timeouts)
+            # Most bodies come with their head: these cost no coroutine.
+            piece = exchange.take_piece()
+            if piece is None:
+                piece = await exchange.receive_piece(self._timeouts)
         except BaseException as exc:
             await self._end("failed", {"exception": exc})
             raise
@@ -252,19 +257,28 @@ class ExchangeBody(ReceivedBody):
             self._is_complete = True
             if exchange.trailers:
                 self._extensions["trailing_headers"] = exchange.trailers
-            if not exchange.has_switched:
-                await self._end("complete", {"return_value": None})
-            elif self._tracer is not None:
-                await self._tracer.event("receive_response_body.complete", {"return_value": None})
+            if self._tracer is not None:
+                if exchange.has_switched:
+                    await self._tracer.event(
+                        "receive_response_body.complete", {"return_value": None}
+                    )
+                else:
+                    await self._end("complete", {"return_value": None})
+            elif not exchange.has_switched:
+                # As `_end()`, without a coroutine.
+                self.is_closed = True
+                exchange.finish(has_failed=False)
+                if exchange.needs_settling:
+                    await exchange.settle()
         return piece
 
     async def aclose(self) -> None:
-        if not self._is_closed:
+        if not self.is_closed:
             await self._end(None, {})
 
     async def _end(self, fate: str | None, info: dict[str, Any]) -> None:
         """End the exchange, and tell whoever listens what became of the body."""
-        self._is_closed = True
+        self.is_closed = True
         exchange = self._exchange
         try:
             if self._tracer is not None:

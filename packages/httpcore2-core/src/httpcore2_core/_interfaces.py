@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
 
+from ._bodies import is_closed
 from ._models import (
     URL,
     Extensions,
@@ -72,7 +73,8 @@ class RequestInterface:
         try:
             response.read()
         finally:
-            response.close()
+            if not is_closed(response):
+                response.close()
         return response
 
     @contextmanager
@@ -181,7 +183,8 @@ class AsyncRequestInterface:
         try:
             await response.aread()
         finally:
-            await response.aclose()
+            if not is_closed(response):
+                await response.aclose()
         return response
 
     @asynccontextmanager

@@ -106,22 +106,29 @@ class Exchange:
             await tracer.event("receive_remote_settings.started", {})
             await tracer.event("receive_remote_settings.complete", {"return_value": settings})
 
-    async def receive_piece(self, timeouts: Timeouts) -> bytes:
-        """Return what has come of the response's body, at least a byte; `b""` at its end."""
+    def take_piece(self) -> bytes | None:
+        """Return what is here of the response's body already; `b""` at its end, `None` if nothing is."""
         connection = self._connection
         stream = self.stream
         if stream.is_tunnel:
             return b""
+        with connection.lock:
+            if stream.buffer:
+                piece = bytes(stream.buffer)
+                stream.buffer.clear()
+                connection.codec.consumed(stream.stream_id, len(piece))
+                connection.writer.push()
+                return piece
+            return b"" if stream.has_ended else None
+
+    async def receive_piece(self, timeouts: Timeouts) -> bytes:
+        """Return the next piece of the response's body, at least a byte; `b""` at its end."""
+        connection = self._connection
+        stream = self.stream
         while True:
-            with connection.lock:
-                if stream.buffer:
-                    piece = bytes(stream.buffer)
-                    stream.buffer.clear()
-                    connection.codec.consumed(stream.stream_id, len(piece))
-                    connection.writer.push()
-                    return piece
-                if stream.has_ended:
-                    return b""
+            piece = self.take_piece()
+            if piece is not None:
+                return piece
             if stream.error is not None:
                 self._raise_error()
             if stream.upload is not None:

@@ -8,8 +8,9 @@ Must not know: pools, how the stream was made, what the bytes mean (the codec do
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from threading import Lock
+from typing import Any
 
 from .._backends.caller import public_stream
 from .._bodies import close_generator, iterate
@@ -57,6 +58,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
         """
         super().__init__(origin, stream, keepalive_expiry)
+        self._public_stream = public_stream(self._stream)
         self._codec = Codec()
         self._lock = Lock()
         self._has_sent = False
@@ -103,13 +105,13 @@ class AsyncHTTP11Connection(EstablishedConnection):
             finally:
                 await self.settle()  # a listener may have raised before it began
             raise
-        stream: AsyncNetworkStream = self._stream
+        stream = self._public_stream
         if self.has_switched:
             stream = UpgradedStream(self._stream, self._codec.leading_data)
         extensions = {
             "http_version": head.version,
             "reason_phrase": head.reason,
-            "network_stream": public_stream(stream),
+            "network_stream": stream,
         }
         body = ExchangeBody(self, timeouts, tracer, {"request": request}, extensions)
         return received_response(head.status, head.headers, body, extensions)
@@ -126,11 +128,14 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._expires_at = None
 
     async def _send_traced(self, request: Request, timeouts: Timeouts, tracer: Tracer) -> None:
+        async def send_head() -> None:
+            await self._send_head(request, timeouts)
+
         info = {"request": request}
-        await tracer.span("send_request_headers", info, self._send_head(request, timeouts))
+        await tracer.span("send_request_headers", info, send_head())
         await tracer.span("send_request_body", info, self._send_body(request, timeouts))
 
-    async def _send_head(self, request: Request, timeouts: Timeouts) -> None:
+    def _send_head(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, None]:
         """Send the head, and a small body along with it."""
         if request.method == b"CONNECT" and request.extensions.get("protocol") is not None:
             raise LocalProtocolError(
@@ -146,11 +151,12 @@ class AsyncHTTP11Connection(EstablishedConnection):
         data = codec.start_request(
             request.method, target, headers, None if content is None else len(content)
         )
-        if content is not None and len(content) <= _SMALL_BODY:
+        has_body = codec.request_state is not RequestState.DONE
+        if has_body and content is not None and len(content) <= _SMALL_BODY:
             data += codec.send_data(content)
             data += codec.end_request()
         self._has_sent = True
-        await self._stream.write(data, timeouts.for_write())
+        return self._stream.write(data, timeouts.for_write())
 
     def _has_body_left(self, request: Request) -> bool:
         # A body of the caller's own kind is iterated even if none is declared: it may turn out not to be empty.
@@ -199,14 +205,18 @@ class AsyncHTTP11Connection(EstablishedConnection):
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 
+    def take_piece(self) -> bytes | None:
+        """Return what is here of the response's body already; `b""` at its end, `None` if nothing is."""
+        return self._codec.data()
+
     async def receive_piece(self, timeouts: Timeouts) -> bytes:
         """Return the next piece of the response's body; `b""` at its end."""
         codec = self._codec
         while True:
+            codec.receive(await self._stream.read(self.READ_NUM_BYTES, timeouts.for_read()))
             data = codec.data()
             if data is not None:
                 return data
-            codec.receive(await self._stream.read(self.READ_NUM_BYTES, timeouts.for_read()))
 
     # The end of an exchange
 
