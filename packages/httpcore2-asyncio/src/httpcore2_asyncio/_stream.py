@@ -64,6 +64,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     """A connected stream; at the same time the protocol that its transport reports to."""
 
     is_resumable = True
+    # The room is there already, and shared. A body of 100 KiB comes in one read, not in two or three: 10 % of the time.
+    read_size = BUFFER_SIZE
 
     # The loop's transport; `Any` for the private `_sock` of the stdlib's.
     _transport: Any = None

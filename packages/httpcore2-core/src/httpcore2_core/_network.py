@@ -192,9 +192,12 @@ class BackendStream(AsyncNetworkStream):
         is_resumable: whether `write_nowait` and `write_some` take bytes that then are sure to be
             sent, so that a write that was cancelled or timed out can be gone on with. Always so for
             our own streams. They and `write` are not to be mixed on one stream.
+        read_size: how many bytes to ask for at a time. More would cost more: where each read has to
+            make room for what it was asked for, 64 KiB is best.
     """
 
     is_resumable = False
+    read_size = 64 * 1024
 
     @property
     def needs_settling(self) -> bool:

@@ -59,6 +59,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         """
         super().__init__(origin, stream, keepalive_expiry)
         self._public_stream = public_stream(self._stream)
+        self._read_size = max(self.READ_NUM_BYTES, self._stream.read_size)
         self._codec = Codec()
         self._lock = Lock()
         self._has_sent = False
@@ -198,7 +199,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         read = self._stream.read
         try:
             while True:
-                codec.receive(await read(self.READ_NUM_BYTES, timeouts.for_read()))
+                codec.receive(await read(self._read_size, timeouts.for_read()))
                 head = codec.head()
                 if head is not None:
                     return head
@@ -213,7 +214,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         """Return the next piece of the response's body; `b""` at its end."""
         codec = self._codec
         while True:
-            codec.receive(await self._stream.read(self.READ_NUM_BYTES, timeouts.for_read()))
+            codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
             data = codec.data()
             if data is not None:
                 return data

@@ -199,13 +199,13 @@ class Engine:
         create: Callable[[Origin], AsyncHTTPConnection],
     ) -> AsyncHTTPConnection:
         """Wait for a connection, or make one, as the ticket is granted."""
-        origin = request.url.origin
         try:
             if ticket.grant is None:
-                await self._wait(ticket, origin, timeouts)
+                await self._wait(ticket, request, timeouts)
             if ticket.grant is Grant.REUSE:
                 assert ticket.connection is not None, "it is what was granted"
                 return ticket.connection
+            origin = request.url.origin
             connection = create(origin)
             connection.on_release = partial(self._release, connection)
             connection.on_lost = partial(self._drop, connection)
@@ -231,10 +231,11 @@ class Engine:
         self._carry_out()
         return connection
 
-    async def _wait(self, ticket: _Ticket, origin: Origin, timeouts: Timeouts) -> None:
+    async def _wait(self, ticket: _Ticket, request: Request, timeouts: Timeouts) -> None:
         limit = timeouts.for_pool()
         if await ticket.waiter.wait(limit) or ticket.grant is not None:
             return
+        origin = request.url.origin
         with self._lock:
             counts = self._ledger.counts()
             to_origin = sum(
