@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from difflib import unified_diff
 from pathlib import Path
 
-from benchmarks.published import published_python
-
 from .compare import Facts, compare
 from .document import write
+from .published import published_python
 from .reasons import REASONS
 
 ROOT = Path(__file__).parents[2]

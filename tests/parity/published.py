@@ -10,7 +10,7 @@ from pathlib import Path
 
 PUBLISHED = "2.16.2"
 REQUIREMENTS = (f"httpcore2[asyncio,http2,socks,trio]=={PUBLISHED}", "anyio", "trustme", "uvloop")
-TOOLS = Path(__file__).parents[1] / ".tools"
+TOOLS = Path(__file__).parents[2] / ".tools"
 
 
 def published_python() -> Path:
