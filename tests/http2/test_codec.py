@@ -5,7 +5,7 @@ from __future__ import annotations
 import h2.events
 import pytest
 from hpack import Decoder
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpcore2 import AsyncHTTP2Connection, HTTP2Connection, RemoteProtocolError
@@ -170,12 +170,13 @@ FIELDS = st.lists(
 )
 
 
-@given(st.lists(st.one_of(FIELDS, st.sampled_from([0, 40, 100, 4096])), max_size=20))
+@given(st.lists(st.one_of(FIELDS, st.sampled_from([0, 40, 100, 4096, 9999])), max_size=20))
+@example([0, [], 40, 40, [(b"a", b"/"), (b"a", b"/")]])
 @settings(deadline=None)
 def test_remembered_or_not_a_block_stands_for_the_fields_that_were_given(
     steps: list[list[tuple[bytes, bytes]] | int],
 ) -> None:
-    encoder, decoder = RememberingEncoder(), Decoder()
+    encoder, decoder = RememberingEncoder(4096), Decoder()
     for step in steps:
         if isinstance(step, int):
             encoder.header_table_size = step
@@ -184,10 +185,20 @@ def test_remembered_or_not_a_block_stands_for_the_fields_that_were_given(
 
 
 def test_a_request_like_the_one_before_is_compressed_once() -> None:
-    encoder = RememberingEncoder()
+    encoder = RememberingEncoder(4096)
     first, second, third = (encoder.encode(REQUEST) for _ in range(3))
     assert len(first) > len(second)
     assert third is second
+
+
+def test_a_server_that_wants_no_table_is_told_that_there_is_none() -> None:
+    codec = make()
+    codec.take()
+    feed(codec, frame(SETTINGS, 0, 0, b"\0\1\0\0\0\0"))
+    codec.take()
+    codec.open_stream(REQUEST, [(b"x", b"y")], end_stream=True)
+    head = codec.take()
+    assert head[9] == 0x20  # RFC 7541, section 6.3: its size is 0 now
 
 
 def test_frames_that_bring_nothing_are_counted_until_something_comes() -> None:

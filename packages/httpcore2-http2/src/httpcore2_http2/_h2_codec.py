@@ -159,7 +159,7 @@ class H2Codec:
         del self._h2.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self._h2.initiate_connection()
         self._h2.decoder = self._decoder = _Decoder()
-        self._h2.encoder = RememberingEncoder()
+        self._h2.encoder = RememberingEncoder(MAX_TABLE)
         if connection_window > 65535:
             self._h2.increment_flow_control_window(connection_window - 65535)
 
@@ -323,8 +323,6 @@ class H2Codec:
             return
         if isinstance(event, h2_events.RemoteSettingsChanged):
             settings = self._h2.remote_settings
-            encoder = self._h2.encoder
-            encoder.header_table_size = min(encoder.header_table_size, MAX_TABLE)
             self.limit = min(MAX_STREAMS, settings.max_concurrent_streams)
             self.allows_protocols = settings.enable_connect_protocol == 1
             yield SettingsReceived(

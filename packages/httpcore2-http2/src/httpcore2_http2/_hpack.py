@@ -56,11 +56,29 @@ class RememberingEncoder(Encoder):
     Fields that are equal must agree on whether they are to be indexed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_table_size: int) -> None:
+        """Begin.
+
+        Args:
+            max_table_size: bytes of headers to refer to, though the peer may have room for any number.
+        """
         super().__init__()
         self.header_table: _Table = _Table()
+        self._max_table_size = max_table_size
         self._fields: list[Field] | None = None
         self._block = b""
+
+    @property
+    def header_table_size(self) -> int:
+        return self.header_table.maxsize
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        value = min(value, self._max_table_size)
+        # Set to the same size once more, hpack would forget to tell the peer of the change before.
+        if value != self.header_table.maxsize:
+            self.header_table.maxsize = value
+            self.table_size_changes.append(value)
 
     def encode(self, headers: Iterable[Field], huffman: bool = True) -> bytes:  # type: ignore[override]
         table = self.header_table
