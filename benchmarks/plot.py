@@ -20,7 +20,7 @@ text { font: 13px system-ui, sans-serif; fill: #24292f; }
 .note { font-size: 12px; fill: #57606a; }
 .this { fill: #2563eb; }
 .other { fill: #9aa4b2; }
-.floor { fill: none; stroke: #9aa4b2; stroke-dasharray: 4 3; }
+rect.floor { fill: none; stroke: #9aa4b2; stroke-dasharray: 4 3; }
 line { stroke: #d0d7de; }
 polyline { fill: none; stroke: #9aa4b2; stroke-width: 2; }
 polyline.this { fill: none; stroke: #2563eb; stroke-width: 3; }
