@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import AsyncGeneratorType
 
 from ._blocking import run_blocking
+from ._exceptions import LocalProtocolError
 from ._models import ByteStream, Response
 
 
@@ -100,6 +101,30 @@ def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bo
             f"but got {type(stream).__name__}, which is synchronous. "
             "Use a ConnectionPool, or an async generator."
         )
+
+
+def check_size(surplus: int) -> None:
+    """Refuse a request body of another length than its Content-Length declares.
+
+    Raises:
+        LocalProtocolError: there is a surplus, or one below 0.
+    """
+    if surplus:
+        how_much = "much" if surplus > 0 else "little"
+        raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
+
+
+def enforce_chunk(chunk: bytes) -> bytes:
+    """Return a piece of a request body as bytes that stay as they are: a caller may use its buffer again.
+
+    Raises:
+        TypeError: it is not bytes.
+    """
+    if isinstance(chunk, bytes):
+        return chunk
+    if not isinstance(chunk, (bytearray, memoryview)):
+        raise TypeError(f"content must consist of bytes, but got {type(chunk).__name__}.")
+    return bytes(chunk)
 
 
 def iterate(

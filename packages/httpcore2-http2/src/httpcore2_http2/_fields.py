@@ -12,22 +12,17 @@ from typing import NamedTuple
 from hpack import NeverIndexedHeaderTuple
 
 from httpcore2_core._exceptions import LocalProtocolError
+from httpcore2_core._http11.heads import is_length, is_target, is_token, is_value
 from httpcore2_core._models import Request, enforce_bytes
 
 Headers = list[tuple[bytes, bytes]]
 
-_is_token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++").fullmatch
-_is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
 _is_authority = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]++\]|[-._~!$&'()*+,;=%0-9A-Za-z]++):[0-9]{1,5}+"
-).fullmatch
-_is_value = re.compile(
-    rb"(?:[\x21-\x7e\x80-\xff]++(?:[ \t]++[\x21-\x7e\x80-\xff]++)*+)?+"
 ).fullmatch
 _is_received_name = re.compile(rb"[\x21-\x39\x3b-\x40\x5b-\x7e]++").fullmatch
 _finds_illegal = re.compile(rb"[\0\r\n]").search
 _is_status = re.compile(rb"[1-9][0-9][0-9]").fullmatch
-_is_length = re.compile(rb"[0-9]{1,19}").fullmatch
 
 # RFC 9113, section 8.2.2: these are HTTP/1.1's own.
 _CONNECTION_FIELDS = frozenset(
@@ -72,9 +67,9 @@ def prepare_headers(headers: Headers) -> Prepared:
             # What nobody would name there, and requests can't do without.
             dropped = dropped.union(named) - {b"content-length"}
     for name, value in headers:
-        if _is_token(name) is None:
+        if is_token(name) is None:
             raise LocalProtocolError(f"Illegal header name {name!r}")
-        if _is_value(value) is None:
+        if is_value(value) is None:
             raise LocalProtocolError(f"Illegal header value {value!r}")
         lowered = name.lower()
         if lowered == b"host":
@@ -87,7 +82,7 @@ def prepare_headers(headers: Headers) -> Prepared:
             prepared.append(NeverIndexedHeaderTuple(lowered, value))
         else:
             if lowered == b"content-length":
-                if _is_length(value) is None or length is not None:
+                if is_length(value) is None or length is not None:
                     raise LocalProtocolError("bad Content-Length")
                 length = int(value)
             prepared.append((lowered, value))
@@ -147,7 +142,7 @@ def pseudo_headers(request: Request, authority: bytes | None) -> Headers:
     if protocol is not None:
         pseudo.append((b":protocol", protocol))
     for name, value in pseudo:
-        check = _is_token if name == b":method" or name == b":protocol" else _is_target
+        check = is_token if name == b":method" or name == b":protocol" else is_target
         if check(value) is None:
             raise LocalProtocolError(f"Illegal value {value!r} for {name.decode()}")
     return pseudo
@@ -217,7 +212,7 @@ def body_length(status: int, headers: Headers, method: bytes) -> int | None:
     length: int | None = None
     for name, value in headers:
         if name == b"content-length":
-            if _is_length(value) is None or (length is not None and length != int(value)):
+            if is_length(value) is None or (length is not None and length != int(value)):
                 raise Malformed(f"The response's Content-Length is {value!r}.")
             length = int(value)
     return length

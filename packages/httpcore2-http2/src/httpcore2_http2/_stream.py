@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from httpcore2_core._bodies import close_generator, iterate
+from httpcore2_core._bodies import check_size, close_generator, enforce_chunk, iterate
 from httpcore2_core._exceptions import LocalProtocolError
 from httpcore2_core._models import ByteStream, Request
 from httpcore2_core._runtime import Waiter
@@ -59,9 +59,8 @@ class Upload:
             return None
         if content is None:
             return cls(b"", aiter(iterate(body, is_blocking)), length)
-        if length is not None and length != len(content):
-            how_much = "much" if len(content) > length else "little"
-            raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
+        if length is not None:
+            check_size(len(content) - length)
         return cls(content, None, length)
 
     async def next_chunk(self) -> None:
@@ -76,18 +75,14 @@ class Upload:
         try:
             chunk = await anext(self.iterator)
         except StopAsyncIteration:
-            if self.left:
-                raise LocalProtocolError("Too little data for declared Content-Length") from None
-            self.iterator = None
+            self.iterator, chunk = None, b""
+        if self.iterator is None:
+            check_size(-(self.left or 0))
             return
-        if not isinstance(chunk, (bytes, bytearray, memoryview)):
-            raise TypeError(f"content must consist of bytes, but got {type(chunk).__name__}.")
-        # A caller may use its buffer again.
-        self.chunk = memoryview(chunk if isinstance(chunk, bytes) else bytes(chunk))
+        self.chunk = memoryview(enforce_chunk(chunk))
         if self.left is not None:
             self.left -= len(self.chunk)
-            if self.left < 0:
-                raise LocalProtocolError("Too much data for declared Content-Length")
+            check_size(-min(0, self.left))
 
     def take(self, count: int) -> memoryview:
         """Return the next bytes of the piece at hand."""

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from .._bodies import check_size, enforce_chunk
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .heads import (
     HeaderBlock,
@@ -41,12 +42,6 @@ _match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n").match
 _match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n").match
 _NO_START = frozenset(bytes([code]) for code in range(0x21))
 _CHUNK_LINE_SIZE = 20  # the longest that these match
-
-
-def _check_size(surplus: int) -> None:
-    if surplus:
-        how_much = "much" if surplus > 0 else "little"
-        raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
 
 
 def _broken_off(missing: str) -> RemoteProtocolError:
@@ -163,7 +158,7 @@ class Codec:
         # What h11 has passed may still be a list of equal lengths.
         declared = 0 if length is None else int(length.split(b",")[0])
         if size is not None and not chunked:
-            _check_size(size - declared)
+            check_size(size - declared)
 
         self._request = (method, target, block.headers)
         self._left_to_send = declared
@@ -188,16 +183,13 @@ class Codec:
             LocalProtocolError: the body is longer than its Content-Length.
             TypeError: `data` is not bytes.
         """
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"content must consist of bytes, but got {type(data).__name__}.")
-        if not isinstance(data, bytes):
-            data = bytes(data)
+        data = enforce_chunk(data)
         if not data:
             return b""  # as a chunk it would end the body
         if self.request_state is RequestState.CHUNKED:
             return b"%x\r\n%b\r\n" % (len(data), data)
         self._left_to_send -= len(data)
-        _check_size(-min(0, self._left_to_send))
+        check_size(-min(0, self._left_to_send))
         if not self._left_to_send:
             self.request_state = RequestState.DONE
         return data
@@ -211,7 +203,7 @@ class Codec:
         if self.request_state is RequestState.CHUNKED:
             self.request_state = RequestState.DONE
             return b"0\r\n\r\n"
-        _check_size(-self._left_to_send)
+        check_size(-self._left_to_send)
         return b""
 
     # The response

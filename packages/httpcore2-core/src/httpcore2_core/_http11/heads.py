@@ -28,7 +28,7 @@ match_head = re.compile(
     rb"((?:" + _TOKEN + rb":" + _FIELD_LINE + rb")*+)\r\n"
 ).match
 _find_fields = re.compile(rb"(" + _TOKEN + rb"):[ \t]*+(" + _VALUE + rb")[ \t]*+\r\n").findall
-_is_length = re.compile(rb"[0-9]{1,19}").fullmatch
+is_length = re.compile(rb"[0-9]{1,19}").fullmatch
 _find_keep_alive = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*([0-9]{1,9})(?![0-9])", re.I).search
 
 
@@ -108,7 +108,7 @@ class HeaderBlock:
                     parts[:0] = (name, b": ", value, b"\r\n")  # first: RFC 9110, section 7.2
                     continue
                 if kind is _Kind.CONTENT_LENGTH:
-                    is_plain = is_plain and self.length is None and _is_length(value) is not None
+                    is_plain = is_plain and self.length is None and is_length(value) is not None
                     self.length = value
                 elif kind is _Kind.TRANSFER_ENCODING:
                     is_plain = is_plain and not self.chunked and value == b"chunked"
@@ -154,7 +154,7 @@ class PlainHead:
             size = len(name)  # spares most names the lower()
             if size == 14:
                 if name.lower() == b"content-length":
-                    if self.length is not None or _is_length(value) is None:
+                    if self.length is not None or is_length(value) is None:
                         self.is_plain = False
                     else:
                         self.length = int(value)
