@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,14 +14,12 @@ from h2.exceptions import ProtocolError
 import httpcore2
 
 from ..support import endurance
+from ..support.cancelling import Operation, at_every_wait, get, timed, traced
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
 from ..support.h2state import Windows, check_rest, server_windows
 from ..support.server import scripted
 from ..support.worlds import AsyncWorld, Cancelling, World
 from .conftest import PoolMaker
-
-STEPS = 100
-"""More than any request here suspends."""
 
 # Each loop of its own; trio has no moment at which a result gets lost.
 CANCELLATIONS = pytest.mark.parametrize(
@@ -31,15 +29,6 @@ CANCELLATIONS = pytest.mark.parametrize(
     ids=lambda value: value if isinstance(value, str) else "late" if value else "",
 )
 SECURED = pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
-
-Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
-
-
-def _get(world: AsyncWorld) -> Operation:
-    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
-        assert (await pool.request("GET", url)).content == b"fine"
-
-    return run
 
 
 def _streamed_post(world: AsyncWorld) -> Operation:
@@ -68,45 +57,14 @@ def _early_close(world: AsyncWorld) -> Operation:
     return run
 
 
-def _timed(world: AsyncWorld) -> Operation:
-    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
-        timeout = {"pool": 9.0, "connect": 9.0, "read": 9.0, "write": 9.0, "total": 9.0}
-        reply = await pool.request("GET", url, extensions={"timeout": timeout})
-        assert reply.content == b"fine"
-
-    return run
-
-
-def _traced(world: AsyncWorld) -> Operation:
-    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
-        async def trace(name: str, info: dict[str, Any]) -> None:
-            await world.turn()  # the callback can be cancelled too
-
-        assert (await pool.request("GET", url, extensions={"trace": trace})).content == b"fine"
-
-    return run
-
-
 OPERATIONS = {
-    "get": _get,
+    "get": get,
     "streamed post": _streamed_post,
     "streamed response": _streamed_response,
     "early close": _early_close,
-    "with timeouts": _timed,
-    "traced": _traced,
+    "with timeouts": timed,
+    "traced": traced,
 }
-
-
-async def at_every_wait(
-    attempt: Callable[[int], Coroutine[Any, Any, Cancelling]],
-) -> list[Cancelling]:
-    """Cancel at the first wait, at the second, and so on, until there are no more."""
-    outcomes: list[Cancelling] = []
-    # Where an answer is quicker than usual there is a wait less: once is not enough.
-    while outcomes[-2:] != [Cancelling.NEVER_CAME_TO_IT] * 2:
-        outcomes.append(await attempt(len(outcomes)))
-        assert len(outcomes) < STEPS, "the request has no end of waits"
-    return outcomes
 
 
 class Ledger:

@@ -16,6 +16,7 @@ from h2.exceptions import ProtocolError
 import httpcore2
 
 from ..support import real
+from ..support.cancelling import at_every_wait
 from ..support.fakes import ListBackend, ListStream
 from ..support.h2peer import (
     DATA,
@@ -570,26 +571,25 @@ def test_a_tunnel_can_be_cancelled_at_every_wait(
                     assert event.stream_id is not None
                     peer.data(event.stream_id, b"", end=True)
 
+    async def attempt(step: int) -> Cancelling:
+        async with h2_pool(world, max_connections=1) as pool:
+            assert (await pool.request("GET", server.url)).status == 200
+
+            async def use() -> None:
+                async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
+                    stream = granted.extensions["network_stream"]
+                    await stream.write(bytes(size))
+                    await read_exactly(stream, size)
+                    await stream.aclose()
+
+            outcome = await world.cancelled_at(step, use, late)
+            assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+            reply = await pool.request("GET", server.url)
+            assert reply.extensions["stream_id"] in (3, 5)
+        return outcome
+
     async def scenario() -> None:
-        for step in range(100):
-            async with h2_pool(world, max_connections=1) as pool:
-                assert (await pool.request("GET", server.url)).status == 200
-
-                async def use() -> None:
-                    async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
-                        stream = granted.extensions["network_stream"]
-                        await stream.write(bytes(size))
-                        await read_exactly(stream, size)
-                        await stream.aclose()
-
-                outcome = await world.cancelled_at(step, use, late)
-                assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
-                reply = await pool.request("GET", server.url)
-                assert reply.extensions["stream_id"] in (3, 5)
-            if outcome is Cancelling.NEVER_CAME_TO_IT:
-                break
-        else:
-            raise AssertionError("the tunnel has no end of waits")
+        await at_every_wait(attempt)
 
     with scripted(speaking(serve), forgiving=True) as server:
         world.run(scenario)

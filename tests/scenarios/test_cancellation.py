@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,11 @@ import pytest
 
 import httpcore2
 
+from ..support.cancelling import Operation, at_every_wait, get, timed, traced
 from ..support.server import Peer, response, scripted
 from ..support.worlds import AsyncWorld, Cancelling
 
 FINE = response(b"fine")
-STEPS = 100
-"""More than any request here suspends."""
-
-Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
 
 
 def _serve(peer: Peer) -> None:
@@ -30,13 +27,6 @@ def _serve(peer: Peer) -> None:
 
 def _body(world: AsyncWorld) -> Any:
     return world.body([b"x" * 1000, b"y" * 1000])
-
-
-def _get(world: AsyncWorld) -> Operation:
-    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
-        assert (await pool.request("GET", url)).content == b"fine"
-
-    return run
 
 
 def _streamed_post(world: AsyncWorld) -> Operation:
@@ -63,32 +53,13 @@ def _reused(world: AsyncWorld) -> Operation:
     return run
 
 
-def _timed(world: AsyncWorld) -> Operation:
-    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
-        timeout = {"pool": 9.0, "connect": 9.0, "read": 9.0, "write": 9.0, "total": 9.0}
-        reply = await pool.request("GET", url, extensions={"timeout": timeout})
-        assert reply.content == b"fine"
-
-    return run
-
-
-def _traced(world: AsyncWorld) -> Operation:
-    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
-        async def trace(name: str, info: dict[str, Any]) -> None:
-            await world.turn()  # the callback can be cancelled too
-
-        assert (await pool.request("GET", url, extensions={"trace": trace})).content == b"fine"
-
-    return run
-
-
 OPERATIONS = {
-    "get": _get,
+    "get": get,
     "streamed post": _streamed_post,
     "streamed response": _streamed_response,
     "reused connection": _reused,
-    "with timeouts": _timed,
-    "traced": _traced,
+    "with timeouts": timed,
+    "traced": traced,
 }
 
 
@@ -106,21 +77,17 @@ def test_a_request_can_be_cancelled_at_every_wait(
     world = async_world
     run = operation(world)
 
+    async def attempt(step: int) -> Cancelling:
+        async with world.pool(max_connections=1, ssl_context=client_tls) as pool:
+            outcome = await world.cancelled_at(step, partial(run, pool, server.url), late)
+            assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
+            reply = await pool.request("GET", server.url)
+            assert reply.content == b"fine"
+            assert "Connections: 0 active, 1 idle" in repr(pool)
+        return outcome
+
     async def scenario() -> None:
-        stopped = 0
-        for step in range(STEPS):
-            async with world.pool(max_connections=1, ssl_context=client_tls) as pool:
-                outcome = await world.cancelled_at(step, partial(run, pool, server.url), late)
-                assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
-                reply = await pool.request("GET", server.url)
-                assert reply.content == b"fine"
-                assert "Connections: 0 active, 1 idle" in repr(pool)
-            stopped += outcome is Cancelling.STOPPED_IT
-            if outcome is Cancelling.NEVER_CAME_TO_IT:
-                break
-        else:
-            raise AssertionError("the request has no end of waits")
-        assert stopped, "no cancellation had an effect"
+        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
 
     with scripted(_serve, tls=server_tls if secured else None, forgiving=True) as server:
         world.run(scenario)
@@ -138,7 +105,7 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
             order.append(request[0].split(b" ")[1])
             peer.send(FINE)
 
-    async def attempt(pool: httpcore2.AsyncConnectionPool, step: int) -> Cancelling:
+    async def race(pool: httpcore2.AsyncConnectionPool, step: int) -> Cancelling:
         outcomes: list[Cancelling] = []
         held, follows = world.signal(), world.signal()
 
@@ -150,7 +117,7 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
 
         async def cancelled() -> None:
             await held.wait()
-            fetch = partial(_get(world), pool, server.url + "cancelled")
+            fetch = partial(get(world), pool, server.url + "cancelled")
             outcomes.append(await world.cancelled_at(step, fetch, late))
 
         async def follow() -> None:
@@ -163,17 +130,16 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
         await world.gather(hold, cancelled, follow)
         return outcomes[0]
 
+    async def attempt(step: int) -> Cancelling:
+        order.clear()
+        async with world.pool(max_connections=1) as pool:
+            outcome = await race(pool, step)
+            assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
+        assert [path for path in order if path != b"/cancelled"] == [b"/hold", b"/follow"]
+        return outcome
+
     async def scenario() -> None:
-        for step in range(STEPS):
-            order.clear()
-            async with world.pool(max_connections=1) as pool:
-                outcome = await attempt(pool, step)
-                assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
-            assert [path for path in order if path != b"/cancelled"] == [b"/hold", b"/follow"]
-            if outcome is Cancelling.NEVER_CAME_TO_IT:
-                break
-        else:
-            raise AssertionError("the request has no end of waits")
+        await at_every_wait(attempt)
 
     with scripted(handler, forgiving=True) as server:
         world.run(scenario)
@@ -214,14 +180,15 @@ def test_cancelling_one_request_harms_no_other(async_world: AsyncWorld) -> None:
 def test_closing_the_pool_can_be_cancelled(async_world: AsyncWorld) -> None:
     world = async_world
 
+    async def attempt(step: int) -> Cancelling:
+        pool = world.pool()
+        await pool.request("GET", server.url)
+        outcome = await world.cancelled_at(step, pool.aclose, late=False)
+        assert pool.connections == []
+        return outcome
+
     async def scenario() -> None:
-        for step in range(STEPS):
-            pool = world.pool()
-            await pool.request("GET", server.url)
-            outcome = await world.cancelled_at(step, pool.aclose, late=False)
-            assert pool.connections == []
-            if outcome is Cancelling.NEVER_CAME_TO_IT:
-                break
+        await at_every_wait(attempt)
 
     with scripted(_serve, forgiving=True) as server:
         world.run(scenario)

@@ -1,0 +1,56 @@
+"""What the tests of cancellation do alike, whatever is spoken: operations, and the waits at which they are cancelled.
+
+Must not know: servers, what must be left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpcore2
+
+from .worlds import AsyncWorld, Cancelling
+
+Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
+
+STEPS = 100
+"""More than any request here suspends."""
+
+
+def get(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        assert (await pool.request("GET", url)).content == b"fine"
+
+    return run
+
+
+def timed(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        timeout = {"pool": 9.0, "connect": 9.0, "read": 9.0, "write": 9.0, "total": 9.0}
+        reply = await pool.request("GET", url, extensions={"timeout": timeout})
+        assert reply.content == b"fine"
+
+    return run
+
+
+def traced(world: AsyncWorld) -> Operation:
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        async def trace(name: str, info: dict[str, Any]) -> None:
+            await world.turn()  # the callback can be cancelled too
+
+        assert (await pool.request("GET", url, extensions={"trace": trace})).content == b"fine"
+
+    return run
+
+
+async def at_every_wait(
+    attempt: Callable[[int], Coroutine[Any, Any, Cancelling]],
+) -> list[Cancelling]:
+    """Cancel at the first wait, at the second, and so on, until there are no more."""
+    outcomes: list[Cancelling] = []
+    # Where an answer is quicker than usual there is a wait less: once is not enough.
+    while outcomes[-2:] != [Cancelling.NEVER_CAME_TO_IT] * 2:
+        outcomes.append(await attempt(len(outcomes)))
+        assert len(outcomes) < STEPS, "the request has no end of waits"
+    return outcomes
