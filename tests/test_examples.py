@@ -6,6 +6,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from .support.server import canned, response, scripted
 
@@ -37,9 +40,22 @@ def test_each_step_is_shown() -> None:
     assert done.stdout.endswith("<Response [200]> 4 bytes\n")
 
 
-def test_the_examples_of_the_introduction_that_need_no_network_run() -> None:
-    text = (ROOT / "docs" / "index.md").read_text()
-    examples = [code for code in re.findall(r"```python\n(.*?)```", text, re.S) if "Mock" in code]
-    assert len(examples) == 1
-    done = subprocess.run([sys.executable, "-W", "error", "-c", examples[0]], check=False)
+def examples_without_a_network() -> list[Any]:
+    """Those of the documentation that bring their own server."""
+    found = []
+    for page in ("index", "testing"):
+        text = (ROOT / "docs" / f"{page}.md").read_text()
+        codes = re.findall(r"```python\n(.*?)```", text, re.S)
+        standalone = [code for code in codes if "Script" in code or "Mock" in code]
+        found += [pytest.param(code, id=f"{page}-{n}") for n, code in enumerate(standalone)]
+    return found
+
+
+@pytest.mark.parametrize("code", examples_without_a_network())
+def test_an_example_of_the_documentation_runs(code: str) -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], check=False)
     assert done.returncode == 0
+
+
+def test_the_documentation_has_such_examples() -> None:
+    assert len(examples_without_a_network()) == 6

@@ -156,7 +156,7 @@ class AsyncMockBackend(AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        return AsyncMockStream(list(self._buffer), self._http2)
+        return self._open()
 
     async def connect_unix_socket(
         self,
@@ -164,6 +164,9 @@ class AsyncMockBackend(AsyncNetworkBackend):
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
+        return self._open()
+
+    def _open(self) -> AsyncNetworkStream:
         return AsyncMockStream(list(self._buffer), self._http2)
 
     async def sleep(self, seconds: float) -> None:

@@ -16,6 +16,7 @@ from .._blocking import run_blocking
 from .._exceptions import ReadError, WriteError
 from .._network import (
     SOCKET_OPTION,
+    AsyncNetworkBackend,
     AsyncNetworkStream,
     BackendStream,
     NetworkBackend,
@@ -62,8 +63,11 @@ class SyncStream(NetworkStream):
         return self.inner.get_extra_info(info)
 
 
-class SyncBackend(NetworkBackend):
-    """Opens connections for threads."""
+class BackendFace(NetworkBackend):
+    """A backend for threads made of one whose coroutines block."""
+
+    def __init__(self, twin: AsyncNetworkBackend) -> None:
+        self._twin = twin
 
     def connect_tcp(
         self,
@@ -73,7 +77,7 @@ class SyncBackend(NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        dial = _THREADS.connect_tcp(host, port, timeout, local_address, socket_options)
+        dial = self._twin.connect_tcp(host, port, timeout, local_address, socket_options)
         return SyncStream(run_blocking(dial))
 
     def connect_unix_socket(
@@ -82,7 +86,18 @@ class SyncBackend(NetworkBackend):
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        return SyncStream(run_blocking(_THREADS.connect_unix_socket(path, timeout, socket_options)))
+        dial = self._twin.connect_unix_socket(path, timeout, socket_options)
+        return SyncStream(run_blocking(dial))
+
+    def sleep(self, seconds: float) -> None:
+        run_blocking(self._twin.sleep(seconds))
+
+
+class SyncBackend(BackendFace):
+    """Opens connections for threads."""
+
+    def __init__(self) -> None:
+        super().__init__(_THREADS)
 
 
 class BlockingStream(BackendStream):

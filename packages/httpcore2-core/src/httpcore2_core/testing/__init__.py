@@ -1,11 +1,22 @@
-"""Checks that hold for every network backend and its streams, for those who write one.
+"""For tests: of what is built on this package, and of network backends.
 
-Each check is a coroutine function that takes a `Subject`, talks to a peer on the loopback
-interface, and raises `AssertionError`, or lets an exception of the backend through, when something
-is not as the interface says. It needs no test framework and no certain event loop; it ends by itself
-within some seconds, unless a call of the backend never returns.
+**Of what is built on it.** A `Script` says what a server answers, request by request, and notes what it was asked.
+It is served without a network by `ScriptedBackend` and `AsyncScriptedBackend`, or over sockets by a `ScriptedServer`.
+`RecordingBackend` and `AsyncRecordingBackend` note the bytes that go through any other backend. Where nothing depends
+on the request, `MockBackend` and `AsyncMockBackend` of the package itself will do.
 
-Choose from the lists:
+    from httpcore2_core import ConnectionPool
+    from httpcore2_core.testing import Script, ScriptedBackend, reply
+
+    script = Script(reply(200, b"fine"))
+    with ConnectionPool(network_backend=ScriptedBackend(script)) as http:
+        assert http.request("GET", "https://www.example.com/a").content == b"fine"
+    assert script.requests[0].target == b"/a"
+
+**Of network backends**, for those who write one. Each check is a coroutine function that takes a `Subject`, talks to
+a peer on the loopback interface, and raises `AssertionError`, or lets an exception of the backend through, when
+something is not as the interface says. It needs no test framework and no certain event loop; it ends by itself within
+some seconds, unless a call of the backend never returns. Choose from the lists:
 
 - `backend_checks`: what every backend and its streams have to do.
 - `resolver_checks`: how a name with several addresses is connected to. They put something in the
@@ -41,12 +52,26 @@ from __future__ import annotations
 
 from .._blocking import run_blocking
 from . import _connecting, _runtimes, _streams
+from ._recording import AsyncRecordingBackend, Recording, RecordingBackend
+from ._script import ReceivedRequest, Reply, Script, reply
+from ._scripted import AsyncScriptedBackend, ScriptedBackend
+from ._server import ScriptedServer
 from ._subject import Check, Subject, thread_subject
 
 __all__ = [
+    "AsyncRecordingBackend",
+    "AsyncScriptedBackend",
     "Check",
+    "ReceivedRequest",
+    "Recording",
+    "RecordingBackend",
+    "Reply",
+    "Script",
+    "ScriptedBackend",
+    "ScriptedServer",
     "Subject",
     "backend_checks",
+    "reply",
     "resolver_checks",
     "run_blocking",
     "runtime_checks",
