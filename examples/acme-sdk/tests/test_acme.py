@@ -1,0 +1,145 @@
+"""The client for threads: in memory, and over sockets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from acme_sdk import Acme, AcmeError, Note, NotFound, RateLimited
+from acme_server import TOKEN, AcmeServer
+
+from httpcore2_core import (
+    ConnectionPool,
+    MockBackend,
+    NetworkBackend,
+    ReadTimeout,
+    RequestInterface,
+    SyncBackend,
+)
+from httpcore2_core.testing import RecordingBackend, Script, ScriptedBackend, ScriptedServer, reply
+
+URL = "https://acme.example/v1"
+
+
+@pytest.fixture(params=["memory", "sockets"])
+def acme(request: pytest.FixtureRequest) -> Iterator[Acme]:
+    """A client of a server that works, in memory and over sockets."""
+    script = Script(AcmeServer())
+    if request.param == "memory":
+        with ConnectionPool(network_backend=ScriptedBackend(script)) as http:
+            yield Acme(http, TOKEN, url=URL)
+    else:
+        with ScriptedServer(script) as server, ConnectionPool() as http:
+            yield Acme(http, TOKEN, url=f"{server.url}v1")
+
+
+def test_notes_are_written_read_and_deleted(acme: Acme) -> None:
+    assert acme.write("buy milk") == Note(1, "buy milk")
+    assert acme.note(1).text == "buy milk"
+    acme.delete(1)
+    with pytest.raises(NotFound, match=r"No such note \(404\)"):
+        acme.note(1)
+
+
+def test_all_pages_are_read(acme: Acme) -> None:
+    for number in range(5):
+        acme.write(f"note {number}")
+    assert [note.number for note in acme.notes()] == [1, 2, 3, 4, 5]
+
+
+def test_attachments_go_both_ways_in_pieces(acme: Acme) -> None:
+    acme.write("with a picture")
+    acme.attach(1, iter([b"pict", b"ure"]))
+    with acme.attachment(1) as pieces:
+        assert b"".join(pieces) == b"picture"
+    with pytest.raises(NotFound), acme.attachment(2):
+        pass
+
+
+def _client(http: RequestInterface) -> Acme:
+    return Acme(http, TOKEN, url=URL, timeouts={"read": 3.0})
+
+
+def test_what_acme_refuses_is_told_by_kind() -> None:
+    script = Script(
+        reply(429, b"Slow down", {"Retry-After": "7"}),
+        reply(429),
+        reply(500),
+        reply(401, b"Who are you?"),
+    )
+    with ConnectionPool(network_backend=ScriptedBackend(script)) as http:
+        acme = _client(http)
+        with pytest.raises(RateLimited, match="Slow down") as caught:
+            acme.note(1)
+        assert caught.value.retry_after == 7
+        with pytest.raises(RateLimited) as caught:
+            acme.note(1)
+        assert caught.value.retry_after == 1
+        with pytest.raises(AcmeError, match=r"Acme gave no reason \(500\)"):
+            acme.note(1)
+        with pytest.raises(AcmeError) as refused:
+            acme.delete(1)
+        assert refused.value.status == 401
+
+
+def test_failures_of_the_network_reach_the_caller_as_they_are() -> None:
+    script = Script(ReadTimeout("too slow"))
+    with (
+        ConnectionPool(network_backend=ScriptedBackend(script)) as http,
+        pytest.raises(ReadTimeout, match="too slow"),
+    ):
+        _client(http).note(1)
+
+
+def test_the_bytes_on_the_wire_are_those_of_the_documentation() -> None:
+    backend = RecordingBackend(ScriptedBackend(Script(reply(204))))
+    with ConnectionPool(network_backend=backend) as http:
+        _client(http).delete(7)
+    (recording,) = backend.recordings
+    assert recording.address == ("acme.example", 443)
+    assert bytes(recording.sent).splitlines() == [
+        b"DELETE /v1/notes/7 HTTP/1.1",
+        b"Host: acme.example",
+        b"Accept: application/json",
+        b"Authorization: Bearer s3cret",
+        b"",
+    ]
+
+
+def test_a_mock_will_do_where_nothing_depends_on_the_request() -> None:
+    backend: NetworkBackend = MockBackend([reply(200, b'{"id": 3, "text": "x"}')])
+    with ConnectionPool(network_backend=backend) as http:
+        assert _client(http).note(3) == Note(3, "x")
+
+
+def test_timeouts_hold() -> None:
+    silent = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+    with ScriptedServer(silent) as server, ConnectionPool(network_backend=SyncBackend()) as http:
+        acme = Acme(http, TOKEN, url=server.url, timeouts={"read": 0.01})
+        with pytest.raises(ReadTimeout):
+            acme.note(1)
+
+
+def test_a_url_that_is_not_absolute_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be absolute"):
+        Acme(ConnectionPool(), TOKEN, url="acme.example")
+
+
+def test_it_needs_the_core_alone() -> None:
+    """A test of the client runs where none of httpcore2's other distributions can be imported."""
+    siblings = (
+        "httpcore2",
+        "httpcore2_asyncio",
+        "httpcore2_trio",
+        "httpcore2_http2",
+        "anyio",
+        "trio",
+    )
+    blocked = (
+        f"import sys; sys.modules.update(dict.fromkeys({siblings!r})); sys.path[:] = {sys.path!r}"
+    )
+    script = f"{blocked}; import test_acme; test_acme.test_a_mock_will_do_where_nothing_depends_on_the_request()"
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parent, check=True)
