@@ -122,9 +122,32 @@ def every_case(server_tls: ssl.SSLContext) -> Iterator[Case]:
         _sends(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\r\n\r\n"),
         get,
     )
+    yield from _own_pools()
     yield from _failures()
     yield from _http2()
     yield from _proxies(server_tls)
+
+
+def _own_pools() -> Iterator[Case]:
+    both = {"http2": True}
+    for kind in ("OwnPool", "DerivedPool"):
+        what = f"a {kind} of the caller's"
+        yield Case(f"{what}: GET twice", canned([FINE] * 9), [Call(), Call()], kind=kind)
+        ends = _sends(response(b"fine", b"Connection: close"), ends=True)
+        yield Case(f"{what}: a close after each", ends, [Call(), Call()], kind=kind)
+        partial_body = _sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")
+        yield Case(f"{what}: closed unread", partial_body, [Call(end="closed")], kind=kind)
+        broken = _sends(b"nonsense\r\n\r\n")
+        yield Case(f"{what}: a response that is not HTTP", broken, [Call()], kind=kind)
+        yield Case(f"{what}: refused", canned([FINE]), [Call(target=NOWHERE)], kind=kind)
+    yield Case(
+        "HTTP/2: an OwnPool of the caller's",
+        speaking(answering()),
+        [Call(), Call()],
+        both,
+        "OwnPool",
+        tls=["h2"],
+    )
 
 
 def _failures() -> Iterator[Case]:

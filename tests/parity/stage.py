@@ -27,6 +27,7 @@ import trio
 import trustme
 
 from ..support.server import LIMIT, Handler, Peer, scripted
+from . import own
 
 # Looked up by name: what one of the releases lacks is no error of types.
 httpcore2: Any = importlib.import_module("httpcore2")
@@ -77,7 +78,7 @@ class Case:
         calls: the requests, one after the other.
         pool: options of the pool; a function of the client's TLS context, the server's port and the path of its unix
             socket makes those that need them.
-        kind: the class of the pool, without `Async`.
+        kind: the class of the pool, without `Async`: of `httpcore2`, or of `own`.
         tls: the ALPN protocols of a server that speaks TLS.
     """
 
@@ -272,7 +273,8 @@ class Stage:
         }
         if case.tls is not None:
             options["ssl_context"] = self._client_tls
-        pool = getattr(httpcore2, case.kind if is_sync else f"Async{case.kind}")(**options)
+        name = case.kind if is_sync else f"Async{case.kind}"
+        pool = getattr(own if hasattr(own, name) else httpcore2, name)(**options)
         held: list[Any] = []
         try:
             for call in case.calls:

@@ -79,7 +79,7 @@ def test_text_that_is_not_ascii_is_refused(pool_class: type[httpcore2.SOCKSProxy
 
 def test_the_way_through_a_proxy_can_be_overridden() -> None:
     class Direct(httpcore2.ConnectionPool):
-        def create_connection(self, origin: httpcore2.Origin) -> httpcore2.HTTPConnection:
+        def create_connection(self, origin: httpcore2.Origin) -> httpcore2.ConnectionInterface:
             if origin.host == b"near":
                 backend = httpcore2.MockBackend([OK])
                 return httpcore2.HTTPConnection(origin, network_backend=backend)

@@ -27,6 +27,7 @@ from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Respo
 from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
 from ._pool.engine import Engine
 from ._pool.pool import check_pool, check_request, describe
+from ._pool.pooled import PooledConnection, pooled_for_threads, shown
 from ._proxies.connections import Settings, make_connection
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 def _for_threads(response: Response) -> Response:
     extensions = response.extensions
-    extensions["network_stream"] = public_sync_stream(extensions["network_stream"])
+    stream = extensions.get("network_stream")
+    if stream is not None:  # a connection of the caller's own need not have any
+        extensions["network_stream"] = public_sync_stream(stream)
     return blocking_response(response)
 
 
@@ -184,8 +187,11 @@ class ConnectionPool(ClosingContext, RequestInterface):
         # keeps its connection, so that the number stays its own.
         self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
 
-    def create_connection(self, origin: Origin) -> HTTPConnection:
-        """Make the connection on which requests to `origin` will be sent; nothing is opened yet."""
+    def create_connection(self, origin: Origin) -> ConnectionInterface:
+        """Make the connection on which requests to `origin` will be sent; nothing is opened yet.
+
+        A pool of one's own may return connections of its own.
+        """
         settings = Settings(
             self._ssl_context,
             self._keepalive_expiry,
@@ -199,8 +205,13 @@ class ConnectionPool(ClosingContext, RequestInterface):
         )
         return HTTPConnection._of(make_connection(self._proxy, origin, settings))
 
-    def _create_twin(self, origin: Origin) -> AsyncHTTPConnection:
+    def _create_twin(self, origin: Origin) -> PooledConnection:
         facade = self.create_connection(origin)
+        if (
+            not isinstance(facade, HTTPConnection)
+            or type(facade).handle_request is not HTTPConnection.handle_request
+        ):
+            return pooled_for_threads(facade)
         self._facades[id(facade._twin)] = facade
         return facade._twin
 
@@ -211,9 +222,11 @@ class ConnectionPool(ClosingContext, RequestInterface):
         >>> pool.connections
         [<HTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
         """
-        return [self._facade(twin) for twin in self._engine.connections]
+        return [self._facade(shown(twin)) for twin in self._engine.connections]
 
-    def _facade(self, twin: AsyncHTTPConnection) -> HTTPConnection:
+    def _facade(self, twin: AsyncHTTPConnection | ConnectionInterface) -> ConnectionInterface:
+        if isinstance(twin, ConnectionInterface):
+            return twin  # the caller's own
         facade = self._facades.get(id(twin))
         if facade is None:
             facade = self._facades[id(twin)] = HTTPConnection._of(twin)

@@ -16,7 +16,6 @@ from typing import TypeAlias
 from .._backends.caller import adapt_async_backend
 from .._backends.detect import detect_backend
 from .._bodies import ReceivedBody
-from .._connection import AsyncHTTPConnection
 from .._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
@@ -31,9 +30,10 @@ from .._runtime import Runtime
 from .._timeouts import Timeouts
 from .._trace import log
 from .ledger import Counts, Grant, Ledger, Ticket
+from .pooled import PooledConnection
 
 _Key: TypeAlias = tuple[bytes, bytes, int]
-_Ticket: TypeAlias = Ticket[_Key, AsyncHTTPConnection]
+_Ticket: TypeAlias = Ticket[_Key, PooledConnection]
 
 # How often a request may come to a connection in vain, before it fails: a server may refuse for ever.
 _ATTEMPTS = 10
@@ -73,8 +73,8 @@ class Engine:
         # A lock that a thread held when the process forked stays locked in the child: a new one.
         # Re-entrant, since the collector may finalise the pool while one of its callbacks holds it.
         self._lock = RLock()
-        self._ledger: Ledger[_Key, AsyncHTTPConnection] = Ledger(*self._limits)
-        self._unsettled: list[AsyncHTTPConnection] = []
+        self._ledger: Ledger[_Key, PooledConnection] = Ledger(*self._limits)
+        self._unsettled: list[PooledConnection] = []
 
     # Which world
 
@@ -125,7 +125,7 @@ class Engine:
     async def handle(
         self,
         request: Request,
-        create: Callable[[Origin], AsyncHTTPConnection],
+        create: Callable[[Origin], PooledConnection],
         keeper: object,
     ) -> Response:
         """Send `request` on a connection of its origin, and return its response, the body still to be read.
@@ -174,9 +174,7 @@ class Engine:
                 response.stream.keeper = keeper
                 return response
 
-    def _ask(
-        self, key: _Key, runtime: Runtime
-    ) -> tuple[AsyncHTTPConnection | None, _Ticket | None]:
+    def _ask(self, key: _Key, runtime: Runtime) -> tuple[PooledConnection | None, _Ticket | None]:
         """Return a connection that is there, or else a ticket for one."""
         ledger = self._ledger
         ticket = None
@@ -196,8 +194,8 @@ class Engine:
         request: Request,
         timeouts: Timeouts,
         runtime: Runtime,
-        create: Callable[[Origin], AsyncHTTPConnection],
-    ) -> AsyncHTTPConnection:
+        create: Callable[[Origin], PooledConnection],
+    ) -> PooledConnection:
         """Wait for a connection, or make one, as the ticket is granted."""
         try:
             if ticket.grant is None:
@@ -251,7 +249,7 @@ class Engine:
 
     # The ends, none of which awaits
 
-    def _release(self, connection: AsyncHTTPConnection, is_reusable: bool) -> None:
+    def _release(self, connection: PooledConnection, is_reusable: bool) -> None:
         """A request on `connection` has ended."""
         assert self._backend is not None, "there was a request"
         ledger = self._ledger
@@ -263,7 +261,7 @@ class Engine:
         if ledger.granted or ledger.closing:
             self._carry_out()
 
-    def _update(self, connection: AsyncHTTPConnection) -> None:
+    def _update(self, connection: PooledConnection) -> None:
         """`connection` now takes another number of requests, or none any more."""
         ledger = self._ledger
         with self._lock:
@@ -275,7 +273,7 @@ class Engine:
                 ledger.set_capacity(connection, connection.capacity)
         self._carry_out()
 
-    def _drop(self, connection: AsyncHTTPConnection) -> None:
+    def _drop(self, connection: PooledConnection) -> None:
         """`connection` is of no use any more."""
         with self._lock:
             self._ledger.discard(connection)
@@ -321,7 +319,7 @@ class Engine:
     # What there is
 
     @property
-    def connections(self) -> list[AsyncHTTPConnection]:
+    def connections(self) -> list[PooledConnection]:
         """The connections, in the order in which they were made."""
         with self._lock:
             return self._ledger.connections()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._bodies import check_colour
-from .._connection import AsyncHTTPConnection, check_protocols
+from .._connection import check_protocols
 from .._exceptions import UnsupportedProtocol
 from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
@@ -18,6 +18,7 @@ from .._network import SOCKET_OPTION, AsyncNetworkBackend
 from .._proxies.checks import check_proxy
 from .._proxies.connections import Settings, make_connection
 from .engine import Engine
+from .pooled import PooledConnection, pooled, shown
 
 if TYPE_CHECKING:
     import ssl
@@ -144,8 +145,11 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
             http2=http2,
         )
 
-    def create_connection(self, origin: Origin) -> AsyncHTTPConnection:
-        """Make the connection on which requests to `origin` will be sent; nothing is opened yet."""
+    def create_connection(self, origin: Origin) -> AsyncConnectionInterface:
+        """Make the connection on which requests to `origin` will be sent; nothing is opened yet.
+
+        A pool of one's own may return connections of its own.
+        """
         settings = Settings(
             self._ssl_context,
             self._keepalive_expiry,
@@ -166,11 +170,14 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
         >>> pool.connections
         [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
         """
-        return list(self._engine.connections)
+        return [shown(connection) for connection in self._engine.connections]
 
     async def handle_async_request(self, request: Request) -> Response:
         check_request(request, is_blocking=False)
-        return await self._engine.handle(request, self.create_connection, self)
+        return await self._engine.handle(request, self._create_pooled, self)
+
+    def _create_pooled(self, origin: Origin) -> PooledConnection:
+        return pooled(self.create_connection(origin))
 
     async def aclose(self) -> None:
         """Close all connections, whatever they are doing. The pool may be used again."""

@@ -1,0 +1,262 @@
+"""What the pool needs to know of a connection; and connections of callers' own classes, which know less.
+
+A pool's `create_connection` may be overridden, and return whatever takes requests. What is not ours, or is derived from
+ours and sends requests in a way of its own, gets them as the interface says: by `handle_async_request`, one at a time
+unless it multiplexes.
+Rules: only what comes to its end while idle is used again.
+Must not know: the ledger, HTTP's framing, sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from .._backends.caller import CallerRuntime
+from .._backends.sync import adapt_stream
+from .._bodies import ReceivedBody, iterate
+from .._connection import AsyncHTTPConnection
+from .._exceptions import ConnectionNotAvailable
+from .._interfaces import AsyncConnectionInterface, ConnectionInterface
+from .._models import Origin, Request, Response
+from .._timeouts import Timeouts
+
+# What an HTTP/2 connection is taken to allow until its server has told (RFC 9113, section 6.5.2).
+_SHARED = 100
+
+
+class PooledConnection(Protocol):
+    """A connection that the pool can use; see `AsyncHTTPConnection`, which is the usual one."""
+
+    on_release: Callable[[bool], None] | None
+    on_lost: Callable[[], None] | None
+    on_change: Callable[[], None] | None
+
+    def __hash__(self) -> int: ...
+    def connect(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, None]: ...
+    def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]: ...
+    def can_handle_request(self, origin: Origin) -> bool: ...
+    def can_multiplex(self) -> bool: ...
+    def is_stale(self) -> bool: ...
+    def is_closed(self) -> bool: ...
+    def is_connected(self) -> bool: ...
+    def abort(self) -> None: ...
+    async def settle(self) -> None: ...
+    @property
+    def needs_settling(self) -> bool: ...
+    @property
+    def may_be_resent(self) -> bool: ...
+    @property
+    def is_retired(self) -> bool: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def expires_at(self) -> float | None: ...
+
+
+class CallersConnection:
+    """A connection of a caller's own class."""
+
+    may_be_resent = False
+    is_retired = False
+    expires_at = None
+
+    def __init__(
+        self,
+        inner: AsyncConnectionInterface,
+        shown: Any,
+        shielded: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+    ) -> None:
+        """Take it.
+
+        Args:
+            inner: what takes the requests.
+            shown: what the caller knows it as.
+            shielded: awaits something to its end, even if the caller is cancelled.
+        """
+        self._inner = inner
+        self.shown = shown
+        self._shielded = shielded
+        self._has_begun = False
+        self._was_shared = False
+        self.needs_settling = False
+        self.on_release: Callable[[bool], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
+        self.on_change: Callable[[], None] | None = None
+
+    async def connect(self, request: Request, timeouts: Timeouts) -> None:
+        """Nothing: its first request does."""
+
+    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+        """Send `request` and return its response, the body still to be read."""
+        self._has_begun = True
+        try:
+            response = await self._inner.handle_async_request(request)
+        except ConnectionNotAvailable:
+            if self.can_multiplex():
+                await self.end()
+            raise  # else the pool drops it
+        except BaseException:
+            await self.end()
+            raise
+        if self.can_multiplex() and not self._was_shared:
+            assert self.on_change is not None, "the pool has set it"
+            self._was_shared = True
+            self.on_change()
+        response.stream = _Body(response, self)
+        return response
+
+    async def end(self) -> None:
+        """Give the connection back after a request, or close it."""
+        assert self.on_release is not None and self.on_lost is not None, "the pool has set them"
+        if not self._inner.is_closed() and (self._inner.is_idle() or self.can_multiplex()):
+            self.on_release(True)
+        else:
+            self.on_lost()
+            await self.settle()
+
+    @property
+    def capacity(self) -> int:
+        return _SHARED if self.can_multiplex() else 1
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return self._inner.can_handle_request(origin)
+
+    def can_multiplex(self) -> bool:
+        return self._inner.can_multiplex()
+
+    def is_stale(self) -> bool:
+        return self._has_begun and (self._inner.is_closed() or self._inner.has_expired())
+
+    def is_closed(self) -> bool:
+        return self._inner.is_closed()
+
+    def is_connected(self) -> bool:
+        return self._inner.is_connected()
+
+    def abort(self) -> None:
+        self.needs_settling = True
+
+    async def settle(self) -> None:
+        if self.needs_settling:
+            self.needs_settling = False
+            await self._shielded(self._inner.aclose)
+
+
+class _Body(ReceivedBody):
+    """The body of a response of a caller's own connection."""
+
+    __slots__ = ("_close", "_connection", "_iterator")
+
+    def __init__(self, response: Response, connection: CallersConnection) -> None:
+        stream: Any = response.stream
+        self._iterator: AsyncIterator[bytes] = aiter(stream)
+        self._close: Callable[[], Coroutine[Any, Any, None]] | None = getattr(
+            stream, "aclose", None
+        )
+        self._connection = connection
+        self.is_closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.next_piece()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def read_all(self) -> bytes:
+        return b"".join([piece async for piece in self])
+
+    async def next_piece(self) -> bytes:
+        piece = b""
+        try:
+            while not piece:
+                piece = await anext(self._iterator)
+        except StopAsyncIteration:
+            await self.aclose()
+        except BaseException:
+            await self.aclose()
+            raise
+        return piece
+
+    async def aclose(self) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            try:
+                if self._close is not None:
+                    await self._close()
+            finally:
+                await self._connection.end()
+
+
+class _AsyncFace(AsyncConnectionInterface):
+    """A caller's connection for threads, in the other colour; its coroutines block."""
+
+    def __init__(self, plain: ConnectionInterface) -> None:
+        self._plain = plain
+
+    async def handle_async_request(self, request: Request) -> Response:
+        response = self._plain.handle_request(request)
+        response.stream = _AsyncStream(response.stream)
+        stream = response.extensions.get("network_stream")
+        if stream is not None:
+            response.extensions["network_stream"] = adapt_stream(stream)
+        return response
+
+    async def aclose(self) -> None:
+        self._plain.close()
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return self._plain.can_handle_request(origin)
+
+    def can_multiplex(self) -> bool:
+        return self._plain.can_multiplex()
+
+    def has_expired(self) -> bool:
+        return self._plain.has_expired()
+
+    def is_idle(self) -> bool:
+        return self._plain.is_idle()
+
+    def is_closed(self) -> bool:
+        return self._plain.is_closed()
+
+    def is_connected(self) -> bool:
+        return self._plain.is_connected()
+
+
+class _AsyncStream:
+    """A response's body for threads, in the other colour."""
+
+    def __init__(self, plain: Any) -> None:
+        self._plain = plain
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(iterate(self._plain, is_blocking=True))
+
+    async def aclose(self) -> None:
+        close = getattr(self._plain, "close", None)
+        if close is not None:
+            close()
+
+
+def pooled(connection: AsyncConnectionInterface) -> PooledConnection:
+    """Return what lets the pool use `connection`: itself, if it is of ours."""
+    if (
+        isinstance(connection, AsyncHTTPConnection)
+        and type(connection).handle_async_request is AsyncHTTPConnection.handle_async_request
+    ):
+        return connection
+    return CallersConnection(connection, connection, CallerRuntime().shielded)
+
+
+def pooled_for_threads(connection: ConnectionInterface) -> PooledConnection:
+    """Return what lets the pool for threads use a connection that is not of ours."""
+    return CallersConnection(_AsyncFace(connection), connection, lambda call: call())
+
+
+def shown(connection: PooledConnection) -> Any:
+    """Return what callers know `connection` as."""
+    return connection.shown if isinstance(connection, CallersConnection) else connection
