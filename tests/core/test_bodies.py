@@ -27,7 +27,7 @@ class Body(ReceivedBody):
     async def next_piece(self) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
-    async def read_all(self) -> bytes:
+    async def aread_all(self) -> bytes:
         pieces, self.pieces = self.pieces, []
         return b"".join(pieces)
 
@@ -57,7 +57,7 @@ def test_a_received_body_leaves_all_to_the_connection() -> None:
     body = ReceivedBody()
     with pytest.raises(NotImplementedError):
         aiter(body)
-    for coroutine in (body.read_all(), body.next_piece(), body.aclose()):
+    for coroutine in (body.aread_all(), body.next_piece(), body.aclose()):
         with pytest.raises(NotImplementedError):
             run_blocking(coroutine)
 

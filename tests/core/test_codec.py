@@ -418,13 +418,6 @@ def test_a_head_that_begins_like_the_last_one_is_read_for_itself() -> None:
         assert body_of(codec) == bytes(length)
 
 
-def test_what_a_caller_makes_of_a_responses_fields_stays_with_it() -> None:
-    for _ in range(2):
-        head, _ = read(started(), [OK + b"Content-Length: 0\r\n\r\n"])
-        assert head.headers == [(b"Content-Length", b"0")]
-        head.headers.clear()
-
-
 def test_names_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads_module, "_known_names", {})
     monkeypatch.setattr(heads_module, "_KNOWN_NAMES_LIMIT", 2)
@@ -611,15 +604,6 @@ def test_bytes_after_a_response_condemn_the_connection(
     assert body == case.body
     assert not codec.is_reusable
     assert codec.leading_data == surplus
-
-
-def test_the_header_fields_of_equal_heads_are_lists_of_their_own() -> None:
-    codec = Codec()
-    for _ in range(3):
-        codec.start_request(b"GET", b"/", [HOST], None)
-        head, _ = read(codec, [OK + b"Content-Length: 0\r\n\r\n"])
-        assert head.headers == [(b"Content-Length", b"0")]
-        head.headers.clear()
 
 
 @each_cut

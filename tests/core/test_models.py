@@ -166,6 +166,22 @@ def test_the_host_field_leaves_out_a_default_port(url: str, header: bytes) -> No
     assert include_request_headers([], url=URL(url), content=None) == [(b"Host", header)]
 
 
+def test_what_is_included_depends_on_url_fields_and_content() -> None:
+    url, other = URL(A), URL("http://b")
+    fields = [(b"X", b"y")]
+    host, other_host = (b"Host", b"a"), (b"Host", b"b")
+    for _ in range(2):
+        for headers in ([], fields):
+            assert include_request_headers(headers, url=url, content=None) == [host, *headers]
+            assert include_request_headers(headers, url=other, content=None) == [
+                other_host,
+                *headers,
+            ]
+            given = include_request_headers(headers, url=url, content=b"abc")
+            assert given == [host, *headers, (b"Content-Length", b"3")]
+            given.clear()
+
+
 # Request
 
 
@@ -219,9 +235,37 @@ def test_headers_are_a_mapping_or_a_sequence_of_pairs(
 
 def test_headers_are_copied() -> None:
     headers = [(b"a", b"b")]
-    request = Request("GET", A, headers=headers)
-    request.headers.clear()
+    for _ in range(2):
+        request = Request("GET", A, headers=headers)
+        assert request.headers == headers
+        request.headers.clear()
     assert headers
+
+
+def test_headers_that_change_are_read_again() -> None:
+    pair = ["a", "b"]
+    headers: Any = [pair]
+    assert Request("GET", A, headers=headers).headers == [(b"a", b"b")]
+    pair[1] = "c"
+    assert Request("GET", A, headers=headers).headers == [(b"a", b"c")]
+    headers.append(("d", "e"))
+    assert Request("GET", A, headers=headers).headers == [(b"a", b"c"), (b"d", b"e")]
+    headers.clear()
+    assert Request("GET", A, headers=headers).headers == []
+
+
+def test_headers_may_be_text_and_then_bytes_where_python_must_not_compare_them() -> None:
+    class Text(str):
+        """Text that can't be compared with bytes, as all of it can't under `python -bb`."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            raise BytesWarning("Comparison between bytes and string")
+
+    assert Request("GET", A, headers=[(b"a", b"b")]).headers == [(b"a", b"b")]
+    assert Request("GET", A, headers=[(b"a", Text("c"))]).headers == [(b"a", b"c")]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +388,7 @@ class AsyncBody:
     async def aclose(self) -> None:
         self.calls.append("aclose")
 
-    async def read_all(self) -> bytes:
+    async def aread_all(self) -> bytes:
         self.calls.append("read_all")
         return b"ab"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -256,6 +257,24 @@ def test_bytes_beyond_the_end_of_a_response_never_become_the_next_one(
     with scripted(handler) as server:
         world.run(scenario)
         assert server.accepted == 2
+
+
+def test_the_header_fields_of_equal_responses_are_lists_of_their_own(world: World) -> None:
+    events: list[tuple[str, dict[str, Any]]] = []
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            for extensions in ({"trace": world.trace(events)}, {}, {}):
+                reply = await pool.request("GET", server.url, extensions=extensions)
+                assert reply.headers == fields
+                reply.headers.clear()
+                shown = dict(events)["http11.receive_response_headers.complete"]["return_value"]
+                assert shown[:3] == (b"HTTP/1.1", 200, b"OK")
+                shown[3].clear()
+
+    fields = [(b"Content-Length", b"5")]
+    with scripted(canned([AFTER] * 3)) as server:
+        world.run(scenario)
 
 
 def test_a_body_can_be_read_once(world: World) -> None:

@@ -32,7 +32,7 @@ class ReceivedBody:
     def __aiter__(self) -> AsyncIterator[bytes]:
         raise NotImplementedError
 
-    async def read_all(self) -> bytes:
+    async def aread_all(self) -> bytes:
         """Return what is left of the body."""
         raise NotImplementedError
 
@@ -58,18 +58,19 @@ class BlockingBody:
             yield piece
 
     def read_all(self) -> bytes:
-        return run_blocking(self.body.read_all())
+        return run_blocking(self.body.aread_all())
 
     def close(self) -> None:
         run_blocking(self.body.aclose())
 
+    @property
+    def is_closed(self) -> bool:
+        return self.body.is_closed
+
 
 def is_closed(response: Response) -> bool:
     """Whether a response is one of ours, and nothing is left to close."""
-    body = response.stream
-    if type(body) is BlockingBody:
-        return body.body.is_closed
-    return isinstance(body, ReceivedBody) and body.is_closed
+    return getattr(response.stream, "is_closed", None) is True
 
 
 def blocking_response(response: Response) -> Response:

@@ -31,6 +31,10 @@ class State(Enum):
     CLOSED = "CLOSED"
 
 
+# Enum's own way to its members is slow: with those of the codec and the ledger, 2 to 5 % of a request.
+NEW, ACTIVE, IDLE, CLOSED = State
+
+
 class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     """A connection over a stream that is already established.
 
@@ -118,7 +122,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         return origin == self._origin
 
     def has_expired(self) -> bool:
-        if self._state is not State.IDLE:
+        if self._state is not IDLE:
             return False
         if self._expires_at is not None and self.runtime.now() >= self._expires_at:
             return True
@@ -129,13 +133,13 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         """Whether the peer has ended the connection while it was idle."""
 
     def is_idle(self) -> bool:
-        return self._state is State.IDLE
+        return self._state is IDLE
 
     def is_closed(self) -> bool:
-        return self._state is State.CLOSED
+        return self._state is CLOSED
 
     def is_connected(self) -> bool:
-        return self._state is not State.CLOSED
+        return self._state is not CLOSED
 
     def info(self) -> str:
         return (
@@ -230,7 +234,7 @@ class ExchangeBody(ReceivedBody):
             raise StopAsyncIteration
         return piece
 
-    async def read_all(self) -> bytes:
+    async def aread_all(self) -> bytes:
         pieces = [await self.next_piece()]
         while not self._is_complete:
             pieces.append(await self.next_piece())

@@ -41,9 +41,11 @@ DEFAULT_PORTS = {
 }
 
 # The usual URL, in one match; every other form is left to urllib.
-_PLAIN_URL = re.compile(
-    rb"(https?://[a-z0-9.-]++(?::[0-9]{1,5}+)?+)(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
-)
+_match_plain_url = re.compile(
+    rb"(https?)://([a-z0-9.-]++)(?::([0-9]{1,5}+))?+(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
+).match
+
+_Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
@@ -83,6 +85,7 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes
             ASCII string.
         ValueError: an element is not a pair.
     """
+    global _last_fields
     if value is None:
         return []
     if type(value) is not list:  # spares the usual case the costly checks
@@ -93,29 +96,22 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes
                 f"{name} must be a mapping or sequence of two-tuples, "
                 f"but got {type(value).__name__}."
             )
+    given, fields = _last_fields
     try:
-        # The usual types without a call.
-        return [
-            (
-                key
-                if type(key) is bytes
-                else key.encode("ascii")
-                if type(key) is str
-                else enforce_bytes(key, name="header name"),
-                item
-                if type(item) is bytes
-                else item.encode("ascii")
-                if type(item) is str
-                else enforce_bytes(item, name="header value"),
-            )
+        is_known = value == given
+    except BytesWarning:  # of a Python that is told not to compare bytes with text
+        is_known = False
+    if not is_known:
+        fields = [
+            (enforce_bytes(key, name="header name"), enforce_bytes(item, name="header value"))
             for key, item in value
         ]
-    except UnicodeEncodeError:
-        pass  # enforce_bytes() has the words for it
-    return [
-        (enforce_bytes(key, name="header name"), enforce_bytes(item, name="header value"))
-        for key, item in value
-    ]
+        _last_fields = (list(map(tuple, value)), fields)
+    return fields.copy()
+
+
+# Clients give the same fields with every request: they are enforced once.
+_last_fields: tuple[list[Any], _Fields] = ([], [])
 
 
 def enforce_stream(
@@ -162,7 +158,7 @@ def _host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
     return b"%b:%d" % (bracketed(host), port)
 
 
-def _has_one_of(headers: list[tuple[bytes, bytes]], *names: bytes) -> bool:
+def _has_one_of(headers: _Fields, *names: bytes) -> bool:
     return any(name.lower() in names for name, _ in headers)
 
 
@@ -173,17 +169,24 @@ def include_request_headers(
     content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
 ) -> list[tuple[bytes, bytes]]:
     """Add the Host field, and the one that frames the body, where the caller gave none."""
-    sizes = [len(header[0]) for header in headers]  # spares most names the lower()
-    if 4 not in sizes or not _has_one_of(headers, b"host"):
-        headers = [(b"Host", host_header(url)), *headers]
-    if content is None or (
-        (14 in sizes or 17 in sizes)
-        and _has_one_of(headers, b"content-length", b"transfer-encoding")
-    ):
-        return headers
+    global _last_head
+    host = host_header(url)
+    given, given_host, head, is_framed = _last_head
+    if headers != given or host != given_host:
+        given = head = headers.copy()
+        if not _has_one_of(headers, b"host"):
+            head = [(b"Host", host), *headers]
+        is_framed = _has_one_of(headers, b"content-length", b"transfer-encoding")
+        _last_head = (given, host, head, is_framed)
+    if content is None or is_framed:
+        return head.copy()
     if isinstance(content, (bytes, bytearray, memoryview)):
-        return [*headers, (b"Content-Length", b"%d" % memoryview(content).nbytes)]
-    return [*headers, (b"Transfer-Encoding", b"chunked")]
+        return [*head, (b"Content-Length", b"%d" % memoryview(content).nbytes)]
+    return [*head, (b"Transfer-Encoding", b"chunked")]
+
+
+# As with `_last_fields`: the fields, the host, both together, and whether they frame a body.
+_last_head: tuple[_Fields, bytes, _Fields, bool] = ([], b"", [(b"Host", b"")], False)
 
 
 class ByteStream:
@@ -274,20 +277,7 @@ class URL:
         self.target: bytes
         if url:
             raw = enforce_bytes(url, name="url")
-            plain = _PLAIN_URL.match(raw)
-            if plain is not None:
-                authority, path = plain.groups()
-                self.scheme, self.host, self.port = _parse_origin(authority)
-                self.target = path or b"/"
-                return
-            from urllib.parse import urlsplit  # 2 ms that most programs don't need
-
-            parts = urlsplit(_ascii(raw))
-            self.scheme = parts.scheme.encode("ascii")
-            self.host = (parts.hostname or "").encode("ascii")
-            self.port = parts.port
-            path = parts.path or ("/" if parts.netloc else "")
-            self.target = (f"{path}?{parts.query}" if parts.query else path).encode("ascii")
+            self.scheme, self.host, self.port, self.target = _parse_url(raw)
         else:
             self.scheme = enforce_bytes(scheme, name="scheme")
             self.host = enforce_bytes(host, name="host")
@@ -324,15 +314,25 @@ class URL:
         )
 
 
-# A program has many URLs, but few origins.
 @lru_cache(maxsize=256)
-def _parse_origin(origin: bytes) -> tuple[bytes, bytes, int | None]:
-    scheme, _, authority = origin.partition(b"://")
-    host, colon, digits = authority.partition(b":")
-    port = int(digits) if colon else None
-    if port is not None and port > 65535:
-        raise ValueError("Port out of range 0-65535")
-    return scheme, host, port
+def _parse_url(raw: bytes) -> tuple[bytes, bytes, int | None, bytes]:
+    plain = _match_plain_url(raw)
+    if plain is not None:
+        scheme, host, digits, target = plain.groups()
+        port = None if digits is None else int(digits)
+        if port is not None and port > 65535:
+            raise ValueError("Port out of range 0-65535")
+        return scheme, host, port, target or b"/"
+    from urllib.parse import urlsplit  # 2 ms that most programs don't need
+
+    parts = urlsplit(_ascii(raw))
+    path = parts.path or ("/" if parts.netloc else "")
+    return (
+        parts.scheme.encode("ascii"),
+        (parts.hostname or "").encode("ascii"),
+        parts.port,
+        (f"{path}?{parts.query}" if parts.query else path).encode("ascii"),
+    )
 
 
 def _ascii(raw: bytes) -> str:
@@ -471,9 +471,9 @@ class Response:
             RemoteProtocolError: the peer broke the body off, or framed it wrongly.
         """
         if self._content is None:
-            stream = self._sync_stream("read using 'response.read()'", "await response.aread()")
-            read_all = getattr(stream, "read_all", None)
+            read_all = getattr(self.stream, "read_all", None)
             if read_all is None:
+                self._sync_stream("read using 'response.read()'", "await response.aread()")
                 self._content = b"".join(self.iter_stream())
             else:
                 self._consume("for ... in response.iter_stream()")
@@ -505,13 +505,13 @@ class Response:
         does.
         """
         if self._content is None:
-            stream = self._async_stream("read using 'await response.aread()'", "response.read()")
-            read_all = getattr(stream, "read_all", None)
-            if read_all is None:
+            aread_all = getattr(self.stream, "aread_all", None)
+            if aread_all is None:
+                self._async_stream("read using 'await response.aread()'", "response.read()")
                 self._content = b"".join([part async for part in self.aiter_stream()])
             else:
                 self._consume("async for ... in response.aiter_stream()")
-                self._content = await read_all()
+                self._content = await aread_all()
         return self._content
 
     def aiter_stream(self) -> AsyncIterator[bytes]:

@@ -31,9 +31,8 @@ from .heads import (
     is_target,
     is_token,
     keep_alive_timeout_of,
-    match_head,
+    read_head,
     recall_head,
-    remember_head,
 )
 from .judge import HEAD_LIMIT, Judge, check_request
 
@@ -72,7 +71,10 @@ class ResponseState(Enum):
     SWITCHED = "no HTTP any more"
 
 
-_NO_BODY_LEFT = (ResponseState.DONE, ResponseState.SWITCHED)
+# Enum's own way to its members is slow; see those of `_established.State`.
+_UNSENT, _SENDING_LENGTH, _SENDING_CHUNKS, SENT = RequestState
+_IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _JUDGED, DONE, SWITCHED = ResponseState
+_NO_BODY_LEFT = (DONE, SWITCHED)
 
 
 class Codec:
@@ -87,10 +89,8 @@ class Codec:
 
     __slots__ = (
         "_block",
-        "_body_size",
         "_data",
         "_ended",
-        "_head",
         "_judge",
         "_keeps_alive",
         "_left_to_receive",
@@ -105,8 +105,8 @@ class Codec:
     )
 
     def __init__(self) -> None:
-        self.request_state = RequestState.IDLE
-        self.response_state = ResponseState.IDLE
+        self.request_state = _UNSENT
+        self.response_state = _IDLE
         self.keep_alive_timeout: int | None = None
         self.trailers: list[tuple[bytes, bytes]] = []
         self._request: tuple[bytes, bytes, list[tuple[bytes, bytes]]] = (b"", b"", [])
@@ -116,8 +116,6 @@ class Codec:
         self._data = b""  # received and not yet handed out
         self._ended = False  # the peer closed its side
         self._scanned = 0  # of an incomplete head, how much holds no blank line
-        self._head = b""
-        self._body_size = 0
         self._left_to_receive = 0
         self._judge: Judge | None = None
         self._plain_head: PlainHead | None = None
@@ -149,26 +147,28 @@ class Codec:
             head = b"%b %b HTTP/1.1\r\n%b" % (method, target, block.lines)
         else:
             head = check_request(method, target, headers)
-        length, chunked = block.length, block.chunked
-        if length is not None and chunked:
-            raise LocalProtocolError(
-                "A request must not have both Content-Length and Transfer-Encoding "
-                "(RFC 9112, section 6.2)."
-            )
-        # What h11 has passed may still be a list of equal lengths.
-        declared = 0 if length is None else int(length.split(b",")[0])
-        if size is not None and not chunked:
+        chunked = block.chunked
+        declared = 0
+        if block.length is not None:
+            if chunked:
+                raise LocalProtocolError(
+                    "A request must not have both Content-Length and Transfer-Encoding "
+                    "(RFC 9112, section 6.2)."
+                )
+            # What h11 has passed may still be a list of equal lengths.
+            declared = int(block.length.split(b",")[0])
+        if size is not None and size != declared and not chunked:
             check_size(size - declared)
 
         self._request = (method, target, block.headers)
         self._left_to_send = declared
         if chunked:
-            self.request_state = RequestState.CHUNKED
+            self.request_state = _SENDING_CHUNKS
         elif declared:
-            self.request_state = RequestState.LENGTH
+            self.request_state = _SENDING_LENGTH
         else:
-            self.request_state = RequestState.DONE
-        self.response_state = ResponseState.HEAD
+            self.request_state = SENT
+        self.response_state = _HEAD
         self._keeps_alive = not block.close
         self._judge = None
         self._scanned = 0
@@ -186,12 +186,12 @@ class Codec:
         data = enforce_chunk(data)
         if not data:
             return b""  # as a chunk it would end the body
-        if self.request_state is RequestState.CHUNKED:
+        if self.request_state is _SENDING_CHUNKS:
             return b"%x\r\n%b\r\n" % (len(data), data)
         self._left_to_send -= len(data)
         check_size(-min(0, self._left_to_send))
         if not self._left_to_send:
-            self.request_state = RequestState.DONE
+            self.request_state = SENT
         return data
 
     def end_request(self) -> bytes:
@@ -200,8 +200,8 @@ class Codec:
         Raises:
             LocalProtocolError: the body is shorter than its Content-Length.
         """
-        if self.request_state is RequestState.CHUNKED:
-            self.request_state = RequestState.DONE
+        if self.request_state is _SENDING_CHUNKS:
+            self.request_state = SENT
             return b"0\r\n\r\n"
         check_size(-self._left_to_send)
         return b""
@@ -225,7 +225,7 @@ class Codec:
         Raises:
             RemoteProtocolError: it is no response, is too long, or was broken off.
         """
-        assert self.response_state is ResponseState.HEAD, "a response is due"
+        assert self.response_state is _HEAD, "a response is due"
         if self._ended:
             raise RemoteProtocolError("Server disconnected without sending a response.")
         if self._judge is None:
@@ -235,18 +235,13 @@ class Codec:
                 plain = self._plain_head
                 if plain is None or not data.startswith(plain.data):
                     plain = recall_head(data)
+                # A head that comes in many pieces is not read from its start each time.
+                if plain is None and (
+                    not self._scanned or _find_blank_line(data, self._scanned) is not None
+                ):
+                    plain = read_head(data)
                 if plain is not None:
-                    self._plain_head = plain
-                    return self._begin_body(plain)  # the same as last time, blank line included
-            # A head that comes in many pieces is not matched from its start each time.
-            if not self._scanned or _find_blank_line(data, self._scanned) is not None:
-                matched = match_head(data)
-                if matched is not None and not is_connect:
-                    plain = PlainHead(matched)
-                    if plain.is_plain:
-                        self._plain_head = plain
-                        remember_head(plain)
-                        return self._begin_body(plain)
+                    return self._begin_body(plain)
             # What begins with a blank or a control character can't become a head: TLS, say.
             may_come = len(data) <= HEAD_LIMIT and data[:1] not in _NO_START
             if may_come and _find_blank_line(data, self._scanned) is None:
@@ -257,25 +252,25 @@ class Codec:
 
     def _begin_body(self, head: PlainHead) -> ResponseHead:
         """Go on to the body that follows `head`, with which the received data begin."""
-        method = self._request[0]
+        self._plain_head = head
         self._data = self._data[len(head.data) :]
         self.keep_alive_timeout = head.keep_alive_timeout
         if head.close:
             self._keeps_alive = False
         # RFC 9112, section 6.3: how the end of the body is found.
-        if method == b"HEAD" or head.status == 204 or head.status == 304:
-            self.response_state = ResponseState.DONE
+        length = head.length
+        if not head.has_body or length == 0 or self._request[0] == b"HEAD":
+            self.response_state = DONE
+        elif length is not None:
+            self._left_to_receive = length
+            self.response_state = _LENGTH
         elif head.chunked:
-            self.response_state = ResponseState.CHUNKED
-            self._head = head.data
             self._left_to_receive = -1
-        elif head.length is not None:
-            self._left_to_receive = self._body_size = head.length
-            self.response_state = ResponseState.LENGTH if head.length else ResponseState.DONE
+            self.response_state = _CHUNKED
         else:
-            self.response_state = ResponseState.UNTIL_CLOSE
+            self.response_state = _UNTIL_CLOSE
             self._keeps_alive = False
-        return ResponseHead(b"HTTP/1.1", head.status, head.reason, head.headers.copy())
+        return head.head
 
     def data(self) -> bytes | None:
         """Return what is there of the body: `b""` at its end, `None` if more bytes are needed.
@@ -284,33 +279,35 @@ class Codec:
             RemoteProtocolError: the framing is wrong, or the stream ended before the body did.
         """
         state = self.response_state
-        if state is ResponseState.LENGTH:
+        if state is _LENGTH:
             data = self._data
             left = self._left_to_receive - len(data)
             if left > 0:
                 if not data:
                     if self._ended:
-                        received = self._body_size - self._left_to_receive
-                        raise _broken_off(f"received {received} bytes, expected {self._body_size}")
+                        assert self._plain_head is not None and self._plain_head.length is not None
+                        size = self._plain_head.length
+                        received = size - self._left_to_receive
+                        raise _broken_off(f"received {received} bytes, expected {size}")
                     return None
                 self._left_to_receive = left
                 self._data = b""
                 return data
-            self.response_state = ResponseState.DONE
+            self.response_state = DONE
             if left:
                 self._data = data[left:]  # surplus: it condemns the connection
                 return data[:left]
             self._data = b""
             return data
-        if state is ResponseState.CHUNKED:
+        if state is _CHUNKED:
             return self._chunked_data()
-        if state is ResponseState.UNTIL_CLOSE:
+        if state is _UNTIL_CLOSE:
             data = self._data
             self._data = b""
             if data or not self._ended:
                 return data or None
-            self.response_state = ResponseState.DONE
-        elif state is ResponseState.JUDGED:
+            self.response_state = DONE
+        elif state is _JUDGED:
             return self._judged_data([])
         else:
             assert state in _NO_BODY_LEFT, "the head comes first"
@@ -323,8 +320,8 @@ class Codec:
         Both messages are complete, nobody closes, and nothing came besides.
         """
         return (
-            self.response_state is ResponseState.DONE
-            and self.request_state is RequestState.DONE
+            self.response_state is DONE
+            and self.request_state is SENT
             and self._keeps_alive
             and not self._data
             and not self._ended
@@ -333,7 +330,7 @@ class Codec:
     @property
     def is_unanswered(self) -> bool:
         """Whether a response is due of which not a byte has come."""
-        return self.response_state is ResponseState.HEAD and self._judge is None and not self._data
+        return self.response_state is _HEAD and self._judge is None and not self._data
 
     @property
     def leading_data(self) -> bytes:
@@ -374,7 +371,7 @@ class Codec:
             if left_now == 0:
                 end = matched.end()
                 if data[end : end + 2] == b"\r\n":
-                    self.response_state = ResponseState.DONE
+                    self.response_state = DONE
                     self._data = data[end + 2 :]
                     return b"".join(pieces)
                 if size - end < 2 and data[end:] in (b"", b"\r"):
@@ -404,12 +401,13 @@ class Codec:
 
     def _chunks_to_judge(self, rest: bytes, pieces: list[bytes]) -> bytes | None:
         """Let h11 read on at a chunk: it is shown the head, and then that chunk as the first."""
-        judge = self._call_judge(self._head + rest)
+        assert self._plain_head is not None, "there were chunks"
+        judge = self._call_judge(self._plain_head.data + rest)
         head = judge.head()
         assert head is not None, "h11 takes what the lane takes"
         if self._ended:
             judge.receive(b"")
-        self.response_state = ResponseState.JUDGED
+        self.response_state = _JUDGED
         return self._judged_data(pieces)
 
     def _judged_head(self) -> ResponseHead | None:
@@ -426,10 +424,10 @@ class Codec:
             if name.lower() == b"keep-alive":
                 self.keep_alive_timeout = keep_alive_timeout_of(value)
         if self._judge.has_switched:
-            self.response_state = ResponseState.SWITCHED
+            self.response_state = SWITCHED
             self._dismiss_judge(self._judge)
         else:
-            self.response_state = ResponseState.JUDGED
+            self.response_state = _JUDGED
         return ResponseHead(
             b"HTTP/" + event.http_version, event.status_code, bytes(event.reason), headers
         )
@@ -438,7 +436,7 @@ class Codec:
         assert self._judge is not None, "the judge has been called"
         data, ended = self._judge.body()
         if ended:
-            self.response_state = ResponseState.DONE
+            self.response_state = DONE
             self.trailers = self._judge.trailers
             self._keeps_alive = self._keeps_alive and self._judge.keeps_alive
             self._dismiss_judge(self._judge)

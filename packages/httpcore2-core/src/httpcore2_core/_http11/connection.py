@@ -14,7 +14,7 @@ from typing import Any
 
 from .._backends.caller import public_stream
 from .._bodies import close_generator, iterate
-from .._established import EstablishedConnection, ExchangeBody, State
+from .._established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection, ExchangeBody
 from .._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
@@ -26,7 +26,7 @@ from .._models import ByteStream, Origin, Request, Response, received_response
 from .._network import AsyncNetworkStream
 from .._timeouts import Timeouts
 from .._trace import Tracer
-from .codec import Codec, RequestState, ResponseState
+from .codec import DONE, SENT, SWITCHED, Codec
 from .heads import ResponseHead
 from .upgrade import UpgradedStream
 
@@ -42,7 +42,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
     MAX_INCOMPLETE_EVENT_SIZE = 100 * 1024
 
     _version = "HTTP/1.1"
-    _first_state = State.NEW
+    _first_state = NEW
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._public_stream = public_stream(self._stream)
         self._read_size = max(self.READ_NUM_BYTES, self._stream.read_size)
         self._codec = Codec()
-        self._lock = Lock()
+        self._turn = Lock()  # held by the request that is under way
         self._has_sent = False
         self._has_consumed = False
         self._is_aborted = False
@@ -95,7 +95,10 @@ class AsyncHTTP11Connection(EstablishedConnection):
                 head = await receiving
             else:
                 head = await tracer.span(
-                    "receive_response_headers", {"request": request}, receiving, present=tuple
+                    "receive_response_headers",
+                    {"request": request},
+                    receiving,
+                    present=lambda head: (*head[:3], head.headers.copy()),
                 )
         except BaseException:
             # What was refused before a byte left has not touched the connection.
@@ -115,13 +118,16 @@ class AsyncHTTP11Connection(EstablishedConnection):
             "network_stream": stream,
         }
         body = ExchangeBody(self, timeouts, tracer, {"request": request}, extensions)
-        return received_response(head.status, head.headers, body, extensions)
+        return received_response(head.status, head.headers.copy(), body, extensions)
 
     def _begin(self) -> None:
-        with self._lock:
-            if self._state is not State.NEW and self._state is not State.IDLE:
-                raise ConnectionNotAvailable
-            self._state = State.ACTIVE
+        if not self._turn.acquire(blocking=False):
+            raise ConnectionNotAvailable
+        state = self._state
+        if state is not IDLE and state is not NEW:
+            self._turn.release()
+            raise ConnectionNotAvailable
+        self._state = ACTIVE
         self._stream.watch(None)
         self._request_count += 1
         self._has_sent = False
@@ -152,7 +158,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         data = codec.start_request(
             request.method, target, headers, None if content is None else len(content)
         )
-        has_body = codec.request_state is not RequestState.DONE
+        has_body = codec.request_state is not SENT
         if has_body and content is not None and len(content) <= _SMALL_BODY:
             data += codec.send_data(content)
             data += codec.end_request()
@@ -161,10 +167,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
 
     def _has_body_left(self, request: Request) -> bool:
         # A body of the caller's own kind is iterated even if none is declared: it may turn out not to be empty.
-        return (
-            self._codec.request_state is not RequestState.DONE
-            or type(request.stream) is not ByteStream
-        )
+        return self._codec.request_state is not SENT or type(request.stream) is not ByteStream
 
     async def _send_body(self, request: Request, timeouts: Timeouts) -> None:
         """Send what is left of the body."""
@@ -238,7 +241,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
     def has_body_left(self) -> bool:
         """Whether there is more of the response's body to come."""
         state = self._codec.response_state
-        return state is not ResponseState.DONE and state is not ResponseState.SWITCHED
+        return state is not DONE and state is not SWITCHED
 
     @property
     def trailers(self) -> list[tuple[bytes, bytes]]:
@@ -248,18 +251,19 @@ class AsyncHTTP11Connection(EstablishedConnection):
     @property
     def has_switched(self) -> bool:
         """Whether the connection has left HTTP, by an upgrade or CONNECT."""
-        return self._codec.response_state is ResponseState.SWITCHED
+        return self._codec.response_state is SWITCHED
 
     def _end(self, is_reusable: bool) -> None:
-        if self._state is State.CLOSED:
+        if self._state is CLOSED:
             is_reusable = False
         elif is_reusable:
             self._expires_at = self._next_expiry()
-            self._state = State.IDLE
+            self._state = IDLE
             self._stream.watch(self._lost)
         else:
-            self._state = State.CLOSED
+            self._state = CLOSED
             self._stream.abort()
+        self._turn.release()
         if self.on_release is not None:
             self.on_release(is_reusable)
 
@@ -272,7 +276,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
 
     def _lost(self) -> None:
         """Something arrived while no request was under way: whatever it is, no response may follow it."""
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._stream.abort()
         if self.on_lost is not None:
             self.on_lost()
@@ -306,11 +310,11 @@ class AsyncHTTP11Connection(EstablishedConnection):
     def abort(self) -> None:
         """Close the connection without awaiting."""
         self._is_aborted = True
-        self._state = State.CLOSED
+        self._state = CLOSED
         self._stream.abort()
 
     def is_available(self) -> bool:
-        return self._state is State.IDLE
+        return self._state is IDLE
 
     def _is_lost(self) -> bool:
         return bool(self._stream.get_extra_info("is_readable"))

@@ -1,8 +1,7 @@
 """The fast lane's view of a message's head: strict patterns, and what the fields mean.
 
-What these patterns match, h11 takes too, with the same meaning; whatever they don't match is for h11 to
-rule on. They run in linear time: every repetition is possessive, so that 100 kB of blanks cost
-microseconds.
+What is read here, h11 takes too, with the same meaning; all else is for h11 to rule on. It takes linear time: every
+repetition of a pattern is possessive, so that 100 kB of blanks cost microseconds.
 Must not know: states, bodies, the network.
 """
 
@@ -17,23 +16,20 @@ from .judge import HEAD_LIMIT
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++"
 _VISIBLE = rb"[\x21-\x7e\x80-\xff]++"
 _VALUE = rb"(?:" + _VISIBLE + rb"(?:[ \t]++" + _VISIBLE + rb")*+)?+"
-_FIELD_LINE = rb"[ \t]*+" + _VALUE + rb"[ \t]*+\r\n"
+# All that may stand in a line.
+_TEXT = b"\t" + bytes(code for code in range(0x20, 0x100) if code != 0x7F)
 
 is_token = re.compile(_TOKEN).fullmatch
 is_target = re.compile(rb"[\x21-\x7e]++").fullmatch
 is_value = re.compile(_VALUE).fullmatch
-
-match_head = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*+)\r\n"
-    rb"((?:" + _TOKEN + rb":" + _FIELD_LINE + rb")*+)\r\n"
-).match
-_find_fields = re.compile(rb"(" + _TOKEN + rb"):[ \t]*+(" + _VALUE + rb")[ \t]*+\r\n").findall
 is_length = re.compile(rb"[0-9]{1,19}").fullmatch
+_are_field_lines = re.compile(rb"(?:[^:\n]++: " + _VALUE + rb"\r\n)*+").fullmatch
+_match_status_line = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) (.*+)").fullmatch
 _find_keep_alive = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*([0-9]{1,9})(?![0-9])", re.I).search
 
 
 class ResponseHead(NamedTuple):
-    """The head of a final response, or of an upgrade (101)."""
+    """The head of a final response, or of an upgrade (101); `headers` may be those of other responses, too."""
 
     version: bytes
     status: int
@@ -49,16 +45,21 @@ class _Kind(Enum):
     CONTENT_LENGTH = 2
     TRANSFER_ENCODING = 3
     CONNECTION = 4
-    INVALID = 5
+    KEEP_ALIVE = 5
+    INVALID = 6
 
+
+# Enum's own way to a member is slow, and would be taken for each field.
+_OTHER, _HOST, _CONTENT_LENGTH, _TRANSFER_ENCODING, _CONNECTION, _KEEP_ALIVE, _INVALID = _Kind
 
 _KINDS = {
-    b"host": _Kind.HOST,
-    b"content-length": _Kind.CONTENT_LENGTH,
-    b"transfer-encoding": _Kind.TRANSFER_ENCODING,
-    b"connection": _Kind.CONNECTION,
+    b"host": _HOST,
+    b"content-length": _CONTENT_LENGTH,
+    b"transfer-encoding": _TRANSFER_ENCODING,
+    b"connection": _CONNECTION,
+    b"keep-alive": _KEEP_ALIVE,
 }
-# Names seen in requests, so that each is checked once. Bounded: a caller may make names up.
+# Names that were seen, so that each is checked once. Bounded: a peer may make names up.
 _known_names: dict[bytes, _Kind] = {}
 _KNOWN_NAMES_LIMIT = 1024
 _KNOWN_NAME_SIZE = 64
@@ -68,8 +69,8 @@ def _kind(name: bytes) -> _Kind:
     kind = _known_names.get(name)
     if kind is None:
         if is_token(name) is None:
-            return _Kind.INVALID
-        kind = _KINDS.get(name.lower(), _Kind.OTHER)
+            return _INVALID
+        kind = _KINDS.get(name.lower(), _OTHER)
         if len(_known_names) < _KNOWN_NAMES_LIMIT and len(name) <= _KNOWN_NAME_SIZE:
             _known_names[name] = kind
     return kind
@@ -95,83 +96,97 @@ class HeaderBlock:
         self.length: bytes | None = None
         self.chunked = False
         self.close = False
-        parts: list[bytes] = []
+        lines: list[bytes] = []
         is_plain = True
         hosts = 0
         for name, value in headers:
-            if is_value(value) is None:
-                is_plain = False
-            kind = _kind(name)
-            if kind is not _Kind.OTHER:
-                if kind is _Kind.HOST:
-                    hosts += 1
-                    parts[:0] = (name, b": ", value, b"\r\n")  # first: RFC 9110, section 7.2
-                    continue
-                if kind is _Kind.CONTENT_LENGTH:
+            kind = _known_names.get(name) or _kind(name)
+            line = b"%b: %b\r\n" % (name, value)
+            if kind is _OTHER:
+                lines.append(line)
+            elif kind is _HOST:
+                hosts += 1
+                lines.insert(0, line)  # RFC 9110, section 7.2
+            else:
+                lines.append(line)
+                if kind is _CONTENT_LENGTH:
                     is_plain = is_plain and self.length is None and is_length(value) is not None
                     self.length = value
-                elif kind is _Kind.TRANSFER_ENCODING:
+                elif kind is _TRANSFER_ENCODING:
                     is_plain = is_plain and not self.chunked and value == b"chunked"
                     self.chunked = True
-                elif kind is _Kind.CONNECTION:
+                elif kind is _CONNECTION:
                     self.close = self.close or b"close" in _elements(value)
-                else:
+                elif kind is _INVALID:
                     is_plain = False
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n")
-        self.lines = b"".join(parts)
-        # If not, h11 rules on it.
-        self.is_plain = is_plain and hosts == 1
+        block = b"".join(lines)
+        self.lines = block + b"\r\n"
+        # If not, h11 rules on it. As many lines as fields: no value has a line of its own in it.
+        self.is_plain = (
+            is_plain
+            and hosts == 1
+            and _are_field_lines(block) is not None
+            and block.count(b"\n") == len(headers)
+        )
 
 
 class PlainHead:
     """A response's head in the strict form, and what it means; made once for equal heads."""
 
-    __slots__ = (
-        "chunked",
-        "close",
-        "data",
-        "headers",
-        "is_plain",
-        "keep_alive_timeout",
-        "length",
-        "reason",
-        "status",
-    )
+    __slots__ = ("chunked", "close", "data", "has_body", "head", "keep_alive_timeout", "length")
 
-    def __init__(self, matched: re.Match[bytes]) -> None:
-        self.data = matched[0]
-        status, self.reason, block = matched.groups()
-        self.status = int(status)
-        self.headers: list[tuple[bytes, bytes]] = _find_fields(block)
+    def __init__(self, data: bytes, head: ResponseHead) -> None:
+        self.data = data
+        self.head = head
+        self.has_body = head.status not in (204, 304)
         self.length: int | None = None
         self.chunked = False
         self.close = False
         self.keep_alive_timeout: int | None = None
-        # If not, h11 rules on it.
-        self.is_plain = len(self.data) <= HEAD_LIMIT
-        for name, value in self.headers:
-            size = len(name)  # spares most names the lower()
-            if size == 14:
-                if name.lower() == b"content-length":
-                    if self.length is not None or is_length(value) is None:
-                        self.is_plain = False
-                    else:
-                        self.length = int(value)
-            elif size == 17:
-                if name.lower() == b"transfer-encoding":
-                    if self.chunked or value != b"chunked":
-                        self.is_plain = False
-                    self.chunked = True
-            elif size == 10:
-                lowered = name.lower()
-                if lowered == b"connection":
-                    if value != b"keep-alive" and b"close" in _elements(value):
-                        self.close = True
-                elif lowered == b"keep-alive":
-                    self.keep_alive_timeout = keep_alive_timeout_of(value)
-        if self.chunked and self.length is not None:
-            self.is_plain = False
+
+
+def read_head(data: bytes) -> PlainHead | None:
+    """Return the head with which `data` begins; `None` if it is not complete, or for h11 to rule on."""
+    global _last_head
+    size = data.find(b"\r\n\r\n") + 4
+    if size < 4 or size > HEAD_LIMIT:
+        return None
+    data = data[:size]
+    lines = data[:-4].split(b"\r\n")
+    # Whatever is no text is the end of a line.
+    if data.translate(None, _TEXT) != b"\r\n" * (len(lines) + 1):
+        return None
+    status_line = _match_status_line(lines[0])
+    if status_line is None:
+        return None
+    headers: list[tuple[bytes, bytes]] = []
+    head = PlainHead(data, ResponseHead(b"HTTP/1.1", int(status_line[1]), status_line[2], headers))
+    del lines[0]
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        kind = _known_names.get(name) or _kind(name)
+        value = value.strip(b" \t")
+        headers.append((name, value))
+        if kind is _OTHER and colon:
+            continue
+        if kind is _INVALID or not colon:
+            return None
+        if kind is _CONTENT_LENGTH:
+            if head.length is not None or is_length(value) is None:
+                return None
+            head.length = int(value)
+        elif kind is _TRANSFER_ENCODING:
+            if head.chunked or value != b"chunked":
+                return None
+            head.chunked = True
+        elif kind is _CONNECTION:
+            head.close = head.close or (value != b"keep-alive" and b"close" in _elements(value))
+        elif kind is _KEEP_ALIVE:
+            head.keep_alive_timeout = keep_alive_timeout_of(value)
+    if head.chunked and head.length is not None:
+        return None
+    _last_head = head
+    return head
 
 
 # The last ones of all connections: many to one origin send and receive the same, up to the second of the Date, and
@@ -193,9 +208,3 @@ def recall_head(data: bytes) -> PlainHead | None:
     """Return the head that was remembered last, if `data` begins with it."""
     head = _last_head
     return head if head is not None and data.startswith(head.data) else None
-
-
-def remember_head(head: PlainHead) -> None:
-    """Let other connections have this one, too."""
-    global _last_head
-    _last_head = head

@@ -53,12 +53,15 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
+# Enum's own way to its members is slow; see those of `_established.State`.
+_DIALING, _BUSY, _IDLE, _RETIRED, _GONE = State
+
 TRANSITIONS = {
-    State.DIALING: frozenset({State.BUSY, State.GONE}),
-    State.BUSY: frozenset({State.IDLE, State.RETIRED, State.GONE}),
-    State.IDLE: frozenset({State.BUSY, State.GONE}),
-    State.RETIRED: frozenset({State.GONE}),
-    State.GONE: frozenset[State](),
+    _DIALING: frozenset({_BUSY, _GONE}),
+    _BUSY: frozenset({_IDLE, _RETIRED, _GONE}),
+    _IDLE: frozenset({_BUSY, _GONE}),
+    _RETIRED: frozenset({_GONE}),
+    _GONE: frozenset[State](),
 }
 
 
@@ -105,7 +108,7 @@ class _Slot(Generic[K, C]):
     def __init__(self, connection: C, ticket: Ticket[K, C]) -> None:
         self.connection = connection
         self.group = ticket._group
-        self.state = State.DIALING
+        self.state = _DIALING
         self.capacity = 1
         self.in_use = 1
         self.expires_at = inf
@@ -197,12 +200,12 @@ class Ledger(Generic[K, C]):
         available = group.available
         while available:
             slot, _ = available.popitem()
-            if slot.state is State.IDLE:
+            if slot.state is _IDLE:
                 if now > slot.expires_at:
                     self._close(slot)
                     continue
                 del idle[slot]
-                self._move(slot, State.BUSY)
+                slot.state = _BUSY
             slot.in_use += 1
             if slot.in_use < slot.capacity:
                 available[slot] = None
@@ -273,9 +276,9 @@ class Ledger(Generic[K, C]):
         slot = self._slots.get(connection)
         if slot is None:
             return
-        assert slot.state is State.DIALING, "established() without a dial"
+        assert slot.state is _DIALING, "established() without a dial"
         assert capacity >= 1, "established() without room for the dialer"
-        self._move(slot, State.BUSY)
+        self._move(slot, _BUSY)
         group = slot.group
         group.exclusive = capacity == 1
         slot.capacity = capacity
@@ -289,11 +292,11 @@ class Ledger(Generic[K, C]):
         slot = self._slots.get(connection)
         if slot is None:
             return
-        assert slot.state is not State.DIALING, "set_capacity() before established()"
+        assert slot.state is not _DIALING, "set_capacity() before established()"
         slot.capacity = capacity
-        if slot.state is State.IDLE and not capacity:
+        if slot.state is _IDLE and not capacity:
             self._close(slot)
-        elif slot.state is not State.RETIRED:
+        elif slot.state is not _RETIRED:
             self._admit(slot)
 
     def checkin(self, connection: C, now: float, expires_at: float | None = None) -> None:
@@ -302,11 +305,11 @@ class Ledger(Generic[K, C]):
         if slot is None:
             return
         state = slot.state
-        assert state is State.BUSY or state is State.RETIRED, "checkin() without a reservation"
+        assert state is _BUSY or state is _RETIRED, "checkin() without a reservation"
         slot.in_use = in_use = slot.in_use - 1
         expiry = now + self._keepalive_expiry
         slot.expires_at = expiry if expires_at is None or expires_at > expiry else expires_at
-        if state is State.RETIRED:
+        if state is _RETIRED:
             if not in_use:
                 self._close(slot)
                 self._serve()
@@ -321,7 +324,7 @@ class Ledger(Generic[K, C]):
         elif in_use < slot.capacity:
             group.available[slot] = None
         if not slot.in_use:
-            self._move(slot, State.IDLE)
+            slot.state = _IDLE
             self._idle[slot] = None
             if len(self._idle) > self._max_keepalive:
                 self._close(next(iter(self._idle)))
@@ -329,12 +332,12 @@ class Ledger(Generic[K, C]):
     def retire(self, connection: C) -> None:
         """`connection` takes no new request; when the last one that uses it is checked in, it leaves."""
         slot = self._slots.get(connection)
-        if slot is None or slot.state is State.RETIRED:
+        if slot is None or slot.state is _RETIRED:
             return
-        if slot.state is State.IDLE:
+        if slot.state is _IDLE:
             self._close(slot)
             return
-        self._move(slot, State.RETIRED)
+        self._move(slot, _RETIRED)
         slot.group.available.pop(slot, None)
 
     def discard(self, connection: C) -> None:
@@ -387,7 +390,7 @@ class Ledger(Generic[K, C]):
     def is_idle(self, connection: C) -> bool:
         """Whether no request uses `connection`."""
         slot = self._slots.get(connection)
-        return slot is not None and slot.state is State.IDLE
+        return slot is not None and slot.state is _IDLE
 
     def counts(self) -> Counts:
         """Count connections, and requests: those with a connection or a dial, and those that wait."""
@@ -481,9 +484,9 @@ class Ledger(Generic[K, C]):
         self.closing.append(slot.connection)
 
     def _leave(self, slot: _Slot[K, C]) -> None:
-        if slot.state is State.IDLE:
+        if slot.state is _IDLE:
             del self._idle[slot]
-        self._move(slot, State.GONE)
+        self._move(slot, _GONE)
         del self._slots[slot.connection]
         group = slot.group
         group.available.pop(slot, None)

@@ -166,7 +166,7 @@ class _Body(ReceivedBody):
             raise StopAsyncIteration
         return piece
 
-    async def read_all(self) -> bytes:
+    async def aread_all(self) -> bytes:
         return b"".join([piece async for piece in self])
 
     async def next_piece(self) -> bytes:
