@@ -382,7 +382,7 @@ class Request:
         self.method: bytes = (
             method if type(method) is bytes else enforce_bytes(method, name="method")
         )
-        self.url: URL = url if type(url) is URL else enforce_url(url, name="url")
+        self.url: URL = URL(url) if type(url) is str else enforce_url(url, name="url")
         self.headers: list[tuple[bytes, bytes]] = enforce_headers(headers, name="headers")
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = (
             _EMPTY if content is None else enforce_stream(content, name="content")

@@ -6,7 +6,6 @@ Must not know: what is being timed; the clock is the runtime's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from ._exceptions import (
@@ -95,9 +94,14 @@ class Timeouts:
             TypeError: `timeout` is not a mapping, or a limit not a number.
             ValueError: a limit is negative or not a number of seconds.
         """
+        global _last
         given = extensions.get("timeout")
         if not given:
             return _NONE
+        # Clients give the same limits with every request: they are checked once.
+        checked, timeouts = _last
+        if given == checked and type(given) is dict:
+            return timeouts
         try:
             get = given.get
         except AttributeError:
@@ -107,14 +111,12 @@ class Timeouts:
             ) from None
         pool, connect, read, write = get("pool"), get("connect"), get("read"), get("write")
         total = get("total")
-        if total is None:
-            try:
-                return _checked(pool, connect, read, write)
-            except TypeError:
-                pass  # what can't be hashed is no number, either: the loop says which
         for phase, limit in zip(_PHASES, (pool, connect, read, write, total), strict=True):
             _check(phase, limit)
-        return cls(pool, connect, read, write, total, runtime)
+        timeouts = cls(pool, connect, read, write, total, runtime)
+        if total is None and type(given) is dict:
+            _last = (given.copy(), timeouts)
+        return timeouts
 
 
 def _check(phase: str, limit: object) -> None:
@@ -131,14 +133,5 @@ def _check(phase: str, limit: object) -> None:
         )
 
 
-# Clients send the same limits with every request: they are checked once.
-@lru_cache(maxsize=64, typed=True)
-def _checked(
-    pool: float | None, connect: float | None, read: float | None, write: float | None
-) -> Timeouts:
-    for phase, limit in zip(_PHASES, (pool, connect, read, write), strict=False):
-        _check(phase, limit)
-    return Timeouts(pool, connect, read, write)
-
-
 _NONE = Timeouts()
+_last: tuple[dict[Any, Any], Timeouts] = ({}, _NONE)

@@ -74,7 +74,7 @@ class ResponseState(Enum):
 # Enum's own way to its members is slow; see those of `_established.State`.
 _UNSENT, _SENDING_LENGTH, _SENDING_CHUNKS, SENT = RequestState
 _IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _JUDGED, DONE, SWITCHED = ResponseState
-_NO_BODY_LEFT = (DONE, SWITCHED)
+NO_BODY_LEFT = (DONE, SWITCHED)
 
 
 class Codec:
@@ -170,10 +170,8 @@ class Codec:
             self.request_state = SENT
         self.response_state = _HEAD
         self._keeps_alive = not block.close
-        self._judge = None
-        self._scanned = 0
-        self.keep_alive_timeout = None
-        self.trailers = []
+        if self.trailers:
+            self.trailers = []
         return head
 
     def send_data(self, data: bytes) -> bytes:
@@ -212,6 +210,7 @@ class Codec:
         """Take in what was read; `b""` for the end of the stream."""
         if not data:
             self._ended = True
+            self._keeps_alive = False
         if self._judge is not None:
             self._judge.receive(data)
         elif self._data:
@@ -254,6 +253,7 @@ class Codec:
         """Go on to the body that follows `head`, with which the received data begin."""
         self._plain_head = head
         self._data = self._data[len(head.data) :]
+        self._scanned = 0
         self.keep_alive_timeout = head.keep_alive_timeout
         if head.close:
             self._keeps_alive = False
@@ -310,7 +310,7 @@ class Codec:
         elif state is _JUDGED:
             return self._judged_data([])
         else:
-            assert state in _NO_BODY_LEFT, "the head comes first"
+            assert state in NO_BODY_LEFT, "the head comes first"
         return b""
 
     @property
@@ -324,7 +324,6 @@ class Codec:
             and self.request_state is SENT
             and self._keeps_alive
             and not self._data
-            and not self._ended
         )
 
     @property
@@ -391,6 +390,8 @@ class Codec:
         """Let h11 read the response from its first byte on."""
         self._judge = judge = Judge(*self._request)
         self._data = b""
+        self._scanned = 0
+        self.keep_alive_timeout = None
         judge.receive(data)
         return judge
 

@@ -26,7 +26,7 @@ from .._models import ByteStream, Origin, Request, Response, received_response
 from .._network import AsyncNetworkStream
 from .._timeouts import Timeouts
 from .._trace import Tracer
-from .codec import DONE, SENT, SWITCHED, Codec
+from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec
 from .heads import ResponseHead
 from .upgrade import UpgradedStream
 
@@ -110,7 +110,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
                 await self.settle()  # a listener may have raised before it began
             raise
         stream = self._public_stream
-        if self.has_switched:
+        if self._codec.response_state is SWITCHED:
             stream = UpgradedStream(self._stream, self._codec.leading_data)
         extensions = {
             "http_version": head.version,
@@ -231,7 +231,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         codec = self._codec
         try:
             # The rest of a body that nobody wants is skipped if it is here already.
-            while self.has_body_left and codec.data() is not None:
+            while codec.response_state not in NO_BODY_LEFT and codec.data() is not None:
                 pass
         except RemoteProtocolError:
             pass  # it is not complete, so the connection is not used again
@@ -240,8 +240,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
     @property
     def has_body_left(self) -> bool:
         """Whether there is more of the response's body to come."""
-        state = self._codec.response_state
-        return state is not DONE and state is not SWITCHED
+        return self._codec.response_state not in NO_BODY_LEFT
 
     @property
     def trailers(self) -> list[tuple[bytes, bytes]]:
@@ -257,7 +256,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
         if self._state is CLOSED:
             is_reusable = False
         elif is_reusable:
-            self._expires_at = self._next_expiry()
+            if self._keepalive_expiry is not None or self._codec.keep_alive_timeout is not None:
+                self._expires_at = self._next_expiry()
             self._state = IDLE
             self._stream.watch(self._lost)
         else:
@@ -267,12 +267,9 @@ class AsyncHTTP11Connection(EstablishedConnection):
         if self.on_release is not None:
             self.on_release(is_reusable)
 
-    def _next_expiry(self) -> float | None:
-        expiry = self._keepalive_expiry
-        timeout = self._codec.keep_alive_timeout
-        if timeout is not None and (expiry is None or timeout < expiry):
-            expiry = timeout
-        return None if expiry is None else self.runtime.now() + expiry
+    def _next_expiry(self) -> float:
+        limits = (self._keepalive_expiry, self._codec.keep_alive_timeout)
+        return self.runtime.now() + min(limit for limit in limits if limit is not None)
 
     def _lost(self) -> None:
         """Something arrived while no request was under way: whatever it is, no response may follow it."""
