@@ -199,7 +199,9 @@ class Engine:
         """Wait for a connection, or make one, as the ticket is granted."""
         try:
             if ticket.grant is None:
-                await self._wait(ticket, request, timeouts)
+                limit = timeouts.for_pool()
+                if not await ticket.waiter.wait(limit) and ticket.grant is None:
+                    raise self._pool_timeout(request.url.origin, limit)
             if ticket.grant is Grant.REUSE:
                 assert ticket.connection is not None, "it is what was granted"
                 return ticket.connection
@@ -229,17 +231,13 @@ class Engine:
         self._carry_out()
         return connection
 
-    async def _wait(self, ticket: _Ticket, request: Request, timeouts: Timeouts) -> None:
-        limit = timeouts.for_pool()
-        if await ticket.waiter.wait(limit) or ticket.grant is not None:
-            return
-        origin = request.url.origin
+    def _pool_timeout(self, origin: Origin, limit: float | None) -> PoolTimeout:
         with self._lock:
             counts = self._ledger.counts()
             to_origin = sum(
                 connection.can_handle_request(origin) for connection in self._ledger.connections()
             )
-        raise PoolTimeout(
+        return PoolTimeout(
             f"No connection to {origin} became free within {limit} seconds. "
             f"The pool allows {self._limits[0]}: {counts.active_connections} are active, "
             f"{to_origin} of them to this origin; "
