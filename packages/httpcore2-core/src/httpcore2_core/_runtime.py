@@ -74,3 +74,16 @@ class Runtime(ABC):
         """Await `call()` to its end even if the caller is cancelled meanwhile (the cancellation is
         delivered afterwards).
         """
+
+
+class Deadline:
+    """How much of a timeout is left, for an operation that takes several steps."""
+
+    __slots__ = ("_end", "_now")
+
+    def __init__(self, timeout: float | None, runtime: Runtime) -> None:
+        self._now = runtime.now
+        self._end = None if timeout is None else runtime.now() + timeout
+
+    def left(self) -> float | None:
+        return None if self._end is None else max(0.0, self._end - self._now())

@@ -35,7 +35,7 @@ from ._exceptions import (
     WriteTimeout,
 )
 from ._network import BackendStream
-from ._runtime import Runtime, Waiter
+from ._runtime import Deadline, Runtime, Waiter
 
 _RECEIVE = 64 * 1024
 # What is encrypted at a time. OpenSSL's memory keeps the size that it once had: after a large body
@@ -44,19 +44,6 @@ _SLICE = 64 * 1024
 
 _CLOSED_HERE = "The connection was closed on this side."
 _CUT_SHORT = "An earlier write to this TLS connection was cut short, so nothing can follow it."
-
-
-class _Deadline:
-    """How much of a timeout is left, for an operation that takes several steps."""
-
-    __slots__ = ("_end", "_now")
-
-    def __init__(self, timeout: float | None, runtime: Runtime) -> None:
-        self._now = runtime.now
-        self._end = None if timeout is None else runtime.now() + timeout
-
-    def left(self) -> float | None:
-        return None if self._end is None else max(0.0, self._end - self._now())
 
 
 class TLSStream(BackendStream):
@@ -106,7 +93,7 @@ class TLSStream(BackendStream):
                 incoming, outgoing, server_side=False, server_hostname=server_hostname
             )
             encrypted = cls(stream, ssl_object, incoming, outgoing)
-            await encrypted._shake_hands(_Deadline(timeout, stream.runtime))
+            await encrypted._shake_hands(Deadline(timeout, stream.runtime))
         except TimeoutException as exc:
             stream.abort()
             raise ConnectTimeout(f"The TLS handshake took longer than {timeout} seconds.") from exc
@@ -119,7 +106,7 @@ class TLSStream(BackendStream):
             raise
         return encrypted
 
-    async def _shake_hands(self, deadline: _Deadline) -> None:
+    async def _shake_hands(self, deadline: Deadline) -> None:
         while True:
             try:
                 self._object.do_handshake()
@@ -139,7 +126,7 @@ class TLSStream(BackendStream):
                 raise ReadError("The server closed the connection during the TLS handshake.")
             self._incoming.write(data)
 
-    async def _send_alert(self, deadline: _Deadline) -> None:
+    async def _send_alert(self, deadline: Deadline) -> None:
         """Let the peer know why the handshake failed: OpenSSL has made an alert."""
         try:
             await self._stream.write(self._outgoing.read(), deadline.left())
@@ -163,7 +150,7 @@ class TLSStream(BackendStream):
                 await self._answer(left)
             data = self._decrypt(max_bytes, await self._stream.read(_RECEIVE, left))
             if data is None:
-                deadline = deadline or _Deadline(timeout, self._stream.runtime)
+                deadline = deadline or Deadline(timeout, self._stream.runtime)
                 left = deadline.left()
         return data
 
@@ -294,7 +281,7 @@ class TLSStream(BackendStream):
             return taken
 
     async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
-        deadline = _Deadline(timeout, self._stream.runtime)
+        deadline = Deadline(timeout, self._stream.runtime)
         while True:
             waiter = None
             with self._lock:
@@ -322,7 +309,7 @@ class TLSStream(BackendStream):
 
     async def _wait_for_turn(self, waiter: Waiter, timeout: float | None) -> float | None:
         """Return how much of `timeout` is left when the turn has come."""
-        deadline = _Deadline(timeout, self._stream.runtime)
+        deadline = Deadline(timeout, self._stream.runtime)
         has_turn = False
         try:
             has_turn = await waiter.wait(timeout)
@@ -344,7 +331,7 @@ class TLSStream(BackendStream):
         """Send `buffer` and what else OpenSSL has to say, in one's turn, and end it."""
         try:
             if len(buffer) > _SLICE:
-                deadline = _Deadline(timeout, self._stream.runtime)
+                deadline = Deadline(timeout, self._stream.runtime)
                 *starts, last = range(0, len(buffer), _SLICE)
                 for start in starts:
                     data = self._encrypt(buffer[start : start + _SLICE])

@@ -15,7 +15,7 @@ from threading import RLock
 
 from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutException
 from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import Waiter
+from httpcore2_core._runtime import Deadline, Waiter
 
 from ._keepalive import KeepAlive
 from ._writer import PATIENCE, Writer
@@ -84,7 +84,7 @@ class Reader:
             timeout_error: raised after that.
         """
         runtime = self._runtime
-        deadline = None if limit is None else runtime.now() + limit
+        deadline = Deadline(limit, runtime)
         left = limit
         writer = self._writer
         while True:
@@ -115,10 +115,9 @@ class Reader:
                 await writer.write_once(left)
             else:
                 await self._lead(pause)
-            if deadline is not None:
-                left = deadline - runtime.now()
-                if left <= 0 and not is_ready():
-                    raise timeout_error(f"The server let {limit} seconds pass.")
+            left = deadline.left()
+            if left == 0 and not is_ready():
+                raise timeout_error(f"The server let {limit} seconds pass.")
 
     def look(self) -> bool:
         """Take in what is there already, if nobody reads; return whether there may be more. Under the lock.

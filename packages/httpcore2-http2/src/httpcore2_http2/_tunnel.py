@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from httpcore2_core._exceptions import ReadError, WriteError, WriteTimeout
 from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import Runtime
+from httpcore2_core._runtime import Deadline, Runtime
 
 from ._stream import Stream
 from ._writer import EAGER_PARTS, SLICE
@@ -79,37 +79,31 @@ class Tunnel(BackendStream):
     # Writing
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        runtime = self.runtime
-        deadline = None if timeout is None else runtime.now() + timeout
-        left = timeout
+        deadline = Deadline(timeout, self.runtime)
         rest = memoryview(buffer)
         parts = 0
         while rest:
-            taken = await self._send(rest, left)
+            taken = await self._send(rest, deadline)
             if not taken:
                 raise WriteTimeout(f"The server took in too little for {timeout} seconds.")
             rest = rest[taken:]
-            if deadline is not None:
-                left = max(0.0, deadline - runtime.now())
-            await self._connection.writer.flush(left)
+            await self._connection.writer.flush(deadline.left())
             parts += 1
             if not parts % EAGER_PARTS:
-                await runtime.sleep(0)
+                await self.runtime.sleep(0)
 
     def write_nowait(self, buffer: bytes) -> int:
         return self._queue(memoryview(buffer)) if self.is_resumable else 0
 
     async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
-        return await self._send(memoryview(buffer), timeout)
+        return await self._send(memoryview(buffer), Deadline(timeout, self.runtime))
 
-    async def _send(self, data: memoryview, timeout: float | None) -> int:
-        """Wait until some of `data` can be queued; return how many bytes were, 0 after `timeout`."""
-        runtime = self.runtime
-        deadline = None if timeout is None else runtime.now() + timeout
-        left = timeout
+    async def _send(self, data: memoryview, deadline: Deadline) -> int:
+        """Wait until some of `data` can be queued; return how many bytes were, 0 after `deadline`."""
         connection = self._connection
         waiters = self._stream.waiters
         while not (taken := self._queue(data)):
+            left = deadline.left()
             try:
                 if connection.writer.unsent:
                     await connection.writer.flush(left)
@@ -117,8 +111,6 @@ class Tunnel(BackendStream):
                     await connection.reader.wait(waiters, self._is_writable, left, WriteTimeout)
             except WriteTimeout:
                 return 0
-            if deadline is not None:
-                left = max(0.0, deadline - runtime.now())
         return taken
 
     def _queue(self, data: memoryview) -> int:

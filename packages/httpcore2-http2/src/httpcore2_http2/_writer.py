@@ -13,7 +13,7 @@ from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
 from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import Waiter
+from httpcore2_core._runtime import Deadline, Waiter
 
 SLICE = 64 * 1024
 """Bytes that are written at a time."""
@@ -108,7 +108,7 @@ class Writer:
             if self._sent >= mark:
                 return
         runtime = self._runtime
-        deadline = None if limit is None else runtime.now() + limit
+        deadline = Deadline(limit, runtime)
         left = limit
         while True:
             waiter: Waiter | None = None
@@ -131,10 +131,9 @@ class Writer:
                         self._hand_on()
             else:
                 await self.write_once(left)
-            if deadline is not None:
-                left = deadline - runtime.now()
-                if left <= 0 and self._sent < mark:
-                    raise WriteTimeout(f"The server took in too little for {limit} seconds.")
+            left = deadline.left()
+            if left == 0 and self._sent < mark:
+                raise WriteTimeout(f"The server took in too little for {limit} seconds.")
 
     async def write_once(self, timeout: float | None) -> None:
         """Write for all, waiting for `PATIENCE` at most, where that is possible; `is_writing` was set for it."""
