@@ -2,6 +2,7 @@
 
 run       measure side by side, print tables, write JSON and plots
 plot      draw the plots of a run again
+publish   bring the documentation up to date with a run
 compare   what has changed between two runs
 profile   a flame graph of one case
 """
@@ -10,21 +11,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, plot, profile, report
+from benchmarks import machine, plot, profile, publish, report
 from benchmarks.cases import CASES, THIS, Case
 from benchmarks.clients import KINDS
 from benchmarks.environments import OWN_PYTHON, ROOT, Missing, python_of
-from benchmarks.rounds import Plan, entrants, run_case
+from benchmarks.rounds import Entrant, Environment, Plan, entrants, run_case
 from benchmarks.server import running
 
 SHORT = Plan(rounds=3, seconds=0.4, patience=15)
-LONG = Plan(rounds=7, seconds=1.5, patience=120)
+LONG = Plan(rounds=7, seconds=0.8, patience=60)
 OUTPUT = ROOT / ".tools" / "bench"
 
 
@@ -42,12 +46,22 @@ def main() -> None:
     command.add_argument("--rounds", type=int)
     command.add_argument("--seconds", type=float, help="of each round")
     command.add_argument("--output", type=Path, default=OUTPUT, help="folder for JSON and plots")
+    command.add_argument(
+        "--into",
+        type=Path,
+        metavar="JSON",
+        help="a run to go on with: of its cases only those that --case names are measured again",
+    )
     command.set_defaults(do=run)
 
     command = commands.add_parser("plot", help="draw the plots of a run again")
     command.add_argument("results", type=Path, help="the JSON of a run")
     command.add_argument("folder", type=Path, help="where to put the plots")
     command.set_defaults(do=draw)
+
+    command = commands.add_parser("publish", help="bring the documentation up to date with a run")
+    command.add_argument("results", type=Path, help="the JSON of a long run")
+    command.set_defaults(do=lambda arguments: publish.publish(arguments.results))
 
     command = commands.add_parser("compare", help="what has changed between two runs")
     command.add_argument("before", type=Path)
@@ -68,6 +82,8 @@ def main() -> None:
     command.set_defaults(do=profile.run)
 
     arguments = parser.parse_args()
+    # Who is told to end takes the server along.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     arguments.do(arguments)
 
 
@@ -78,68 +94,105 @@ def run(arguments: argparse.Namespace) -> None:
     cases = [
         case for case in CASES if (case.name in names if names else arguments.long or case.is_daily)
     ]
+    earlier: dict[str, Any] | None = None
+    if arguments.into is not None:
+        earlier = json.loads(arguments.into.read_text())
+        if (arguments.python or [earlier["python"]]) != [earlier["python"]]:
+            raise SystemExit(f"{arguments.into} is of Python {earlier['python']}.")
+        if not names:
+            cases = [case for case in cases if case.name not in earlier["cases"]]
+        arguments.python = [earlier["python"]]
+        if not cases:
+            raise SystemExit(f"{arguments.into} has them all.")
     for version in arguments.python or [OWN_PYTHON]:
-        _run_on(version, cases, plan, arguments)
+        _run_on(version, cases, plan, arguments, earlier)
 
 
 def _clients_for(case: Case, arguments: argparse.Namespace) -> list[str]:
     if arguments.client:
         return list(arguments.client)
-    # A case that isn't daily was asked for by name, or the run is long: then all that can take part.
-    return list(KINDS if arguments.long or not case.is_daily else case.clients)
+    # A case that isn't daily was asked for by name, or the run is long.
+    wide = arguments.long or not case.is_daily
+    return [name for name in KINDS if name in case.clients or (wide and name in case.others)]
 
 
-def _run_on(version: str, cases: list[Case], plan: Plan, arguments: argparse.Namespace) -> None:
+def _run_on(
+    version: str,
+    cases: list[Case],
+    plan: Plan,
+    arguments: argparse.Namespace,
+    earlier: dict[str, Any] | None,
+) -> None:
     began = time.monotonic()
-    planned = [(case, entrants(case, _clients_for(case, arguments))) for case in cases]
-    environments = {
-        entrant.kind.environment: entrant.kind for _, found in planned for entrant in found
-    }
-    pythons: dict[str | None, Path] = {}
-    missing: dict[str, str] = {}
-    for environment, kind in environments.items():
-        try:
-            pythons[environment] = python_of(environment, version)
-        except Missing as exc:
-            missing[kind.label] = str(exc)
-            print(f"{kind.label} is left out on Python {version}: {exc}")
-    if None not in pythons:
+    planned = [(case, entrants(case, _clients_for(case, arguments), version)) for case in cases]
+    pythons, missing = _prepare([entrant for _, found in planned for entrant in found])
+    if (None, version) not in pythons:
         return
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    written: Path = arguments.into or (
+        arguments.output / f"{now.replace(':', '').partition('+')[0]}-py{version}.json"
+    )
+    written.parent.mkdir(parents=True, exist_ok=True)
     _, core = machine.cores()
     with running(cases, core) as server:
-        results: dict[str, Any] = {
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": _commit(),
-            "python": version,
-            "server": server.name,
-            "machine": machine.describe(),
-            "versions": {
-                environment or THIS: _versions(python) for environment, python in pythons.items()
-            },
-            "missing": missing,
-            "rounds": plan.rounds,
-            "seconds": plan.seconds,
-            "cases": {},
-        }
+        results: dict[str, Any] = earlier or {"python": version, "runs": [], "cases": {}}
+        results["runs"].append(
+            {
+                "when": now,
+                "commit": _commit(),
+                "server": server.name,
+                "machine": machine.describe(),
+                "versions": {
+                    f"{environment or THIS} on {python}": _versions(path)
+                    for (environment, python), path in pythons.items()
+                },
+                "missing": missing,
+                "rounds": plan.rounds,
+                "seconds": plan.seconds,
+                "cases": [case.name for case in cases],
+            }
+        )
         print(
             f"Python {version}, {server.name}, medians of {plan.rounds} rounds of {plan.seconds} s. "
             "ratio: how many times faster this\nhttpcore2 is, or smaller; of CPU: the same by CPU time, "
             "which counts where other work shares the machine.\n"
         )
         for case, found in planned:
-            able = [entrant for entrant in found if entrant.kind.environment in pythons]
+            able = [entrant for entrant in found if entrant.needs in pythons]
             outcome = run_case(case, able, pythons, server, plan)
             results["cases"][case.name] = {
                 entrant.label: outcome[entrant.label] for entrant in able
             }
+            # After each, so that a run that is stopped can be gone on with.
+            _save(results, written)
             print("\n".join(report.table(case, results["cases"][case.name])) + "\n", flush=True)
-    folder = arguments.output
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp = results["when"].replace(":", "").partition("+")[0]
-    written = folder / f"{stamp}-py{version}.json"
-    written.write_text(json.dumps(results, indent=1) + "\n")
-    plots = plot.draw(results, folder)
-    print(f"{time.monotonic() - began:.0f} s. Results: {written}; {len(plots)} plots beside it.")
+    for line in report.goals(results["cases"]):
+        print(line)
+    plots = plot.draw(results, written.parent)
+    print(f"\n{time.monotonic() - began:.0f} s. Results: {written}; {len(plots)} plots beside it.")
+
+
+def _prepare(
+    taking_part: Sequence[Entrant],
+) -> tuple[dict[Environment, Path], dict[str, str]]:
+    """Return the interpreters of those who take part, and why there is none."""
+    pythons: dict[Environment, Path] = {}
+    missing: dict[str, str] = {}
+    for environment, kind in {entrant.needs: entrant.kind for entrant in taking_part}.items():
+        try:
+            pythons[environment] = python_of(*environment)
+        except Missing as exc:
+            label = f"{kind.label} on Python {environment[1]}"
+            missing[label] = str(exc)
+            print(f"{label} is left out: {exc}")
+    return pythons, missing
+
+
+def _save(results: dict[str, Any], path: Path) -> None:
+    """Write it as a whole: who stops us in between finds the former one."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(results, indent=1) + "\n")
+    draft.replace(path)
 
 
 def _commit() -> str:

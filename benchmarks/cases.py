@@ -15,6 +15,29 @@ THIS = "this"
 KIB = 1024
 MIB = 1024 * KIB
 
+PYTHONS = ("3.11", "3.12", "3.13")
+"""The supported ones."""
+
+ALL = (
+    "floor",
+    "published",
+    "httpcore",
+    "httpx2",
+    "aiohttp",
+    "pyreqwest",
+    "niquests",
+    "urllib3",
+    "pycurl",
+    "standard",
+)
+"""The other clients. Who can't do a case is left out of it."""
+
+PEERS = ("published", "aiohttp", "pyreqwest", "niquests")
+"""One of each kind: what most cases are compared with in a long run, which would take too long with all."""
+
+PROMPT = ("published", "aiohttp", "pyreqwest")
+"""The same, where niquests takes minutes."""
+
 Runtime = Literal["threads", "asyncio", "uvloop", "trio", "anyio"]
 Operation = Literal["get", "post", "upload", "download", "idle", "import"]
 
@@ -39,9 +62,12 @@ class Case:
         keep_alive: whether connections are used again.
         patience: seconds, of each of the four timeouts.
         limit: the most requests in a round; it bounds what a round leaves behind, such as ports in TIME_WAIT.
-        clients: with whom it is compared in a short run. A long one takes all who can.
+        clients: with whom it is compared in a short run.
+        others: whom a long run adds.
         variants: the same client in other circumstances, to be compared with.
+        pythons: on which Pythons it is compared with itself, beside the one that the run is for.
         goals: how many times as many requests a second as each client are to be reached, at least.
+        costs: how many times as much CPU time a request may take as in each variant, at most.
         most: for `idle` and `import`, and for the peak of memory of a transfer: what is allowed, at most, in
             bytes or seconds.
         is_daily: whether a short run has it.
@@ -62,13 +88,20 @@ class Case:
     patience: float = 5.0
     limit: int = 1_000_000
     clients: tuple[str, ...] = ()
+    others: tuple[str, ...] = PEERS
     variants: tuple[tuple[str, Mapping[str, int]], ...] = ()
+    pythons: tuple[str, ...] = ()
     goals: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
     most: float | None = None
     is_daily: bool = True
 
     def variant(self, changes: Mapping[str, int]) -> Case:
         return replace(self, variants=(), **changes)  # type: ignore[arg-type]
+
+    @property
+    def is_less_better(self) -> bool:
+        return self.operation in ("idle", "import")
 
 
 def _gets() -> list[Case]:
@@ -95,6 +128,7 @@ def _gets() -> list[Case]:
                     connections=tasks,
                     size=size,
                     clients=clients,
+                    others=ALL if tasks == 16 else ("floor", "httpx2", *PEERS),
                     goals=goals,
                     is_daily=bool(clients),
                 )
@@ -111,8 +145,10 @@ CASES = [
         connections=1000,
         patience=60,
         clients=("published", "aiohttp"),
+        others=("floor", "httpx2", *PEERS),
         variants=(("this at 16", {"tasks": 16, "connections": 16}),),
-        goals={"published": 20, "aiohttp": 2, "this at 16": 1 / 1.7},
+        goals={"published": 20, "aiohttp": 2},
+        costs={"this at 16": 1.7},
     ),
     Case(
         "10000-on-100",
@@ -121,14 +157,23 @@ CASES = [
         connections=100,
         patience=120,
         variants=(("this at 100 tasks", {"tasks": 100}),),
-        goals={"this at 100 tasks": 1 / 1.25},
+        others=PROMPT,
+        costs={"this at 100 tasks": 1.25},
     ),
     Case(
         "1000-origins",
         "asyncio, 16 tasks, 1000 origins",
         connections=1100,
         origins=1000,
+        others=PROMPT,
         variants=(("this, 1 origin", {"origins": 1, "connections": 16}),),
+        is_daily=False,
+    ),
+    Case(
+        "pythons",
+        "asyncio, 16 connections, on each Python",
+        others=(),
+        pythons=PYTHONS,
         is_daily=False,
     ),
     Case("post", "asyncio, POST of 1 KiB", operation="post", is_daily=False),
@@ -165,6 +210,7 @@ CASES = [
         "asyncio, TLS 1.3",
         tls=True,
         clients=("published", "aiohttp", "pyreqwest"),
+        others=ALL,
         goals={"published": 7, "aiohttp": 2, "pyreqwest": 1.1},
     ),
     Case(
@@ -180,6 +226,7 @@ CASES = [
         "tunnel",
         "asyncio, TLS 1.3 through a CONNECT proxy",
         proxy="tunnel",
+        others=PROMPT,
         tls=True,
         is_daily=False,
     ),
@@ -199,6 +246,7 @@ CASES = [
         http2=True,
         connections=1,
         clients=("published", "niquests"),
+        others=ALL,
         goals={"published": 2, "niquests": 1.5},
     ),
     Case(
@@ -220,11 +268,26 @@ CASES = [
         connections=1,
         is_daily=False,
     ),
+    *(
+        Case(
+            f"http2-trio{suffix}",
+            f"trio, HTTP/2, 16 streams{also}",
+            runtime="trio",
+            tls=True,
+            http2=True,
+            connections=1,
+            size=size,
+            clients=("published",),
+            goals={"published": 2},
+        )
+        for suffix, also, size in (("", "", KIB), ("-100k", ", 100 KiB", 100 * KIB))
+    ),
     Case(
         "uvloop",
         "uvloop, 16 connections",
         runtime="uvloop",
         clients=("aiohttp", "pyreqwest"),
+        others=("floor", *PEERS),
         goals={"aiohttp": 2, "pyreqwest": 1.2},
     ),
     Case(
@@ -232,6 +295,7 @@ CASES = [
         "trio, 16 connections",
         runtime="trio",
         clients=("published",),
+        others=("floor", *PEERS),
         goals={"published": 5},
     ),
     Case("anyio", "anyio, 16 connections", runtime="anyio", is_daily=False),
@@ -242,6 +306,7 @@ CASES = [
         tasks=1,
         connections=1,
         clients=("published", "urllib3", "pycurl", "pyreqwest"),
+        others=ALL,
         goals={"published": 3, "urllib3": 4.5, "pycurl": 0.95, "pyreqwest": 0.95},
     ),
     Case(
@@ -249,6 +314,7 @@ CASES = [
         "16 threads",
         runtime="threads",
         clients=("published", "urllib3"),
+        others=ALL,
         goals={"published": 3, "urllib3": 4},
     ),
     Case(
@@ -276,6 +342,7 @@ CASES = [
         "import, over the bare interpreter",
         operation="import",
         clients=("published", "aiohttp"),
+        others=ALL,
         most=0.030,
     ),
 ]

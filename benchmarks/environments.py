@@ -33,10 +33,8 @@ def python_of(environment: str | None, version: str) -> Path:
     name = f"bench-this.py{version}"
     if environment is not None:
         name = f"bench-client.py{version}-{environment}"
-    variables = dict(os.environ)
-    if version == OWN_PYTHON:
-        # The interpreter that we run on may be on no path.
-        variables["PATH"] = f"{sys.base_prefix}/bin:{variables['PATH']}"
+    # The interpreter may be on no path, or behind a shim that fails.
+    variables = {**os.environ, "PATH": f"{_folder_of(version)}:{os.environ['PATH']}"}
     done = subprocess.run(
         [ROOT / "scripts" / "hatch", "run", f"{name}:python", "-c", _PRINT],
         env=variables,
@@ -47,6 +45,16 @@ def python_of(environment: str | None, version: str) -> Path:
     if done.returncode:
         raise Missing(_reason(done.stdout + done.stderr))
     return Path(done.stdout.split()[-1])
+
+
+def _folder_of(version: str) -> Path:
+    if version == OWN_PYTHON:
+        return Path(sys.base_prefix) / "bin"
+    command = f'. "{ROOT}/scripts/_python.sh" && find_python {version}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, text=True)
+    if done.returncode:
+        raise Missing(f"there is no Python {version}")
+    return Path(done.stdout.strip()).parent
 
 
 _PRINT = "import sys; print(sys.executable)"

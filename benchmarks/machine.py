@@ -93,6 +93,6 @@ def describe() -> dict[str, str]:
     return {
         "processor": model,
         "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "load": f"{os.getloadavg()[0]:.2f}",
     }

@@ -34,6 +34,17 @@ class Expected:
         if status != 200 or len(body) != self.size or body[-16:] != self._tail:
             raise Wrong(f"status {status}, {len(body)} bytes, {bytes(body[-16:])!r} at the end")
 
+    def download(self, status: int, received: Any) -> None:
+        """Check a body of which there is but the length, and the last piece."""
+        end = bytes(received.last[-16:])
+        if (
+            status != 200
+            or received.length != self.size
+            or not end
+            or self._tail[-len(end) :] != end
+        ):
+            raise Wrong(f"status {status}, {received.length} bytes, {end!r} at the end")
+
     def whole(self, status: int, body: Any) -> None:
         self.check(status, body)
         if bytes(body) != self.body:

@@ -12,7 +12,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from benchmarks.cases import THIS
-from benchmarks.report import CASES_BY_NAME, Column, columns_of, is_less_better, label_of, median
+from benchmarks.report import CASES_BY_NAME, Column, columns_of, label_of, median
 
 _STYLE = """<style>
 text { font: 13px system-ui, sans-serif; fill: #24292f; }
@@ -36,37 +36,45 @@ _LABELS = 180
 _FIGURES = 130
 _BAR = 24
 
-# What a reader sees first.
-_OVERVIEW = (
-    "get-1k-16",
-    "get-100k-64",
-    "1000-on-1000",
-    "tls",
-    "http2-16",
-    "uvloop",
-    "trio",
-    "thread",
-    "threads-16",
-)
+# Drawings of several cases: what a reader sees first, and what is said of it.
+_TOGETHER = {
+    "main": ("get-1k-16", "1000-on-1000", "http2-16", "thread"),
+    "overview": (
+        "get-1k-16",
+        "get-100k-64",
+        "1000-on-1000",
+        "tls",
+        "http2-16",
+        "uvloop",
+        "trio",
+        "thread",
+        "threads-16",
+    ),
+}
+PUBLISHED = ("main", "overview", "growth")
+"""Those that pages show."""
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the plots of a run into a folder, and return which."""
     written = []
-    panels = [
-        _bars(name, results["cases"][name])
-        for name in _OVERVIEW
-        if _measured(results["cases"].get(name, {}))
-    ]
-    if panels:
-        written.append(_write(folder / "overview.svg", panels))
-    for name, outcome in results["cases"].items():
-        if _measured(outcome):
-            written.append(_write(folder / f"{name}.svg", [_bars(name, outcome)]))
-    growth = _growth(results["cases"])
-    if growth:
-        written.append(_write(folder / "growth.svg", [growth]))
+    for name, drawing in drawings(results).items():
+        written.append(folder / f"{name}.svg")
+        written[-1].write_text(drawing)
     return written
+
+
+def drawings(results: Mapping[str, Any]) -> dict[str, str]:
+    """Return the plots of a run, by name."""
+    cases = results["cases"]
+    bars = {name: _bars(name, outcome) for name, outcome in cases.items() if _measured(outcome)}
+    panels = {
+        together: [bars[name] for name in names if name in bars]
+        for together, names in _TOGETHER.items()
+    }
+    panels |= {name: [panel] for name, panel in bars.items()}
+    panels["growth"] = _growth(cases)
+    return {name: _svg(found) for name, found in panels.items() if found}
 
 
 def _measured(outcome: Mapping[str, Any]) -> dict[str, list[Mapping[str, float]]]:
@@ -78,7 +86,7 @@ def _bars(name: str, outcome: Mapping[str, Any]) -> tuple[int, str]:
     case = CASES_BY_NAME[name]
     column = columns_of(case)[0]
     values = {label: median(rounds, column) for label, rounds in _measured(outcome).items()}
-    order = sorted(values, key=lambda label: values[label], reverse=not is_less_better(case))
+    order = sorted(values, key=lambda label: values[label], reverse=not case.is_less_better)
     longest = max(values.values())
     room = _WIDTH - _LABELS - _FIGURES
     unit = column.head.replace("each", "a connection")
@@ -97,7 +105,7 @@ def _bars(name: str, outcome: Mapping[str, Any]) -> tuple[int, str]:
     return top + 16, "\n".join(parts)
 
 
-def _growth(cases: Mapping[str, Any]) -> tuple[int, str] | None:
+def _growth(cases: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Return a drawing of the CPU time of a request over the number of connections."""
     found = [
         (CASES_BY_NAME[name].connections, _measured(cases[name]))
@@ -114,7 +122,7 @@ def _growth(cases: Mapping[str, Any]) -> tuple[int, str] | None:
     }
     lines = {label: points for label, points in lines.items() if len(points) > 1}
     if THIS not in lines:
-        return None
+        return []
     everything = [value for points in lines.values() for _, value in points]
     low, high = math.log10(min(everything) * 0.8), math.log10(max(everything) * 1.25)
     last = math.log10(max(count for points in lines.values() for count, _ in points))
@@ -144,7 +152,7 @@ def _growth(cases: Mapping[str, Any]) -> tuple[int, str] | None:
         y = max(places[-1][1] + 4, taken[-1] + 16 if taken else 0)
         taken.append(y)
         parts.append(_text(places[-1][0] + 8, y, label_of(label), kind if kind == THIS else ""))
-    return bottom + 36, "\n".join(parts)
+    return [(bottom + 36, "\n".join(parts))]
 
 
 def _points(
@@ -162,16 +170,15 @@ def _text(x: float, y: float, content: str, kind: str = "", anchor: str = "start
     )
 
 
-def _write(path: Path, panels: Sequence[tuple[int, str]]) -> Path:
+def _svg(panels: Sequence[tuple[int, str]]) -> str:
     top = 8
     drawn = []
     for height, content in panels:
         drawn.append(f'<g transform="translate(12 {top})">\n{content}\n</g>')
         top += height + 12
-    path.write_text(
+    return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH + 24}" height="{top}" '
         f'viewBox="0 0 {_WIDTH + 24} {top}" role="img">\n{_STYLE}\n'
         + "\n".join(drawn)
         + "\n</svg>\n"
     )
-    return path

@@ -38,7 +38,9 @@ def run(arguments: argparse.Namespace) -> None:
         python = python_of(kind.environment, OWN_PYTHON)
         with (
             running([case], server_core) as server,
-            Worker(python, job_for(Entrant("", kind, case), server, core), 30, wrap) as worker,
+            Worker(
+                python, job_for(Entrant("", kind, case, OWN_PYTHON), server, core), 30, wrap
+            ) as worker,
         ):
             worker.wait_until_ready()
             least = max(case.tasks, case.origins)

@@ -6,6 +6,7 @@ Must not know: how it was measured.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,9 +42,9 @@ class Column:
 _RATE = Column("requests/s", lambda round_: round_["requests"] / round_["seconds"], ",.0f")
 _BYTES = Column("bytes each", lambda round_: round_["bytes"], ",.0f")
 _IMPORT = Column("ms", lambda round_: round_["import"] * 1e3, ",.1f")
-_CPU = Column("CPU µs", lambda round_: round_["cpu"] / round_["requests"] * 1e6, ",.0f")
-_P50 = Column("p50 ms", lambda round_: round_["p50"] * 1e3, ",.2f")
-_P99 = Column("p99 ms", lambda round_: round_["p99"] * 1e3, ",.2f")
+CPU = Column("CPU µs", lambda round_: round_["cpu"] / round_["requests"] * 1e6, ",.0f")
+P50 = Column("p50 ms", lambda round_: round_["p50"] * 1e3, ",.2f")
+P99 = Column("p99 ms", lambda round_: round_["p99"] * 1e3, ",.2f")
 _PEAK = Column("peak KiB", lambda round_: round_["peak"] / 1024, ",.0f")
 
 
@@ -53,7 +54,7 @@ def columns_of(case: Case) -> list[Column]:
         return [_BYTES]
     if case.operation == "import":
         return [_IMPORT]
-    columns = [_RATE, _CPU, _P50, _P99]
+    columns = [_RATE, CPU, P50, P99]
     if case.operation in ("upload", "download"):
         columns.append(_PEAK)
     return columns
@@ -62,10 +63,6 @@ def columns_of(case: Case) -> list[Column]:
 def median(rounds: Sequence[Mapping[str, float]], column: Column) -> float:
     """Return the median of a figure over the rounds."""
     return statistics.median(column.value(round_) for round_ in rounds)
-
-
-def is_less_better(case: Case) -> bool:
-    return case.operation in ("idle", "import")
 
 
 def ratio(case: Case, outcome: Outcome, other: str, column: Column | None = None) -> float | None:
@@ -77,7 +74,82 @@ def ratio(case: Case, outcome: Outcome, other: str, column: Column | None = None
     if not all(both):
         return None
     mine, theirs = (median(rounds, column) for rounds in both)
-    return mine / theirs if column is _RATE else theirs / mine
+    above, below = (mine, theirs) if column is _RATE else (theirs, mine)
+    return above / below if below else None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a goal was met.
+
+    Attributes:
+        case: where it holds.
+        against: whom it is measured by: another client, a variant, or this one itself, for what is allowed at most.
+        found: what was measured, or `None`.
+        wanted: the goal.
+        unit: of both.
+        is_least: whether it is the least that is wanted; else the most.
+    """
+
+    case: Case
+    against: str
+    found: float | None
+    wanted: float
+    unit: str
+    is_least: bool
+
+    @property
+    def is_reached(self) -> bool:
+        return self.found is not None and (
+            self.found >= self.wanted if self.is_least else self.found <= self.wanted
+        )
+
+    @property
+    def word(self) -> str:
+        if self.found is None:
+            return "not measured"
+        return "reached" if self.is_reached else "missed"
+
+    def figure(self, value: float) -> str:
+        return f"{value:.2f}x" if self.unit == "x" else f"{value:,.0f} {self.unit}"
+
+    @property
+    def goal(self) -> str:
+        return f"{'≥' if self.is_least else '≤'} {self.figure(self.wanted)}"
+
+
+def verdicts(case: Case, outcome: Outcome) -> Iterator[Verdict]:
+    """Return how each of a case's goals was met."""
+    for other, wanted in case.goals.items():
+        yield Verdict(case, other, ratio(case, outcome, other), wanted, "x", True)
+    for other, wanted in case.costs.items():
+        times = ratio(case, outcome, other, CPU)
+        yield Verdict(case, other, 1 / times if times else None, wanted, "x", False)
+    if case.most is not None:
+        column = columns_of(case)[-1]
+        rounds = outcome.get(THIS, {}).get("rounds")
+        wanted = column.value({"bytes": case.most, "import": case.most, "peak": case.most})
+        unit = column.head.replace("each", "").split()[-1]
+        yield Verdict(case, THIS, median(rounds, column) if rounds else None, wanted, unit, False)
+
+
+def goals(cases: Mapping[str, Outcome]) -> Iterator[str]:
+    """Return, line by line, how all goals of the cases of a run were met."""
+    found = [
+        verdict
+        for case in CASES
+        if case.name in cases
+        for verdict in verdicts(case, cases[case.name])
+    ]
+    if not found:
+        return
+    yield f"{'Goals':44} {'against':20} {'measured':>10} {'goal':>12}"
+    for verdict in found:
+        against = "" if verdict.against == THIS else label_of(verdict.against)
+        measured = "" if verdict.found is None else verdict.figure(verdict.found)
+        yield f"{verdict.case.title:44} {against:20} {measured:>10} {verdict.goal:>12}  {verdict.word}"
+    words = Counter(verdict.word for verdict in found)
+    yield ", ".join(f"{count} {word}" for word, count in words.most_common())
 
 
 def table(case: Case, outcome: Outcome) -> Iterator[str]:
@@ -85,8 +157,9 @@ def table(case: Case, outcome: Outcome) -> Iterator[str]:
     columns = columns_of(case)
     heads = [f"{column.head:>11}" for column in columns]
     yield f"{case.title}  [{case.name}]"
-    cost = "" if is_less_better(case) else f" {'of CPU':>7}"
-    yield f"  {'':22} {heads[0]} {'spread':>7}{''.join(heads[1:])}{cost} {'ratio':>7} {'goal':>7}"
+    cost = "" if case.is_less_better else f" {'of CPU':>7}"
+    yield f"  {'':22} {heads[0]} {'spread':>7}{''.join(heads[1:])}{cost} {'ratio':>7}  goal"
+    met = {verdict.against: verdict for verdict in verdicts(case, outcome)}
     for name, measured in outcome.items():
         label = f"  {label_of(name):22}"
         rounds = measured.get("rounds")
@@ -95,33 +168,25 @@ def table(case: Case, outcome: Outcome) -> Iterator[str]:
             continue
         values = [columns[0].value(round_) for round_ in rounds]
         middle = statistics.median(values)
-        line = f"{label} {middle:11{columns[0].form}} {(max(values) - min(values)) / middle:7.0%}"
+        spread = (max(values) - min(values)) / middle if middle else 0.0
+        line = f"{label} {middle:11{columns[0].form}} {spread:7.0%}"
         line += "".join(f"{median(rounds, column):11{column.form}}" for column in columns[1:])
+        times = None if name == THIS else ratio(case, outcome, name)
         if cost:
-            cpu = None if name == THIS else ratio(case, outcome, name, _CPU)
-            line += f" {'':8}" if cpu is None else f" {cpu:6.2f}x"
-        if name == THIS:
-            line += f" {'':7} {_absolute(case, rounds)}"
-        else:
-            times = ratio(case, outcome, name)
-            goal = case.goals.get(name)
-            line += f" {times or 0:6.2f}x"
-            if goal is not None:
-                mark = "" if times is not None and times >= goal else "  missed"
-                line += f" {goal:6.2f}x{mark}"
+            cpu = None if name == THIS else ratio(case, outcome, name, CPU)
+            line += f" {'':7}" if cpu is None else f" {cpu:6.2f}x"
+        line += f" {'':7}" if times is None else f" {times:6.2f}x"
+        if name in met:
+            verdict = met[name]
+            own = (
+                f"cost {verdict.figure(verdict.found)}, "
+                if name in case.costs and verdict.found
+                else ""
+            )
+            line += f"  {own}{verdict.goal} {verdict.word}"
         if "error" in measured:
             line += f"  then: {measured['error']}"
         yield line.rstrip()
-
-
-def _absolute(case: Case, rounds: Sequence[Mapping[str, float]]) -> str:
-    """Return the goal that stands for itself, if there is one."""
-    if case.most is None:
-        return ""
-    column = columns_of(case)[-1]
-    goal = column.value({"bytes": case.most, "import": case.most, "peak": case.most})
-    mark = "" if median(rounds, column) <= goal else "  missed"
-    return f"≤{goal:,.0f} {column.head.split()[-1]}{mark}"
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -27,6 +27,13 @@ from benchmarks.worker import Job, Order
 Result = dict[str, float]
 
 
+Environment = tuple[str | None, str]
+"""Of a client, and the version of Python."""
+
+Pythons = Mapping[Environment, Path]
+"""The interpreters."""
+
+
 class Failed(Exception):
     """A client could not do it; says why."""
 
@@ -38,16 +45,25 @@ class Entrant:
     label: str
     kind: Kind
     case: Case
+    python: str
+
+    @property
+    def needs(self) -> Environment:
+        return self.kind.environment, self.python
 
 
-def entrants(case: Case, clients: Sequence[str]) -> list[Entrant]:
+def entrants(case: Case, clients: Sequence[str], python: str) -> list[Entrant]:
     """Return this httpcore2, its variants, and whoever of `clients` can do the case."""
-    found = [Entrant(THIS, KINDS[THIS], case)]
+    this = KINDS[THIS]
+    found = [Entrant(THIS, this, case, python)]
     found += [
-        Entrant(label, KINDS[THIS], case.variant(changes)) for label, changes in case.variants
+        Entrant(f"this on {other}", this, case, other) for other in case.pythons if other != python
     ]
     found += [
-        Entrant(name, KINDS[name], case)
+        Entrant(label, this, case.variant(changes), python) for label, changes in case.variants
+    ]
+    found += [
+        Entrant(name, KINDS[name], case, python)
         for name in clients
         if name != THIS and KINDS[name].can(case)
     ]
@@ -147,7 +163,10 @@ class Worker:
                 raise Failed(f"no answer within {limit:.0f} seconds")
             errors = self._process.stderr.read().strip() if self._process.stderr else ""
             raise Failed(errors.splitlines()[-1] if errors else "it ended without a word")
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise Failed(f"it answered {line.strip()!r}") from None
         if "error" in answer:
             raise Failed(answer["error"])
         return answer
@@ -186,7 +205,7 @@ def job_for(entrant: Entrant, server: Server, core: int | None) -> Job:
 def run_case(
     case: Case,
     taking_part: Sequence[Entrant],
-    pythons: Mapping[str | None, Path],
+    pythons: Pythons,
     server: Server,
     plan: Plan,
 ) -> dict[str, Any]:
@@ -203,14 +222,13 @@ def run_case(
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         for entrant in taking_part:
-            try:
-                job = job_for(entrant, server, core)
-            except Failed as exc:
-                outcome[entrant.label] = {"error": str(exc)}
-                continue
             patience = max(plan.patience, case.patience)
-            worker = Worker(pythons[entrant.kind.environment], job, patience)
-            workers[entrant.label] = stack.enter_context(worker)
+            try:
+                worker = Worker(pythons[entrant.needs], job_for(entrant, server, core), patience)
+            except (Failed, OSError) as exc:
+                outcome[entrant.label] = {"error": str(exc)}
+            else:
+                workers[entrant.label] = stack.enter_context(worker)
 
         def attempt(label: str, do: Callable[[Worker], Any]) -> Any:
             try:
@@ -244,9 +262,7 @@ def run_case(
     return outcome
 
 
-def _import_times(
-    taking_part: Sequence[Entrant], pythons: Mapping[str | None, Path], plan: Plan
-) -> dict[str, Any]:
+def _import_times(taking_part: Sequence[Entrant], pythons: Pythons, plan: Plan) -> dict[str, Any]:
     """Measure the CPU time that `import` takes, over that of an interpreter that imports nothing."""
     core, _ = machine.cores()
     # To compile the sources each time is not what users do.
@@ -263,13 +279,13 @@ def _import_times(
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    bare = pythons[None]
+    bare = pythons[None, taking_part[0].python]
     outcome: dict[str, Any] = {}
     able = []
     for entrant in taking_part:
         try:
-            once(pythons[entrant.kind.environment], f"import {entrant.kind.package}")
-        except subprocess.CalledProcessError:
+            once(pythons[entrant.needs], f"import {entrant.kind.package}")
+        except (subprocess.CalledProcessError, OSError):
             outcome[entrant.label] = {"error": "it can't be imported"}
         else:
             outcome[entrant.label] = {"rounds": []}
@@ -277,7 +293,7 @@ def _import_times(
     for _ in range(5 * plan.rounds):
         nothing = once(bare, "pass")
         for entrant in able:
-            python = pythons[entrant.kind.environment]
+            python = pythons[entrant.needs]
             took = once(python, f"import {entrant.kind.package}") - nothing
             outcome[entrant.label]["rounds"].append({"import": took})
     return outcome

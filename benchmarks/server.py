@@ -3,9 +3,9 @@
 A request for the plain port may have the form that a forward proxy gets, and is answered all the same. For tunnels
 there is squid, where it is installed.
 
-It has three ports (plain, TLS, HTTP/2) and on each the pages `/1024`, `/102400`, … named for their size; `/post`, which
-answers with the page of 1 KiB; and `/sink`, which takes a body to its end and answers with the number of bytes that
-came.
+It has three ports (plain, TLS, HTTP/2) and on each the pages `/1024`, `/102400`, … named for their size. Those without
+HTTP/2 have `/post`, too, which answers with the page of 1 KiB; and `/sink`, which takes a body to its end and answers
+with the number of bytes that came.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ http {{
     client_max_body_size 0;
     # A whole upload stays in memory.
     client_body_buffer_size 16m;
+    root {folder}/pages;
     server {{
         {listen}
-        root {folder}/pages;
         # Static files take no POST, but can be what its answer is made of.
         location = /post {{ error_page 405 =200 /1024; }}
         location = /sink {{
@@ -62,6 +62,11 @@ http {{
             proxy_set_header Content-Length "";
             proxy_set_header Received $request_length;
         }}
+    }}
+    server {{
+        listen 127.0.0.1:{http2} ssl http2;
+        # Who falls back to HTTP/1.1 must not pass for a client of HTTP/2.
+        if ($server_protocol != HTTP/2.0) {{ return 505; }}
     }}
     server {{
         listen 127.0.0.1:{counter};
@@ -146,7 +151,7 @@ def _nginx_or_uvicorn(
             )
         return
     plain, tls, http2, counter = _free_ports(4)
-    listen = [f"127.0.0.1:{plain}", f"127.0.0.1:{tls} ssl", f"127.0.0.1:{http2} ssl http2"]
+    listen = [f"127.0.0.1:{plain}", f"127.0.0.1:{tls} ssl"]
     if sys.platform == "linux":  # where all of 127.0.0.0/8 is the loopback
         hosts = [f"127.0.{1 + index // 250}.{1 + index % 250}" for index in range(origins)]
         more = [f"http://{host}:{plain}" for host in hosts]
@@ -156,6 +161,7 @@ def _nginx_or_uvicorn(
         _CONFIGURATION.format(
             folder=folder,
             counter=counter,
+            http2=http2,
             descriptors=min(descriptors, 16384) - 64,
             listen="\n".join(f"listen {address} backlog=4096;" for address in listen),
         )
@@ -186,6 +192,7 @@ coredump_dir none
 netdb_filename none
 pid_filename none
 pinger_enable off
+shutdown_lifetime 0 seconds
 visible_hostname squid
 """
 

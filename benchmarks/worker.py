@@ -136,12 +136,13 @@ class Session:
         if operation in ("upload", "download"):
             if order.is_warm_up:
                 return "get", self._urls["1024"], Expected(1024).whole
-            return operation, self._urls[self._path(operation)], self._check_count
+            of = {"upload": self._check_count, "download": self._expected.download}
+            return operation, self._urls[self._path(operation)], of[operation]
         check = self._expected.whole if order.is_warm_up else self._expected.check
         return "get" if operation == "idle" else operation, self._urls[self._path(operation)], check
 
     def _check_count(self, status: int, answer: Any) -> None:
-        received = answer if isinstance(answer, int) else int(bytes(answer))
+        received = int(bytes(answer))
         # What the server counts includes the head and the framing of chunks.
         if status != 200 or not self.case.size <= received <= self.case.size * 1.01:
             raise Wrong(f"status {status}, {received} bytes")

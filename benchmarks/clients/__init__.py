@@ -9,7 +9,7 @@ Runs in every client's environment: nothing but the standard library is imported
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,24 @@ class Settings:
         return headers
 
 
+class Received:
+    """How long the body of a download was, and its last piece."""
+
+    __slots__ = ("last", "length")
+
+    def __init__(self, pieces: Iterable[Any] = ()) -> None:
+        self.length = 0
+        self.last: Any = b""
+        for piece in pieces:
+            self.take(piece)
+
+    def take(self, piece: Any) -> None:
+        self.length += len(piece)
+        self.last = piece
+
+
 class Client:
-    """A client for threads. Its methods return the status, and the body or how long it was."""
+    """A client for threads. Its methods return the status, and the body or what is known of it."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -60,7 +76,7 @@ class Client:
     def upload(self, url: str, size: int) -> tuple[int, Any]:
         raise NotImplementedError
 
-    def download(self, url: str) -> tuple[int, int]:
+    def download(self, url: str) -> tuple[int, Received]:
         raise NotImplementedError
 
 
@@ -80,7 +96,7 @@ class AsyncClient:
     async def upload(self, url: str, size: int) -> tuple[int, Any]:
         raise NotImplementedError
 
-    async def download(self, url: str) -> tuple[int, int]:
+    async def download(self, url: str) -> tuple[int, Received]:
         raise NotImplementedError
 
 
@@ -130,7 +146,7 @@ class Kind:
         """Whether it can take part."""
         return (
             case.operation in self.operations
-            and case.runtime in self.runtimes
+            and (case.runtime in self.runtimes or case.operation == "import")
             and (self.http2 or not case.http2)
             and (self.proxies or not case.proxy)
             and (self.has_pool or case.tasks <= case.connections)

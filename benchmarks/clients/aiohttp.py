@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.clients import AsyncClient, Client, Settings, async_chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, async_chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -51,9 +51,9 @@ class _AsyncClient(AsyncClient):
         async with self._session.post(url, data=async_chunks(size), headers=headers) as response:
             return response.status, await response.read()
 
-    async def download(self, url: str) -> tuple[int, int]:
-        received = 0
+    async def download(self, url: str) -> tuple[int, Received]:
+        received = Received()
         async with self._session.get(url) as response:
             async for chunk in response.content.iter_any():
-                received += len(chunk)
+                received.take(chunk)
         return response.status, received

@@ -123,7 +123,7 @@ class _TrioFloor(_Shared, AsyncClient):
         import trio
 
         self._trio = trio
-        self._idle: list[Any] = []
+        self._idle: list[socket.socket] = []
 
     async def close(self) -> None:
         for sock in self._idle:
@@ -134,12 +134,16 @@ class _TrioFloor(_Shared, AsyncClient):
         if self._idle:
             sock = self._idle.pop()
         else:
-            sock = self._trio.socket.socket()
-            await sock.connect((host, port))
-        await sock.send(request)
-        data = await sock.recv(65536)
+            sock = socket.create_connection((host, port))
+            sock.setblocking(False)
+        # trio's own sockets let others run at each call, ready or not.
+        sock.send(request)
+        data = b""
         while not (begin := self._find_body(len(data), data)):
-            data += await sock.recv(65536)
+            try:
+                data += sock.recv(65536)
+            except BlockingIOError:
+                await self._trio.lowlevel.wait_readable(sock)
         self._idle.append(sock)
         return int(data[9:12]), data[begin:]
 
@@ -148,7 +152,6 @@ class _ThreadFloor(_Shared, Client):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._local = local()
-        self._patience = settings.patience
         self._sockets: list[socket.socket] = []
 
     def close(self) -> None:
@@ -159,7 +162,7 @@ class _ThreadFloor(_Shared, Client):
         request, host, port = self._request(url)
         sock = getattr(self._local, "socket", None)
         if sock is None:
-            sock = socket.create_connection((host, port), self._patience)
+            sock = socket.create_connection((host, port))
             if self._context is not None:
                 sock = self._context.wrap_socket(sock, server_hostname=host)
             self._local.socket = sock

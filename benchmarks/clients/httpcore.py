@@ -6,7 +6,7 @@ import ssl
 from importlib import import_module
 from typing import Any
 
-from benchmarks.clients import AsyncClient, Client, Settings, async_chunks, chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, async_chunks, chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -66,11 +66,11 @@ class _Client(_Shared, Client):
         )
         return response.status, response.content
 
-    def download(self, url: str) -> tuple[int, int]:
+    def download(self, url: str) -> tuple[int, Received]:
         with self._pool.stream(
             "GET", url, headers=self._headers, extensions=self._extensions
         ) as response:
-            return response.status, sum(len(chunk) for chunk in response.iter_stream())
+            return response.status, Received(response.iter_stream())
 
 
 class _AsyncClient(_Shared, AsyncClient):
@@ -103,11 +103,11 @@ class _AsyncClient(_Shared, AsyncClient):
         )
         return response.status, response.content
 
-    async def download(self, url: str) -> tuple[int, int]:
-        received = 0
+    async def download(self, url: str) -> tuple[int, Received]:
+        received = Received()
         async with self._pool.stream(
             "GET", url, headers=self._headers, extensions=self._extensions
         ) as response:
             async for chunk in response.aiter_stream():
-                received += len(chunk)
+                received.take(chunk)
         return response.status, received

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.clients import AsyncClient, Client, Settings, async_chunks, chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, async_chunks, chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -54,9 +54,9 @@ class _Client(Client):
         response = self._client.post(url, content=chunks(size), headers=headers)
         return response.status_code, response.content
 
-    def download(self, url: str) -> tuple[int, int]:
+    def download(self, url: str) -> tuple[int, Received]:
         with self._client.stream("GET", url) as response:
-            return response.status_code, sum(len(chunk) for chunk in response.iter_raw())
+            return response.status_code, Received(response.iter_raw())
 
 
 class _AsyncClient(AsyncClient):
@@ -79,9 +79,9 @@ class _AsyncClient(AsyncClient):
         response = await self._client.post(url, content=async_chunks(size), headers=headers)
         return response.status_code, response.content
 
-    async def download(self, url: str) -> tuple[int, int]:
-        received = 0
+    async def download(self, url: str) -> tuple[int, Received]:
+        received = Received()
         async with self._client.stream("GET", url) as response:
             async for chunk in response.aiter_raw():
-                received += len(chunk)
+                received.take(chunk)
         return response.status_code, received

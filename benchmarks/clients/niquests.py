@@ -6,7 +6,7 @@ from typing import Any
 
 import niquests
 
-from benchmarks.clients import AsyncClient, Client, Settings, async_chunks, chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, async_chunks, chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -56,9 +56,9 @@ class _Client(Client):
         response = self._session.post(url, data=chunks(size))
         return response.status_code, response.content
 
-    def download(self, url: str) -> tuple[int, int]:
+    def download(self, url: str) -> tuple[int, Received]:
         with self._session.get(url, stream=True) as response:
-            return response.status_code, sum(len(chunk) for chunk in response.iter_content(65536))
+            return response.status_code, Received(response.iter_content(65536))
 
 
 class _AsyncClient(AsyncClient):
@@ -80,10 +80,10 @@ class _AsyncClient(AsyncClient):
         response = await self._session.post(url, data=async_chunks(size))
         return response.status_code, response.content
 
-    async def download(self, url: str) -> tuple[int, int]:
-        received = 0
+    async def download(self, url: str) -> tuple[int, Received]:
+        received = Received()
         response = await self._session.get(url, stream=True)
         async for chunk in await response.iter_content(65536):
-            received += len(chunk)
+            received.take(chunk)
         await response.close()
         return response.status_code, received

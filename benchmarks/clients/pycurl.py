@@ -8,7 +8,7 @@ from typing import Any
 
 import pycurl
 
-from benchmarks.clients import AsyncClient, Client, Settings, chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -79,13 +79,8 @@ class _Client(Client):
         handle.setopt(pycurl.POSTFIELDSIZE_LARGE, size)
         return self._perform(handle, url)
 
-    def download(self, url: str) -> tuple[int, int]:
+    def download(self, url: str) -> tuple[int, Received]:
         handle = self._handle()
-        received = 0
-
-        def take(data: bytes) -> None:
-            nonlocal received
-            received += len(data)
-
-        self._receive(handle, url, take)
+        received = Received()
+        self._receive(handle, url, received.take)
         return handle.getinfo(pycurl.RESPONSE_CODE), received

@@ -9,7 +9,7 @@ from typing import Any
 from pyreqwest.client import ClientBuilder, SyncClientBuilder
 from pyreqwest.proxy import ProxyBuilder
 
-from benchmarks.clients import AsyncClient, Client, Settings, async_chunks, chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, async_chunks, chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -59,11 +59,11 @@ class _Client(Client):
         response = request.body_stream(chunks(size)).build().send()
         return response.status, response.bytes()
 
-    def download(self, url: str) -> tuple[int, int]:
-        received = 0
+    def download(self, url: str) -> tuple[int, Received]:
+        received = Received()
         with self._client.get(url).build_streamed() as response:
             while (chunk := response.body_reader.read_chunk()) is not None:
-                received += len(chunk)
+                received.take(chunk)
             return response.status, received
 
 
@@ -87,9 +87,9 @@ class _AsyncClient(AsyncClient):
         response = await request.body_stream(async_chunks(size)).build().send()
         return response.status, await response.bytes()
 
-    async def download(self, url: str) -> tuple[int, int]:
-        received = 0
+    async def download(self, url: str) -> tuple[int, Received]:
+        received = Received()
         async with self._client.get(url).build_streamed() as response:
             while (chunk := await response.body_reader.read_chunk()) is not None:
-                received += len(chunk)
+                received.take(chunk)
             return response.status, received

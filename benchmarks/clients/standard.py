@@ -10,7 +10,7 @@ from threading import local
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.clients import AsyncClient, Client, Settings, chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -70,9 +70,9 @@ class _Client(Client):
         with self._response("POST", url, chunks(size), headers) as response:
             return response.status, response.read()
 
-    def download(self, url: str) -> tuple[int, int]:
-        received = 0
+    def download(self, url: str) -> tuple[int, Received]:
+        received = Received()
         with self._response("GET", url) as response:
             while chunk := response.read(65536):
-                received += len(chunk)
+                received.take(chunk)
             return response.status, received

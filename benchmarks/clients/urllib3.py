@@ -6,7 +6,7 @@ from typing import Any
 
 import urllib3
 
-from benchmarks.clients import AsyncClient, Client, Settings, chunks
+from benchmarks.clients import AsyncClient, Client, Received, Settings, chunks
 
 
 def create(settings: Settings, package: str) -> Client | AsyncClient:
@@ -45,8 +45,8 @@ class _Client(Client):
         response = self._pool.request("POST", url, body=chunks(size), headers=headers)
         return response.status, response.data
 
-    def download(self, url: str) -> tuple[int, int]:
+    def download(self, url: str) -> tuple[int, Received]:
         response = self._pool.request("GET", url, preload_content=False)
-        received = sum(len(chunk) for chunk in response.stream(65536))
+        received = Received(response.stream(65536))
         response.release_conn()
         return response.status, received

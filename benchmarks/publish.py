@@ -1,0 +1,126 @@
+"""Brings the documentation up to date with a run: its plots, and the parts of its pages that lie between marks.
+
+Must not know: how anything was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plot
+from benchmarks.cases import CASES, THIS, Case
+from benchmarks.environments import ROOT
+from benchmarks.report import CPU, P50, P99, columns_of, label_of, median, ratio
+
+FOLDER = ROOT / "docs" / "benchmarks"
+RESULTS = FOLDER / "results.json"
+
+_RIVALS = ("published", "aiohttp", "pyreqwest", "niquests", "urllib3", "pycurl", "floor")
+_RUNTIMES = ("get-1k-16", "uvloop", "trio", "anyio", "thread", "threads-16")
+
+
+def publish(path: Path) -> None:
+    """Take over a run's results, and write all that is made of them."""
+    results = json.loads(path.read_text())
+    FOLDER.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, separators=(",", ":")).replace('},"', '},\n"') + "\n")
+    for page, text in pages(results).items():
+        page.write_text(text)
+    for name, drawing in plot.drawings(results).items():
+        if name in plot.PUBLISHED:
+            (FOLDER / f"{name}.svg").write_text(drawing)
+
+
+def pages(results: Mapping[str, Any]) -> dict[Path, str]:
+    """Return the pages as they have to be."""
+    parts = {
+        ROOT / "README.md": _runtimes(results),
+        ROOT / "docs" / "performance.md": _cases(results),
+    }
+    return {page: _replace(page.read_text(), "\n".join(lines)) for page, lines in parts.items()}
+
+
+def _replace(text: str, part: str) -> str:
+    """Put `part` between the marks."""
+    begin, end = "<!-- Written by bench:publish -->", "<!-- until here -->"
+    written, count = re.subn(
+        f"{begin}.*?{end}", lambda _: f"{begin}\n\n{part}\n\n{end}", text, flags=re.S
+    )
+    assert count == 1, "the page has the marks, once"
+    return written
+
+
+def _circumstances(results: Mapping[str, Any]) -> str:
+    run = results["runs"][-1]
+    machine = run["machine"]
+    cores = {"1": "one core", "2": "two cores"}.get(machine["cores"], f"{machine['cores']} cores")
+    return (
+        f"CPython {results['python']}, {run['server']}, {cores} ({machine['processor']}), "
+        f"{machine['system']}, medians of {run['rounds']} rounds of {run['seconds']:g} s, {run['when'][:10]}."
+    )
+
+
+def _runtimes(results: Mapping[str, Any]) -> Iterator[str]:
+    """The table for who has never heard of it."""
+    yield "| GET of 1 KiB | requests/s | 2.16.2 | times as many |"
+    yield "|---|---:|---:|---:|"
+    for case in CASES:
+        outcome = results["cases"].get(case.name, {})
+        times = ratio(case, outcome, "published")
+        if case.name not in _RUNTIMES or times is None:
+            continue
+        mine, theirs = (
+            median(outcome[name]["rounds"], columns_of(case)[0]) for name in (THIS, "published")
+        )
+        yield f"| {case.title} | {mine:,.0f} | {theirs:,.0f} | {times:.1f} |"
+    yield ""
+    yield _circumstances(results)
+
+
+def _cases(results: Mapping[str, Any]) -> Iterator[str]:
+    """All cases, with whom they were compared."""
+    rivals = [
+        name
+        for name in _RIVALS
+        if any(outcome.get(name, {}).get("rounds") for outcome in results["cases"].values())
+    ]
+    yield _circumstances(results)
+    yield ""
+    heads = ["", "requests/s", "CPU µs", "p50 ms", "p99 ms", *map(label_of, rivals)]
+    yield f"| {' | '.join(heads)} |"
+    yield f"|---{'|---:' * (len(heads) - 1)}|"
+    plain = []
+    for case in CASES:
+        outcome = results["cases"].get(case.name, {})
+        rounds = outcome.get(THIS, {}).get("rounds")
+        if not rounds:
+            continue
+        times = [ratio(case, outcome, name) for name in rivals]
+        cells = ["" if factor is None else f"{factor:.1f}" for factor in times]
+        if case.is_less_better:
+            plain.append(_plain(case, outcome))
+            continue
+        figures = [
+            f"{median(rounds, column):{column.form}}"
+            for column in (columns_of(case)[0], CPU, P50, P99)
+        ]
+        yield f"| {' | '.join([case.title, *figures, *cells])} |"
+    for text in plain:
+        yield ""
+        yield text
+
+
+def _plain(case: Case, outcome: Mapping[str, Any]) -> str:
+    """What isn't told in requests, as a sentence."""
+    column = columns_of(case)[0]
+    unit = column.head.removesuffix(" each")
+    figures = [
+        f"{label_of(name)} {median(measured['rounds'], column):{column.form}} {unit}"
+        for name, measured in outcome.items()
+        if measured.get("rounds")
+    ]
+    return f"{case.title[0].upper()}{case.title[1:]}: {', '.join(figures)}."
