@@ -20,7 +20,8 @@ PINNED = r"httpcore2[a-z0-9-]*(?:\[[a-z0-9,]+\])?=="
 # The files in which it stands, and what comes before it there.
 PLACES = {
     "packages/*/pyproject.toml": rf'^version = "|"{PINNED}',
-    "packages/httpcore2/src/httpcore2/__init__.py": r'^__version__ = "',
+    "packages/*/src/*/__init__.py": r'^__version__ = "|^check_version\(__name__, "',
+    "packages/*/src/*/_siblings.py": r'^VERSION = "',
     "docs/vendoring.md": PINNED,
 }
 

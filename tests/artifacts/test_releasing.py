@@ -71,7 +71,9 @@ def test_the_version_script_leaves_the_old_version_nowhere(tmp_path: Path) -> No
     ("file", "text"),
     [
         ("packages/httpcore2/src/httpcore2/__init__.py", '__version__ = "'),
+        ("packages/httpcore2-core/src/httpcore2_core/_siblings.py", 'VERSION = "'),
         ("packages/httpcore2-trio/pyproject.toml", "httpcore2-core=="),
+        ("packages/httpcore2-trio/src/httpcore2_trio/__init__.py", '(__name__, "'),
         ("packages/httpcore2-http2/pyproject.toml", 'version = "'),
     ],
 )
@@ -125,3 +127,25 @@ def test_an_upgrade_takes_all_of_them_along(both: Path, environment: Make, work:
     assert set(work(made).values()) == {"done"}
     told = made.run("-c", "import httpcore2; print(httpcore2.__version__)")
     assert told.strip() == NEXT
+
+
+@pytest.mark.parametrize("job", ["asyncio", "http2", "trio"])
+def test_what_an_upgrade_left_behind_is_named_with_the_command_that_takes_it_along(
+    job: str, both: Path, environment: Make, work: Work
+) -> None:
+    made = environment(OWN_PYTHON, f"httpcore2[{job}]=={version()}")
+    made.install(f"httpcore2=={NEXT}", links=both)
+    left = f"httpcore2-{job}=={NEXT}"
+    assert work(made, job)[job].endswith(f"Run: pip install '{left}'")
+    made.install(left, links=both)
+    made.check()
+    assert work(made, job)[job] == "done"
+
+
+def test_a_front_door_that_an_upgrade_left_behind_is_named_with_the_command(
+    both: Path, environment: Make
+) -> None:
+    made = environment(OWN_PYTHON, f"httpcore2=={version()}")
+    made.install(f"httpcore2-core=={NEXT}", links=both)
+    told = made.run("-c", "try: import httpcore2\nexcept ImportError as exc: print(exc)")
+    assert told.strip().endswith(f"Run: pip install 'httpcore2=={NEXT}'")

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from httpcore2_core import _siblings
-from httpcore2_core._siblings import load
+from httpcore2_core._siblings import VERSION, check_version, load
 
 
 def write(folder: Path, name: str, text: str) -> None:
@@ -75,3 +75,25 @@ def test_in_a_vendored_copy_a_sibling_that_is_missing_is_named_with_its_place(
         "Something needs some_sibling, which app._vendor does not have: "
         "copy it there, beside httpcore2_core."
     )
+
+
+def test_a_sibling_of_another_version_is_refused_with_the_command_that_mends_it() -> None:
+    check_version("httpcore2_trio", VERSION)
+    with pytest.raises(ImportError) as raised:
+        check_version("httpcore2_trio", "2.9")
+    assert str(raised.value) == (
+        f"httpcore2_trio 2.9 does not work with httpcore2_core {VERSION}. "
+        f"Run: pip install 'httpcore2-trio=={VERSION}'"
+    )
+
+
+def test_in_a_vendored_copy_a_sibling_of_another_version_is_to_be_copied_again() -> None:
+    with pytest.raises(ImportError, match=r"Copy both from one version\.$"):
+        vendored().check_version("app._vendor.httpcore2_trio", "2.9")
+
+
+def test_a_sibling_of_another_version_is_refused_when_it_is_loaded(importable: Path) -> None:
+    check = "from httpcore2_core._siblings import check_version\ncheck_version(__name__, '2.9')\n"
+    write(importable, "some_sibling", check + "from httpcore2_core import what_was_there_in_2_9")
+    with pytest.raises(ImportError, match=r"some_sibling 2\.9 does not work with httpcore2_core"):
+        load("some_sibling", "thing", "some", "Something")

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from httpcore2_core._siblings import check_version
+
+check_version(__name__, "3.0.0")
+
 from ._backend import AsyncIOBackend
 
 if TYPE_CHECKING:

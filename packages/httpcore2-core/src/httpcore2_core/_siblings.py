@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+VERSION = "3.0.0"
+
 _PARENT, _, _NAME = __name__.rpartition(".")[0].rpartition(".")
 
 PREFIX = f"{_PARENT}." if _PARENT else ""
@@ -47,3 +49,18 @@ def missing(package: str, extra: str, purpose: str) -> str:
         f"{purpose} needs a distribution that is not installed. "
         f"Run: pip install 'httpcore2[{extra}]'"
     )
+
+
+def check_version(package: str, version: str) -> None:
+    """Refuse a sibling of another version: it uses private parts of the core.
+
+    Siblings of any version call it before they import anything else, so it stays as it is.
+
+    Raises:
+        ImportError: the text names the command that mends it.
+    """
+    if version != VERSION:
+        mend = f"Run: pip install '{package.replace('_', '-')}=={VERSION}'"
+        if _PARENT:
+            mend = "Copy both from one version."
+        raise ImportError(f"{package} {version} does not work with {_NAME} {VERSION}. {mend}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from httpcore2_core._siblings import check_version
+
+check_version(__name__, "3.0.0")
+
 from ._backend import TrioBackend
 
 __all__ = ["TrioBackend"]

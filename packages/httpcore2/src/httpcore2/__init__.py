@@ -11,6 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from httpcore2_core._siblings import check_version
+
+__version__ = "3.0.0"
+
+check_version(__name__, __version__)
+
 from httpcore2_core import (
     SOCKET_OPTION,
     URL,
@@ -63,8 +69,6 @@ if TYPE_CHECKING:
     from httpcore2_asyncio import AnyIOBackend, AsyncIOBackend
     from httpcore2_http2 import AsyncHTTP2Connection, HTTP2Connection
     from httpcore2_trio import TrioBackend
-
-__version__ = "3.0.0"
 
 __all__ = [
     "SOCKET_OPTION",
