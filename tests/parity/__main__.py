@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from difflib import unified_diff
 from pathlib import Path
 
+from benchmarks.environments import OWN_PYTHON, python_of
+
 from .compare import Facts, compare
 from .document import write
-from .published import published_python
 from .reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
     with ThreadPoolExecutor() as pool:
-        published, ours = pool.map(collect, (published_python(), sys.executable))
+        published, ours = pool.map(collect, (python_of("httpcore2", OWN_PYTHON), sys.executable))
     result = compare(published, ours, REASONS)
     for difference in result.unexplained:
         print(f"No reason for {difference.section}: {difference.item} {difference.worlds}")
