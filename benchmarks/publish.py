@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plot
-from benchmarks.cases import CASES, THIS, Case
+from benchmarks.cases import CASES, THIS
 from benchmarks.environments import ROOT
-from benchmarks.report import CPU, P50, P99, columns_of, label_of, median, ratio
+from benchmarks.report import CPU, P50, P99, PEAK, RATE, Column, columns_of, label_of, median, ratio
 
 FOLDER = ROOT / "docs" / "benchmarks"
 RESULTS = FOLDER / "results.json"
@@ -73,9 +73,7 @@ def _runtimes(results: Mapping[str, Any]) -> Iterator[str]:
         times = ratio(case, outcome, "published")
         if case.name not in _RUNTIMES or times is None:
             continue
-        mine, theirs = (
-            median(outcome[name]["rounds"], columns_of(case)[0]) for name in (THIS, "published")
-        )
+        mine, theirs = (median(outcome[name]["rounds"], RATE) for name in (THIS, "published"))
         yield f"| {case.title} | {mine:,.0f} | {theirs:,.0f} | {times:.1f} |"
     yield ""
     yield _circumstances(results)
@@ -102,25 +100,23 @@ def _cases(results: Mapping[str, Any]) -> Iterator[str]:
         times = [ratio(case, outcome, name) for name in rivals]
         cells = ["" if factor is None else f"{factor:.1f}" for factor in times]
         if case.is_less_better:
-            plain.append(_plain(case, outcome))
+            plain.append(_plain(case.title, outcome, columns_of(case)[0]))
             continue
-        figures = [
-            f"{median(rounds, column):{column.form}}"
-            for column in (columns_of(case)[0], CPU, P50, P99)
-        ]
+        if case.operation == "download":
+            plain.append(_plain(f"Peak of memory over idle, {case.title}", outcome, PEAK))
+        figures = [f"{median(rounds, column):{column.form}}" for column in (RATE, CPU, P50, P99)]
         yield f"| {' | '.join([case.title, *figures, *cells])} |"
     for text in plain:
         yield ""
         yield text
 
 
-def _plain(case: Case, outcome: Mapping[str, Any]) -> str:
-    """What isn't told in requests, as a sentence."""
-    column = columns_of(case)[0]
-    unit = column.head.removesuffix(" each")
+def _plain(title: str, outcome: Mapping[str, Any], column: Column) -> str:
+    """Return what isn't told in requests, as a sentence."""
+    unit = column.head.removesuffix(" each").split()[-1]
     figures = [
         f"{label_of(name)} {median(measured['rounds'], column):{column.form}} {unit}"
         for name, measured in outcome.items()
         if measured.get("rounds")
     ]
-    return f"{case.title[0].upper()}{case.title[1:]}: {', '.join(figures)}."
+    return f"{title[0].upper()}{title[1:]}: {', '.join(figures)}."

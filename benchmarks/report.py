@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.cases import CASES, THIS, Case
+from benchmarks.cases import CASES, MIB, THIS, Case
 from benchmarks.clients import KINDS
 
 Outcome = Mapping[str, Any]
@@ -39,13 +39,13 @@ class Column:
     form: str
 
 
-_RATE = Column("requests/s", lambda round_: round_["requests"] / round_["seconds"], ",.0f")
+RATE = Column("requests/s", lambda round_: round_["requests"] / round_["seconds"], ",.0f")
 _BYTES = Column("bytes each", lambda round_: round_["bytes"], ",.0f")
 _IMPORT = Column("ms", lambda round_: round_["import"] * 1e3, ",.1f")
 CPU = Column("CPU µs", lambda round_: round_["cpu"] / round_["requests"] * 1e6, ",.0f")
 P50 = Column("p50 ms", lambda round_: round_["p50"] * 1e3, ",.2f")
 P99 = Column("p99 ms", lambda round_: round_["p99"] * 1e3, ",.2f")
-_PEAK = Column("peak KiB", lambda round_: round_["peak"] / 1024, ",.0f")
+PEAK = Column("peak KiB", lambda round_: round_["peak"] / 1024, ",.0f")
 
 
 def columns_of(case: Case) -> list[Column]:
@@ -54,9 +54,11 @@ def columns_of(case: Case) -> list[Column]:
         return [_BYTES]
     if case.operation == "import":
         return [_IMPORT]
-    columns = [_RATE, CPU, P50, P99]
+    columns = [RATE, CPU, P50, P99]
     if case.operation in ("upload", "download"):
-        columns.append(_PEAK)
+        mebibytes = case.size / MIB
+        columns.append(Column("MiB/s", lambda round_: RATE.value(round_) * mebibytes, ",.0f"))
+        columns.append(PEAK)
     return columns
 
 
@@ -74,7 +76,7 @@ def ratio(case: Case, outcome: Outcome, other: str, column: Column | None = None
     if not all(both):
         return None
     mine, theirs = (median(rounds, column) for rounds in both)
-    above, below = (mine, theirs) if column is _RATE else (theirs, mine)
+    above, below = (mine, theirs) if column is RATE else (theirs, mine)
     return above / below if below else None
 
 
