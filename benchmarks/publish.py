@@ -99,7 +99,7 @@ def _cases(results: Mapping[str, Any]) -> Iterator[str]:
             continue
         times = [ratio(case, outcome, name) for name in rivals]
         cells = ["" if factor is None else f"{factor:.1f}" for factor in times]
-        if case.is_less_better:
+        if case.is_less_better or case.pythons:
             plain.append(_plain(case.title, outcome, columns_of(case)[0]))
             continue
         if case.operation == "download":
