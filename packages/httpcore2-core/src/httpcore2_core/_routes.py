@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._backends.caller import adapt_async_stream, public_stream
@@ -18,7 +19,11 @@ from ._exceptions import (
     NetworkError,
     ProtocolError,
     ProxyError,
+    ReadError,
+    ReadTimeout,
     TimeoutException,
+    WriteError,
+    WriteTimeout,
 )
 from ._models import Origin, Request
 from ._network import SOCKET_OPTION, AsyncNetworkStream, BackendStream, RuntimeBackend
@@ -88,6 +93,33 @@ class Opening:
             await keep()
         else:
             await tracer.span(name, info, keep(), public_stream)
+
+    @contextmanager
+    def conversing(self) -> Iterator[Timeouts]:
+        """Give the limits for a step of connecting that writes and reads by turns.
+
+        Each of them has the limit of its kind, and all together what connecting has. What fails meanwhile
+        is a failure to connect.
+
+        Raises:
+            ConnectTimeout: the step took longer.
+            ConnectError: the network failed.
+        """
+        timeouts = self.timeouts
+        limit = timeouts.for_connect()
+        if limit is not None:
+            runtime = self.backend.runtime
+            timeouts = Timeouts(
+                read=timeouts.read, write=timeouts.write, total=limit, runtime=runtime
+            )
+        try:
+            yield timeouts
+        except (ReadTimeout, WriteTimeout) as exc:
+            if not timeouts.is_cut:
+                raise
+            raise ConnectTimeout(f"The proxy took longer than {limit} seconds.") from exc
+        except (ReadError, WriteError) as exc:
+            raise ConnectError(str(exc)) from exc
 
     async def close(self) -> None:
         """Close what has been opened."""

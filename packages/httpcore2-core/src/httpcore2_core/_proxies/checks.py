@@ -11,11 +11,9 @@ import re
 from .._exceptions import LocalProtocolError, UnsupportedProtocol
 from .._http11.heads import is_token, is_value
 from .._models import Origin, Proxy
-from .socks5 import check_socksio
+from .socks import SOCKS4_SCHEMES, SOCKS5_SCHEMES, check_socksio
 
 HTTP_SCHEMES = (b"http", b"https")
-SOCKS4_SCHEMES = (b"socks4", b"socks4a")
-SOCKS5_SCHEMES = (b"socks5", b"socks5h")
 
 # What a host may consist of (RFC 3986, section 3.2.2), and its length: a name has at most 255 bytes (RFC 1035,
 # section 2.3.4), and SOCKS5 has one byte to tell it.

@@ -7,14 +7,23 @@ Must not know: what goes through the tunnel.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from .._backends.caller import adapt_async_stream
 from .._exceptions import ProxyError
 from .._http11.connection import AsyncHTTP11Connection
 from .._models import URL, Origin, Proxy, Request, bracketed
 from .._routes import Opening, Step
-from .handshake import Headers, handshake_limits, merged
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 _LONGEST_REASON = 200
+
+
+def merged(fields: Headers, overriding: Headers) -> Headers:
+    """Return both, those of `fields` that `overriding` names left out."""
+    names = {name.lower() for name, _ in overriding}
+    return [field for field in fields if field[0].lower() not in names] + overriding
 
 
 class Connect(Step):
@@ -40,7 +49,7 @@ class Connect(Step):
         )
         connection = AsyncHTTP11Connection(proxy.origin, opening.stream)
         connection.rewrite = self._rewrite
-        with handshake_limits(opening) as limits:
+        with opening.conversing() as limits:
             response = await connection.exchange(request, limits)
         if not 200 <= response.status <= 299:
             raise self._refusal(response.status, response.extensions["reason_phrase"])

@@ -12,10 +12,10 @@ from .._connection import AsyncHTTPConnection
 from .._http11.connection import AsyncHTTP11Connection
 from .._models import Origin, Proxy, Request
 from .._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream
-from .._routes import Endpoint, Route
-from .checks import HTTP_SCHEMES, SOCKS4_SCHEMES, check_host, check_proxy
-from .handshake import Headers, merged
-from .route import route_through
+from .._routes import Dial, Endpoint, Route, Secure, Step
+from .checks import HTTP_SCHEMES, check_host, check_proxy
+from .connect import Connect, Headers, merged
+from .socks import SOCKS4_SCHEMES, Socks
 
 if TYPE_CHECKING:
     import ssl
@@ -62,7 +62,32 @@ class ProxiedConnection(AsyncHTTPConnection):
         protocols: tuple[str, ...],
         retries: int,
     ) -> Route:
-        return route_through(self._proxy, endpoint, ssl_context, protocols, retries)
+        proxy, origin = self._proxy, endpoint.origin
+        between = proxy.url.origin
+        endpoint = endpoint._replace(origin=between)
+        dialling = f"connecting to the proxy {between}, on the way to {origin}"
+        securing = f"connecting to {origin} through the proxy {between}"
+        if proxy.url.scheme not in HTTP_SCHEMES:
+            return Route(
+                Dial(endpoint, dialling, "socks"),
+                Socks(proxy, origin),
+                Secure(origin, ssl_context, protocols, securing, "socks"),
+                retries=retries,
+            )
+        steps: list[Step] = [
+            Secure(
+                between,
+                proxy.ssl_context,
+                ("http/1.1",),
+                f"securing the connection to the proxy {between}, on the way to {origin}",
+                "connection",
+                obeys_sni_hostname=False,
+            )
+        ]
+        if origin.scheme != b"http":
+            steps.append(Connect(proxy, origin))
+            steps.append(Secure(origin, ssl_context, protocols, securing, "proxy"))
+        return Route(Dial(endpoint, dialling, "connection"), *steps, retries=retries)
 
     def __repr__(self) -> str:
         return (
