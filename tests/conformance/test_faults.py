@@ -17,9 +17,8 @@ from httpcore2_core._backends.threads import ThreadBackend
 from httpcore2_core.testing import (
     Check,
     Subject,
-    _connecting,
+    _backends,
     _peers,
-    _runtimes,
     _streams,
     _subject,
     backend_checks,
@@ -103,7 +102,7 @@ def test_a_fault_is_noticed(
 ) -> None:
     if fault.hangs:
         # A check that waits in vain does so for `LIMIT`.
-        for module in (_connecting, _peers, _runtimes, _streams, _subject):
+        for module in (_backends, _peers, _streams, _subject):
             monkeypatch.setattr(module, "LIMIT", 0.1, raising=False)
     backend = fault.make(httpcore2.AsyncIOBackend() if fault.watches else ThreadBackend())
     close_later.append(backend)

@@ -51,11 +51,16 @@ A backend for threads, by contrast, is checked by
 from __future__ import annotations
 
 from .._blocking import run_blocking
-from . import _connecting, _runtimes, _streams
-from ._recording import AsyncRecordingBackend, Recording, RecordingBackend
+from . import _backends, _streams
+from ._doubles import (
+    AsyncRecordingBackend,
+    AsyncScriptedBackend,
+    Recording,
+    RecordingBackend,
+    ScriptedBackend,
+)
+from ._peers import ScriptedServer
 from ._script import ReceivedRequest, Reply, Script, reply
-from ._scripted import AsyncScriptedBackend, ScriptedBackend
-from ._server import ScriptedServer
 from ._subject import Check, Subject, thread_subject
 
 __all__ = [
@@ -79,7 +84,7 @@ __all__ = [
     "watching_checks",
 ]
 
-backend_checks: tuple[Check, ...] = (*_streams.checks.list, *_connecting.checks.list)
-resolver_checks: tuple[Check, ...] = tuple(_connecting.resolver_checks.list)
-runtime_checks: tuple[Check, ...] = tuple(_runtimes.checks.list)
-watching_checks: tuple[Check, ...] = tuple(_runtimes.watching_checks.list)
+backend_checks: tuple[Check, ...] = (*_streams.checks.list, *_backends.checks.list)
+resolver_checks: tuple[Check, ...] = tuple(_backends.resolver_checks.list)
+runtime_checks: tuple[Check, ...] = (*_streams.own_checks.list, *_backends.runtime_checks.list)
+watching_checks: tuple[Check, ...] = tuple(_streams.watching_checks.list)

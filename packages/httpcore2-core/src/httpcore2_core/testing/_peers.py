@@ -1,21 +1,24 @@
-"""The other end of the connections that are checked: plain threads on the loopback interface.
+"""Servers on the loopback interface, for checks and for scripts.
 
-Rules: a peer needs no event loop, so it serves a check in any world. It waits for bytes and events,
-at most `LIMIT` seconds, and never sleeps. What its script raises fails the check.
-Must not know: the streams under test.
+Rules: plain threads, so that clients of every world can talk to them. Whoever waits, waits for bytes and events, at
+most `LIMIT` seconds, and never sleeps. Leaving a server joins every thread and closes every socket.
+Must not know: the streams under test, HTTP (a `Script` does), event loops.
 """
 
 from __future__ import annotations
 
 import select  # noqa: TID251 - peers wait by themselves
-import socket  # noqa: TID251 - a peer is no part of the transport
+import socket  # noqa: TID251 - a server is no part of the transport
 import ssl  # noqa: TID253 - nor is this module loaded by it
 import struct
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from ._script import Script, ScriptedConnection
 
 LIMIT = 10.0
 """Seconds after which whatever waits is taken to hang."""
@@ -127,78 +130,177 @@ class TLSPeer(Peer):
         """Do what OpenSSL needs for `function` to succeed."""
         while True:
             try:
-                result = function()
+                return function()
             except ssl.SSLWantReadError:
-                self._flush()
-                data = self.below.receive()
-                if data:
-                    self._incoming.write(data)
-                else:
-                    self._incoming.write_eof()
+                pass
+            finally:
+                if self._outgoing.pending:
+                    self.below.send(self._outgoing.read())
+            data = self.below.receive()
+            if data:
+                self._incoming.write(data)
             else:
-                self._flush()
-                return result
-
-    def _flush(self) -> None:
-        if self._outgoing.pending:
-            self.below.send(self._outgoing.read())
+                self._incoming.write_eof()
 
 
-Script = Callable[[SocketPeer], object]
+Part = Callable[[Any], object]
+"""What a peer does, given its `Peer`."""
+
+
+def echo(peer: Peer) -> None:
+    while data := peer.receive():
+        peer.send(data)
+
+
+def asked(peer: Peer) -> None:
+    """Wait until the client gives the word, one byte."""
+    peer.receive_exactly(1)
+
+
+def ends(peer: Peer) -> None:
+    peer.end()
+
+
+def plays(*parts: bytes | Part) -> Part:
+    """Make what sends the parts that are bytes, calls the others, and then receives to the end."""
+
+    def play(peer: Peer) -> None:
+        for part in parts:
+            if isinstance(part, bytes):
+                peer.send(part)
+            else:
+                part(peer)
+        peer.receive_end()
+
+    return play
 
 
 class Server:
-    """Serves one connection with `script`, in a thread, and closes it."""
+    """Listens while its `with` block runs, and serves each connection in a thread of its own.
 
-    def __init__(self, script: Script, path: str | None) -> None:
-        self._script = script
-        self._listener = _listen(path)
+    What goes wrong there is raised at the end of the block, or added to the error that the block ends with.
+
+    Attributes:
+        address: where it listens.
+    """
+
+    def __init__(self, serve: Part, path: str | None = None) -> None:
+        """Say what is done with a connection; nothing is opened yet.
+
+        Args:
+            serve: is given the connection as a `SocketPeer`; it is closed after that.
+            path: listen on a unix socket of that path, in place of TCP.
+        """
+        self._serve = serve
+        self._path = path
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+
+    def __enter__(self) -> Self:
+        if self._path is None:
+            self._listener = socket.create_server(("127.0.0.1", 0))
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(self._path)
+            self._listener.listen()
         self.address: Any = self._listener.getsockname()
-        self._sockets = [self._listener]
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._serve, name="peer", daemon=True)
-        self._thread.start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
+        return self
 
-    def _serve(self) -> None:
-        try:
-            sock, _ = self._listener.accept()
-            with sock:
-                self._sockets.append(sock)
-                sock.settimeout(LIMIT)
-                self._script(SocketPeer(sock))
-        except BaseException as exc:  # noqa: BLE001 - `check` raises it
-            self._error = exc
-
-    def is_running(self) -> bool:
-        return self._thread.is_alive()
-
-    def interrupt(self) -> None:
-        """End what the script waits for."""
-        for sock in self._sockets:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is closed
-
-    def close(self) -> None:
-        self._thread.join(LIMIT)
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _interrupt(self._listener)
+        self._acceptor.join(LIMIT)
         self._listener.close()
+        for sock in self._sockets:
+            _interrupt(sock)
+        for thread in self._threads:
+            thread.join(LIMIT)
+        if self._errors:
+            if exc_value is None:
+                raise self._errors[0]
+            exc_value.add_note(f"The server's side: {self._errors[0]!r}")
 
-    def check(self) -> None:
-        """Raise what the script has raised."""
-        if self._error is not None:
-            raise self._error
+    def is_done(self) -> bool:
+        """Whether there was a connection, and all that there were have been served."""
+        return bool(self._threads) and not any(thread.is_alive() for thread in self._threads)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return  # the block has ended
+            sock.settimeout(LIMIT)
+            self._sockets.append(sock)
+            thread = threading.Thread(target=self._run, args=(sock,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _run(self, sock: socket.socket) -> None:
+        try:
+            with sock:
+                self._serve(SocketPeer(sock))
+        except BaseException as exc:  # noqa: BLE001 - raised at the end of the block
+            self._errors.append(exc)
 
 
-def _listen(path: str | None) -> socket.socket:
-    if path is None:
-        listener = socket.create_server(("127.0.0.1", 0))
-    else:
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen()
-    listener.settimeout(LIMIT)
-    return listener
+def _interrupt(sock: socket.socket) -> None:
+    """End what waits for something on it."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is closed
+
+
+class ScriptedServer(Server):
+    """Serves a script on a free port of the loopback interface, while its `with` block runs.
+
+        with ScriptedServer(Script(reply(200, b"fine"))) as server, ConnectionPool() as http:
+            assert http.request("GET", server.url).content == b"fine"
+
+    What the client does wrong, what the script has no reply for, or what a function in it raises, is raised at the end
+    of the block. In the place of an exception in the script, the server resets the connection.
+    """
+
+    def __init__(self, script: Script, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        """Take the script; nothing is opened yet.
+
+        Args:
+            script: all connections share it.
+            ssl_context: for a server that speaks TLS.
+        """
+        super().__init__(self._answer)
+        self._script = script
+        self._ssl_context = ssl_context
+
+    @property
+    def url(self) -> str:
+        """Such as `"http://127.0.0.1:40123/"`."""
+        scheme = "http" if self._ssl_context is None else "https"
+        return f"{scheme}://127.0.0.1:{self.address[1]}/"
+
+    def _answer(self, peer: Peer) -> None:
+        connection = ScriptedConnection(self._script)
+        try:
+            if self._ssl_context is not None:
+                peer = TLSPeer(peer, self._ssl_context)
+            while not connection.is_ended and (data := peer.receive()):
+                connection.receive(data)
+                while connection.output:
+                    piece = connection.output.popleft()
+                    if isinstance(piece, Exception):
+                        peer.reset()
+                    else:
+                        peer.send(piece)
+        except OSError:
+            pass  # the client went away, or does not trust this server
 
 
 @contextmanager

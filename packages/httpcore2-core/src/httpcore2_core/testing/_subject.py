@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from .._backends.sync import adapt_backend
 from .._blocking import run_blocking
 from .._network import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
-from ._peers import LIMIT, Peer, Script, Server, SocketPeer, TLSPeer
+from ._peers import LIMIT, Part, Peer, Server, TLSPeer
 
 if TYPE_CHECKING:
     import ssl
 
 Task = Callable[[], Coroutine[Any, Any, None]]
+CheckFunction = Callable[["Subject"], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,32 +41,25 @@ class Subject:
     client_tls: ssl.SSLContext
 
     @asynccontextmanager
-    async def serving(self, script: Script, *, path: str | None = None) -> AsyncIterator[Any]:
-        """Serve one connection with `script`, in a thread; yield the address.
+    async def serving(self, script: Part, *, path: str | None = None) -> AsyncIterator[Any]:
+        """Serve connections with `script`, in threads; yield the address.
 
         Args:
-            script: is given the connection, which is closed after it.
+            script: is given a connection, which is closed after it.
             path: listen on a unix socket of that path, in place of TCP.
         """
-        server = Server(script, path)
-        try:
+        with Server(script, path) as server:
             yield server.address
             # Event loops need a moment to close a connection.
-            await self.until(lambda: not server.is_running())
-            is_waiting = server.is_running()
-        finally:
-            server.interrupt()
-            server.close()
-        server.check()
-        assert not is_waiting, "the peer waits for something that the client did not do"
+            await self.until(server.is_done)
+            is_done = server.is_done()
+        assert is_done, "the peer waits for something that the client did not do"
 
     @asynccontextmanager
-    async def connected(
-        self, script: Callable[[Peer], object], *, tls: bool = False
-    ) -> AsyncIterator[Any]:
+    async def connected(self, script: Part, *, tls: bool = False) -> AsyncIterator[Any]:
         """Connect to a peer that runs `script`; yield the stream, encrypted or not."""
 
-        def serve(peer: SocketPeer) -> None:
+        def serve(peer: Peer) -> None:
             script(TLSPeer(peer, self.server_tls) if tls else peer)
 
         async with self.serving(serve) as (host, port):
@@ -129,7 +123,7 @@ class Check:
     """
 
     name: str
-    function: Callable[[Subject], Coroutine[Any, Any, None]]
+    function: CheckFunction
 
     def __call__(self, subject: Subject) -> Coroutine[Any, Any, None]:
         return self.function(subject)
@@ -144,7 +138,7 @@ class Checks:
     def __init__(self) -> None:
         self.list: list[Check] = []
 
-    def add(self, function: Callable[[Subject], Coroutine[Any, Any, None]]) -> None:
+    def add(self, function: CheckFunction) -> None:
         self.list.append(Check(function.__name__, function))
 
     def add_for_streams(self, function: Callable[..., Coroutine[Any, Any, None]]) -> None:
@@ -153,13 +147,14 @@ class Checks:
         It is called with the subject, and a function like `Subject.connected` without `tls`.
         """
 
-        def make(tls: bool) -> Callable[[Subject], Coroutine[Any, Any, None]]:
-            return lambda subject: function(
-                subject, lambda script: subject.connected(script, tls=tls)
-            )
+        def add(suffix: str, tls: bool) -> None:
+            def check(subject: Subject) -> Coroutine[Any, Any, None]:
+                return function(subject, lambda script: subject.connected(script, tls=tls))
 
-        self.list.append(Check(function.__name__, make(False)))
-        self.list.append(Check(f"{function.__name__}_with_tls", make(True)))
+            self.list.append(Check(function.__name__ + suffix, check))
+
+        add("", False)
+        add("_with_tls", True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What every backend does: connecting, and TLS handshakes."""
+"""What backends do: connecting, TLS handshakes, and what the runtimes of our own do."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import ssl  # noqa: TID253 - nor is this module loaded by it
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,28 +17,29 @@ from .._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout
 from .._network import AsyncNetworkStream
 from ._peers import (
     LIMIT,
+    Part,
     Peer,
-    Script,
     SocketPeer,
     TLSPeer,
+    asked,
+    echo,
+    plays,
     refusing_address,
     silent_address,
 )
-from ._streams import LARGE
+from ._streams import holds_both_ways, runtime_of
 from ._subject import Checks, Subject, raises, read_exactly
 
 checks = Checks()
 resolver_checks = Checks()
-
-
-def echo(peer: Peer) -> None:
-    while data := peer.receive():
-        peer.send(data)
+runtime_checks = Checks()
 
 
 async def holds_echo(stream: AsyncNetworkStream) -> None:
+    """Hold that it leads to an echo, and close it."""
     await stream.write(b"hello", LIMIT)
     assert await read_exactly(stream, 5) == b"hello"
+    await stream.aclose()
 
 
 # TCP
@@ -49,7 +50,6 @@ async def a_name_is_resolved(subject: Subject) -> None:
     async with subject.serving(echo) as (_, port):
         stream = await subject.backend.connect_tcp("localhost", port, timeout=LIMIT)
         await holds_echo(stream)
-        await stream.aclose()
 
 
 @checks.add
@@ -86,10 +86,7 @@ async def a_connection_comes_from_the_local_address(subject: Subject) -> None:
     address = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
     seen = []
 
-    def script(peer: SocketPeer) -> None:
-        seen.append(peer.socket.getpeername()[0])
-        peer.receive_end()
-
+    script = plays(lambda peer: seen.append(peer.socket.getpeername()[0]))
     async with subject.serving(script) as (host, port):
         stream = await subject.backend.connect_tcp(host, port, timeout=LIMIT, local_address=address)
         await stream.aclose()
@@ -107,7 +104,7 @@ async def a_local_address_that_is_not_ours_is_an_error_of_connecting(subject: Su
 
 @checks.add
 async def socket_options_are_set(subject: Subject) -> None:
-    async with subject.serving(Peer.receive_end) as (host, port):
+    async with subject.serving(plays()) as (host, port):
         stream = await subject.backend.connect_tcp(
             host,
             port,
@@ -134,7 +131,6 @@ async def a_unix_socket_is_connected(subject: Subject) -> None:
         async with subject.serving(echo, path=str(folder / "server")) as path:
             stream = await subject.backend.connect_unix_socket(path, timeout=LIMIT)
             await holds_echo(stream)
-            await stream.aclose()
 
 
 @checks.add
@@ -154,10 +150,10 @@ async def a_handshake_names_the_server_and_agrees_on_a_protocol(subject: Subject
     subject.client_tls.set_alpn_protocols(["http/1.1", "h2"])
     try:
         async with subject.connected(echo, tls=True) as stream:
-            await holds_echo(stream)
             ssl_object = stream.get_extra_info("ssl_object")
             assert ssl_object.selected_alpn_protocol() == "h2"
             assert ssl_object.version() == "TLSv1.3"
+            await holds_echo(stream)
     finally:
         subject.server_tls.sni_callback = None
         subject.server_tls.set_alpn_protocols([])
@@ -171,18 +167,25 @@ async def a_plain_stream_has_no_ssl_object(subject: Subject) -> None:
         assert stream.get_extra_info("ssl_object") is None
 
 
-@asynccontextmanager
-async def _about_to_fail(subject: Subject, script: Script) -> AsyncIterator[AsyncNetworkStream]:
-    """Yield a plain stream to a peer that has to see it closed."""
+async def _fails(
+    subject: Subject,
+    script: Part,
+    error: type[Exception] = ConnectError,
+    context: ssl.SSLContext | None = None,
+    name: str = "localhost",
+    timeout: float = LIMIT,
+) -> None:
+    """Hold that a handshake fails, and that the peer sees the stream closed."""
     async with subject.serving(script) as (host, port):
         stream = await subject.backend.connect_tcp(host, port, timeout=LIMIT)
-        yield stream
+        with raises(error):
+            await stream.start_tls(context or subject.client_tls, name, timeout)
     # Closed already; a second time does no harm.
     await stream.aclose()
 
 
-def _refused(subject: Subject) -> Script:
-    def script(peer: SocketPeer) -> None:
+def _refused(subject: Subject) -> Part:
+    def script(peer: Peer) -> None:
         try:
             TLSPeer(peer, subject.server_tls).receive_end()
         except OSError:
@@ -194,55 +197,38 @@ def _refused(subject: Subject) -> Script:
 @checks.add
 async def a_server_that_is_not_trusted_is_an_error_of_connecting(subject: Subject) -> None:
     trusts_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with _about_to_fail(subject, _refused(subject)) as stream:
-        with raises(ConnectError):
-            await stream.start_tls(trusts_nobody, "localhost", LIMIT)
+    await _fails(subject, _refused(subject), context=trusts_nobody)
 
 
 @checks.add
 async def a_server_of_another_name_is_an_error_of_connecting(subject: Subject) -> None:
-    async with _about_to_fail(subject, _refused(subject)) as stream:
-        with raises(ConnectError):
-            await stream.start_tls(subject.client_tls, "another.example", LIMIT)
+    await _fails(subject, _refused(subject), name="another.example")
 
 
 @checks.add
 async def a_handshake_takes_no_longer_than_its_timeout(subject: Subject) -> None:
-    async with _about_to_fail(subject, Peer.receive_end) as stream:
-        with raises(ConnectTimeout):
-            await stream.start_tls(subject.client_tls, "localhost", 0.01)
+    await _fails(subject, plays(), ConnectTimeout, timeout=0.01)
 
 
 @checks.add
 async def a_handshake_with_a_peer_that_closes_is_an_error_of_connecting(subject: Subject) -> None:
-    async with _about_to_fail(subject, SocketPeer.receive) as stream:
-        with raises(ConnectError):
-            await stream.start_tls(subject.client_tls, "localhost", LIMIT)
+    await _fails(subject, SocketPeer.receive)
 
 
 @checks.add
 async def a_handshake_with_a_peer_that_resets_is_an_error_of_connecting(subject: Subject) -> None:
-    def script(peer: SocketPeer) -> None:
+    def script(peer: Peer) -> None:
         peer.receive()
         peer.reset()
 
-    async with _about_to_fail(subject, script) as stream:
-        with raises(ConnectError):
-            await stream.start_tls(subject.client_tls, "localhost", LIMIT)
+    await _fails(subject, script)
 
 
 @checks.add
 async def a_handshake_with_a_peer_that_speaks_no_tls_is_an_error_of_connecting(
     subject: Subject,
 ) -> None:
-    def script(peer: SocketPeer) -> None:
-        peer.receive()
-        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        peer.receive_end()
-
-    async with _about_to_fail(subject, script) as stream:
-        with raises(ConnectError):
-            await stream.start_tls(subject.client_tls, "localhost", LIMIT)
+    await _fails(subject, plays(SocketPeer.receive, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
 
 
 @checks.add
@@ -253,27 +239,15 @@ async def tls_goes_through_tls(subject: Subject) -> None:
         stream = await outer.start_tls(subject.client_tls, "localhost", LIMIT)
         inner = stream.get_extra_info("ssl_object")
         assert inner is not None and inner is not outer.get_extra_info("ssl_object")
-        received = []
-
-        async def write() -> None:
-            await stream.write(LARGE, LIMIT)
-
-        async def read() -> None:
-            received.append(await read_exactly(stream, len(LARGE)))
-
-        await subject.concurrently(write, read)
-        assert received == [LARGE]
+        await holds_both_ways(subject, stream)
         await stream.aclose()
 
 
 @checks.add
 async def an_end_below_tls_is_the_end(subject: Subject) -> None:
-    def script(peer: Any) -> None:
-        peer.send(b"hello")
-        peer.below.end()
-        peer.receive_end()
-
-    async with subject.connected(script, tls=True) as stream:
+    async with subject.connected(
+        plays(b"hello", lambda peer: peer.below.end()), tls=True
+    ) as stream:
         assert await read_exactly(stream, 5) == b"hello"
         for _ in range(2):
             assert await stream.read(100, LIMIT) == b""
@@ -281,14 +255,11 @@ async def an_end_below_tls_is_the_end(subject: Subject) -> None:
 
 @checks.add
 async def an_encrypted_read_puts_together_what_comes_in_pieces(subject: Subject) -> None:
-    def script(peer: Any) -> None:
-        peer.receive_exactly(1)
-        encrypted = peer.encrypt(b"hello")
-        for index in range(len(encrypted)):
-            peer.below.send(encrypted[index : index + 1])
-        peer.receive_end()
+    def send(peer: Any) -> None:
+        for byte in peer.encrypt(b"hello"):
+            peer.below.send(bytes([byte]))
 
-    async with subject.connected(script, tls=True) as stream:
+    async with subject.connected(plays(asked, send), tls=True) as stream:
         await stream.write(b"x", LIMIT)
         assert await read_exactly(stream, 5) == b"hello"
 
@@ -297,14 +268,13 @@ async def an_encrypted_read_puts_together_what_comes_in_pieces(subject: Subject)
 async def an_encrypted_read_of_a_part_waits_no_longer_than_its_timeout(subject: Subject) -> None:
     timed_out = threading.Event()
 
-    def script(peer: Any) -> None:
+    def send(peer: Any) -> None:
         encrypted = peer.encrypt(b"hello")
         peer.below.send(encrypted[:-1])
         assert timed_out.wait(LIMIT)
         peer.below.send(encrypted[-1:])
-        peer.receive_end()
 
-    async with subject.connected(script, tls=True) as stream:
+    async with subject.connected(plays(send), tls=True) as stream:
         try:
             with raises(ReadTimeout):
                 await stream.read(100, 0.05)
@@ -315,11 +285,10 @@ async def an_encrypted_read_of_a_part_waits_no_longer_than_its_timeout(subject: 
 
 @checks.add
 async def an_encrypted_read_of_what_is_no_tls_fails(subject: Subject) -> None:
-    def script(peer: Any) -> None:
+    def send(peer: Any) -> None:
         peer.below.send(peer.encrypt(b"hello") + b"this is no record of TLS")
-        peer.receive_end()
 
-    async with subject.connected(script, tls=True) as stream:
+    async with subject.connected(plays(send), tls=True) as stream:
         assert await read_exactly(stream, 5) == b"hello"
         for _ in range(2):
             with raises(ReadError):
@@ -348,7 +317,6 @@ async def the_next_address_is_tried_when_one_refuses(subject: Subject) -> None:
         with refusing_address() as refusing, _resolving_to(refusing, address):
             stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
         await holds_echo(stream)
-        await stream.aclose()
 
 
 @resolver_checks.add
@@ -357,7 +325,6 @@ async def the_next_address_is_tried_when_one_is_slow(subject: Subject) -> None:
         with silent_address() as silent, _resolving_to(silent, address):
             stream = await subject.backend.connect_tcp("www.example.com", 80, timeout=LIMIT)
         await holds_echo(stream)
-        await stream.aclose()
 
 
 @resolver_checks.add
@@ -377,3 +344,79 @@ async def connecting_to_several_addresses_takes_no_longer_than_its_timeout(
 ) -> None:
     with silent_address() as silent, _resolving_to(silent, silent), raises(ConnectTimeout):
         await subject.backend.connect_tcp("www.example.com", 80, timeout=0.01)
+
+
+# The runtime
+
+
+@runtime_checks.add
+async def the_clock_never_goes_back(subject: Subject) -> None:
+    runtime = runtime_of(subject)
+    times = [runtime.now() for _ in range(100)]
+    assert times == sorted(times)
+    await runtime.sleep(0.01)
+    await runtime.sleep(0)
+    # Clocks of event loops tick; some stand still within a tick.
+    assert runtime.now() >= times[-1] + 0.009
+
+
+@runtime_checks.add
+async def the_token_is_that_of_the_world_that_runs(subject: Subject) -> None:
+    runtime = runtime_of(subject)
+    token = runtime.token()
+    assert runtime.token() is token
+    assert runtime.is_running(token)
+
+
+@runtime_checks.add
+async def a_waiter_that_was_woken_before_does_not_wait(subject: Subject) -> None:
+    waiter = runtime_of(subject).create_waiter()
+    waiter.wake()
+    waiter.wake()
+    # Not `None`: a waiter that loses an early wake-up would wait for ever.
+    assert await waiter.wait(LIMIT)
+    assert await waiter.wait(0)
+
+
+@runtime_checks.add
+async def a_waiter_that_waits_is_woken(subject: Subject) -> None:
+    for timeout in (None, LIMIT):
+        await _wakes(subject, timeout)
+
+
+async def _wakes(subject: Subject, timeout: float | None) -> None:
+    waiter = runtime_of(subject).create_waiter()
+
+    async def wait() -> None:
+        assert await waiter.wait(timeout)
+
+    async def wake() -> None:
+        await subject.pause()
+        waiter.wake()
+
+    await subject.concurrently(wait, wake)
+
+
+@runtime_checks.add
+async def a_waiter_waits_no_longer_than_its_timeout(subject: Subject) -> None:
+    waiter = runtime_of(subject).create_waiter()
+    assert not await waiter.wait(0.01)
+    assert not await waiter.wait(0)
+    waiter.wake()
+    assert await waiter.wait(LIMIT)
+
+
+@runtime_checks.add
+async def a_shielded_call_returns_and_raises_what_it_does(subject: Subject) -> None:
+    runtime = runtime_of(subject)
+
+    async def succeed() -> str:
+        await runtime.sleep(0)
+        return "done"
+
+    async def fail() -> None:
+        raise ReadError("failed")
+
+    assert await runtime.shielded(succeed) == "done"
+    with raises(ReadError):
+        await runtime.shielded(fail)
