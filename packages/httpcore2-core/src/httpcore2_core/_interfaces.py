@@ -1,7 +1,6 @@
 """What can take a request: connections and pools, in both colours.
 
-Rules: `request()` and `stream()` are written here once for each colour; an implementation gives
-`handle_request` or `handle_async_request`.
+Rules: an implementation gives `handle_request` or `handle_async_request`; the rest is here.
 Must not know: how a request is sent.
 """
 
@@ -87,9 +86,7 @@ class RequestInterface:
         content: bytes | Iterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> Generator[Response, None, None]:
-        """Send a request and give its response as a context manager, the body still to be read.
-        Parameters and errors as for `request`.
-        """
+        """As `request`, but give the response as a context manager, its body still to be read."""
         response = self.handle_request(build_request(method, url, headers, content, extensions))
         try:
             yield response
@@ -97,9 +94,7 @@ class RequestInterface:
             response.close()
 
     def handle_request(self, request: Request) -> Response:
-        """Send `request` and return its response, the body still to be read. Errors as for
-        `request()`.
-        """
+        """Send `request` and return its response, the body still to be read; errors as for `request()`."""
         raise NotImplementedError
 
 
@@ -107,7 +102,7 @@ class ConnectionInterface(RequestInterface):
     """A connection to one origin."""
 
     def close(self) -> None:
-        """Close the connection, whatever it is doing."""
+        """Close it, whatever it is doing."""
         raise NotImplementedError
 
     def info(self) -> str:
@@ -115,33 +110,31 @@ class ConnectionInterface(RequestInterface):
         raise NotImplementedError
 
     def can_handle_request(self, origin: Origin) -> bool:
-        """Whether requests to `origin` may be sent on this connection."""
+        """Whether it takes requests to `origin`."""
         raise NotImplementedError
 
     def can_multiplex(self) -> bool:
-        """Whether the connection takes several requests at a time."""
+        """Whether it takes several requests at a time."""
         return False
 
     def is_available(self) -> bool:
-        """Whether the connection can take a request now; also while it is being established, if it
-        may turn out to multiplex.
-        """
+        """Whether it can take a request now, or may once it is established, since it may multiplex."""
         raise NotImplementedError
 
     def has_expired(self) -> bool:
-        """Whether the connection is idle and past its keep-alive, or closed by the peer."""
+        """Whether it is idle and past its keep-alive, or closed by the peer."""
         raise NotImplementedError
 
     def is_idle(self) -> bool:
-        """Whether the connection is established and has no request under way."""
+        """Whether it is established and has no request under way."""
         raise NotImplementedError
 
     def is_closed(self) -> bool:
-        """Whether the connection was closed on this side, or could not be established."""
+        """Whether it was closed on this side, or could not be established."""
         raise NotImplementedError
 
     def is_connected(self) -> bool:
-        """Whether the connection is established."""
+        """Whether it is established."""
         raise NotImplementedError
 
 
@@ -197,9 +190,7 @@ class AsyncRequestInterface:
         content: bytes | AsyncIterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> AsyncGenerator[Response, None]:
-        """Send a request and give its response as a context manager, the body still to be read.
-        Parameters and errors as for `request`.
-        """
+        """As `request`, but give the response as a context manager, its body still to be read."""
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
         )
@@ -209,9 +200,7 @@ class AsyncRequestInterface:
             await response.aclose()
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Send `request` and return its response, the body still to be read. Errors as for
-        `request()`.
-        """
+        """Send `request` and return its response, the body still to be read; errors as for `request()`."""
         raise NotImplementedError
 
 
@@ -219,7 +208,7 @@ class AsyncConnectionInterface(AsyncRequestInterface):
     """A connection to one origin."""
 
     async def aclose(self) -> None:
-        """Close the connection, whatever it is doing."""
+        """Close it, whatever it is doing."""
         raise NotImplementedError
 
     def info(self) -> str:
@@ -227,33 +216,31 @@ class AsyncConnectionInterface(AsyncRequestInterface):
         raise NotImplementedError
 
     def can_handle_request(self, origin: Origin) -> bool:
-        """Whether requests to `origin` may be sent on this connection."""
+        """Whether it takes requests to `origin`."""
         raise NotImplementedError
 
     def can_multiplex(self) -> bool:
-        """Whether the connection takes several requests at a time."""
+        """Whether it takes several requests at a time."""
         return False
 
     def is_available(self) -> bool:
-        """Whether the connection can take a request now; also while it is being established, if it
-        may turn out to multiplex.
-        """
+        """Whether it can take a request now, or may once it is established, since it may multiplex."""
         raise NotImplementedError
 
     def has_expired(self) -> bool:
-        """Whether the connection is idle and past its keep-alive, or closed by the peer."""
+        """Whether it is idle and past its keep-alive, or closed by the peer."""
         raise NotImplementedError
 
     def is_idle(self) -> bool:
-        """Whether the connection is established and has no request under way."""
+        """Whether it is established and has no request under way."""
         raise NotImplementedError
 
     def is_closed(self) -> bool:
-        """Whether the connection was closed on this side, or could not be established."""
+        """Whether it was closed on this side, or could not be established."""
         raise NotImplementedError
 
     def is_connected(self) -> bool:
-        """Whether the connection is established."""
+        """Whether it is established."""
         raise NotImplementedError
 
 

@@ -1,8 +1,8 @@
 """The interfaces between HTTP and the network: streams, and the backends that open them.
 
 Two colours are public and may be implemented by callers: `NetworkStream`/`NetworkBackend` for
-threads, and `AsyncNetworkStream`/`AsyncNetworkBackend` for event loops. Our own backends implement
-`BackendStream` and `RuntimeBackend`, which add what clean-up without awaiting needs.
+threads, and `AsyncNetworkStream`/`AsyncNetworkBackend` for event loops. `BackendStream` and
+`RuntimeBackend`, which our own implement, add what clean-up without awaiting needs.
 Must not know: sockets, HTTP, the pool.
 """
 
@@ -29,7 +29,7 @@ class NetworkStream:
         """Return from 1 to `max_bytes` bytes, or `b""` at the end of the stream.
 
         Args:
-            max_bytes: the most bytes to return.
+            max_bytes: at most that many.
             timeout: seconds to wait for the first byte; `None` waits for ever.
 
         Raises:
@@ -43,12 +43,11 @@ class NetworkStream:
 
         Args:
             buffer: the bytes to send.
-            timeout: seconds in which all of it must be taken by the operating system; `None` waits
-                for ever.
+            timeout: seconds in which the operating system must take all of it, or `None`.
 
         Raises:
-            WriteTimeout: it was not taken within `timeout`; part of it may have been sent.
-            WriteError: the connection broke, or was closed on this side.
+            WriteTimeout: it did not; part of it may have been sent.
+            WriteError: as `ReadError`.
         """
         raise NotImplementedError
 
@@ -67,11 +66,11 @@ class NetworkStream:
         Args:
             ssl_context: certificates, versions and ALPN protocols.
             server_hostname: the name for SNI and verification.
-            timeout: seconds for the whole handshake; `None` waits for ever.
+            timeout: seconds for the whole handshake, or `None`.
 
         Raises:
-            ConnectTimeout: the handshake did not end within `timeout`.
-            ConnectError: it failed, the peer's certificate is not trusted, or the connection broke.
+            ConnectTimeout: it took longer.
+            ConnectError: it failed, the certificate is not trusted, or the connection broke.
         """
         raise NotImplementedError
 
@@ -79,9 +78,8 @@ class NetworkStream:
         """Return what is known of the connection, or `None`.
 
         Args:
-            info: `"client_addr"`, `"server_addr"`, `"socket"`, `"ssl_object"`, or `"is_readable"`
-                (whether a read would return at once: on an idle connection the sign that it was
-                closed).
+            info: `"client_addr"`, `"server_addr"`, `"socket"`, `"ssl_object"`, or `"is_readable"`:
+                whether a read would return at once. An idle connection was closed, then.
         """
         return None
 
@@ -102,12 +100,12 @@ class NetworkBackend:
         Args:
             host: a name or an IP address.
             port: the TCP port.
-            timeout: seconds for name resolution and connecting together; `None` waits for ever.
+            timeout: seconds for name resolution and connecting together, or `None`.
             local_address: the address to connect from; also selects the address family.
             socket_options: arguments of `setsockopt`, applied before connecting.
 
         Raises:
-            ConnectTimeout: no connection within `timeout`.
+            ConnectTimeout: it took longer.
             ConnectError: the name did not resolve, or no address took the connection.
         """
         raise NotImplementedError
@@ -127,14 +125,14 @@ class NetworkBackend:
 
 
 class AsyncNetworkStream:
-    """A connected byte stream for event loops; its methods behave as those of `NetworkStream`."""
+    """A connected byte stream for event loops."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return from 1 to `max_bytes` bytes, or `b""` at the end; see `NetworkStream.read`."""
+        """As `NetworkStream.read`."""
         raise NotImplementedError
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all of `buffer`; see `NetworkStream.write`."""
+        """As `NetworkStream.write`."""
         raise NotImplementedError
 
     async def aclose(self) -> None:
@@ -147,16 +145,16 @@ class AsyncNetworkStream:
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> AsyncNetworkStream:
-        """Do a TLS handshake and return the encrypted stream; see `NetworkStream.start_tls`."""
+        """As `NetworkStream.start_tls`."""
         raise NotImplementedError
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what is known of the connection, or `None`; see `NetworkStream.get_extra_info`."""
+        """As `NetworkStream.get_extra_info`."""
         return None
 
 
 class AsyncNetworkBackend:
-    """Opens connections for event loops; its methods behave as those of `NetworkBackend`."""
+    """Opens connections for event loops."""
 
     async def connect_tcp(
         self,
@@ -166,7 +164,7 @@ class AsyncNetworkBackend:
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """Connect to `host`:`port` over TCP; see `NetworkBackend.connect_tcp`."""
+        """As `NetworkBackend.connect_tcp`."""
         raise NotImplementedError
 
     async def connect_unix_socket(
@@ -175,7 +173,7 @@ class AsyncNetworkBackend:
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """Connect to the unix domain socket at `path`; see `NetworkBackend.connect_unix_socket`."""
+        """As `NetworkBackend.connect_unix_socket`."""
         raise NotImplementedError
 
     async def sleep(self, seconds: float) -> None:
@@ -184,16 +182,16 @@ class AsyncNetworkBackend:
 
 
 class BackendStream(AsyncNetworkStream):
-    """A stream of one of our own backends: closes, and tells what is there, without awaiting.
+    """A stream that closes, and tells what is there, without awaiting.
 
-    The same class serves threads, where its coroutines block and never suspend.
+    On threads its coroutines block and never suspend.
 
     Attributes:
         is_resumable: whether `write_nowait` and `write_some` take bytes that then are sure to be
-            sent, so that a write that was cancelled or timed out can be gone on with. Always so for
-            our own streams. They and `write` are not to be mixed on one stream.
-        read_size: how many bytes to ask for at a time. More would cost more: where each read has to
-            make room for what it was asked for, 64 KiB is best.
+            sent, so that a write that was cancelled or timed out can be gone on with; so for all of
+            our own. They and `write` are not to be mixed on one stream.
+        read_size: how many bytes to ask for at a time. Where each read makes room for all of them,
+            64 KiB cost least.
     """
 
     is_resumable = False
@@ -201,19 +199,19 @@ class BackendStream(AsyncNetworkStream):
 
     @property
     def needs_settling(self) -> bool:
-        """Whether `abort()` has left something to await. Never so for our own streams."""
+        """Whether `abort()` has left something to await; never so for our own."""
         return False
 
     @property
     def runtime(self) -> Runtime:
-        """The clock and scheduling of the world that this stream belongs to."""
+        """That of the world which the stream belongs to."""
         raise NotImplementedError
 
     def abort(self) -> None:
         """Close the connection now, without waiting or raising.
 
-        May be called more than once, also while a read or write is under way, which then fails with
-        `ReadError` or `WriteError`. TLS sends no close_notify: that could need waiting.
+        May be called more than once, and fails what reads or writes meanwhile with `ReadError` or
+        `WriteError`. TLS sends no close_notify: that could need waiting.
         """
         raise NotImplementedError
 
@@ -227,10 +225,10 @@ class BackendStream(AsyncNetworkStream):
     def write_nowait(self, buffer: bytes) -> int:
         """Take as much of `buffer` as can be sent without waiting; return how many bytes that is.
 
-        What was not taken must come first in the next call: TLS may have encrypted it already.
+        The rest must come first in the next call: TLS may have encrypted it already.
 
         Raises:
-            WriteError: the connection broke, or was closed on this side.
+            WriteError: as for `write`.
         """
         return 0
 
@@ -241,8 +239,8 @@ class BackendStream(AsyncNetworkStream):
         part of the buffer may be on its way.
 
         Raises:
-            WriteError: the connection broke, or was closed on this side.
-            WriteTimeout: as for `write`; only where the stream is not resumable.
+            WriteError: as for `write`.
+            WriteTimeout: likewise; only where the stream is not resumable.
         """
         try:
             await self.write(buffer, timeout)
@@ -254,8 +252,8 @@ class BackendStream(AsyncNetworkStream):
     def watch(self, callback: Callable[[], None] | None) -> None:
         """Call `callback`, once, when bytes, the end or an error arrive while no read waits.
 
-        `None` stops watching. Only a backend that sees the network by itself (asyncio) can tell.
-        The others do nothing: the pool asks on reuse.
+        `None` stops that. Where nothing sees the network by itself, as asyncio does, it does
+        nothing: the pool asks on reuse.
         """
 
     async def aclose(self) -> None:
@@ -273,7 +271,7 @@ class BackendStream(AsyncNetworkStream):
 
 
 class RuntimeBackend(AsyncNetworkBackend):
-    """A backend of ours: opens `BackendStream`s, and brings its world's clock and scheduling."""
+    """Opens `BackendStream`s, and brings its world's clock and scheduling."""
 
     runtime: Runtime
 
@@ -285,10 +283,10 @@ class RuntimeBackend(AsyncNetworkBackend):
 
         Args:
             host: a name or an IPv4 address.
-            timeout: seconds; `None` waits for ever.
+            timeout: seconds, or `None`.
 
         Raises:
-            ConnectTimeout: no answer within `timeout`.
+            ConnectTimeout: it took longer.
             ConnectError: there is none.
         """
         raise NotImplementedError

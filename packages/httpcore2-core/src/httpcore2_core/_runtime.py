@@ -1,8 +1,7 @@
 """What the transport needs from its world besides the network: a clock and waiting.
 
-Rules: nothing outside a backend reads the time or waits by itself; whoever needs either asks a
-`Runtime`. A simulated runtime (virtual clock, seeded order of tasks) can therefore drive the real
-pool and the real connections.
+Rules: nothing outside a backend reads the time or waits by itself, so that a simulated runtime can
+drive the real pool.
 Must not know: sockets, HTTP, the pool.
 """
 
@@ -18,20 +17,20 @@ T = TypeVar("T")
 class Waiter(ABC):
     """One task or thread that waits to be woken, once.
 
-    `wake()` may come before, during or after `wait()`; after a wake-up `wait()` returns at once.
+    `wake()` may come at any time; after it `wait()` returns at once.
     """
 
     __slots__ = ()
 
     @abstractmethod
     def wake(self) -> None:
-        """Let `wait()` return `True`. Never blocks, never raises; safe to call again. Thread-safe
-        on the thread runtime.
+        """Let `wait()` return `True`. Never blocks or raises; may be called again, and, on the thread
+        runtime, by any thread.
         """
 
     @abstractmethod
     async def wait(self, timeout: float | None) -> bool:
-        """Wait for `wake()`, at most `timeout` seconds (`None`: for ever); whether it came."""
+        """Wait for `wake()`, `timeout` seconds at most or, with `None`, for ever; return whether it came."""
 
 
 class Runtime(ABC):
@@ -59,7 +58,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def is_running(self, token: object) -> bool:
-        """Whether the event loop that `token()` returned still runs: its connections are in use."""
+        """Whether the event loop of that `token()` still runs."""
 
     @abstractmethod
     def create_waiter(self) -> Waiter:
@@ -71,9 +70,7 @@ class Runtime(ABC):
 
     @abstractmethod
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Await `call()` to its end even if the caller is cancelled meanwhile (the cancellation is
-        delivered afterwards).
-        """
+        """Await `call()` to its end; a cancellation of the caller is delivered afterwards."""
 
 
 class Deadline:

@@ -25,10 +25,8 @@ from ._interfaces import (
 )
 from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Response
 from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
-from ._pool.engine import Engine
-from ._pool.pool import check_pool, check_request, describe
+from ._pool.pool import PoolFace, check_request
 from ._pool.pooled import PooledConnection, pooled_for_threads, shown
-from ._proxies.connections import Settings, make_connection
 
 if TYPE_CHECKING:
     import ssl
@@ -139,7 +137,7 @@ class HTTPConnection(SyncConnection):
         return facade
 
 
-class ConnectionPool(ClosingContext, RequestInterface):
+class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
     """A connection pool for making HTTP requests, for threads; see `AsyncConnectionPool`.
 
     It may be shared by any number of threads. One that is not closed is cleaned up when it is collected.
@@ -164,25 +162,21 @@ class ConnectionPool(ClosingContext, RequestInterface):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
         """Prepare a pool; parameters and errors as for `AsyncConnectionPool`."""
-        check_pool(proxy, http1, http2, max_connections, max_keepalive_connections, retries)
-        self._proxy = proxy
-        self._ssl_context = ssl_context
-        self._keepalive_expiry = keepalive_expiry
-        self._http1 = http1
-        self._http2 = http2
-        self._retries = retries
-        self._local_address = local_address
-        self._uds = uds
-        self._network_backend = network_backend
-        self._socket_options = None if socket_options is None else list(socket_options)
-        self._engine = Engine(
+        self._set_up(
+            ssl_context,
+            proxy,
+            max_connections,
+            max_keepalive_connections,
+            keepalive_expiry,
+            http1,
+            http2,
+            retries,
+            local_address,
+            uds,
             adapt_backend(network_backend),
-            max_connections=max_connections,
-            max_keepalive_connections=max_keepalive_connections,
-            keepalive_expiry=keepalive_expiry,
-            http1=http1,
-            http2=http2,
+            socket_options,
         )
+        self._network_backend = network_backend
         # The façades that somebody still holds, so that `connections` shows the same ones. Each
         # keeps its connection, so that the number stays its own.
         self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
@@ -192,18 +186,7 @@ class ConnectionPool(ClosingContext, RequestInterface):
 
         A pool of one's own may return connections of its own.
         """
-        settings = Settings(
-            self._ssl_context,
-            self._keepalive_expiry,
-            self._http1,
-            self._http2,
-            self._retries,
-            self._local_address,
-            self._uds,
-            adapt_backend(self._network_backend),
-            self._socket_options,
-        )
-        return HTTPConnection._of(make_connection(self._proxy, origin, settings))
+        return HTTPConnection._of(self._make_connection(origin))
 
     def _create_twin(self, origin: Origin) -> PooledConnection:
         facade = self.create_connection(origin)
@@ -244,9 +227,6 @@ class ConnectionPool(ClosingContext, RequestInterface):
         engine = getattr(self, "_engine", None)  # absent if __init__ refused its arguments
         if engine is not None:
             engine.abandon()
-
-    def __repr__(self) -> str:
-        return describe(self, self._engine)
 
 
 def request(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._bodies import check_colour
-from .._connection import check_protocols
+from .._connection import AsyncHTTPConnection, check_protocols
 from .._exceptions import UnsupportedProtocol
 from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
@@ -24,33 +24,6 @@ if TYPE_CHECKING:
     import ssl
 
 _SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
-
-
-def check_pool(
-    proxy: Proxy | None,
-    http1: bool,
-    http2: bool,
-    max_connections: int | None,
-    max_keepalive_connections: int | None,
-    retries: int,
-) -> None:
-    """Refuse arguments that no pool can be made of.
-
-    Raises:
-        ValueError: a number is negative, no protocol is left, or the proxy holds what can't be sent.
-        ImportError: what HTTP/2 or SOCKS5 needs is not installed.
-        UnsupportedProtocol: the scheme of the proxy's URL is unknown.
-    """
-    check_protocols(http1, http2)
-    for name, value in (
-        ("max_connections", max_connections),
-        ("max_keepalive_connections", max_keepalive_connections),
-        ("retries", retries),
-    ):
-        if value is not None and value < 0:
-            raise ValueError(f"{name} must be 0 or more, but got {value}.")
-    if proxy is not None:
-        check_proxy(proxy)
 
 
 def check_request(request: Request, *, is_blocking: bool) -> None:
@@ -70,16 +43,75 @@ def check_request(request: Request, *, is_blocking: bool) -> None:
     check_colour(request.stream, is_blocking)
 
 
-def describe(pool: object, engine: Engine) -> str:
-    """The `repr` of either face of the pool."""
-    counts = engine.counts
-    return (
-        f"<{type(pool).__name__} [Requests: {counts.active_requests} active, {counts.queued_requests} queued | "
-        f"Connections: {counts.active_connections} active, {counts.idle_connections} idle]>"
-    )
+class PoolFace:
+    """What both faces of the pool hold: the engine, and what connections are made with."""
+
+    def _set_up(
+        self,
+        ssl_context: ssl.SSLContext | None,
+        proxy: Proxy | None,
+        max_connections: int | None,
+        max_keepalive_connections: int | None,
+        keepalive_expiry: float | None,
+        http1: bool,
+        http2: bool,
+        retries: int,
+        local_address: str | None,
+        uds: str | None,
+        network_backend: AsyncNetworkBackend | None,
+        socket_options: Iterable[SOCKET_OPTION] | None,
+    ) -> None:
+        check_protocols(http1, http2)
+        for name, value in (
+            ("max_connections", max_connections),
+            ("max_keepalive_connections", max_keepalive_connections),
+            ("retries", retries),
+        ):
+            if value is not None and value < 0:
+                raise ValueError(f"{name} must be 0 or more, but got {value}.")
+        if proxy is not None:
+            check_proxy(proxy)
+        self._proxy = proxy
+        self._ssl_context = ssl_context
+        self._keepalive_expiry = keepalive_expiry
+        self._http1 = http1
+        self._http2 = http2
+        self._retries = retries
+        self._local_address = local_address
+        self._uds = uds
+        self._socket_options = None if socket_options is None else list(socket_options)
+        self._engine = Engine(
+            network_backend,
+            max_connections=max_connections,
+            max_keepalive_connections=max_keepalive_connections,
+            keepalive_expiry=keepalive_expiry,
+            http1=http1,
+            http2=http2,
+        )
+
+    def _make_connection(self, origin: Origin) -> AsyncHTTPConnection:
+        settings = Settings(
+            self._ssl_context,
+            self._keepalive_expiry,
+            self._http1,
+            self._http2,
+            self._retries,
+            self._local_address,
+            self._uds,
+            self._engine.backend,
+            self._socket_options,
+        )
+        return make_connection(self._proxy, origin, settings)
+
+    def __repr__(self) -> str:
+        counts = self._engine.counts
+        return (
+            f"<{type(self).__name__} [Requests: {counts.active_requests} active, {counts.queued_requests} queued | "
+            f"Connections: {counts.active_connections} active, {counts.idle_connections} idle]>"
+        )
 
 
-class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
+class AsyncConnectionPool(PoolFace, AsyncClosingContext, AsyncRequestInterface):
     """A connection pool for making HTTP requests, for asyncio, trio and anyio.
 
     It may be shared by any number of tasks of one event loop. Open it with `async with`, or close it with `aclose()`.
@@ -126,23 +158,19 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
             UnsupportedProtocol: the scheme of the proxy's URL is unknown.
             ImportError: what HTTP/2 or SOCKS5 needs is not installed.
         """
-        check_pool(proxy, http1, http2, max_connections, max_keepalive_connections, retries)
-        self._proxy = proxy
-        self._ssl_context = ssl_context
-        self._keepalive_expiry = keepalive_expiry
-        self._http1 = http1
-        self._http2 = http2
-        self._retries = retries
-        self._local_address = local_address
-        self._uds = uds
-        self._socket_options = None if socket_options is None else list(socket_options)
-        self._engine = Engine(
+        self._set_up(
+            ssl_context,
+            proxy,
+            max_connections,
+            max_keepalive_connections,
+            keepalive_expiry,
+            http1,
+            http2,
+            retries,
+            local_address,
+            uds,
             network_backend,
-            max_connections=max_connections,
-            max_keepalive_connections=max_keepalive_connections,
-            keepalive_expiry=keepalive_expiry,
-            http1=http1,
-            http2=http2,
+            socket_options,
         )
 
     def create_connection(self, origin: Origin) -> AsyncConnectionInterface:
@@ -150,18 +178,7 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
 
         A pool of one's own may return connections of its own.
         """
-        settings = Settings(
-            self._ssl_context,
-            self._keepalive_expiry,
-            self._http1,
-            self._http2,
-            self._retries,
-            self._local_address,
-            self._uds,
-            self._engine.backend,
-            self._socket_options,
-        )
-        return make_connection(self._proxy, origin, settings)
+        return self._make_connection(origin)
 
     @property
     def connections(self) -> list[AsyncConnectionInterface]:
@@ -193,6 +210,3 @@ class AsyncConnectionPool(AsyncClosingContext, AsyncRequestInterface):
                 stacklevel=1,
             )
             engine.abandon()
-
-    def __repr__(self) -> str:
-        return describe(self, self._engine)
