@@ -86,7 +86,7 @@ def bills() -> dict[Path, str]:
     for path in sorted(PACKAGES.glob("*/pyproject.toml")):
         project = tomllib.loads(path.read_text())["project"]
         file = path.parent / f"{project['name']}.cdx.json"
-        texts[file] = json.dumps(bill(project), indent=2) + "\n"
+        texts[file] = json.dumps(bill(project), separators=(",", ":")) + "\n"
     return texts
 
 

@@ -121,4 +121,4 @@ def test_a_peer_takes_a_reset_by_the_client_for_its_end() -> None:
         with sock:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
-            assert _peers.SocketPeer(sock).receive_end() == b""
+            assert _peers.Peer(sock).receive_end() == b""

@@ -13,39 +13,19 @@ on the request, `MockBackend` and `AsyncMockBackend` of the package itself will 
         assert http.request("GET", "https://www.example.com/a").content == b"fine"
     assert script.requests[0].target == b"/a"
 
-**Of network backends**, for those who write one. Each check is a coroutine function that takes a `Subject`, talks to
-a peer on the loopback interface, and raises `AssertionError`, or lets an exception of the backend through, when
-something is not as the interface says. It needs no test framework and no certain event loop; it ends by itself within
-some seconds, unless a call of the backend never returns. Choose from the lists:
+**Of network backends**, for those who write one: checks. Each is a coroutine function that takes a `Subject`, talks to
+a peer on the loopback interface, and raises `AssertionError`, or what the backend raises, when something is not as the
+interface says. It needs no test framework and no certain event loop, and ends by itself within some seconds, unless a
+call of the backend never returns. Choose from the lists:
 
 - `backend_checks`: what every backend and its streams have to do.
-- `resolver_checks`: how a name with several addresses is connected to. They put something in the
-  place of `socket.getaddrinfo`, so they are for backends that resolve with it.
+- `resolver_checks`: how a name with several addresses is connected to, by backends that call `socket.getaddrinfo`; they
+  replace it meanwhile.
 - `runtime_checks`: for a `RuntimeBackend`, whose streams are `BackendStream`s.
 - `watching_checks`: for those of them whose streams call a watcher.
 
-Example, with pytest:
-
-    import asyncio
-
-    import pytest
-    from httpcore2_core.testing import Subject, backend_checks
-
-    async def concurrently(*tasks):
-        await asyncio.gather(*(task() for task in tasks))
-
-    @pytest.mark.parametrize("check", backend_checks, ids=str)
-    def test_my_backend(check, server_tls, client_tls):
-        subject = Subject(
-            backend=MyBackend(),
-            concurrently=concurrently,
-            server_tls=server_tls,
-            client_tls=client_tls,
-        )
-        asyncio.run(check(subject))
-
-A backend for threads, by contrast, is checked by
-`run_blocking(check(thread_subject(MyBackend(), server_tls=..., client_tls=...)))`.
+For example `asyncio.run(check(Subject(backend=MyBackend(), …)))`, or, of a backend for threads,
+`run_blocking(check(thread_subject(MyBackend(), …)))`.
 """
 
 from __future__ import annotations
@@ -55,12 +35,15 @@ from . import _backends, _streams
 from ._doubles import (
     AsyncRecordingBackend,
     AsyncScriptedBackend,
+    ReceivedRequest,
     Recording,
     RecordingBackend,
+    Reply,
+    Script,
     ScriptedBackend,
+    reply,
 )
 from ._peers import ScriptedServer
-from ._script import ReceivedRequest, Reply, Script, reply
 from ._subject import Check, Subject, thread_subject
 
 __all__ = [

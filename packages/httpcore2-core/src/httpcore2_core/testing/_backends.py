@@ -19,7 +19,6 @@ from ._peers import (
     LIMIT,
     Part,
     Peer,
-    SocketPeer,
     TLSPeer,
     asked,
     echo,
@@ -212,7 +211,7 @@ async def a_handshake_takes_no_longer_than_its_timeout(subject: Subject) -> None
 
 @checks.add
 async def a_handshake_with_a_peer_that_closes_is_an_error_of_connecting(subject: Subject) -> None:
-    await _fails(subject, SocketPeer.receive)
+    await _fails(subject, Peer.receive)
 
 
 @checks.add
@@ -228,7 +227,7 @@ async def a_handshake_with_a_peer_that_resets_is_an_error_of_connecting(subject:
 async def a_handshake_with_a_peer_that_speaks_no_tls_is_an_error_of_connecting(
     subject: Subject,
 ) -> None:
-    await _fails(subject, plays(SocketPeer.receive, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    await _fails(subject, plays(Peer.receive, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
 
 
 @checks.add

@@ -12,13 +12,12 @@ import socket  # noqa: TID251 - a server is no part of the transport
 import ssl  # noqa: TID253 - nor is this module loaded by it
 import struct
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from ._script import Script, ScriptedConnection
+from ._doubles import Script, ScriptedConnection
 
 LIMIT = 10.0
 """Seconds after which whatever waits is taken to hang."""
@@ -26,24 +25,27 @@ LIMIT = 10.0
 _RECEIVE = 64 * 1024
 
 
-class Peer(ABC):
-    """The server's end of one connection."""
+class Peer:
+    """The server's end of one connection, over TCP or a unix socket."""
 
-    @abstractmethod
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+
     def receive(self) -> bytes:
         """Return what comes next; `b""` at the end."""
+        return self.socket.recv(_RECEIVE)
 
-    @abstractmethod
     def send(self, data: bytes) -> None:
-        """Send all of `data`."""
+        self.socket.sendall(data)
 
-    @abstractmethod
     def end(self) -> None:
         """Say that nothing more will be sent, and go on receiving."""
+        self.socket.shutdown(socket.SHUT_WR)
 
-    @abstractmethod
     def reset(self) -> None:
         """Close with a TCP reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
 
     def receive_exactly(self, count: int) -> bytes:
         """Return the next `count` bytes, which must be all that there are now."""
@@ -66,26 +68,6 @@ class Peer(ABC):
         return bytes(data)
 
 
-class SocketPeer(Peer):
-    """The server's end of a TCP or unix connection."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-
-    def receive(self) -> bytes:
-        return self.socket.recv(_RECEIVE)
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def end(self) -> None:
-        self.socket.shutdown(socket.SHUT_WR)
-
-    def reset(self) -> None:
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.socket.close()
-
-
 class TLSPeer(Peer):
     """The server's end of an encrypted connection, over another one."""
 
@@ -95,6 +77,7 @@ class TLSPeer(Peer):
         Raises:
             OSError: the client did not agree, or went away.
         """
+        super().__init__(below.socket)
         self.below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.ssl_object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -122,9 +105,6 @@ class TLSPeer(Peer):
         except ssl.SSLWantReadError:
             pass  # the client's close_notify is not waited for
         self.below.send(self._outgoing.read())
-
-    def reset(self) -> None:
-        self.below.reset()
 
     def _call(self, function: Callable[[], Any]) -> Any:
         """Do what OpenSSL needs for `function` to succeed."""
@@ -188,7 +168,7 @@ class Server:
         """Say what is done with a connection; nothing is opened yet.
 
         Args:
-            serve: is given the connection as a `SocketPeer`; it is closed after that.
+            serve: is given the connection as a `Peer`; it is closed after that.
             path: listen on a unix socket of that path, in place of TCP.
         """
         self._serve = serve
@@ -246,7 +226,7 @@ class Server:
     def _run(self, sock: socket.socket) -> None:
         try:
             with sock:
-                self._serve(SocketPeer(sock))
+                self._serve(Peer(sock))
         except BaseException as exc:  # noqa: BLE001 - raised at the end of the block
             self._errors.append(exc)
 
@@ -266,7 +246,7 @@ class ScriptedServer(Server):
             assert http.request("GET", server.url).content == b"fine"
 
     What the client does wrong, what the script has no reply for, or what a function in it raises, is raised at the end
-    of the block. In the place of an exception in the script, the server resets the connection.
+    of the block. Where the script has an exception, the server resets the connection.
     """
 
     def __init__(self, script: Script, *, ssl_context: ssl.SSLContext | None = None) -> None:

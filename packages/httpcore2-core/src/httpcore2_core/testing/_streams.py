@@ -214,9 +214,8 @@ async def a_closed_stream_neither_reads_nor_writes(subject: Subject, connect: Co
 async def the_addresses_are_known(subject: Subject, connect: Connect) -> None:
     addresses = []
 
-    def note(peer: Any) -> None:
-        sock = getattr(peer, "below", peer).socket
-        addresses.append((sock.getpeername(), sock.getsockname()))
+    def note(peer: Peer) -> None:
+        addresses.append((peer.socket.getpeername(), peer.socket.getsockname()))
 
     async with connect(plays(note, b"x")) as stream:
         assert await read_exactly(stream, 1) == b"x"
