@@ -1,7 +1,6 @@
 """Tells a forked child from its parent.
 
-A child shares its parent's sockets and event loops: it must forget them, and close no more than its
-own descriptors.
+It must forget its parent's sockets and event loops, and close no more than its own descriptors.
 """
 
 from __future__ import annotations

@@ -18,10 +18,7 @@ ATTEMPT_DELAY = 0.25
 
 
 def interleave(addresses: Iterable[A]) -> list[A]:
-    """Order what `getaddrinfo` returned so that the families alternate, the first one's first.
-
-    That is what section 4 asks for.
-    """
+    """Order what `getaddrinfo` returned so that the families alternate, the first one's first (section 4)."""
     families: dict[Hashable, list[A]] = {}
     for address in addresses:
         families.setdefault(address[0], []).append(address)

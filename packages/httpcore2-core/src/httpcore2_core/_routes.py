@@ -35,17 +35,7 @@ if TYPE_CHECKING:
     import ssl
 
 _SECURE_SCHEMES = (b"https", b"wss")
-_FIRST_DELAY = 0.5
 _FAILURES = (NetworkError, ProtocolError, ProxyError, TimeoutException)
-
-
-def backoff_delays() -> Iterator[float]:
-    """Seconds to wait before each further attempt: 0, 0.5, 1, 2, 4, …"""
-    yield 0
-    delay = _FIRST_DELAY
-    while True:
-        yield delay
-        delay *= 2
 
 
 class Opening:
@@ -74,14 +64,7 @@ class Opening:
         info: dict[str, Any],
         make: Callable[[], Coroutine[Any, Any, AsyncNetworkStream]],
     ) -> None:
-        """Go on with the stream that `make` makes of the present one.
-
-        Args:
-            prefix: of the trace events, and of the logger.
-            name: of the step, in the events.
-            info: what the listeners are told when it starts.
-            make: makes the stream.
-        """
+        """Go on with the stream that `make` makes of the present one; see `Tracer` for the rest."""
 
         async def keep() -> BackendStream:
             # It has its owner before a listener can fail.
@@ -96,10 +79,10 @@ class Opening:
 
     @contextmanager
     def conversing(self) -> Iterator[Timeouts]:
-        """Give the limits for a step of connecting that writes and reads by turns.
+        """Give the limits for a step that writes and reads by turns.
 
-        Each of them has the limit of its kind, and all together what connecting has. What fails meanwhile
-        is a failure to connect.
+        Each turn has the limit of its kind, and all together what connecting has. What fails meanwhile is a
+        failure to connect.
 
         Raises:
             ConnectTimeout: the step took longer.
@@ -129,13 +112,10 @@ class Opening:
 
 
 class Step(ABC):
-    """One step on the way to an origin.
-
-    Attributes:
-        purpose: what it does and for whom, to follow "While" where its failure is told.
-    """
+    """One step on the way to an origin."""
 
     purpose: str
+    """What it does and for whom, to follow "While" where its failure is told."""
 
     @abstractmethod
     async def take(self, opening: Opening) -> None:
@@ -143,14 +123,7 @@ class Step(ABC):
 
 
 class Endpoint(NamedTuple):
-    """How somebody is dialled.
-
-    Attributes:
-        origin: who that is.
-        local_address: the address to connect from.
-        uds: the path of a unix socket to connect to, in place of TCP.
-        socket_options: arguments of `setsockopt`, applied before connecting.
-    """
+    """How somebody is dialled; as for `AsyncHTTPConnection`."""
 
     origin: Origin
     local_address: str | None
@@ -200,15 +173,9 @@ class Secure(Step):
         *,
         obeys_sni_hostname: bool = True,
     ) -> None:
-        """Say what with.
+        """Say who is at the other end, and what it is offered by ALPN.
 
-        Args:
-            origin: who is at the other end.
-            ssl_context: the caller's, if there is one.
-            protocols: what is offered by ALPN.
-            purpose: as for all steps.
-            prefix: of the trace events.
-            obeys_sni_hostname: whether the `sni_hostname` extension means this end.
+        `obeys_sni_hostname` tells whether the extension of that name means this end.
         """
         self.purpose = purpose
         self._origin = origin
@@ -243,13 +210,7 @@ class Route:
     """The way to an origin."""
 
     def __init__(self, dial: Dial, *steps: Step, retries: int) -> None:
-        """Say which steps it takes.
-
-        Args:
-            dial: the first step.
-            steps: the others, in order.
-            retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
-        """
+        """Say which steps it takes, and how often to try again, after 0, 0.5, 1, 2, … seconds."""
         self._dial = dial
         self._steps = (dial, *steps)
         self._retries = retries
@@ -257,14 +218,14 @@ class Route:
     async def open(
         self, backend: RuntimeBackend, request: Request, timeouts: Timeouts
     ) -> BackendStream:
-        """Open a stream to the origin; `request` tells what for, and who listens.
+        """Open a stream to the origin.
 
         Raises:
             ConnectError, ConnectTimeout: it could not be opened, at the last attempt.
             ProxyError: a proxy refused.
             RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy answered wrongly, or not in time.
         """
-        delays = backoff_delays()
+        delay = 0.0
         left = self._retries
         while True:
             try:
@@ -273,7 +234,8 @@ class Route:
                 if not left:
                     raise
             left -= 1
-            pause = timeouts.for_pause(next(delays))
+            pause = timeouts.for_pause(delay)
+            delay = delay * 2 or 0.5
             tracer = Tracer.of(self._dial.prefix, request, backend.runtime.is_blocking)
             if tracer is None:
                 await backend.sleep(pause)

@@ -1,7 +1,6 @@
 """Finds the other distributions by name, when one is first needed.
 
-Rules: core imports no sibling; a sibling's package lies beside core's own, under the same parent.
-Installed, that is the top level; in a vendored copy, whatever folder it was copied to.
+Rules: core imports no sibling; a sibling's package lies beside core's own, in a vendored copy too.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ VERSION = "3.0.0"
 _PARENT, _, _NAME = __name__.rpartition(".")[0].rpartition(".")
 
 PREFIX = f"{_PARENT}." if _PARENT else ""
-"""What the names of siblings begin with here. Loggers' names do, too: a copy's records are its own."""
+"""What the names of siblings begin with here, and those of loggers: a copy's records are its own."""
 
 
 def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
@@ -27,8 +26,8 @@ def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
         purpose: what it is needed for, to begin the error with.
 
     Raises:
-        ImportError: it is not installed; the text names the command that installs it. In a vendored
-            copy, where no command would help: where it has to be.
+        ImportError: it is not there; the text names the command that installs it, or, in a vendored
+            copy, where it has to be.
     """
     name = PREFIX + package
     try:

@@ -1,7 +1,6 @@
 """The TLS settings that hold where a caller gives none.
 
-Rules: `ssl` and the certificates (some milliseconds) are loaded when the first TLS connection is
-made, and once.
+Rules: `ssl` and the certificates take some milliseconds, and are loaded once, for the first TLS connection.
 Must not know: connections, the network.
 """
 
@@ -55,11 +54,7 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
 
 
 def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
-    """Return the context of all connections whose caller gave none.
-
-    Args:
-        protocols: what they offer by ALPN (RFC 7301).
-    """
+    """Return the context of all connections whose caller gave none, and that offer `protocols` by ALPN."""
     with _lock:
         context = _contexts.get(protocols)
         if context is None:

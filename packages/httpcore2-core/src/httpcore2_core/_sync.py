@@ -1,7 +1,7 @@
 """The synchronous interface: façades over the transport, which is written once, as coroutines.
 
-Rules: a façade holds the asynchronous object of the same name over a backend that blocks, and runs
-its coroutines on the calling thread. It decides nothing.
+Rules: a façade decides nothing: it runs, on the calling thread, the coroutines of the asynchronous object
+of the same name over a backend that blocks.
 Must not know: how a request is sent.
 """
 

@@ -1,8 +1,7 @@
 """Tells a request's progress to its `trace` extension and to the loggers.
 
-Rules: a request that has no `trace` and no logger that listens pays one check. Names and payloads
-are those of the published `httpcore2`: `<prefix>.<step>.started`, then `.complete` with
-`return_value`, or `.failed` with `exception`.
+Rules: where nobody listens, it costs one check. Events are those of 2.x: `<prefix>.<step>.started`,
+then `.complete` with `return_value`, or `.failed` with `exception`.
 """
 
 from __future__ import annotations
@@ -26,10 +25,7 @@ _loggers: dict[str, Logger] = {}
 
 
 def _logger(name: str) -> Logger | None:
-    """Return the logger `httpcore2.<name>`, unless nobody can be listening.
-
-    `logging` takes 8 ms to import.
-    """
+    """Return the logger `httpcore2.<name>`, unless nobody listens; `logging` takes 8 ms to import."""
     logger = _loggers.get(name)
     if logger is None and "logging" in sys.modules:
         import logging
@@ -69,7 +65,7 @@ class Tracer:
         Args:
             prefix: begins the events' names, and ends the logger's.
             request: what is being done.
-            is_blocking: whether the `trace` callback is a plain function, not a coroutine function.
+            is_blocking: whether its `trace` callback is a plain function.
         """
         callback = request.extensions.get("trace")
         logger = _logger(prefix)

@@ -1,8 +1,7 @@
 """What the pool needs to know of a connection; and connections of callers' own classes, which know less.
 
-A pool's `create_connection` may be overridden, and return whatever takes requests. What is not ours, or is derived from
-ours and sends requests in a way of its own, gets them as the interface says: by `handle_async_request`, one at a time
-unless it multiplexes.
+A pool's `create_connection` may be overridden, and return whatever takes requests. What is not ours, or sends them in a
+way of its own, gets them as the interface says: one at a time unless it multiplexes.
 Rules: only what comes to its end while idle is used again.
 Must not know: the ledger, HTTP's framing, sockets.
 """
@@ -63,20 +62,20 @@ class CallersConnection:
 
     def __init__(
         self,
-        inner: AsyncConnectionInterface,
-        shown: Any,
-        shielded: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+        inner: AsyncConnectionInterface | ConnectionInterface,
+        send: Callable[[Request], Awaitable[Response]],
+        close: Callable[[], Awaitable[None]],
     ) -> None:
         """Take it.
 
         Args:
-            inner: what takes the requests.
-            shown: what the caller knows it as.
-            shielded: awaits something to its end, even if the caller is cancelled.
+            inner: what the caller knows.
+            send: has it send a request; the response is asynchronous.
+            close: closes it, even if the caller is cancelled.
         """
-        self._inner = inner
-        self.shown = shown
-        self._shielded = shielded
+        self.inner = inner
+        self._send = send
+        self._close = close
         self._has_begun = False
         self._was_shared = False
         self.needs_settling = False
@@ -91,7 +90,7 @@ class CallersConnection:
         """Send `request` and return its response, the body still to be read."""
         self._has_begun = True
         try:
-            response = await self._inner.handle_async_request(request)
+            response = await self._send(request)
         except ConnectionNotAvailable:
             if self.can_multiplex():
                 await self.end()
@@ -109,7 +108,7 @@ class CallersConnection:
     async def end(self) -> None:
         """Give the connection back after a request, or close it."""
         assert self.on_release is not None and self.on_lost is not None, "the pool has set them"
-        if not self._inner.is_closed() and (self._inner.is_idle() or self.can_multiplex()):
+        if not self.inner.is_closed() and (self.inner.is_idle() or self.can_multiplex()):
             self.on_release(True)
         else:
             self.on_lost()
@@ -120,19 +119,19 @@ class CallersConnection:
         return _SHARED if self.can_multiplex() else 1
 
     def can_handle_request(self, origin: Origin) -> bool:
-        return self._inner.can_handle_request(origin)
+        return self.inner.can_handle_request(origin)
 
     def can_multiplex(self) -> bool:
-        return self._inner.can_multiplex()
+        return self.inner.can_multiplex()
 
     def is_stale(self) -> bool:
-        return self._has_begun and (self._inner.is_closed() or self._inner.has_expired())
+        return self._has_begun and (self.inner.is_closed() or self.inner.has_expired())
 
     def is_closed(self) -> bool:
-        return self._inner.is_closed()
+        return self.inner.is_closed()
 
     def is_connected(self) -> bool:
-        return self._inner.is_connected()
+        return self.inner.is_connected()
 
     def abort(self) -> None:
         self.needs_settling = True
@@ -140,7 +139,7 @@ class CallersConnection:
     async def settle(self) -> None:
         if self.needs_settling:
             self.needs_settling = False
-            await self._shielded(self._inner.aclose)
+            await self._close()
 
 
 class _Body(ReceivedBody):
@@ -191,42 +190,6 @@ class _Body(ReceivedBody):
                 await self._connection.end()
 
 
-class _AsyncFace(AsyncConnectionInterface):
-    """A caller's connection for threads, in the other colour; its coroutines block."""
-
-    def __init__(self, plain: ConnectionInterface) -> None:
-        self._plain = plain
-
-    async def handle_async_request(self, request: Request) -> Response:
-        response = self._plain.handle_request(request)
-        response.stream = _AsyncStream(response.stream)
-        stream = response.extensions.get("network_stream")
-        if stream is not None:
-            response.extensions["network_stream"] = adapt_stream(stream)
-        return response
-
-    async def aclose(self) -> None:
-        self._plain.close()
-
-    def can_handle_request(self, origin: Origin) -> bool:
-        return self._plain.can_handle_request(origin)
-
-    def can_multiplex(self) -> bool:
-        return self._plain.can_multiplex()
-
-    def has_expired(self) -> bool:
-        return self._plain.has_expired()
-
-    def is_idle(self) -> bool:
-        return self._plain.is_idle()
-
-    def is_closed(self) -> bool:
-        return self._plain.is_closed()
-
-    def is_connected(self) -> bool:
-        return self._plain.is_connected()
-
-
 class _AsyncStream:
     """A response's body for threads, in the other colour."""
 
@@ -249,14 +212,30 @@ def pooled(connection: AsyncConnectionInterface) -> PooledConnection:
         and type(connection).handle_async_request is AsyncHTTPConnection.handle_async_request
     ):
         return connection
-    return CallersConnection(connection, connection, CallerRuntime().shielded)
+    return CallersConnection(
+        connection,
+        connection.handle_async_request,
+        lambda: CallerRuntime().shielded(connection.aclose),
+    )
 
 
 def pooled_for_threads(connection: ConnectionInterface) -> PooledConnection:
     """Return what lets the pool for threads use a connection that is not of ours."""
-    return CallersConnection(_AsyncFace(connection), connection, lambda call: call())
+
+    async def send(request: Request) -> Response:
+        response = connection.handle_request(request)
+        response.stream = _AsyncStream(response.stream)
+        stream = response.extensions.get("network_stream")
+        if stream is not None:
+            response.extensions["network_stream"] = adapt_stream(stream)
+        return response
+
+    async def close() -> None:
+        connection.close()
+
+    return CallersConnection(connection, send, close)
 
 
 def shown(connection: PooledConnection) -> Any:
     """Return what callers know `connection` as."""
-    return connection.shown if isinstance(connection, CallersConnection) else connection
+    return connection.inner if isinstance(connection, CallersConnection) else connection

@@ -39,16 +39,10 @@ class ProxiedConnection(AsyncHTTPConnection):
     """A connection to an origin by way of a proxy, made when the first request needs it."""
 
     def __init__(self, proxy: Proxy, origin: Origin, settings: Settings) -> None:
-        """Prepare a connection; nothing is opened yet.
-
-        Args:
-            proxy: whom to go through.
-            origin: whom to reach.
-            settings: `ssl_context` is for the origin; how to dial is for the proxy.
+        """Prepare a connection; of `settings`, `ssl_context` is for the origin, how to dial for the proxy.
 
         Raises:
-            UnsupportedProtocol, ValueError, ImportError: the proxy can't be used.
-            LocalProtocolError: the origin's host can't be told to a proxy.
+            UnsupportedProtocol, ValueError, ImportError, LocalProtocolError: as `check_proxy` and `check_host`.
         """
         check_proxy(proxy)
         check_host(origin)

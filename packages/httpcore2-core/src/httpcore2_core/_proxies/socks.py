@@ -57,11 +57,7 @@ _IPV4, _NAME, _IPV6 = 1, 3, 4
 
 
 def check_socksio() -> None:
-    """Make sure that SOCKS5 can be spoken.
-
-    Raises:
-        ImportError: `socksio` is not installed; the text names the command that installs it.
-    """
+    """Raise `ImportError` where SOCKS5 can't be spoken; it names the command that installs `socksio`."""
     try:
         import socksio  # noqa: F401
     except ModuleNotFoundError:
@@ -116,10 +112,10 @@ def socks4(host: bytes, address: bytes | None, port: int, user_id: bytes) -> Dia
     """Ask a SOCKS4 proxy for a connection.
 
     Args:
-        host: the name to be resolved by the proxy (SOCKS4a), where `address` is not known.
-        address: the four bytes of an IPv4 address, or `None`.
+        host: the name that the proxy resolves (SOCKS4a) where there is no `address`.
+        address: the four bytes of an IPv4 address.
         port: the origin's port.
-        user_id: whom the proxy is told that this is.
+        user_id: who is asking.
 
     Raises:
         ProxyError: the proxy refused.
