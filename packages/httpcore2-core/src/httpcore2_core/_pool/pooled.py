@@ -1,4 +1,4 @@
-"""What the pool needs to know of a connection; and connections of callers' own classes, which know less.
+"""Connections of callers' own classes, for the pool.
 
 A pool's `create_connection` may be overridden, and return whatever takes requests. What is not ours, or sends them in a
 way of its own, gets them as the interface says: one at a time unless it multiplexes.
@@ -9,7 +9,7 @@ Must not know: the ledger, HTTP's framing, sockets.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from .._backends.caller import CallerRuntime
 from .._backends.sync import adapt_stream
@@ -22,35 +22,6 @@ from .._timeouts import Timeouts
 
 # What an HTTP/2 connection is taken to allow until its server has told (RFC 9113, section 6.5.2).
 _SHARED = 100
-
-
-class PooledConnection(Protocol):
-    """A connection that the pool can use; see `AsyncHTTPConnection`, which is the usual one."""
-
-    on_release: Callable[[bool], None] | None
-    on_lost: Callable[[], None] | None
-    on_change: Callable[[], None] | None
-
-    def __hash__(self) -> int: ...
-    def connect(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, None]: ...
-    def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]: ...
-    def can_handle_request(self, origin: Origin) -> bool: ...
-    def can_multiplex(self) -> bool: ...
-    def is_stale(self) -> bool: ...
-    def is_closed(self) -> bool: ...
-    def is_connected(self) -> bool: ...
-    def abort(self) -> None: ...
-    async def settle(self) -> None: ...
-    @property
-    def needs_settling(self) -> bool: ...
-    @property
-    def may_be_resent(self) -> bool: ...
-    @property
-    def is_retired(self) -> bool: ...
-    @property
-    def capacity(self) -> int: ...
-    @property
-    def expires_at(self) -> float | None: ...
 
 
 class CallersConnection:
@@ -140,6 +111,10 @@ class CallersConnection:
         if self.needs_settling:
             self.needs_settling = False
             await self._close()
+
+
+PooledConnection: TypeAlias = AsyncHTTPConnection | CallersConnection
+"""What the pool can use."""
 
 
 class _Body(ReceivedBody):

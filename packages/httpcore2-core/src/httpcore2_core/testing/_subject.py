@@ -5,8 +5,8 @@ Must not know: what is checked.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,21 +97,9 @@ def thread_subject(
 
 
 async def _in_threads(*tasks: Task) -> None:
-    errors: list[BaseException] = []
-
-    def run(task: Task) -> None:
-        try:
-            run_blocking(task())
-        except BaseException as exc:  # noqa: BLE001 - raised below
-            errors.append(exc)
-
-    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(len(tasks)) as threads:
+        for running in [threads.submit(run_blocking, task()) for task in tasks]:
+            running.result()
 
 
 @dataclass(frozen=True)
