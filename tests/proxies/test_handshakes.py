@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from httpcore2_core._blocking import run_blocking
 from httpcore2_core._exceptions import ProxyError, RemoteProtocolError
-from httpcore2_core._proxies.connect import merged
+from httpcore2_core._proxies.connections import merged
 from httpcore2_core._proxies.socks import Dialogue, _ipv4, converse, socks4, socks5
 from httpcore2_core._timeouts import Timeouts
 

@@ -1,6 +1,6 @@
-"""Happy Eyeballs (RFC 8305): what backends have to agree on when a name has several addresses.
+"""Happy Eyeballs (RFC 8305): what backends agree on where a name has several addresses; each runs the race itself.
 
-Must not know: sockets, clocks. Each backend runs the race in its own way.
+Must not know: sockets, clocks.
 """
 
 from __future__ import annotations

@@ -36,6 +36,42 @@ def build_request(
     return request
 
 
+class ConnectionState:
+    """What can be asked of a connection, in either colour."""
+
+    def info(self) -> str:
+        """Describe origin, protocol, state and request count."""
+        raise NotImplementedError
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        """Whether it takes requests to `origin`."""
+        raise NotImplementedError
+
+    def can_multiplex(self) -> bool:
+        """Whether it takes several requests at a time."""
+        return False
+
+    def is_available(self) -> bool:
+        """Whether it can take a request now, or may once it is established, since it may multiplex."""
+        raise NotImplementedError
+
+    def has_expired(self) -> bool:
+        """Whether it is idle and past its keep-alive, or closed by the peer."""
+        raise NotImplementedError
+
+    def is_idle(self) -> bool:
+        """Whether it is established and has no request under way."""
+        raise NotImplementedError
+
+    def is_closed(self) -> bool:
+        """Whether it was closed on this side, or could not be established."""
+        raise NotImplementedError
+
+    def is_connected(self) -> bool:
+        """Whether it is established."""
+        raise NotImplementedError
+
+
 class RequestInterface:
     """Takes requests."""
 
@@ -98,43 +134,11 @@ class RequestInterface:
         raise NotImplementedError
 
 
-class ConnectionInterface(RequestInterface):
+class ConnectionInterface(RequestInterface, ConnectionState):
     """A connection to one origin."""
 
     def close(self) -> None:
         """Close it, whatever it is doing."""
-        raise NotImplementedError
-
-    def info(self) -> str:
-        """Describe origin, protocol, state and request count."""
-        raise NotImplementedError
-
-    def can_handle_request(self, origin: Origin) -> bool:
-        """Whether it takes requests to `origin`."""
-        raise NotImplementedError
-
-    def can_multiplex(self) -> bool:
-        """Whether it takes several requests at a time."""
-        return False
-
-    def is_available(self) -> bool:
-        """Whether it can take a request now, or may once it is established, since it may multiplex."""
-        raise NotImplementedError
-
-    def has_expired(self) -> bool:
-        """Whether it is idle and past its keep-alive, or closed by the peer."""
-        raise NotImplementedError
-
-    def is_idle(self) -> bool:
-        """Whether it is established and has no request under way."""
-        raise NotImplementedError
-
-    def is_closed(self) -> bool:
-        """Whether it was closed on this side, or could not be established."""
-        raise NotImplementedError
-
-    def is_connected(self) -> bool:
-        """Whether it is established."""
         raise NotImplementedError
 
 
@@ -152,23 +156,7 @@ class AsyncRequestInterface:
     ) -> Response:
         """Send a request and return its response with the body read.
 
-        Args:
-            method: such as `"GET"`.
-            url: an absolute URL.
-            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added
-                where missing.
-            content: the body: bytes, or an async iterable of bytes.
-            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in
-                seconds), `trace`, `sni_hostname`, `target`, `protocol` (with CONNECT over HTTP/2:
-                what is to be spoken, such as `"websocket"`; RFC 8441).
-
-        Raises:
-            TypeError, ValueError: an argument can't be used.
-            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
-            LocalProtocolError: the request would break HTTP's rules.
-            RemoteProtocolError: the peer broke them.
-            NetworkError: `ConnectError`, `ReadError` or `WriteError`.
-            TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.
+        Parameters and errors as for `RequestInterface.request`; an iterable as `content` is asynchronous.
         """
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
@@ -204,43 +192,11 @@ class AsyncRequestInterface:
         raise NotImplementedError
 
 
-class AsyncConnectionInterface(AsyncRequestInterface):
+class AsyncConnectionInterface(AsyncRequestInterface, ConnectionState):
     """A connection to one origin."""
 
     async def aclose(self) -> None:
         """Close it, whatever it is doing."""
-        raise NotImplementedError
-
-    def info(self) -> str:
-        """Describe origin, protocol, state and request count."""
-        raise NotImplementedError
-
-    def can_handle_request(self, origin: Origin) -> bool:
-        """Whether it takes requests to `origin`."""
-        raise NotImplementedError
-
-    def can_multiplex(self) -> bool:
-        """Whether it takes several requests at a time."""
-        return False
-
-    def is_available(self) -> bool:
-        """Whether it can take a request now, or may once it is established, since it may multiplex."""
-        raise NotImplementedError
-
-    def has_expired(self) -> bool:
-        """Whether it is idle and past its keep-alive, or closed by the peer."""
-        raise NotImplementedError
-
-    def is_idle(self) -> bool:
-        """Whether it is established and has no request under way."""
-        raise NotImplementedError
-
-    def is_closed(self) -> bool:
-        """Whether it was closed on this side, or could not be established."""
-        raise NotImplementedError
-
-    def is_connected(self) -> bool:
-        """Whether it is established."""
         raise NotImplementedError
 
 

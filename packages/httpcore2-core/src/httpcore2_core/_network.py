@@ -182,16 +182,12 @@ class AsyncNetworkBackend:
 
 
 class BackendStream(AsyncNetworkStream):
-    """A stream that closes, and tells what is there, without awaiting.
-
-    On threads its coroutines block and never suspend.
+    """A stream that closes, and tells what is there, without awaiting. On threads it never suspends.
 
     Attributes:
-        is_resumable: whether `write_nowait` and `write_some` take bytes that then are sure to be
-            sent, so that a write that was cancelled or timed out can be gone on with; so for all of
-            our own. They and `write` are not to be mixed on one stream.
-        read_size: how many bytes to ask for at a time. Where each read makes room for all of them,
-            64 KiB cost least.
+        is_resumable: whether what `write_nowait` and `write_some` take is sure to be sent, so that a
+            write that was cancelled or timed out can be gone on with. Not to be mixed with `write`.
+        read_size: how many bytes to ask for at a time; 64 KiB cost least where each read makes room.
     """
 
     is_resumable = False
@@ -199,7 +195,7 @@ class BackendStream(AsyncNetworkStream):
 
     @property
     def needs_settling(self) -> bool:
-        """Whether `abort()` has left something to await; never so for our own."""
+        """Whether `abort()` has left something for `settle()`."""
         return False
 
     @property
@@ -208,15 +204,15 @@ class BackendStream(AsyncNetworkStream):
         raise NotImplementedError
 
     def abort(self) -> None:
-        """Close the connection now, without waiting or raising.
+        """Close now, without waiting or raising; may be called more than once.
 
-        May be called more than once, and fails what reads or writes meanwhile with `ReadError` or
-        `WriteError`. TLS sends no close_notify: that could need waiting.
+        What reads or writes meanwhile fails with `ReadError` or `WriteError`. TLS sends no
+        close_notify: that could need waiting.
         """
         raise NotImplementedError
 
     async def settle(self) -> None:
-        """After `abort()`, await what could not be done at once; shielded from cancellation."""
+        """After `abort()`, await what it has left, shielded from cancellation."""
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
         """Return what can be read now: `None` if nothing, `b""` if the stream ended or broke."""
@@ -225,22 +221,15 @@ class BackendStream(AsyncNetworkStream):
     def write_nowait(self, buffer: bytes) -> int:
         """Take as much of `buffer` as can be sent without waiting; return how many bytes that is.
 
-        The rest must come first in the next call: TLS may have encrypted it already.
-
-        Raises:
-            WriteError: as for `write`.
+        The rest must come first in the next call: TLS may have encrypted it already. Errors as for `write`.
         """
         return 0
 
     async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
         """Wait until some of `buffer` can be taken; return how many bytes were, 0 after `timeout`.
 
-        Cancelled or out of time, a resumable stream has taken nothing. Others close the connection:
-        part of the buffer may be on its way.
-
-        Raises:
-            WriteError: as for `write`.
-            WriteTimeout: likewise; only where the stream is not resumable.
+        Cancelled or out of time, a resumable stream has taken nothing. Others close the connection, since
+        part of it may be on its way. Errors as for `write`; `WriteTimeout` only if not resumable.
         """
         try:
             await self.write(buffer, timeout)
@@ -252,8 +241,7 @@ class BackendStream(AsyncNetworkStream):
     def watch(self, callback: Callable[[], None] | None) -> None:
         """Call `callback`, once, when bytes, the end or an error arrive while no read waits.
 
-        `None` stops that. Where nothing sees the network by itself, as asyncio does, it does
-        nothing: the pool asks on reuse.
+        `None` stops that. Only asyncio sees the network by itself; elsewhere the pool asks on reuse.
         """
 
     async def aclose(self) -> None:
@@ -279,14 +267,5 @@ class RuntimeBackend(AsyncNetworkBackend):
         await self.runtime.sleep(seconds)
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        """Return an IPv4 address of `host`, for a protocol that takes no names (SOCKS4).
-
-        Args:
-            host: a name or an IPv4 address.
-            timeout: seconds, or `None`.
-
-        Raises:
-            ConnectTimeout: it took longer.
-            ConnectError: there is none.
-        """
+        """Return an IPv4 address of `host` for SOCKS4, which takes no names; errors as for `connect_tcp`."""
         raise NotImplementedError

@@ -1,7 +1,6 @@
 """The ways to an origin: a dial, and then step by step what lies over it. A proxy is but another way.
 
-Rules: a stream belongs to exactly one owner from the moment that it is opened, here to its `Opening`;
-whatever fails closes it.
+Rules: from the moment that it is opened a stream has exactly one owner, here its `Opening`; what fails closes it.
 Must not know: what is spoken over the stream, connections, pools.
 """
 

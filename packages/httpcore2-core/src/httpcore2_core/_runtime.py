@@ -37,7 +37,7 @@ class Runtime(ABC):
     """Clock and scheduling of one world: threads, asyncio, trio, anyio, or a simulation.
 
     Attributes:
-        is_blocking: whether waiting blocks the thread, so that no coroutine ever suspends.
+        is_blocking: whether waiting blocks the thread, so that no coroutine suspends.
     """
 
     __slots__ = ()
@@ -50,10 +50,10 @@ class Runtime(ABC):
 
     @abstractmethod
     def token(self) -> object:
-        """The identity of the event loop that runs the caller; one constant for threads.
+        """The identity of the event loop that runs the caller, or of threads.
 
         Raises:
-            RuntimeError: no event loop of this runtime runs the caller.
+            RuntimeError: no event loop of this kind runs the caller.
         """
 
     @abstractmethod

@@ -17,13 +17,7 @@ PREFIX = f"{_PARENT}." if _PARENT else ""
 
 
 def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
-    """Return `attribute` of a sibling package.
-
-    Args:
-        package: its import name, such as `"httpcore2_trio"`.
-        attribute: what to take from it.
-        extra: the extra of `httpcore2` that brings it.
-        purpose: what it is needed for, to begin the error with.
+    """Return `attribute` of the sibling `package`, which `extra` of `httpcore2` brings; `purpose` begins the error.
 
     Raises:
         ImportError: it is not there; the text names the command that installs it, or, in a vendored

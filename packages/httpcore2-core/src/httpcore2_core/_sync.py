@@ -177,8 +177,8 @@ class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
             socket_options,
         )
         self._network_backend = network_backend
-        # The façades that somebody still holds, so that `connections` shows the same ones. Each
-        # keeps its connection, so that the number stays its own.
+        # The façades that somebody still holds, so that `connections` shows the same ones. Each keeps
+        # its connection, and so the number is not given to another.
         self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
 
     def create_connection(self, origin: Origin) -> ConnectionInterface:

@@ -62,10 +62,7 @@ class Tracer:
     def of(cls, prefix: str, request: Request, is_blocking: bool) -> Tracer | None:
         """Return a tracer if anybody wants to know, else `None`.
 
-        Args:
-            prefix: begins the events' names, and ends the logger's.
-            request: what is being done.
-            is_blocking: whether its `trace` callback is a plain function.
+        `prefix` begins the events' names, and ends the logger's; `is_blocking` is for a `trace` that is plain.
         """
         callback = request.extensions.get("trace")
         logger = _logger(prefix)

@@ -148,7 +148,7 @@ class AsyncConnectionPool(PoolFace, AsyncClosingContext, AsyncRequestInterface):
             http2: whether HTTP/2 may be spoken.
             retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
             local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6.
-            uds: the path of a unix socket to connect to, in place of TCP: the origin's, or the proxy's.
+            uds: the path of a unix socket in place of TCP: the origin's, or the proxy's.
             network_backend: what opens connections; by default the one of the running event loop.
             socket_options: arguments of `setsockopt`, applied before connecting.
 

@@ -16,7 +16,7 @@ from .._backends.sync import adapt_stream
 from .._bodies import ReceivedBody, iterate
 from .._connection import AsyncHTTPConnection
 from .._exceptions import ConnectionNotAvailable
-from .._interfaces import AsyncConnectionInterface, ConnectionInterface
+from .._interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionState
 from .._models import Origin, Request, Response
 from .._timeouts import Timeouts
 
@@ -33,17 +33,11 @@ class CallersConnection:
 
     def __init__(
         self,
-        inner: AsyncConnectionInterface | ConnectionInterface,
+        inner: ConnectionState,
         send: Callable[[Request], Awaitable[Response]],
         close: Callable[[], Awaitable[None]],
     ) -> None:
-        """Take it.
-
-        Args:
-            inner: what the caller knows.
-            send: has it send a request; the response is asynchronous.
-            close: closes it, even if the caller is cancelled.
-        """
+        """Take it, as the caller knows it, and how it sends a request and is closed without a cancellation."""
         self.inner = inner
         self._send = send
         self._close = close
@@ -58,7 +52,6 @@ class CallersConnection:
         """Nothing: its first request does."""
 
     async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
-        """Send `request` and return its response, the body still to be read."""
         self._has_begun = True
         try:
             response = await self._send(request)
@@ -77,7 +70,7 @@ class CallersConnection:
         return response
 
     async def end(self) -> None:
-        """Give the connection back after a request, or close it."""
+        """Give it back after a request, or close it."""
         assert self.on_release is not None and self.on_lost is not None, "the pool has set them"
         if not self.inner.is_closed() and (self.inner.is_idle() or self.can_multiplex()):
             self.on_release(True)

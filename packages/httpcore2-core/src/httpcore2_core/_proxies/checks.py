@@ -15,8 +15,7 @@ from .socks import SOCKS4_SCHEMES, SOCKS5_SCHEMES, check_socksio
 
 HTTP_SCHEMES = (b"http", b"https")
 
-# What a host may consist of (RFC 3986, section 3.2.2), and its length: a name has at most 255 bytes (RFC 1035,
-# section 2.3.4), and SOCKS5 has one byte to tell it.
+# RFC 3986, section 3.2.2. A name has at most 255 bytes (RFC 1035, section 2.3.4), and SOCKS5 one byte to tell it.
 _is_host = re.compile(rb"[-A-Za-z0-9._~!$&'()*+,;=:%]{1,255}").fullmatch
 _has_line_end = re.compile(rb"[\r\n\0]").search
 

@@ -1,24 +1,85 @@
-"""Connections to origins by way of a proxy, in the kinds that their `repr` names.
+"""Connections to origins by way of a proxy, in the kinds that their `repr` names; and what HTTP proxies are told.
 
-Must not know: pools, how a proxy is asked for a connection.
+Rules: no listener is shown what is for the proxy alone. The body of its answer to CONNECT is never read: a proxy
+that refuses is hung up on.
+Must not know: pools, what goes through a tunnel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from .._backends.caller import adapt_async_stream
 from .._connection import AsyncHTTPConnection
+from .._exceptions import ProxyError
 from .._http11.connection import AsyncHTTP11Connection
-from .._models import Origin, Proxy, Request
+from .._models import URL, Origin, Proxy, Request, bracketed
 from .._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream
-from .._routes import Dial, Endpoint, Route, Secure, Step
+from .._routes import Dial, Endpoint, Opening, Route, Secure, Step
 from .checks import HTTP_SCHEMES, check_host, check_proxy
-from .connect import Connect, Headers, merged
 from .socks import SOCKS4_SCHEMES, Socks
 
 if TYPE_CHECKING:
     import ssl
+
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+_LONGEST_REASON = 200
+
+
+def merged(fields: Headers, overriding: Headers) -> Headers:
+    """Return both, those of `fields` that `overriding` names left out."""
+    names = {name.lower() for name, _ in overriding}
+    return [field for field in fields if field[0].lower() not in names] + overriding
+
+
+class Connect(Step):
+    """Have an HTTP proxy open a tunnel to the origin (RFC 9110, section 9.3.6)."""
+
+    def __init__(self, proxy: Proxy, origin: Origin) -> None:
+        self._proxy = proxy.url
+        self._headers = proxy.headers.copy()  # as they were checked
+        self._target = b"%b:%d" % (bracketed(origin.host), origin.port)
+        self.purpose = f"asking the proxy {proxy.url.origin} for a tunnel: CONNECT {self._target.decode('ascii')}"
+
+    async def take(self, opening: Opening) -> None:
+        proxy = self._proxy
+        request = Request(
+            b"CONNECT",
+            URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target=self._target),
+            headers=[(b"Host", self._target), (b"Accept", b"*/*")],
+            extensions={
+                name: value
+                for name, value in opening.request.extensions.items()
+                if name not in ("sni_hostname", "target")
+            },
+        )
+        connection = AsyncHTTP11Connection(proxy.origin, opening.stream)
+        connection.rewrite = self._rewrite
+        with opening.conversing() as limits:
+            response = await connection.exchange(request, limits)
+        if not 200 <= response.status <= 299:
+            raise self._refusal(response.status, response.extensions["reason_phrase"])
+        # Bytes that came with the answer are the tunnel's first.
+        opening.stream = adapt_async_stream(response.extensions["network_stream"])
+
+    def _rewrite(self, request: Request) -> tuple[bytes, Headers]:
+        return request.url.target, merged(request.headers, self._headers)
+
+    def _refusal(self, status: int, reason: bytes) -> ProxyError:
+        words = reason.decode("ascii", "ignore")[:_LONGEST_REASON]
+        error = ProxyError(f"{status} {words}".rstrip())
+        # 401 is for origins to say, but tinyproxy says it of wrong credentials.
+        if status in (401, 407):
+            names = {name.lower() for name, _ in self._headers}
+            error.add_note(
+                "The proxy did not accept the credentials that it was given."
+                if b"proxy-authorization" in names
+                else "The proxy wants credentials: give them with Proxy(url, auth=(user, password))."
+            )
+        return error
 
 
 class Settings(NamedTuple):

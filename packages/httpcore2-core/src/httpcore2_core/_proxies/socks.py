@@ -1,8 +1,7 @@
 """SOCKS: asking a proxy for a connection to the origin, in version 4, 4a or 5 (RFC 1928, RFC 1929).
 
-Rules: the protocols are generators without I/O, and one function carries their bytes. SOCKS4 is small enough to be
-written by hand. For SOCKS5 `socksio`, loaded when first needed, writes the requests; it takes replies only whole, and
-does not check all of them, so they are read here.
+Rules: the protocols are generators without I/O, and one function carries their bytes. For SOCKS5 `socksio`, loaded
+when first needed, writes the requests; replies it takes only whole, and does not check them all: they are read here.
 Must not know: what goes through the connection.
 """
 
@@ -109,13 +108,7 @@ class Socks(Step):
 
 
 def socks4(host: bytes, address: bytes | None, port: int, user_id: bytes) -> Dialogue:
-    """Ask a SOCKS4 proxy for a connection.
-
-    Args:
-        host: the name that the proxy resolves (SOCKS4a) where there is no `address`.
-        address: the four bytes of an IPv4 address.
-        port: the origin's port.
-        user_id: who is asking.
+    """Ask a SOCKS4 proxy, which resolves `host` (SOCKS4a) where the four bytes of `address` are not given.
 
     Raises:
         ProxyError: the proxy refused.
@@ -131,12 +124,7 @@ def socks4(host: bytes, address: bytes | None, port: int, user_id: bytes) -> Dia
 
 
 def socks5(host: bytes, port: int, auth: tuple[bytes, bytes] | None) -> Dialogue:
-    """Ask a SOCKS5 proxy for a connection.
-
-    Args:
-        host: a name, which the proxy resolves, or an IP address.
-        port: the origin's port.
-        auth: user name and password; with them no other method is offered.
+    """Ask a SOCKS5 proxy, which resolves names; with `auth` no other method is offered.
 
     Raises:
         ProxyError: the proxy refused the method, the credentials or the connection.
@@ -194,11 +182,7 @@ def _refusal(code: int, known: dict[int, str]) -> ProxyError:
 
 
 async def converse(dialogue: Dialogue, stream: BackendStream, limits: Timeouts) -> bytes:
-    """Carry a dialogue's bytes, and return those that came beyond its end.
-
-    Raises:
-        RemoteProtocolError: the proxy closed before it had replied.
-    """
+    """Carry a dialogue's bytes, and return those that came beyond its end."""
     received = b""
     reply: bytes | None = None
     while True:

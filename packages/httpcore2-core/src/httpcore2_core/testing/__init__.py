@@ -5,14 +5,6 @@ It is served without a network by `ScriptedBackend` and `AsyncScriptedBackend`, 
 `RecordingBackend` and `AsyncRecordingBackend` note the bytes that go through any other backend. Where nothing depends
 on the request, `MockBackend` and `AsyncMockBackend` of the package itself will do.
 
-    from httpcore2_core import ConnectionPool
-    from httpcore2_core.testing import Script, ScriptedBackend, reply
-
-    script = Script(reply(200, b"fine"))
-    with ConnectionPool(network_backend=ScriptedBackend(script)) as http:
-        assert http.request("GET", "https://www.example.com/a").content == b"fine"
-    assert script.requests[0].target == b"/a"
-
 **Of network backends**, for those who write one: checks. Each is a coroutine function that takes a `Subject`, talks to
 a peer on the loopback interface, and raises `AssertionError`, or what the backend raises, when something is not as the
 interface says. It needs no test framework and no certain event loop, and ends by itself within some seconds, unless a

@@ -1,8 +1,8 @@
 """Servers on the loopback interface, for checks and for scripts.
 
-Rules: plain threads, so that clients of every world can talk to them. Whoever waits, waits for bytes and events, at
-most `LIMIT` seconds, and never sleeps. Leaving a server joins every thread and closes every socket.
-Must not know: the streams under test, HTTP (a `Script` does), event loops.
+Rules: plain threads, for clients of every world. Whoever waits, waits for bytes and events, at most `LIMIT` seconds,
+and never sleeps. Leaving a server joins every thread and closes every socket.
+Must not know: the streams under test, HTTP, event loops.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Peer:
             while more := self.receive():
                 data += more
         except ConnectionError:
-            pass  # what was sent to the client, and not read, makes its system close like this
+            pass  # so its system closes where it has not read all
         return bytes(data)
 
 
@@ -72,11 +72,7 @@ class TLSPeer(Peer):
     """The server's end of an encrypted connection, over another one."""
 
     def __init__(self, below: Peer, context: ssl.SSLContext) -> None:
-        """Do the handshake.
-
-        Raises:
-            OSError: the client did not agree, or went away.
-        """
+        """Do the handshake; raise `OSError` if the client does not agree, or went away."""
         super().__init__(below.socket)
         self.below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -124,7 +120,7 @@ class TLSPeer(Peer):
 
 
 Part = Callable[[Any], object]
-"""What a peer does, given its `Peer`."""
+"""What is done with a `Peer`."""
 
 
 def echo(peer: Peer) -> None:
@@ -142,7 +138,7 @@ def ends(peer: Peer) -> None:
 
 
 def plays(*parts: bytes | Part) -> Part:
-    """Make what sends the parts that are bytes, calls the others, and then receives to the end."""
+    """Send the parts that are bytes, call the others, and then receive to the end."""
 
     def play(peer: Peer) -> None:
         for part in parts:
@@ -156,21 +152,12 @@ def plays(*parts: bytes | Part) -> Part:
 
 
 class Server:
-    """Listens while its `with` block runs, and serves each connection in a thread of its own.
+    """Listens while its `with` block runs, and has `serve` serve each connection in a thread of its own.
 
     What goes wrong there is raised at the end of the block, or added to the error that the block ends with.
-
-    Attributes:
-        address: where it listens.
     """
 
     def __init__(self, serve: Part, path: str | None = None) -> None:
-        """Say what is done with a connection; nothing is opened yet.
-
-        Args:
-            serve: is given the connection as a `Peer`; it is closed after that.
-            path: listen on a unix socket of that path, in place of TCP.
-        """
         self._serve = serve
         self._path = path
         self._sockets: list[socket.socket] = []
@@ -285,7 +272,7 @@ class ScriptedServer(Server):
 
 @contextmanager
 def silent_address() -> Iterator[tuple[str, int]]:
-    """Yield an address on which nothing answers: the queue of those who connect to it is full."""
+    """Yield an address on which nothing answers: its queue is full."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))

@@ -1,7 +1,4 @@
-"""What a check is, and what it is given.
-
-Must not know: what is checked.
-"""
+"""What a check is, and what it is given."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ class Subject:
         concurrently: runs several tasks at once, on the event loop that runs it, to the end of all.
         server_tls: for a server that is called `localhost`. The checks change its ALPN protocols
             and its `sni_callback`.
-        client_tls: for clients that trust that server. The checks change its ALPN protocols.
+        client_tls: for clients that trust it. The checks change its ALPN protocols.
     """
 
     backend: AsyncNetworkBackend
@@ -42,12 +39,7 @@ class Subject:
 
     @asynccontextmanager
     async def serving(self, script: Part, *, path: str | None = None) -> AsyncIterator[Any]:
-        """Serve connections with `script`, in threads; yield the address.
-
-        Args:
-            script: is given a connection, which is closed after it.
-            path: listen on a unix socket of that path, in place of TCP.
-        """
+        """Serve connections with `script`, in threads, on TCP or on a unix socket at `path`; yield the address."""
         with Server(script, path) as server:
             yield server.address
             # Event loops need a moment to close a connection.
@@ -107,7 +99,7 @@ class Check:
     """One check: call it with a `Subject` and await the result. `str()` gives its name.
 
     Raises:
-        AssertionError: the backend or its stream does not do what the interface says.
+        AssertionError: the backend does not do what the interface says.
     """
 
     name: str
@@ -130,10 +122,7 @@ class Checks:
         self.list.append(Check(function.__name__, function))
 
     def add_for_streams(self, function: Callable[..., Coroutine[Any, Any, None]]) -> None:
-        """Add a check of streams twice: without and with TLS.
-
-        It is called with the subject, and a function like `Subject.connected` without `tls`.
-        """
+        """Add a check of streams twice, without and with TLS; it is given what connects, too."""
 
         def add(suffix: str, tls: bool) -> None:
             def check(subject: Subject) -> Coroutine[Any, Any, None]:
