@@ -6,10 +6,9 @@ Must not know: what is spoken over the stream, connections, pools.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ._backends.caller import adapt_async_stream, public_stream
 from ._exceptions import (
@@ -110,13 +109,13 @@ class Opening:
             await self._stream.settle()
 
 
-class Step(ABC):
+class Step(Protocol):
     """One step on the way to an origin."""
 
-    purpose: str
-    """What it does and for whom, to follow "While" where its failure is told."""
+    @property
+    def purpose(self) -> str:
+        """What it does and for whom, to follow "While" where its failure is told."""
 
-    @abstractmethod
     async def take(self, opening: Opening) -> None:
         """Take the step. What it raises ends the way."""
 
@@ -130,17 +129,16 @@ class Endpoint(NamedTuple):
     socket_options: list[SOCKET_OPTION] | None
 
 
-class Dial(Step):
+class Dial(NamedTuple):
     """Connect over TCP, or to a unix socket."""
 
-    def __init__(self, endpoint: Endpoint, purpose: str, prefix: str) -> None:
-        self.purpose = purpose
-        self.prefix = prefix
-        self._endpoint = endpoint
+    endpoint: Endpoint
+    purpose: str
+    prefix: str
 
     def info(self, timeouts: Timeouts) -> dict[str, Any]:
         """The arguments of the backend's method, which the listeners are told, too."""
-        origin, local_address, uds, socket_options = self._endpoint
+        origin, local_address, uds, socket_options = self.endpoint
         timeout = timeouts.for_connect()
         if uds is not None:
             return {"path": uds, "timeout": timeout, "socket_options": socket_options}
@@ -153,56 +151,46 @@ class Dial(Step):
         }
 
     async def take(self, opening: Opening) -> None:
-        name = "connect_tcp" if self._endpoint.uds is None else "connect_unix_socket"
+        name = "connect_tcp" if self.endpoint.uds is None else "connect_unix_socket"
         connect = getattr(opening.backend, name)
         info = self.info(opening.timeouts)
         await opening.advance(self.prefix, name, info, lambda: connect(**info))
 
 
-class Secure(Step):
-    """Encrypt the stream with TLS, if the scheme asks for it, and agree on a protocol by ALPN (RFC 7301)."""
+class Secure(NamedTuple):
+    """Encrypt the stream with TLS, if the scheme asks for it, and agree on a protocol by ALPN (RFC 7301).
 
-    def __init__(
-        self,
-        origin: Origin,
-        ssl_context: ssl.SSLContext | None,
-        protocols: tuple[str, ...],
-        purpose: str,
-        prefix: str,
-        *,
-        obeys_sni_hostname: bool = True,
-    ) -> None:
-        """Say who is at the other end, and what it is offered by ALPN.
+    Attributes:
+        obeys_sni_hostname: whether the extension of that name means this end.
+    """
 
-        `obeys_sni_hostname` tells whether the extension of that name means this end.
-        """
-        self.purpose = purpose
-        self._origin = origin
-        self._ssl_context = ssl_context
-        self._protocols = protocols
-        self._prefix = prefix
-        self._obeys_sni_hostname = obeys_sni_hostname
+    origin: Origin
+    ssl_context: ssl.SSLContext | None
+    protocols: tuple[str, ...]
+    purpose: str
+    prefix: str
+    obeys_sni_hostname: bool = True
 
     async def take(self, opening: Opening) -> None:
-        if self._origin.scheme not in _SECURE_SCHEMES:
+        if self.origin.scheme not in _SECURE_SCHEMES:
             return
-        context = self._ssl_context or shared_ssl_context(self._protocols)
+        context = self.ssl_context or shared_ssl_context(self.protocols)
         name = None
-        if self._obeys_sni_hostname:
+        if self.obeys_sni_hostname:
             name = opening.request.extensions.get("sni_hostname")
         info: dict[str, Any] = {
             "ssl_context": context,
-            "server_hostname": name or self._origin.host.decode("ascii"),
+            "server_hostname": name or self.origin.host.decode("ascii"),
             "timeout": opening.timeouts.for_connect(),
         }
 
         def start_tls() -> Coroutine[Any, Any, BackendStream]:
-            if self._ssl_context is not None:
+            if self.ssl_context is not None:
                 # As late as can be: a proxy may have been given the same context, and is offered less.
-                self._ssl_context.set_alpn_protocols(list(self._protocols))
+                self.ssl_context.set_alpn_protocols(list(self.protocols))
             return opening.stream.start_tls(**info)
 
-        await opening.advance(self._prefix, "start_tls", info, start_tls)
+        await opening.advance(self.prefix, "start_tls", info, start_tls)
 
 
 class Route:

@@ -182,10 +182,7 @@ class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
         self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
 
     def create_connection(self, origin: Origin) -> ConnectionInterface:
-        """Make the connection on which requests to `origin` will be sent; nothing is opened yet.
-
-        A pool of one's own may return connections of its own.
-        """
+        """Make the connection for requests to `origin`; as `AsyncConnectionPool.create_connection`."""
         return HTTPConnection._of(self._make_connection(origin))
 
     def _create_twin(self, origin: Origin) -> PooledConnection:
@@ -200,11 +197,7 @@ class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
 
     @property
     def connections(self) -> list[ConnectionInterface]:
-        """The connections in the pool now, in the order in which they were made.
-
-        >>> pool.connections
-        [<HTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
-        """
+        """The connections in the pool now, in the order in which they were made."""
         return [self._facade(shown(twin)) for twin in self._engine.connections]
 
     def _facade(self, twin: AsyncHTTPConnection | ConnectionInterface) -> ConnectionInterface:

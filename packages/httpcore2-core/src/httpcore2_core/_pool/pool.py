@@ -174,7 +174,7 @@ class AsyncConnectionPool(PoolFace, AsyncClosingContext, AsyncRequestInterface):
         )
 
     def create_connection(self, origin: Origin) -> AsyncConnectionInterface:
-        """Make the connection on which requests to `origin` will be sent; nothing is opened yet.
+        """Make the connection for requests to `origin`; nothing is opened yet.
 
         A pool of one's own may return connections of its own.
         """

@@ -35,7 +35,7 @@ def merged(fields: Headers, overriding: Headers) -> Headers:
     return [field for field in fields if field[0].lower() not in names] + overriding
 
 
-class Connect(Step):
+class Connect:
     """Have an HTTP proxy open a tunnel to the origin (RFC 9110, section 9.3.6)."""
 
     def __init__(self, proxy: Proxy, origin: Origin) -> None:

@@ -15,7 +15,7 @@ from .._exceptions import ConnectError, ProxyError, RemoteProtocolError
 from .._http11.upgrade import UpgradedStream
 from .._models import Origin, Proxy, bracketed
 from .._network import BackendStream
-from .._routes import Opening, Step
+from .._routes import Opening
 from .._siblings import missing
 from .._timeouts import Timeouts
 
@@ -63,7 +63,7 @@ def check_socksio() -> None:
         raise ImportError(missing("socksio", "socks", "A SOCKS5 proxy")) from None
 
 
-class Socks(Step):
+class Socks:
     """Have a SOCKS proxy connect to the origin."""
 
     def __init__(self, proxy: Proxy, origin: Origin) -> None:

@@ -25,8 +25,6 @@ from .._network import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, N
 if TYPE_CHECKING:
     import ssl
 
-_CLOSES = b"connection: close\r\n"
-
 
 class ReceivedRequest(NamedTuple):
     """A request as it came to the server.
@@ -46,10 +44,7 @@ class ReceivedRequest(NamedTuple):
     def header(self, name: str) -> str | None:
         """Return the value of the first header field of that name, in any case."""
         wanted = name.lower().encode("ascii")
-        for key, value in self.headers:
-            if key == wanted:
-                return value.decode("latin-1")
-        return None
+        return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
 
 
 Reply: TypeAlias = bytes | Exception | Callable[[ReceivedRequest], "bytes | Exception"]
@@ -132,22 +127,18 @@ class ScriptedConnection:
         """Take what the client sends; raise `AssertionError` if it is not HTTP, or has no reply."""
         try:
             self._parser.receive_data(data)
-            while self._take(self._parser.next_event()):
-                pass
+            while not self.is_ended:
+                event = self._parser.next_event()
+                if isinstance(event, h11.Request):
+                    self._head = event
+                elif isinstance(event, h11.Data):
+                    self._body += event.data
+                elif isinstance(event, h11.EndOfMessage):
+                    self._answer()
+                else:
+                    break
         except h11.RemoteProtocolError as exc:
             raise AssertionError(f"The client sent what is not HTTP/1.1: {exc}") from exc
-
-    def _take(self, event: object) -> bool:
-        """Take an event of the parser; return whether there may be more."""
-        if isinstance(event, h11.Request):
-            self._head = event
-        elif isinstance(event, h11.Data):
-            self._body += event.data
-        elif isinstance(event, h11.EndOfMessage):
-            self._answer()
-        else:
-            return False
-        return not self.is_ended
 
     def _answer(self) -> None:
         head = self._head
@@ -166,7 +157,7 @@ class ScriptedConnection:
 
 def _closes(response: bytes) -> bool:
     head, _, _ = response.partition(b"\r\n\r\n")
-    return b"\n" + _CLOSES in head.lower() + b"\r\n"
+    return b"\nconnection: close\r\n" in head.lower() + b"\r\n"
 
 
 class _ScriptedStream(AsyncNetworkStream):
