@@ -77,7 +77,7 @@ def enforce_url(value: URL | ByteOrStr, *, name: str) -> URL:
     raise TypeError(f"{name} must be a URL, bytes, or str, but got {type(value).__name__}.")
 
 
-def enforce_headers(value: HeaderTypes, *, name: str) -> list[tuple[bytes, bytes]]:
+def enforce_headers(value: HeaderTypes, *, name: str) -> _Fields:
     """Return `value` as a list of pairs of bytes.
 
     Raises:
@@ -163,11 +163,11 @@ def _has_one_of(headers: _Fields, *names: bytes) -> bool:
 
 
 def include_request_headers(
-    headers: list[tuple[bytes, bytes]],
+    headers: _Fields,
     *,
     url: URL,
     content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
-) -> list[tuple[bytes, bytes]]:
+) -> _Fields:
     """Add the Host field, and the one that frames the body, where the caller gave none."""
     global _last_head
     host = host_header(url)
@@ -383,7 +383,7 @@ class Request:
             method if type(method) is bytes else enforce_bytes(method, name="method")
         )
         self.url: URL = URL(url) if type(url) is str else enforce_url(url, name="url")
-        self.headers: list[tuple[bytes, bytes]] = enforce_headers(headers, name="headers")
+        self.headers: _Fields = enforce_headers(headers, name="headers")
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = (
             _EMPTY if content is None else enforce_stream(content, name="content")
         )
@@ -434,7 +434,7 @@ class Response:
             TypeError: a part has the wrong type, or text that is not ASCII.
         """
         self.status: int = status
-        self.headers: list[tuple[bytes, bytes]] = enforce_headers(headers, name="headers")
+        self.headers: _Fields = enforce_headers(headers, name="headers")
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = enforce_stream(
             content, name="content"
         )
@@ -450,12 +450,10 @@ class Response:
             RuntimeError: it has not been read yet.
         """
         if self._content is None:
-            read = (
-                "response.read()" if hasattr(self.stream, "__iter__") else "await response.aread()"
-            )
+            call, acall = _CALLS["read"]
             raise RuntimeError(
                 "Attempted to access 'response.content' on a streaming response. "
-                f"Call '{read}' first."
+                f"Call '{call if hasattr(self.stream, '__iter__') else acall}' first."
             )
         return self._content
 
@@ -473,7 +471,7 @@ class Response:
         if self._content is None:
             read_all = getattr(self.stream, "read_all", None)
             if read_all is None:
-                self._sync_stream("read using 'response.read()'", "await response.aread()")
+                self._sync_stream("read")
                 self._content = b"".join(self.iter_stream())
             else:
                 self._consume("for ... in response.iter_stream()")
@@ -482,10 +480,7 @@ class Response:
 
     def iter_stream(self) -> Iterator[bytes]:
         """Iterate over the body in pieces as they come. Raises as `read()` does."""
-        stream = self._sync_stream(
-            "stream using 'for ... in response.iter_stream()'",
-            "async for ... in response.aiter_stream()",
-        )
+        stream = self._sync_stream("stream")
         self._consume("for ... in response.iter_stream()")
         return iter(stream)
 
@@ -495,19 +490,16 @@ class Response:
         Raises:
             RuntimeError: the body belongs to an async connection.
         """
-        stream = self._sync_stream("close using 'response.close()'", "await response.aclose()")
-        close = getattr(stream, "close", None)
+        close = getattr(self._sync_stream("close"), "close", None)
         if close is not None:
             close()
 
     async def aread(self) -> bytes:
-        """Read the whole body and return it; the same bytes when called again. Raises as `read()`
-        does.
-        """
+        """As `read()`."""
         if self._content is None:
             aread_all = getattr(self.stream, "aread_all", None)
             if aread_all is None:
-                self._async_stream("read using 'await response.aread()'", "response.read()")
+                self._async_stream("read")
                 self._content = b"".join([part async for part in self.aiter_stream()])
             else:
                 self._consume("async for ... in response.aiter_stream()")
@@ -515,23 +507,15 @@ class Response:
         return self._content
 
     def aiter_stream(self) -> AsyncIterator[bytes]:
-        """Iterate over the body in pieces as they come. Raises as `read()` does."""
+        """As `iter_stream()`."""
         # No generator: one that is left in the middle would have to be finalised by the event loop.
-        stream = self._async_stream(
-            "stream using 'async for ... in response.aiter_stream()'",
-            "for ... in response.iter_stream()",
-        )
+        stream = self._async_stream("stream")
         self._consume("async for ... in response.aiter_stream()")
         return aiter(stream)
 
     async def aclose(self) -> None:
-        """Close the response: a connection whose body was not read to its end is dropped.
-
-        Raises:
-            RuntimeError: the body belongs to a synchronous connection.
-        """
-        stream = self._async_stream("close using 'await response.aclose()'", "response.close()")
-        aclose = getattr(stream, "aclose", None)
+        """As `close()`."""
+        aclose = getattr(self._async_stream("close"), "aclose", None)
         if aclose is not None:
             await aclose()
 
@@ -540,23 +524,34 @@ class Response:
             raise RuntimeError(f"Attempted to call '{how}' more than once.")
         self._stream_consumed = True
 
-    def _sync_stream(self, attempt: str, instead: str) -> Iterable[bytes]:
+    def _sync_stream(self, attempt: str) -> Iterable[bytes]:
         if not hasattr(self.stream, "__iter__"):
-            raise RuntimeError(_wrong_colour("an asynchronous", attempt, instead))
+            call, instead = _CALLS[attempt]
+            raise RuntimeError(_WRONG_COLOUR.format(attempt, "an asynchronous", call, instead))
         return cast("Iterable[bytes]", self.stream)
 
-    def _async_stream(self, attempt: str, instead: str) -> AsyncIterable[bytes]:
+    def _async_stream(self, attempt: str) -> AsyncIterable[bytes]:
         if not hasattr(self.stream, "__aiter__"):
-            # The published package words the third of these messages differently; callers match on
-            # them.
-            article = "a synchronous" if attempt.startswith("close") else "an synchronous"
-            raise RuntimeError(_wrong_colour(article, attempt, instead))
+            instead, call = _CALLS[attempt]
+            # Callers match on the words of the published package.
+            article = "a" if attempt == "close" else "an"
+            raise RuntimeError(
+                _WRONG_COLOUR.format(attempt, f"{article} synchronous", call, instead)
+            )
         return cast("AsyncIterable[bytes]", self.stream)
+
+
+_CALLS = {
+    "read": ("response.read()", "await response.aread()"),
+    "stream": ("for ... in response.iter_stream()", "async for ... in response.aiter_stream()"),
+    "close": ("response.close()", "await response.aclose()"),
+}
+_WRONG_COLOUR = "Attempted to {} {} response using '{}'. You should use '{}' instead."
 
 
 def received_response(
     status: int,
-    headers: list[tuple[bytes, bytes]],
+    headers: _Fields,
     stream: AsyncIterable[bytes],
     extensions: Extensions,
 ) -> Response:
@@ -569,11 +564,6 @@ def received_response(
     response._stream_consumed = False
     response._content = None
     return response
-
-
-def _wrong_colour(which: str, attempt: str, instead: str) -> str:
-    attempt = attempt.replace(" using ", f" {which} response using ", 1)
-    return f"Attempted to {attempt}. You should use '{instead}' instead."
 
 
 class Proxy:
@@ -607,7 +597,7 @@ class Proxy:
             TypeError: a part has the wrong type, or text that is not ASCII.
         """
         self.url: URL = enforce_url(url, name="url")
-        self.headers: list[tuple[bytes, bytes]] = enforce_headers(headers, name="headers")
+        self.headers: _Fields = enforce_headers(headers, name="headers")
         self.ssl_context: ssl.SSLContext | None = ssl_context
         self.auth: tuple[bytes, bytes] | None = None
         if auth is not None:
