@@ -95,10 +95,6 @@ class Ticket(Generic[K, C]):
         self._number = number
         self._spent = False
 
-    @property
-    def is_granted(self) -> bool:
-        return self.grant is not None
-
 
 class _Slot(Generic[K, C]):
     """A connection and what is known of it."""
@@ -379,18 +375,9 @@ class Ledger(Generic[K, C]):
 
     # Looking in
 
-    def __bool__(self) -> bool:
-        """Whether there are any connections or requests."""
-        return bool(self._groups)
-
     def connections(self) -> list[C]:
         """All connections, those being dialled and the retired ones included, in the order of their creation."""
         return list(self._slots)
-
-    def is_idle(self, connection: C) -> bool:
-        """Whether no request uses `connection`."""
-        slot = self._slots.get(connection)
-        return slot is not None and slot.state is _IDLE
 
     def counts(self) -> Counts:
         """Count connections, and requests: those with a connection or a dial, and those that wait."""
