@@ -178,47 +178,39 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             self._backend = detect_backend()
         return self._backend
 
-    # Life
+    # Life: that of the connection that speaks HTTP, once there is one
 
     @property
     def may_be_resent(self) -> bool:
-        """Whether the last exchange failed as it does when the server closes an idle connection."""
         return self._connection is not None and self._connection.may_be_resent
 
     @property
     def capacity(self) -> int:
-        """How many requests the connection takes at a time."""
         assert self._connection is not None, "only an established connection takes any"
         return self._connection.capacity
 
     @property
     def is_retired(self) -> bool:
-        """Whether the connection takes no new request, though some may be under way."""
         return self._connection is not None and self._connection.is_retired
 
     @property
     def expires_at(self) -> float | None:
-        """When the idle connection expires, on the runtime's clock."""
         return None if self._connection is None else self._connection.expires_at
 
     def is_stale(self) -> bool:
-        """Whether a connection that was used before must not be used again."""
         assert self._connection is not None, "it was established before it was used"
         return self._connection.is_stale()
 
     def abort(self) -> None:
-        """Close the connection without awaiting."""
         self._has_failed = True
         if self._connection is not None:
             self._connection.abort()
 
     @property
     def needs_settling(self) -> bool:
-        """Whether `abort()` has left something to await."""
         return self._connection is not None and self._connection.needs_settling
 
     async def settle(self) -> None:
-        """After `abort()`, await what could not be done at once."""
         if self._connection is not None:
             await self._connection.settle()
 

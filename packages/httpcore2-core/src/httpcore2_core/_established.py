@@ -53,13 +53,6 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         stream: AsyncNetworkStream,
         keepalive_expiry: float | None = None,
     ) -> None:
-        """Take over a stream.
-
-        Args:
-            origin: whom the stream leads to.
-            stream: an established connection.
-            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
-        """
         self._origin = origin
         self._stream: BackendStream = adapt_async_stream(stream)
         self.runtime: Runtime = self._stream.runtime
@@ -213,7 +206,7 @@ class ExchangeBody(ReceivedBody):
             exchange: what the body belongs to.
             timeouts: the request's.
             tracer: who is told, if anybody.
-            info: what they are told of, the `request` included.
+            info: what of, the `request` included.
             extensions: the response's; trailers are put there.
         """
         self._exchange = exchange
