@@ -18,7 +18,6 @@ from httpcore2_core.testing import (
     Check,
     Subject,
     _backends,
-    _peers,
     _streams,
     _subject,
     backend_checks,
@@ -102,7 +101,7 @@ def test_a_fault_is_noticed(
 ) -> None:
     if fault.hangs:
         # A check that waits in vain does so for `LIMIT`.
-        for module in (_backends, _peers, _streams, _subject):
+        for module in (_backends, _streams, _subject):
             monkeypatch.setattr(module, "LIMIT", 0.1, raising=False)
     backend = fault.make(httpcore2.AsyncIOBackend() if fault.watches else ThreadBackend())
     close_later.append(backend)
@@ -121,4 +120,4 @@ def test_a_peer_takes_a_reset_by_the_client_for_its_end() -> None:
         with sock:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
-            assert _peers.Peer(sock).receive_end() == b""
+            assert _subject.Peer(sock).receive_end() == b""

@@ -10,8 +10,7 @@ import pytest
 
 import httpcore2
 from httpcore2_core.testing import Subject, _subject, backend_checks, run_blocking, thread_subject
-from httpcore2_core.testing._peers import Peer
-from httpcore2_core.testing._subject import raises
+from httpcore2_core.testing._subject import Peer, raises
 
 from ..support.blocking import DressedBackend, PlainBackend, PlainStream
 
@@ -105,7 +104,7 @@ def test_what_the_peer_complains_of_fails_the_check(subject: Subject) -> None:
 def test_a_peer_that_is_not_done_in_time_fails_the_check(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_subject, "LIMIT", 0.01)
+    monkeypatch.setattr(_subject, "LIMIT", 0.1)
 
     async def check() -> None:
         async with subject.serving(Peer.receive_end):

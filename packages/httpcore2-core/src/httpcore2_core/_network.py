@@ -29,7 +29,7 @@ class NetworkStream:
         """Return from 1 to `max_bytes` bytes, or `b""` at the end of the stream.
 
         Args:
-            max_bytes: at most that many.
+            max_bytes: the most bytes to return.
             timeout: seconds to wait for the first byte; `None` waits for ever.
 
         Raises:
@@ -43,11 +43,11 @@ class NetworkStream:
 
         Args:
             buffer: the bytes to send.
-            timeout: seconds in which the operating system must take all of it, or `None`.
+            timeout: seconds in which the operating system must take all of it; `None` waits for ever.
 
         Raises:
-            WriteTimeout: it did not; part of it may have been sent.
-            WriteError: as `ReadError`.
+            WriteTimeout: it was not taken within `timeout`; part of it may have been sent.
+            WriteError: the connection broke, or was closed on this side.
         """
         raise NotImplementedError
 
@@ -66,7 +66,7 @@ class NetworkStream:
         Args:
             ssl_context: certificates, versions and ALPN protocols.
             server_hostname: the name for SNI and verification.
-            timeout: seconds for the whole handshake, or `None`.
+            timeout: seconds for the whole handshake; `None` waits for ever.
 
         Raises:
             ConnectTimeout: it took longer.
@@ -79,7 +79,7 @@ class NetworkStream:
 
         Args:
             info: `"client_addr"`, `"server_addr"`, `"socket"`, `"ssl_object"`, or `"is_readable"`:
-                whether a read would return at once. An idle connection was closed, then.
+                whether a read would return at once, as it does where an idle connection was closed.
         """
         return None
 
@@ -100,7 +100,7 @@ class NetworkBackend:
         Args:
             host: a name or an IP address.
             port: the TCP port.
-            timeout: seconds for name resolution and connecting together, or `None`.
+            timeout: seconds for name resolution and connecting together; `None` waits for ever.
             local_address: the address to connect from; also selects the address family.
             socket_options: arguments of `setsockopt`, applied before connecting.
 
@@ -128,11 +128,11 @@ class AsyncNetworkStream:
     """A connected byte stream for event loops."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """As `NetworkStream.read`."""
+        """Return from 1 to `max_bytes` bytes, or `b""` at the end; see `NetworkStream.read`."""
         raise NotImplementedError
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """As `NetworkStream.write`."""
+        """Send all of `buffer`; see `NetworkStream.write`."""
         raise NotImplementedError
 
     async def aclose(self) -> None:
@@ -145,11 +145,11 @@ class AsyncNetworkStream:
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> AsyncNetworkStream:
-        """As `NetworkStream.start_tls`."""
+        """Do a TLS handshake and return the encrypted stream; see `NetworkStream.start_tls`."""
         raise NotImplementedError
 
     def get_extra_info(self, info: str) -> Any:
-        """As `NetworkStream.get_extra_info`."""
+        """Return what is known of the connection, or `None`; see `NetworkStream.get_extra_info`."""
         return None
 
 
@@ -164,7 +164,7 @@ class AsyncNetworkBackend:
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """As `NetworkBackend.connect_tcp`."""
+        """Connect to `host`:`port` over TCP; see `NetworkBackend.connect_tcp`."""
         raise NotImplementedError
 
     async def connect_unix_socket(
@@ -173,7 +173,7 @@ class AsyncNetworkBackend:
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """As `NetworkBackend.connect_unix_socket`."""
+        """Connect to the unix domain socket at `path`; see `NetworkBackend.connect_unix_socket`."""
         raise NotImplementedError
 
     async def sleep(self, seconds: float) -> None:
@@ -200,11 +200,11 @@ class BackendStream(AsyncNetworkStream):
 
     @property
     def runtime(self) -> Runtime:
-        """That of the world which the stream belongs to."""
+        """The clock and scheduling of the world that this stream belongs to."""
         raise NotImplementedError
 
     def abort(self) -> None:
-        """Close now, without waiting or raising; may be called more than once.
+        """Close the connection now, without waiting or raising. May be called more than once.
 
         What reads or writes meanwhile fails with `ReadError` or `WriteError`. TLS sends no
         close_notify: that could need waiting.
@@ -241,7 +241,8 @@ class BackendStream(AsyncNetworkStream):
     def watch(self, callback: Callable[[], None] | None) -> None:
         """Call `callback`, once, when bytes, the end or an error arrive while no read waits.
 
-        `None` stops that. Only asyncio sees the network by itself; elsewhere the pool asks on reuse.
+        `None` stops that. Only asyncio sees the network by itself; elsewhere this does nothing, and
+        the pool asks on reuse.
         """
 
     async def aclose(self) -> None:
@@ -267,5 +268,8 @@ class RuntimeBackend(AsyncNetworkBackend):
         await self.runtime.sleep(seconds)
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        """Return an IPv4 address of `host` for SOCKS4, which takes no names; errors as for `connect_tcp`."""
+        """Return an IPv4 address of `host` for SOCKS4, which takes no names.
+
+        It may take `timeout` seconds; `None` waits for ever. Errors as for `connect_tcp`.
+        """
         raise NotImplementedError

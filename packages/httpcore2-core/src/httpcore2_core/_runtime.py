@@ -30,7 +30,7 @@ class Waiter(ABC):
 
     @abstractmethod
     async def wait(self, timeout: float | None) -> bool:
-        """Wait for `wake()`, `timeout` seconds at most or, with `None`, for ever; return whether it came."""
+        """Wait for `wake()`, at most `timeout` seconds (`None`: for ever); return whether it came."""
 
 
 class Runtime(ABC):
@@ -50,7 +50,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def token(self) -> object:
-        """The identity of the event loop that runs the caller, or of threads.
+        """The identity of the event loop that runs the caller; one constant for threads.
 
         Raises:
             RuntimeError: no event loop of this kind runs the caller.

@@ -54,7 +54,7 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
 
 
 def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
-    """Return the context of all connections whose caller gave none, and that offer `protocols` by ALPN."""
+    """Return the context of connections whose caller gave none, and that offer `protocols` by ALPN."""
     with _lock:
         context = _contexts.get(protocols)
         if context is None:

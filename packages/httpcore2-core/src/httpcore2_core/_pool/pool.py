@@ -15,8 +15,7 @@ from .._exceptions import UnsupportedProtocol
 from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
 from .._network import SOCKET_OPTION, AsyncNetworkBackend
-from .._proxies.checks import check_proxy
-from .._proxies.connections import Settings, make_connection
+from .._proxies.connections import Settings, check_proxy, make_connection
 from .engine import Engine
 from .pooled import PooledConnection, pooled, shown
 

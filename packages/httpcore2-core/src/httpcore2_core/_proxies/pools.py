@@ -13,7 +13,7 @@ from .._models import URL, HeadersAsMapping, HeadersAsSequence, Proxy
 from .._network import SOCKET_OPTION, AsyncNetworkBackend, NetworkBackend
 from .._pool.pool import AsyncConnectionPool
 from .._sync import ConnectionPool
-from .checks import HTTP_SCHEMES
+from .connections import HTTP_SCHEMES
 
 if TYPE_CHECKING:
     import ssl

@@ -33,9 +33,9 @@ from ._doubles import (
     Reply,
     Script,
     ScriptedBackend,
+    ScriptedServer,
     reply,
 )
-from ._peers import ScriptedServer
 from ._subject import Check, Subject, thread_subject
 
 __all__ = [

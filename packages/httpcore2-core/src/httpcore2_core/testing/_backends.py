@@ -15,19 +15,22 @@ from unittest import mock
 
 from .._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout
 from .._network import AsyncNetworkStream
-from ._peers import (
+from ._streams import holds_both_ways, runtime_of
+from ._subject import (
     LIMIT,
+    Checks,
     Part,
     Peer,
+    Subject,
     TLSPeer,
     asked,
     echo,
     plays,
+    raises,
+    read_exactly,
     refusing_address,
     silent_address,
 )
-from ._streams import holds_both_ways, runtime_of
-from ._subject import Checks, Subject, raises, read_exactly
 
 checks = Checks()
 resolver_checks = Checks()

@@ -1,9 +1,8 @@
-"""For tests of what is built on this package: scripts of a server, and backends that lead to one, or note what goes
-through another one.
+"""For tests of what is built on this package: scripts, what serves them, and recordings of what went over the wire.
 
 Rules: a script does no I/O, and h11 reads its requests; several threads may share it. No coroutine of a backend
 suspends by itself, so that the one for threads is a face of the other.
-Must not know: sockets; of HTTP, the backends (the script does).
+Must not know: sockets; of HTTP, all but the script.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from .._backends.mock import AsyncMockBackend, MockSSLObject
 from .._backends.sync import BackendFace, adapt_backend
 from .._exceptions import ReadError, WriteError
 from .._network import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
+from ._subject import Peer, Server, TLSPeer
 
 if TYPE_CHECKING:
     import ssl
@@ -343,3 +343,47 @@ class RecordingBackend(BackendFace):
         twin = AsyncRecordingBackend(adapt_backend(backend))
         super().__init__(twin)
         self.recordings: list[Recording] = twin.recordings
+
+
+class ScriptedServer(Server):
+    """Serves a script on a free port of the loopback interface, while its `with` block runs.
+
+        with ScriptedServer(Script(reply(200, b"fine"))) as server, ConnectionPool() as http:
+            assert http.request("GET", server.url).content == b"fine"
+
+    What the client does wrong, what the script has no reply for, or what a function in it raises, is raised at the end
+    of the block. Where the script has an exception, the server resets the connection.
+    """
+
+    def __init__(self, script: Script, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        """Take the script; nothing is opened yet.
+
+        Args:
+            script: all connections share it.
+            ssl_context: for a server that speaks TLS.
+        """
+        super().__init__(self._answer)
+        self._script = script
+        self._ssl_context = ssl_context
+
+    @property
+    def url(self) -> str:
+        """Such as `"http://127.0.0.1:40123/"`."""
+        scheme = "http" if self._ssl_context is None else "https"
+        return f"{scheme}://127.0.0.1:{self.address[1]}/"
+
+    def _answer(self, peer: Peer) -> None:
+        connection = ScriptedConnection(self._script)
+        try:
+            if self._ssl_context is not None:
+                peer = TLSPeer(peer, self._ssl_context)
+            while not connection.is_ended and (data := peer.receive()):
+                connection.receive(data)
+                while connection.output:
+                    piece = connection.output.popleft()
+                    if isinstance(piece, Exception):
+                        peer.reset()
+                    else:
+                        peer.send(piece)
+        except OSError:
+            pass  # the client went away, or does not trust this server

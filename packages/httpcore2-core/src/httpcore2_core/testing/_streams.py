@@ -10,8 +10,19 @@ from typing import Any
 from .._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 from .._network import AsyncNetworkStream, BackendStream, RuntimeBackend
 from .._runtime import Runtime
-from ._peers import LIMIT, Part, Peer, asked, echo, ends, plays
-from ._subject import Checks, Subject, raises, read_exactly
+from ._subject import (
+    LIMIT,
+    Checks,
+    Part,
+    Peer,
+    Subject,
+    asked,
+    echo,
+    ends,
+    plays,
+    raises,
+    read_exactly,
+)
 
 Connect = Callable[[Part], AbstractAsyncContextManager[Any]]
 
