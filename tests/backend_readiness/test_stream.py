@@ -275,25 +275,64 @@ def test_a_cancellation_is_seen_by_calls_that_need_no_waiting_and_loses_nothing(
         assert len(pair.peer.recv(1000)) == done
 
 
-def test_a_call_that_waited_counts_as_fair(
-    loop: Loop, pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoints = []
+@pytest.fixture
+def checkpoints(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> list[ReadinessRuntime]:
+    """One entry for each checkpoint that a stream has made."""
+    made: list[ReadinessRuntime] = []
 
-    async def record(_: ReadinessRuntime) -> None:
-        checkpoints.append(1)
+    async def record(runtime: ReadinessRuntime) -> None:
+        made.append(runtime)
 
     monkeypatch.setattr(type(loop.backend.runtime), "checkpoint", record)
+    return made
 
+
+def test_a_call_that_waited_counts_as_fair(
+    loop: Loop, pair: Pair, checkpoints: list[ReadinessRuntime]
+) -> None:
     async def main() -> None:
         for _ in range(3):
+            pair.peer.send(bytes(EAGER_CALLS - 1))
             for _ in range(EAGER_CALLS - 1):
-                await pair.stream.write(b"x")
+                await pair.stream.read(1)
             with pytest.raises(ReadTimeout):
                 await pair.stream.read(1, timeout=0)
 
     loop.run(main)
     assert checkpoints == []
+
+
+# Answers
+
+
+def test_an_answer_that_has_come_when_others_had_their_turn_needs_no_wait(
+    loop: Loop, pair: Pair, checkpoints: list[ReadinessRuntime]
+) -> None:
+    async def main() -> None:
+        for count in range(1, 2 * EAGER_CALLS):
+            await pair.stream.write(b"?")
+            pair.peer.send(b"!!")
+            assert await pair.stream.read(1) == b"!"
+            assert len(checkpoints) == count
+            assert await pair.stream.read(1) == b"!", "the rest of the answer"
+            assert len(checkpoints) == count
+
+    loop.run(main)
+
+
+def test_where_an_answer_was_late_the_next_are_waited_for_at_once(
+    loop: Loop, pair: Pair, checkpoints: list[ReadinessRuntime]
+) -> None:
+    async def main() -> list[int]:
+        counts = []
+        for _ in range(EAGER_CALLS + 2):
+            await pair.stream.write(b"?")
+            with pytest.raises(ReadTimeout):
+                await pair.stream.read(1, timeout=0)
+            counts.append(len(checkpoints))
+        return counts
+
+    assert loop.run(main) == [1] * (EAGER_CALLS + 1) + [2]
 
 
 # Closing

@@ -52,7 +52,7 @@ def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             self.inner = poller()
             self.register = self.inner.register
 
-        def poll(self, milliseconds: int | None) -> list[tuple[int, int]]:
+        def poll(self, milliseconds: float | None) -> list[tuple[int, int]]:
             event.set()
             return self.inner.poll(milliseconds)
 
@@ -64,6 +64,7 @@ def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "poll":
         monkeypatch.setattr(select, "poll", Poller)
     else:
+        monkeypatch.delattr(select, "poll")
         monkeypatch.setattr(threads, "wait_for", select_and_tell)
     return event
 

@@ -6,7 +6,9 @@ backend adds its `ReadinessRuntime`.
 Rules:
 
 - Try the system call first; wait only if it would block; enter a cancel scope (6 µs on trio) only
-  to wait with a deadline.
+  to wait with a deadline. An answer to what was just sent can't be there yet, but mostly is when
+  all other tasks have had their turn: a checkpoint (2 µs) comes first, and saves the wait (11 µs).
+  Where it did not, the next answers are waited for without a try.
 - A call that succeeds at once doesn't suspend. A peer that always has more to give would so starve
   all other tasks, and never let a cancellation in: after `EAGER_CALLS` of them in a row the stream
   yields. Reading 64 KiB, over and over, on trio costs 8.9 µs of CPU a time without yielding, 9.9
@@ -25,6 +27,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import select
 import socket
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -153,18 +156,32 @@ class SocketStream(BackendStream):
         self._generation = generation()
         # Calls in a row that succeeded at once.
         self._eager = 0
+        # Whether the next read is for an answer, and how many more answers are not worth a try.
+        self._is_asking = False
+        self._late = 0
+        self._poller = None
+        if hasattr(select, "poll"):
+            self._poller = select.poll()
+            self._poller.register(sock, select.POLLIN)
 
     @property
     def runtime(self) -> Runtime:
         return self._runtime
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._eager >= EAGER_CALLS:
-            await self._yield()
-        data = self._receive(max_bytes)
-        if data is not None:
-            self._eager += 1
-            return data
+        is_answer, self._is_asking = self._is_asking, False
+        data = None
+        if is_answer and self._late:
+            self._late -= 1
+        else:
+            if is_answer or self._eager >= EAGER_CALLS:
+                await self._yield()
+            data = self._receive(max_bytes)
+            if data is not None:
+                self._eager += 1
+                return data
+            if is_answer:
+                self._late = EAGER_CALLS
         self._eager = 0
         deadline = None if timeout is None else self._runtime.now() + timeout
         while data is None:
@@ -174,6 +191,9 @@ class SocketStream(BackendStream):
         return data
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
+        # Mostly there is nothing, and to receive in vain costs an exception.
+        if self._poller is not None and not self._poller.poll(0):
+            return None
         try:
             return self._receive(max_bytes)
         except ReadError:
@@ -208,6 +228,8 @@ class SocketStream(BackendStream):
     def abort(self) -> None:
         if self._socket.fileno() == -1:
             return
+        # It knows the descriptor, which another connection may have next.
+        self._poller = None
         if self._generation == generation():
             self._runtime.notify_closing(self._socket)
         self._socket.close()
@@ -242,6 +264,7 @@ class SocketStream(BackendStream):
 
     def _send(self, data: bytes | memoryview) -> int:
         """Send without waiting; return how many bytes were taken."""
+        self._is_asking = True
         try:
             return self._socket.send(data)
         except BlockingIOError:

@@ -119,8 +119,8 @@ def poll(
             return [sock]  # closed by another thread: whatever is tried with it fails at once
         by_number[number] = sock
         poller.register(number, events)
-    milliseconds = None if timeout is None else math.ceil(timeout * 1000)
-    return [by_number[number] for number, _ in poller.poll(milliseconds)]
+    ready = poller.poll(None if timeout is None else timeout * 1000)
+    return [by_number[number] for number, _ in ready]
 
 
 def select_(
@@ -263,31 +263,21 @@ class ThreadStream(SocketStream):
     def __init__(self, sock: socket.socket, runtime: ReadinessRuntime) -> None:
         super().__init__(sock, runtime)
         self._is_aborted = False
-        self._poller = None
-        if wait_for is poll:
-            self._poller = select.poll()
-            self._poller.register(sock, select.POLLIN)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         # To ask comes first here: a response is hardly ever there already, and to receive in vain
         # costs 2 µs more than the question.
         poller = self._poller
         if poller is not None and (timeout is None or timeout <= _LONGEST_POLL):
-            milliseconds = None if timeout is None else math.ceil(timeout * 1000)
-            if not poller.poll(milliseconds):
+            if not poller.poll(None if timeout is None else timeout * 1000):
                 raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+            data = self._receive(max_bytes)
+            if data is not None:
+                return data
         return await super().read(max_bytes, timeout)
-
-    def read_nowait(self, max_bytes: int) -> bytes | None:
-        poller = self._poller
-        if poller is not None and not poller.poll(0):
-            return None
-        return super().read_nowait(max_bytes)
 
     def abort(self) -> None:
         self._is_aborted = True
-        # It knows the descriptor, which another connection may have next.
-        self._poller = None
         super().abort()
 
     def _receive(self, max_bytes: int) -> bytes | None:
