@@ -66,13 +66,12 @@ _KNOWN_NAME_SIZE = 64
 
 
 def _kind(name: bytes) -> _Kind:
-    kind = _known_names.get(name)
-    if kind is None:
-        if is_token(name) is None:
-            return _INVALID
-        kind = _KINDS.get(name.lower(), _OTHER)
-        if len(_known_names) < _KNOWN_NAMES_LIMIT and len(name) <= _KNOWN_NAME_SIZE:
-            _known_names[name] = kind
+    """Find out what a name means that is not remembered, and remember it."""
+    if is_token(name) is None:
+        return _INVALID
+    kind = _KINDS.get(name.lower(), _OTHER)
+    if len(_known_names) < _KNOWN_NAMES_LIMIT and len(name) <= _KNOWN_NAME_SIZE:
+        _known_names[name] = kind
     return kind
 
 
