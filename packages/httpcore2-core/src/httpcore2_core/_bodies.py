@@ -81,12 +81,7 @@ def blocking_response(response: Response) -> Response:
 
 
 def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bool) -> None:
-    """Refuse a request body that this interface can't iterate.
-
-    Raises:
-        TypeError: an iterator given to an async connection, or an async one to a synchronous
-            connection.
-    """
+    """Refuse, with `TypeError`, a request body that this interface can't iterate."""
     if type(stream) is ByteStream:
         return
     if is_blocking:
@@ -105,22 +100,14 @@ def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bo
 
 
 def check_size(surplus: int) -> None:
-    """Refuse a request body of another length than its Content-Length declares.
-
-    Raises:
-        LocalProtocolError: there is a surplus, or one below 0.
-    """
+    """Refuse, with `LocalProtocolError`, a request body that is `surplus` bytes longer than declared."""
     if surplus:
         how_much = "much" if surplus > 0 else "little"
         raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
 
 
 def enforce_chunk(chunk: bytes) -> bytes:
-    """Return a piece of a request body as bytes that stay as they are: a caller may use its buffer again.
-
-    Raises:
-        TypeError: it is not bytes.
-    """
+    """Return a piece of a request body as bytes, or raise `TypeError`: a caller may use its buffer again."""
     if isinstance(chunk, bytes):
         return chunk
     if not isinstance(chunk, (bytearray, memoryview)):

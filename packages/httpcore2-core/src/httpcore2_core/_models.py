@@ -49,11 +49,7 @@ _Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 
 def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
-    """Return `value` as bytes.
-
-    Raises:
-        TypeError: it is neither bytes nor an ASCII string.
-    """
+    """Return `value` as bytes, or raise `TypeError`."""
     if isinstance(value, str):
         try:
             return value.encode("ascii")
@@ -65,11 +61,7 @@ def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
 
 
 def enforce_url(value: URL | ByteOrStr, *, name: str) -> URL:
-    """Return `value` as a `URL`, itself if it is one.
-
-    Raises:
-        TypeError: it is neither a `URL` nor bytes nor an ASCII string.
-    """
+    """Return `value` as a `URL`, or raise `TypeError`."""
     if isinstance(value, URL):
         return value
     if isinstance(value, (bytes, str)):
@@ -78,13 +70,7 @@ def enforce_url(value: URL | ByteOrStr, *, name: str) -> URL:
 
 
 def enforce_headers(value: HeaderTypes, *, name: str) -> _Fields:
-    """Return `value` as a list of pairs of bytes.
-
-    Raises:
-        TypeError: it is no mapping or sequence of pairs, or a name or value is neither bytes nor an
-            ASCII string.
-        ValueError: an element is not a pair.
-    """
+    """Return `value` as a list of pairs of bytes, or raise `TypeError` or, for what is no pair, `ValueError`."""
     global _last_fields
     if value is None:
         return []
@@ -117,12 +103,7 @@ _last_fields: tuple[list[Any], _Fields] = ([], [])
 def enforce_stream(
     value: bytes | Iterable[bytes] | AsyncIterable[bytes] | None, *, name: str
 ) -> Iterable[bytes] | AsyncIterable[bytes]:
-    """Return `value` as a body that can be iterated, sync or async.
-
-    Raises:
-        TypeError: it is neither bytes nor an iterable of bytes; strings are refused, since their
-            encoding is unknown.
-    """
+    """Return `value` as a body that can be iterated, sync or async, or raise `TypeError`."""
     if value is None:
         return _EMPTY
     if isinstance(value, bytes):
@@ -369,11 +350,10 @@ class Request:
         """Take the parts as they are: no header is added.
 
         Args:
-            method: the method, in the case in which it is to be sent.
-            url: an absolute URL.
+            method: in the case in which it is to be sent.
+            url: an absolute one.
             headers: a mapping, or a sequence of pairs.
-            content: the body. Async connections take bytes or an async iterable, the others bytes
-                or an iterable.
+            content: the body: bytes, or an iterable of bytes, for async connections an async one.
             extensions: options of the transport for this request.
 
         Raises:
@@ -422,17 +402,7 @@ class Response:
         content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> None:
-        """Take the parts as they are.
-
-        Args:
-            status: the status code.
-            headers: a mapping, or a sequence of pairs.
-            content: the body.
-            extensions: what the transport has to say besides.
-
-        Raises:
-            TypeError: a part has the wrong type, or text that is not ASCII.
-        """
+        """Take the parts as they are; parameters and errors as for `Request`."""
         self.status: int = status
         self.headers: _Fields = enforce_headers(headers, name="headers")
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = enforce_stream(
@@ -588,7 +558,7 @@ class Proxy:
 
         Args:
             url: its scheme is `http`, `https` (TLS to the proxy itself), `socks5`, `socks5h`, `socks4a`
-                or `socks4`. All but `socks4` leave it to the proxy to resolve names.
+                or `socks4`, which alone resolves names on this side.
             auth: user name and password; for SOCKS4 the user id and an empty password.
             headers: further headers for an HTTP proxy.
             ssl_context: for TLS to an `https` proxy; one of its own, not that of the origins.
