@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from httpcore2_core._pool.ledger import TRANSITIONS, Counts, Grant, Ledger, State, Ticket
+from httpcore2_core._pool.ledger import Counts, Grant, Ledger, State, Ticket
 
 _Ledger: TypeAlias = Ledger[str, int]
 _Ticket: TypeAlias = Ticket[str, int]
@@ -1017,17 +1017,12 @@ def test_each_operation_leads_each_state_where_it_must(
     STATES[before](ledger)
     assert state_of(ledger, 1) is before
     if after is None:
-        with pytest.raises(AssertionError, match=r"can't become|reservation|established"):
+        with pytest.raises(AssertionError, match=r"reservation|established"):
             OPERATIONS[operation](ledger)
         assert state_of(ledger, 1) is before
     else:
         OPERATIONS[operation](ledger)
         assert state_of(ledger, 1) is after
-
-
-def test_the_table_has_a_row_for_each_state_and_no_way_back_from_the_last() -> None:
-    assert set(TRANSITIONS) == set(State)
-    assert not TRANSITIONS[State.GONE]
 
 
 # Misuse

@@ -49,20 +49,9 @@ class State(Enum):
     RETIRED = auto()  # Takes no new request; those that it has may finish.
     GONE = auto()
 
-    # Enum's own is written in Python, and costs more than all else in `_move`.
-    __hash__ = object.__hash__
-
 
 # Enum's own way to its members is slow; see those of `_established.State`.
 _DIALING, _BUSY, _IDLE, _RETIRED, _GONE = State
-
-TRANSITIONS = {
-    _DIALING: frozenset({_BUSY, _GONE}),
-    _BUSY: frozenset({_IDLE, _RETIRED, _GONE}),
-    _IDLE: frozenset({_BUSY, _GONE}),
-    _RETIRED: frozenset({_GONE}),
-    _GONE: frozenset[State](),
-}
 
 
 class Grant(Enum):
@@ -274,7 +263,7 @@ class Ledger(Generic[K, C]):
             return
         assert slot.state is _DIALING, "established() without a dial"
         assert capacity >= 1, "established() without room for the dialer"
-        self._move(slot, _BUSY)
+        slot.state = _BUSY
         group = slot.group
         group.exclusive = capacity == 1
         slot.capacity = capacity
@@ -333,7 +322,8 @@ class Ledger(Generic[K, C]):
         if slot.state is _IDLE:
             self._close(slot)
             return
-        self._move(slot, _RETIRED)
+        assert slot.state is _BUSY, "retire() before established()"
+        slot.state = _RETIRED
         slot.group.available.pop(slot, None)
 
     def discard(self, connection: C) -> None:
@@ -390,12 +380,6 @@ class Ledger(Generic[K, C]):
         )
 
     # Inside
-
-    def _move(self, slot: _Slot[K, C], state: State) -> None:
-        assert state in TRANSITIONS[slot.state], (
-            f"{slot.connection!r} can't become {state.name}: it is {slot.state.name}"
-        )
-        slot.state = state
 
     def _can_dial(self) -> bool:
         return len(self._slots) + len(self._dials) < self._max_connections or bool(self._idle)
@@ -473,7 +457,7 @@ class Ledger(Generic[K, C]):
     def _leave(self, slot: _Slot[K, C]) -> None:
         if slot.state is _IDLE:
             del self._idle[slot]
-        self._move(slot, _GONE)
+        slot.state = _GONE
         del self._slots[slot.connection]
         group = slot.group
         group.available.pop(slot, None)
