@@ -27,10 +27,6 @@ class Body(ReceivedBody):
     async def next_piece(self) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
-    async def aread_all(self) -> bytes:
-        pieces, self.pieces = self.pieces, []
-        return b"".join(pieces)
-
     async def aclose(self) -> None:
         self.is_closed = True
 
@@ -55,9 +51,7 @@ class BothColours:
 
 def test_a_received_body_leaves_all_to_the_connection() -> None:
     body = ReceivedBody()
-    with pytest.raises(NotImplementedError):
-        aiter(body)
-    for coroutine in (body.aread_all(), body.next_piece(), body.aclose()):
+    for coroutine in (body.next_piece(), body.aclose()):
         with pytest.raises(NotImplementedError):
             run_blocking(coroutine)
 

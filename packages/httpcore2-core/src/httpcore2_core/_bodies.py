@@ -30,11 +30,20 @@ class ReceivedBody:
     is_closed: bool
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        raise NotImplementedError
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.next_piece()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
     async def aread_all(self) -> bytes:
         """Return what is left of the body."""
-        raise NotImplementedError
+        pieces = [await self.next_piece()]
+        while pieces[-1] and not self.is_closed:
+            pieces.append(await self.next_piece())
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def next_piece(self) -> bytes:
         """Return the next piece; `b""` at the end."""

@@ -7,7 +7,7 @@ Must not know: how HTTP is framed, pools, how the stream was made.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, Protocol
 
@@ -217,21 +217,6 @@ class ExchangeBody(ReceivedBody):
         self._has_begun = False
         self._is_complete = False  # read to its end
         self.is_closed = False
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self.next_piece()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def aread_all(self) -> bytes:
-        pieces = [await self.next_piece()]
-        while not self._is_complete:
-            pieces.append(await self.next_piece())
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def next_piece(self) -> bytes:
         if self._is_complete:

@@ -124,18 +124,6 @@ class _Body(ReceivedBody):
         self._connection = connection
         self.is_closed = False
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = await self.next_piece()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
-
-    async def aread_all(self) -> bytes:
-        return b"".join([piece async for piece in self])
-
     async def next_piece(self) -> bytes:
         piece = b""
         try:
