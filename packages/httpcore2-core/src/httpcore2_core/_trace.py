@@ -26,12 +26,12 @@ _loggers: dict[str, Logger] = {}
 
 def _logger(name: str) -> Logger | None:
     """Return the logger `httpcore2.<name>`, unless nobody listens; `logging` takes 8 ms to import."""
-    logger = _loggers.get(name)
-    if logger is None and "logging" in sys.modules:
-        import logging
+    if "logging" not in sys.modules:
+        return None
+    import logging
 
-        logger = _loggers[name] = logging.getLogger(f"{PREFIX}httpcore2.{name}")
-    return logger
+    _loggers[name] = logging.getLogger(f"{PREFIX}httpcore2.{name}")
+    return _loggers[name]
 
 
 def log(prefix: str, message: str) -> None:
@@ -65,7 +65,7 @@ class Tracer:
         `prefix` begins the events' names, and ends the logger's; `is_blocking` is for a `trace` that is plain.
         """
         callback = request.extensions.get("trace")
-        logger = _logger(prefix)
+        logger = _loggers.get(prefix) or _logger(prefix)
         if logger is not None and not logger.isEnabledFor(_DEBUG):
             logger = None
         if callback is None and logger is None:
