@@ -163,27 +163,25 @@ class TLSStream(BackendStream):
         """
         pieces: list[bytes] = []
         size = 0
+        incoming = self._incoming
         with self._lock:
             if received:
-                self._incoming.write(received)
+                incoming.write(received)
             elif received is not None:
-                self._incoming.write_eof()
+                incoming.write_eof()
             if self._read_failure is not None:
                 raise ReadError(self._read_failure)
             if self._unread:
                 data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
                 return data
-            # OpenSSL returns one record, of at most 16 KiB, at a time. Asking it in vain costs an
-            # exception.
-            self._is_drained = False
-            while size < max_bytes and not self._has_ended:
-                if not self._holds_more():
-                    self._is_drained = True
-                    break
+            # OpenSSL returns one record, of at most 16 KiB, at a time, and keeps of it only what
+            # there was no room for. Asking it in vain costs an exception.
+            holds_more = bool(received) or self._holds_more()
+            while holds_more and size < max_bytes and not self._has_ended:
                 try:
                     piece = self._object.read(max_bytes - size)
                 except ssl.SSLWantReadError:
-                    self._is_drained = True
+                    holds_more = False
                     break  # part of a record, or what is for TLS alone, such as a session ticket
                 except ssl.SSLEOFError:
                     piece = b""
@@ -192,20 +190,22 @@ class TLSStream(BackendStream):
                     if pieces:
                         break  # what came before is good; the next read tells
                     raise ReadError(self._read_failure) from exc
-                if not piece:
+                if piece:
+                    pieces.append(piece)
+                    size += len(piece)
+                    holds_more = size == max_bytes or bool(incoming.pending or incoming.eof)
+                else:
                     # Remembered: after close_notify the stream below may stay open.
                     self._has_ended = True
-                    break
-                pieces.append(piece)
-                size += len(piece)
-        if not pieces:
-            return b"" if self._has_ended else None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._is_drained = not holds_more
+        if len(pieces) == 1:
+            return pieces[0]
+        return b"".join(pieces) or (b"" if self._has_ended else None)
 
     def _holds_more(self) -> bool:
-        """Whether there is something that OpenSSL was not asked for yet."""
+        """Whether there is something that OpenSSL was not asked for yet, or the end."""
         incoming = self._incoming
-        return bool(incoming.pending or self._object.pending() or incoming.eof)
+        return bool(incoming.pending or self._has_ended or self._object.pending() or incoming.eof)
 
     async def _answer(self, timeout: float | None) -> None:
         """Send what OpenSSL has to say to what it received, such as a key update."""
@@ -214,9 +214,12 @@ class TLSStream(BackendStream):
             # the peer may take in nothing before something is read from it.
             if self._is_sending or self._unsent or self._write_failure is not None:
                 return
+            data = self._outgoing.read()
+            if not data:
+                return  # another thread has sent it along with its own
             self._is_sending = True
         try:
-            await self._send(b"", timeout)
+            await self.write(b"", timeout, answer=data)
         except WriteTimeout as exc:
             raise ReadTimeout(str(exc)) from exc
         except WriteError:
@@ -224,7 +227,7 @@ class TLSStream(BackendStream):
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
         try:
-            data = self._decrypt(max_bytes)
+            data = None if self._is_drained else self._decrypt(max_bytes)
             while data is None:
                 received = self._stream.read_nowait(_RECEIVE)
                 if not received:
@@ -253,18 +256,45 @@ class TLSStream(BackendStream):
 
     # Writing
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not buffer:
-            return
-        waiter = None
-        with self._lock:
-            if self._is_sending:
-                waiter = self._stream.runtime.create_waiter()
-                self._senders.append(waiter)
-            self._is_sending = True
+    async def write(
+        self, buffer: bytes, timeout: float | None = None, *, answer: bytes = b""
+    ) -> None:
+        # `answer` is a reader's, which has the turn for it already.
+        data, waiter = answer, None
+        if not data:
+            if not buffer:
+                return
+            with self._lock:
+                if self._is_sending:
+                    waiter = self._queue_up()
+                else:
+                    data = self._encrypt(buffer[:_SLICE])
+                    self._is_sending = True
         if waiter is not None:
             timeout = await self._wait_for_turn(waiter, timeout)
-        await self._send(buffer, timeout)
+        try:
+            if waiter is not None:
+                with self._lock:
+                    data = self._encrypt(buffer[:_SLICE])
+            if len(buffer) > _SLICE:
+                deadline = Deadline(timeout, self._stream.runtime)
+                for start in range(_SLICE, len(buffer), _SLICE):
+                    await self._stream.write(data, deadline.left())
+                    with self._lock:
+                        data = self._encrypt(buffer[start : start + _SLICE])
+                timeout = deadline.left()
+            while data:
+                await self._stream.write(data, timeout)
+                with self._lock:
+                    data = self._outgoing.read()  # what a reader has left to be sent
+                    if not data:
+                        self._hand_on()
+        except BaseException:
+            with self._lock:
+                # Part of a record may be on its way: the peer would take what follows for the rest.
+                self._write_failure = self._write_failure or _CUT_SHORT
+                self._hand_on()
+            raise
 
     def write_nowait(self, buffer: bytes) -> int:
         with self._lock:
@@ -291,8 +321,7 @@ class TLSStream(BackendStream):
                 unsent = self._unsent
                 if not unsent:
                     assert self._is_sending, "a reader's answer is on its way"
-                    waiter = self._stream.runtime.create_waiter()
-                    self._senders.append(waiter)
+                    waiter = self._queue_up()
             if waiter is not None:
                 try:
                     await self._wait_for_turn(waiter, deadline.left())
@@ -327,47 +356,21 @@ class TLSStream(BackendStream):
             else:
                 self._hand_on()  # it was given the turn in this very moment
 
-    async def _send(self, buffer: bytes, timeout: float | None) -> None:
-        """Send `buffer` and what else OpenSSL has to say, in one's turn, and end it."""
-        try:
-            if len(buffer) > _SLICE:
-                deadline = Deadline(timeout, self._stream.runtime)
-                *starts, last = range(0, len(buffer), _SLICE)
-                for start in starts:
-                    data = self._encrypt(buffer[start : start + _SLICE])
-                    await self._stream.write(data, deadline.left())
-                buffer, timeout = buffer[last:], deadline.left()
-            # Another thread may have sent a reader's answer just before that reader took its turn.
-            data = self._encrypt(buffer) or self._end_turn()
-            while data:
-                await self._stream.write(data, timeout)
-                data = self._end_turn()
-        except BaseException:
-            with self._lock:
-                # Part of a record may be on its way: the peer would take what follows for the rest.
-                self._write_failure = self._write_failure or _CUT_SHORT
-                self._hand_on()
-            raise
-
     def _encrypt(self, plaintext: bytes) -> bytes:
-        with self._lock:
-            if self._write_failure is not None:
-                raise WriteError(self._write_failure)
-            if plaintext:
-                try:
-                    count = self._object.write(plaintext)
-                except ssl.SSLError as exc:
-                    raise WriteError(str(exc)) from exc
-                assert count == len(plaintext), "memory is never full"
-            return self._outgoing.read()
+        """Make records of `plaintext`; for whoever holds the lock."""
+        if self._write_failure is not None:
+            raise WriteError(self._write_failure)
+        try:
+            count = self._object.write(plaintext)
+        except ssl.SSLError as exc:
+            raise WriteError(str(exc)) from exc
+        assert count == len(plaintext), "memory is never full"
+        return self._outgoing.read()
 
-    def _end_turn(self) -> bytes:
-        """Hand on the turn, unless a reader has left something to be sent: return that."""
-        with self._lock:
-            if self._outgoing.pending:
-                return self._outgoing.read()
-            self._hand_on()
-        return b""
+    def _queue_up(self) -> Waiter:
+        waiter = self._stream.runtime.create_waiter()
+        self._senders.append(waiter)
+        return waiter
 
     def _hand_on(self) -> None:
         if self._senders:
@@ -399,7 +402,5 @@ class TLSStream(BackendStream):
         return self._stream.get_extra_info(info)
 
     def _is_readable(self) -> bool:
-        if self._unread or self._has_ended or self._read_failure is not None:
-            return True
         with self._lock:
-            return self._holds_more()
+            return bool(self._unread) or self._read_failure is not None or self._holds_more()
