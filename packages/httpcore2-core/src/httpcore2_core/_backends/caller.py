@@ -1,7 +1,8 @@
 """A caller's own network backends and streams, made into what the transport works with.
 
-Rules: only the four public methods of a caller's stream are used. Its `aclose()` may suspend: it is
-awaited, shielded, once the transport's own state is in order (`settle`).
+Rules: only the public methods of a caller's stream are used. They get their arguments as httpcore2 has always given
+them, optional ones by name: many take the rest as `**kwargs` and hand it on. `aclose()` may suspend: it is awaited,
+shielded, once the transport's own state is in order (`settle`).
 Must not know: HTTP, the pool.
 """
 
@@ -17,6 +18,8 @@ from .._network import (
     AsyncNetworkBackend,
     AsyncNetworkStream,
     BackendStream,
+    NetworkBackend,
+    NetworkStream,
     RuntimeBackend,
 )
 from .._runtime import Runtime, Waiter
@@ -38,7 +41,7 @@ def adapt_async_stream(stream: AsyncNetworkStream) -> BackendStream:
     return stream if isinstance(stream, BackendStream) else CallerStream(stream)
 
 
-def public_stream(stream: AsyncNetworkStream) -> AsyncNetworkStream:
+def public_stream(stream: AsyncNetworkStream | NetworkStream) -> Any:
     """Return what the caller knows `stream` as."""
     return stream.inner if isinstance(stream, CallerStream) else stream
 
@@ -76,13 +79,18 @@ class CallerRuntime(Runtime):
 _RUNTIME = CallerRuntime()
 
 
+async def _result(call: Awaitable[T] | T) -> T:
+    """Return what a method of the caller's gave, once it is there: of a synchronous one it is."""
+    return await call if isinstance(call, Awaitable) else call
+
+
 class CallerStream(BackendStream):
-    """A caller's own stream."""
+    """A caller's own stream, whose methods may be of either colour."""
 
     needs_settling = False
 
-    def __init__(self, stream: AsyncNetworkStream) -> None:
-        self.inner = stream
+    def __init__(self, stream: AsyncNetworkStream | NetworkStream) -> None:
+        self.inner: Any = stream
         self._is_aborted = False
 
     @property
@@ -92,12 +100,12 @@ class CallerStream(BackendStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._is_aborted:
             raise ReadError("The connection was closed.")
-        return await self.inner.read(max_bytes, timeout)
+        return await _result(self.inner.read(max_bytes, timeout=timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._is_aborted:
             raise WriteError("The connection was closed.")
-        await self.inner.write(buffer, timeout)
+        await _result(self.inner.write(buffer, timeout=timeout))
 
     def abort(self) -> None:
         if not self._is_aborted:
@@ -114,7 +122,7 @@ class CallerStream(BackendStream):
         await self.settle()
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        # What there is can't be taken without awaiting; that there is something is all that the
+        # What there is can't be taken without waiting; that there is something is all that the
         # pool asks.
         if self._is_aborted or self.inner.get_extra_info("is_readable"):
             return b""
@@ -126,23 +134,24 @@ class CallerStream(BackendStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> BackendStream:
-        return adapt_async_stream(
-            await self.inner.start_tls(
-                ssl_context=ssl_context, server_hostname=server_hostname, timeout=timeout
-            )
+        encrypted = self.inner.start_tls(
+            ssl_context=ssl_context, server_hostname=server_hostname, timeout=timeout
         )
+        return self._adapt(await _result(encrypted))
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)
 
+    _adapt: Callable[[Any], BackendStream] = staticmethod(adapt_async_stream)
+
 
 class CallerBackend(RuntimeBackend):
-    """A caller's own backend."""
+    """A caller's own backend, whose methods may be of either colour."""
 
-    runtime = _RUNTIME
+    runtime: Runtime = _RUNTIME
 
-    def __init__(self, backend: AsyncNetworkBackend) -> None:
-        self._backend = backend
+    def __init__(self, backend: AsyncNetworkBackend | NetworkBackend) -> None:
+        self._backend: Any = backend
 
     async def connect_tcp(
         self,
@@ -152,15 +161,14 @@ class CallerBackend(RuntimeBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> BackendStream:
-        return adapt_async_stream(
-            await self._backend.connect_tcp(
-                host=host,
-                port=port,
-                timeout=timeout,
-                local_address=local_address,
-                socket_options=socket_options,
-            )
+        dial = self._backend.connect_tcp(
+            host=host,
+            port=port,
+            timeout=timeout,
+            local_address=local_address,
+            socket_options=socket_options,
         )
+        return self._adapt(await _result(dial))
 
     async def connect_unix_socket(
         self,
@@ -168,14 +176,15 @@ class CallerBackend(RuntimeBackend):
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> BackendStream:
-        return adapt_async_stream(
-            await self._backend.connect_unix_socket(
-                path=path, timeout=timeout, socket_options=socket_options
-            )
+        dial = self._backend.connect_unix_socket(
+            path=path, timeout=timeout, socket_options=socket_options
         )
+        return self._adapt(await _result(dial))
 
     async def sleep(self, seconds: float) -> None:
-        await self._backend.sleep(seconds)
+        await _result(self._backend.sleep(seconds))
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         return await detect_backend().resolve_ipv4(host, timeout)
+
+    _adapt: Callable[[Any], BackendStream] = staticmethod(adapt_async_stream)

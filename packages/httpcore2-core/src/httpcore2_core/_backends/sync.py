@@ -2,8 +2,6 @@
 
 `SyncBackend` and `SyncStream` show the backend for threads to callers. `BlockingBackend` and
 `BlockingStream` let a caller's own `NetworkBackend` carry the transport.
-Rules: a caller's methods get their arguments as httpcore2 has always given them, optional ones by
-name: many take the rest as `**kwargs` and hand it on.
 Must not know: sockets, HTTP, the pool.
 """
 
@@ -13,7 +11,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._blocking import run_blocking
-from .._exceptions import ReadError, WriteError
 from .._network import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
@@ -25,6 +22,7 @@ from .._network import (
 )
 from .._runtime import Runtime
 from .._siblings import PREFIX
+from .caller import CallerBackend, CallerStream, public_stream
 from .threads import ThreadBackend
 
 if TYPE_CHECKING:
@@ -100,26 +98,12 @@ class SyncBackend(BackendFace):
         super().__init__(_THREADS)
 
 
-class BlockingStream(BackendStream):
+class BlockingStream(CallerStream):
     """A caller's own synchronous stream, for the transport."""
-
-    def __init__(self, stream: NetworkStream) -> None:
-        self.inner = stream
-        self._is_aborted = False
 
     @property
     def runtime(self) -> Runtime:
         return _THREADS.runtime
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._is_aborted:
-            raise ReadError("The connection was closed.")
-        return self.inner.read(max_bytes, timeout=timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._is_aborted:
-            raise WriteError("The connection was closed.")
-        self.inner.write(buffer, timeout=timeout)
 
     def abort(self) -> None:
         if self._is_aborted:
@@ -134,69 +118,19 @@ class BlockingStream(BackendStream):
             logger = logging.getLogger(f"{PREFIX}httpcore2.connection")
             logger.warning("%r could not be closed", self.inner, exc_info=True)
 
-    def read_nowait(self, max_bytes: int) -> bytes | None:
-        # What there is can't be taken without waiting; that there is something is all that the
-        # pool asks.
-        if self._is_aborted or self.inner.get_extra_info("is_readable"):
-            return b""
-        return None
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> BackendStream:
-        return adapt_stream(
-            self.inner.start_tls(
-                ssl_context=ssl_context, server_hostname=server_hostname, timeout=timeout
-            )
-        )
-
-    def get_extra_info(self, info: str) -> Any:
-        return self.inner.get_extra_info(info)
+    @staticmethod
+    def _adapt(stream: NetworkStream) -> BackendStream:
+        return adapt_stream(stream)
 
 
-class BlockingBackend(RuntimeBackend):
+class BlockingBackend(CallerBackend):
     """A caller's own synchronous backend, for the transport."""
 
     runtime = _THREADS.runtime
 
-    def __init__(self, backend: NetworkBackend) -> None:
-        self._backend = backend
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> BackendStream:
-        return adapt_stream(
-            self._backend.connect_tcp(
-                host=host,
-                port=port,
-                timeout=timeout,
-                local_address=local_address,
-                socket_options=socket_options,
-            )
-        )
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> BackendStream:
-        return adapt_stream(
-            self._backend.connect_unix_socket(
-                path=path, timeout=timeout, socket_options=socket_options
-            )
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        self._backend.sleep(seconds)
+    @staticmethod
+    def _adapt(stream: NetworkStream) -> BackendStream:
+        return adapt_stream(stream)
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         return await _THREADS.resolve_ipv4(host, timeout)
@@ -220,6 +154,7 @@ def adapt_stream(stream: NetworkStream) -> BackendStream:
     return BlockingStream(stream)
 
 
-def public_sync_stream(stream: AsyncNetworkStream) -> NetworkStream:
+def public_sync_stream(stream: AsyncNetworkStream | NetworkStream) -> NetworkStream:
     """Return what the caller knows `stream` as."""
-    return stream.inner if isinstance(stream, BlockingStream) else SyncStream(stream)
+    shown = public_stream(stream)
+    return shown if isinstance(shown, NetworkStream) else SyncStream(shown)
