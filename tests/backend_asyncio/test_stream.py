@@ -99,6 +99,23 @@ def test_a_waiting_read_receives_no_more_than_it_asks_for(run: Run, connect: Con
     run(main)
 
 
+def test_what_a_read_has_no_room_for_is_received_along_and_not_copied_again(
+    run: Run, connect: Connect
+) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        reading = read_soon(stream, 3)
+        await turn()
+        peer.send(b"012" + bytes(1000))
+        assert await reading == b"012"
+        kept = stream._received
+        assert await stream.read(2000) is kept
+        assert kept == bytes(1000)
+        stream.abort()
+
+    run(main)
+
+
 def test_kept_bytes_are_given_out_piece_by_piece(run: Run, connect: Connect) -> None:
     async def main() -> None:
         stream, peer = await connect()
@@ -227,6 +244,23 @@ def test_bytes_that_a_cancelled_read_had_already_been_given_are_put_back_in_fron
         with pytest.raises(asyncio.CancelledError):
             await reading
         assert await stream.read(100) == b"first second"
+        stream.abort()
+
+    run(main)
+
+
+def test_what_came_along_with_the_bytes_of_a_cancelled_read_stays_behind_them(
+    run: Run, connect: Connect
+) -> None:
+    async def main() -> None:
+        stream, _ = await connect()
+        reading = read_soon(stream, 3)
+        await turn()
+        feed(stream, b"0123456789")
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert await stream.read(100) == b"0123456789"
         stream.abort()
 
     run(main)

@@ -3,8 +3,9 @@
 Rules:
 
 - A receive goes into one buffer that all connections of a loop share, and what came is copied out
-  at once. Bytes that no read waits for are kept; from `HIGH_WATER` of them on the loop stops
-  receiving until a read has taken some away.
+  at once. Bytes that no read waits for, or that it has no room for, are kept; from `HIGH_WATER` of
+  them on the loop stops receiving until a read has taken some away. What is kept is not copied
+  again for the read that takes all of it.
 - Bytes handed to a read that is cancelled before it could return them go back to the front: none
   are ever lost.
 - A connection has at most one timer for its reads. It is moved, not made and cancelled per read:
@@ -78,9 +79,9 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._generation = generation()
 
         self._shared = shared_buffer(loop)
-        self._max_bytes = BUFFER_SIZE
-        self._window = self._shared
-        self._received = bytearray()
+        self._max_bytes = 0
+        self._received = b""
+        self._taken = 0  # how many of these were read already
         self._receiving_paused = False
         self._reader: asyncio.Future[bytes | None] | None = None
         self._watcher: Callable[[], None] | None = None
@@ -129,8 +130,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             # and tried again.
             raise RuntimeError("Another task is already reading from this connection.")
         if not self._received and not self._ended:
-            if max_bytes != self._max_bytes:
-                self._set_max_bytes(max_bytes)
+            assert max_bytes > 0, "a read of nothing could not be told from the end"
+            self._max_bytes = max_bytes
             if timeout is None:
                 self._deadline = math.inf
             else:
@@ -162,30 +163,27 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._watcher = callback
 
-    def _set_max_bytes(self, max_bytes: int) -> None:
-        # The system is asked for no more than the read may return, so that what came needs no
-        # dividing.
-        assert max_bytes > 0, "a read of nothing could not be told from the end"
-        self._max_bytes = max_bytes
-        self._window = self._shared[:max_bytes]
-
     def _take(self, max_bytes: int) -> bytes:
-        received = self._received
-        if len(received) <= max_bytes:
-            data = bytes(received)
-            received.clear()
+        start = self._taken
+        end = start + max_bytes
+        data = self._received[start:end]
+        if end < len(self._received):
+            self._taken = end
         else:
-            data = bytes(received[:max_bytes])
-            del received[:max_bytes]
-        if self._receiving_paused and len(received) < HIGH_WATER:
+            self._keep(b"")
+        if self._receiving_paused and len(self._received) - self._taken < HIGH_WATER:
             self._receiving_paused = False
             self._transport.resume_reading()
         return data
 
+    def _keep(self, received: bytes) -> None:
+        self._received = received
+        self._taken = 0
+
     def _put_back(self, reader: asyncio.Future[bytes | None]) -> None:
         """Keep the bytes that `reader` had been given when its task was cancelled."""
         if reader.done() and not reader.cancelled():
-            self._received[:0] = reader.result() or b""
+            self._keep((reader.result() or b"") + self._received[self._taken :])
 
     def _has_ended(self) -> bool:
         # The stdlib's transport tells of a reset in the iteration after the one that saw it.
@@ -280,7 +278,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         if self._aborted:
             return
         self._aborted = self._ended = True
-        self._received.clear()
+        self._keep(b"")
         self._watcher = None
         if self._lost:
             return
@@ -351,14 +349,18 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._shared if self._reader is None else self._window
+        return self._shared
 
     def buffer_updated(self, nbytes: int) -> None:
         reader = self._reader
         if reader is not None and not reader.done():
-            reader.set_result(bytes(self._shared[:nbytes]))
+            room = self._max_bytes
+            if nbytes > room:
+                self._keep(self._shared[room:nbytes].tobytes())
+                nbytes = room
+            reader.set_result(self._shared[:nbytes].tobytes())
             return
-        self._received += self._shared[:nbytes]
+        self._keep(self._received[self._taken :] + self._shared[:nbytes])
         if len(self._received) >= HIGH_WATER:
             self._receiving_paused = True
             self._transport.pause_reading()
@@ -399,7 +401,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         """
         try:
             while nbytes := self._socket.recv_into(self._shared):
-                self._received += self._shared[:nbytes]
+                self._keep(self._received[self._taken :] + self._shared[:nbytes])
         except OSError:
             # Nothing is left, or nothing can be had: `connection_lost` knows the error that counts.
             pass
