@@ -868,3 +868,13 @@ def test_a_body_of_many_small_chunks_is_read() -> None:
     assert codec.data() == b"a" * (MANY // 6)
     assert codec.data() == b""
     assert codec.is_reusable
+
+
+def test_the_size_of_a_head_before_a_large_body_is_known_until_a_smaller_one_comes() -> None:
+    codec = received(OK + b"Content-Length: 32768\r\n\r\n" + bytes(32768))
+    assert codec.head_size == len(OK) + 25
+    assert body_of(codec) == bytes(32768)
+    codec.start_request(b"GET", b"/", [HOST], None)
+    codec.receive(OK + b"Content-Length: 32767\r\n\r\n")
+    assert codec.head() is not None
+    assert codec.head_size == 0

@@ -9,7 +9,7 @@ import pytest
 
 import httpcore2
 
-from ..support.server import Peer, canned, scripted
+from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World
 
 
@@ -275,6 +275,53 @@ def test_the_header_fields_of_equal_responses_are_lists_of_their_own(world: Worl
     fields = [(b"Content-Length", b"5")]
     with scripted(canned([AFTER] * 3)) as server:
         world.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "filling", [b"like", b"", b"longer than the first", bytes(1000).hex().encode()]
+)
+def test_what_follows_a_large_response_may_have_a_head_of_another_length(
+    world: World, filling: bytes
+) -> None:
+    large = response(bytes(40_000), b"X: like")
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            for body in (bytes(40_000), bytes(40_000), b"small", b"after"):
+                assert (await pool.request("GET", server.url)).content == body
+
+    answers = [large, response(bytes(40_000), b"X: " + filling), response(b"small"), AFTER]
+    with scripted(canned(answers)) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+def test_bytes_beyond_a_bodiless_response_after_a_large_one_never_become_the_next_one(
+    world: World,
+) -> None:
+    large = response(bytes(40_000))
+    head = large[: large.index(b"\r\n\r\n") + 4]
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.send(large)
+            peer.receive_head()
+            peer.send(head + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+            peer.receive_end()
+        else:
+            peer.send(AFTER)
+            peer.receive_end()
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            assert len((await pool.request("GET", server.url)).content) == 40_000
+            assert (await pool.request("HEAD", server.url)).content == b""
+            assert (await pool.request("GET", server.url)).content == b"after"
+
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 2
 
 
 def test_a_body_can_be_read_once(world: World) -> None:

@@ -83,6 +83,7 @@ class Codec:
     Attributes:
         request_state: how much of the request has been made into bytes.
         response_state: what the next received bytes are.
+        head_size: how long the next head is if it is like the last, and a large body followed; else 0.
         keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
         trailers: the fields after a chunked body, once it has ended.
     """
@@ -98,6 +99,7 @@ class Codec:
         "_plain_head",
         "_request",
         "_scanned",
+        "head_size",
         "keep_alive_timeout",
         "request_state",
         "response_state",
@@ -107,6 +109,7 @@ class Codec:
     def __init__(self) -> None:
         self.request_state = _UNSENT
         self.response_state = _IDLE
+        self.head_size = 0
         self.keep_alive_timeout: int | None = None
         self.trailers: list[tuple[bytes, bytes]] = []
         self._request: tuple[bytes, bytes, list[tuple[bytes, bytes]]] = (b"", b"", [])
@@ -253,6 +256,7 @@ class Codec:
         """Go on to the body that follows `head`, with which the received data begin."""
         self._plain_head = head
         self._data = self._data[len(head.data) :]
+        self.head_size = head.size_apart
         self._scanned = 0
         self.keep_alive_timeout = head.keep_alive_timeout
         if head.close:

@@ -199,13 +199,14 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self, timeouts: Timeouts, write_error: WriteError | None
     ) -> ResponseHead:
         codec = self._codec
-        read = self._stream.read
+        size = codec.head_size or self._read_size
         try:
             while True:
-                codec.receive(await read(self._read_size, timeouts.for_read()))
+                codec.receive(await self._stream.read(size, timeouts.for_read()))
                 head = codec.head()
                 if head is not None:
                     return head
+                size = self._read_size
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 

@@ -16,6 +16,8 @@ from .judge import HEAD_LIMIT
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++"
 _VISIBLE = rb"[\x21-\x7e\x80-\xff]++"
 _VALUE = rb"(?:" + _VISIBLE + rb"(?:[ \t]++" + _VISIBLE + rb")*+)?+"
+# From this length on a body is worth a read of its own: cut off behind its head it would be copied.
+_LARGE_BODY = 32 * 1024
 # All that may stand in a line.
 _TEXT = b"\t" + bytes(code for code in range(0x20, 0x100) if code != 0x7F)
 
@@ -132,7 +134,16 @@ class HeaderBlock:
 class PlainHead:
     """A response's head in the strict form, and what it means; made once for equal heads."""
 
-    __slots__ = ("chunked", "close", "data", "has_body", "head", "keep_alive_timeout", "length")
+    __slots__ = (
+        "chunked",
+        "close",
+        "data",
+        "has_body",
+        "head",
+        "keep_alive_timeout",
+        "length",
+        "size_apart",
+    )
 
     def __init__(self, data: bytes, head: ResponseHead) -> None:
         self.data = data
@@ -142,6 +153,7 @@ class PlainHead:
         self.chunked = False
         self.close = False
         self.keep_alive_timeout: int | None = None
+        self.size_apart = 0  # its own, if it is better read apart from its body
 
 
 def read_head(data: bytes) -> PlainHead | None:
@@ -174,6 +186,8 @@ def read_head(data: bytes) -> PlainHead | None:
             if head.length is not None or is_length(value) is None:
                 return None
             head.length = int(value)
+            if head.length >= _LARGE_BODY:
+                head.size_apart = size
         elif kind is _TRANSFER_ENCODING:
             if head.chunked or value != b"chunked":
                 return None
