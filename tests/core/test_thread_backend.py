@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 
 from httpcore2_core._backends import readiness, threads
 from httpcore2_core._backends.readiness import Address
-from httpcore2_core._backends.threads import ThreadBackend, ThreadStream, poll, select_
+from httpcore2_core._backends.threads import ThreadBackend, ThreadStream, wait_for
 from httpcore2_core._blocking import run_blocking
 from httpcore2_core._exceptions import (
     ConnectError,
@@ -56,16 +57,16 @@ def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             event.set()
             return self.inner.poll(milliseconds)
 
-    def select_and_tell(*args: Any, **options: Any) -> list[socket.socket]:
+    def wait_and_tell(*args: Any, **options: Any) -> list[socket.socket]:
         event.set()
-        return select_(*args, **options)
+        return wait_for(*args, **options)
 
     poller = select.poll
-    if request.param == "poll":
-        monkeypatch.setattr(select, "poll", Poller)
-    else:
+    monkeypatch.setattr(select, "poll", Poller)
+    monkeypatch.setattr(threads, "wait_for", wait_and_tell)
+    if request.param == "select":
         monkeypatch.delattr(select, "poll")
-        monkeypatch.setattr(threads, "wait_for", select_and_tell)
+        monkeypatch.setattr(threads, "Selector", selectors.SelectSelector)
     return event
 
 
@@ -133,13 +134,13 @@ def test_a_read_waits_no_longer_than_its_timeout(waiting: threading.Event, pair:
 def test_a_wait_that_ends_early_goes_on(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 
-    def wait_for(*args: Any, timeout: float, **options: Any) -> list[socket.socket]:
+    def wait(*args: Any, timeout: float, **options: Any) -> list[socket.socket]:
         waits.append(timeout)
         if len(waits) == 2:
             pair.peer.send(b"hello")
-        return poll(*args, timeout=0, **options)
+        return wait_for(*args, timeout=0, **options)
 
-    monkeypatch.setattr(threads, "wait_for", wait_for)
+    monkeypatch.setattr(threads, "wait_for", wait)
     assert pair.read(timeout=1e7) == b"hello"
     # `poll` could not count so many milliseconds.
     assert waits == [1e6, 1e6]
@@ -244,9 +245,18 @@ def test_a_closed_stream_neither_reads_nor_writes(waiting: threading.Event, pair
         pair.write(b"hello")
 
 
-def test_a_mistake_in_waiting_is_not_taken_for_a_closed_socket(pair: Pair) -> None:
-    with pytest.raises(ValueError, match="non-negative"):
-        select_([pair.socket], for_writing=False, timeout=-1)
+def test_a_mistake_in_waiting_is_not_taken_for_a_closed_socket(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "Selector", selectors.SelectSelector)
+    number = os.dup(pair.socket.fileno())
+    other = socket.socket(fileno=number)
+    os.close(number)
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            wait_for([other], for_writing=False, timeout=1)
+    finally:
+        other.detach()
 
 
 def test_a_closed_stream_knows_nothing_of_its_descriptors_next_owner(pair: Pair) -> None:
@@ -601,7 +611,7 @@ def test_an_interrupt_leaves_no_socket(
         waits += 1
         if len(sockets) == count:
             signal.raise_signal(signal.SIGINT)
-        return poll(sockets, **options)
+        return wait_for(sockets, **options)
 
     monkeypatch.setattr(threads, "wait_for", interrupt)
     addresses += [address_of(silent)] * count

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import os
-import select
+import selectors
 import socket
 import threading
 import time
@@ -42,6 +42,9 @@ from .readiness import (
 T = TypeVar("T")
 
 _TOKEN = object()
+
+# Windows has no `poll`.
+Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 # `poll` takes no more than some weeks, and an event's `wait` some hundred years.
 _LONGEST_POLL = 1e6
@@ -106,40 +109,21 @@ class _Scope:
         raise AssertionError("a thread has nobody to cancel it")
 
 
-def poll(
+def wait_for(
     sockets: Sequence[socket.socket], *, for_writing: bool, timeout: float | None
 ) -> list[socket.socket]:
     """Wait until some of `sockets` are ready, and return them; none after `timeout` seconds."""
-    events = select.POLLOUT if for_writing else select.POLLIN
-    poller = select.poll()
-    by_number = {}
-    for sock in sockets:
-        number = sock.fileno()
-        if number == -1:
-            return [sock]  # closed by another thread: whatever is tried with it fails at once
-        by_number[number] = sock
-        poller.register(number, events)
-    ready = poller.poll(None if timeout is None else timeout * 1000)
-    return [by_number[number] for number, _ in ready]
-
-
-def select_(
-    sockets: Sequence[socket.socket], *, for_writing: bool, timeout: float | None
-) -> list[socket.socket]:
-    """What `poll` does, where there is none (Windows)."""
-    # A connection that fails is told among the exceptional ones there.
-    reading, writing = ([], sockets) if for_writing else (sockets, [])
-    try:
-        ready = select.select(reading, writing, sockets, timeout)
-    except (OSError, ValueError):
-        closed = [sock for sock in sockets if sock.fileno() == -1]
-        if not closed:
-            raise
-        return closed  # by another thread; see above
-    return list({sock for kind in ready for sock in kind})
-
-
-wait_for = poll if hasattr(select, "poll") else select_
+    with Selector() as selector:
+        try:
+            for sock in sockets:
+                event = selectors.EVENT_WRITE if for_writing else selectors.EVENT_READ
+                selector.register(sock, event, sock)
+            return [key.data for key, _ in selector.select(timeout)]
+        except (OSError, ValueError):
+            closed = [sock for sock in sockets if sock.fileno() == -1]
+            if not closed:
+                raise
+            return closed  # by another thread: whatever is tried with it fails at once
 
 
 class ThreadRuntime(ReadinessRuntime):
