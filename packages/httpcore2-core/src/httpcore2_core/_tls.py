@@ -6,12 +6,11 @@ Rules:
 - A stream whose handshake fails or is cancelled is closed.
 - A peer that closes without close_notify has ended the stream like one that sends it: HTTP's own
   framing tells whether a message is complete (RFC 9112, section 9.8).
-- One task or thread may read while others write. OpenSSL takes one call at a time, so the calls (a
-  few µs), never the waiting, are made under a lock. Who writes has the turn until all is sent: the
-  order on the wire is OpenSSL's, no write comes in the middle of another, and one that is given up
-  before its turn has sent nothing.
+- One task or thread may read while others write. OpenSSL's calls (a few µs), never the waiting,
+  are made under a lock. Who writes has the turn until all is sent: no write comes in the middle of
+  another, and one that is given up before its turn has sent nothing.
 - What `write_nowait` and `write_some` are offered is encrypted and kept, and counts as taken when
-  the stream below has it all. Who gives up waiting breaks nothing: the next writer goes on with it.
+  the stream below has it all: who gives up waiting breaks nothing, the next writer goes on with it.
 
 Must not know: sockets, HTTP, which contexts are used.
 """
@@ -38,8 +37,8 @@ from ._network import BackendStream
 from ._runtime import Deadline, Runtime, Waiter
 
 _RECEIVE = 64 * 1024
-# What is encrypted at a time. OpenSSL's memory keeps the size that it once had: after a large body
-# 70 kB a connection, with slices of 256 KiB 180 kB and more, and sending is no faster with these.
+# What is encrypted at a time. OpenSSL's memory keeps its size: 70 kB a connection after a large body,
+# with slices of 256 KiB 180 kB, and sending is no faster with these.
 _SLICE = 64 * 1024
 
 _CLOSED_HERE = "The connection was closed on this side."
@@ -141,8 +140,8 @@ class TLSStream(BackendStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = None if self._is_drained else self._decrypt(max_bytes)
-        # Without a look at the clock, which most reads don't need. What has come when it is asked
-        # began the time anew, once: a peer can't keep a read waiting by sending bit by bit.
+        # Most reads need no clock. What has come before it is asked began the time anew, once: a
+        # peer can't keep a read waiting by sending bit by bit.
         deadline = None
         left = timeout
         while data is None:
@@ -210,8 +209,8 @@ class TLSStream(BackendStream):
     async def _answer(self, timeout: float | None) -> None:
         """Send what OpenSSL has to say to what it received, such as a key update."""
         with self._lock:
-            # Whoever has the turn looks for more before it ends. To wait for it could be for ever:
-            # the peer may take in nothing before something is read from it.
+            # Whoever has the turn looks for more at its end. To wait for it could be for ever: the
+            # peer may take in nothing before something is read from it.
             if self._is_sending or self._unsent or self._write_failure is not None:
                 return
             data = self._outgoing.read()
@@ -381,7 +380,7 @@ class TLSStream(BackendStream):
     # The rest
 
     def abort(self) -> None:
-        # No close_notify: it could have to wait, and HTTP doesn't need it.
+        # Without close_notify, which could have to wait.
         self._read_failure = self._write_failure = _CLOSED_HERE
         self._unread = b""
         self._watcher = None

@@ -14,7 +14,7 @@ _backends: dict[str, RuntimeBackend] = {}
 
 
 def running_loop() -> tuple[str, object] | None:
-    """Return the name and the event loop of the library that runs the caller, if one does."""
+    """Return the name of the library that runs the caller, and its event loop."""
     trio = sys.modules.get("trio")
     # First trio: in its guest mode it runs on top of asyncio.
     if trio is not None and trio.lowlevel.in_trio_task():
@@ -32,8 +32,7 @@ def detect_backend() -> RuntimeBackend:
 
     Raises:
         RuntimeError: none runs.
-        ImportError: the distribution with its backend is not installed; the text names the command
-            that installs it.
+        ImportError: its backend is not installed; the text names the command that installs it.
     """
     found = running_loop()
     if found is None:

@@ -1,19 +1,16 @@
 """Streams and connecting for event loops that tell when a socket is ready and have nurseries.
 
-Trio is one, and whatever anyio runs on another. What they have in common is written here, once; a
-backend adds its `ReadinessRuntime`.
+Trio is one, and whatever anyio runs on another; a backend adds its `ReadinessRuntime`.
 
 Rules:
 
-- Try the system call first; wait only if it would block; enter a cancel scope (6 µs on trio) only
-  to wait with a deadline. An answer to what was just sent can't be there yet, but mostly is when
-  all other tasks have had their turn: a checkpoint (2 µs) comes first, and saves the wait (11 µs).
-  Where it did not, the next answers are waited for without a try.
-- A call that succeeds at once doesn't suspend. A peer that always has more to give would so starve
-  all other tasks, and never let a cancellation in: after `EAGER_CALLS` of them in a row the stream
-  yields. Reading 64 KiB, over and over, on trio costs 8.9 µs of CPU a time without yielding, 9.9
-  with yielding every 16th time, 13.9 with yielding every time. Other tasks then wait no longer than
-  16 reads of 64 KiB take: 0.2 ms.
+- Try the system call first; enter a cancel scope (6 µs on trio) only to wait with a deadline. The
+  answer to what was just sent can't be there yet, but mostly is when the other tasks have had their
+  turn: a checkpoint (2 µs) before the try saves the wait (11 µs). Where it came later, the next
+  ones are waited for without a try.
+- A call that succeeds at once doesn't suspend, so a peer that always has more to give would starve
+  all other tasks, and let no cancellation in: after `EAGER_CALLS` in a row the stream yields. To
+  read 64 KiB on trio costs 8.9 µs of CPU without yielding, 9.9 so, 13.9 with yielding every time.
 - The stream yields before it receives or sends. So a cancelled read has taken nothing; a cancelled
   write may have sent part.
 - A forked child closes its own descriptor and nothing else: it shares the epoll set with its
@@ -61,13 +58,13 @@ Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 class CancelScope(AbstractContextManager["CancelScope", bool], Protocol):
-    """What trio and anyio call so."""
+    """As in trio and anyio."""
 
     def cancel(self) -> None: ...
 
 
 class Nursery(Protocol):
-    """What trio calls so, and anyio a task group."""
+    """As in trio; anyio's task group."""
 
     @property
     def cancel_scope(self) -> CancelScope: ...
@@ -104,11 +101,11 @@ class ReadinessRuntime(Runtime):
 
     @abstractmethod
     def cancel_scope(self, deadline: float) -> CancelScope:
-        """Make a scope that is cancelled at `deadline`."""
+        """Make one that is cancelled at `deadline`."""
 
     @abstractmethod
     def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
-        """Make a nursery."""
+        """Make one."""
 
     @abstractmethod
     async def resolve(
@@ -124,10 +121,9 @@ async def wait_until_ready(
     closed_error: type[Exception],
     busy_error: type[Exception],
 ) -> bool:
-    """Await `wait(sock)`, in `scope` if there is a deadline; tell the outcome as `wait_readable` does.
+    """Await `wait(sock)`, in `scope` if there is a deadline; the outcome is that of `wait_readable`.
 
-    The errors are what the event loop raises if the socket is closed meanwhile, and if another task
-    waits for it.
+    The errors are the event loop's for a socket that is closed meanwhile, or waited for by another.
     """
     try:
         if scope is None:
@@ -154,11 +150,9 @@ class SocketStream(BackendStream):
         self._socket = sock
         self._runtime = runtime
         self._generation = generation()
-        # Calls in a row that succeeded at once.
-        self._eager = 0
-        # Whether the next read is for an answer, and how many more answers are not worth a try.
-        self._is_asking = False
-        self._late = 0
+        self._eager = 0  # calls in a row that succeeded at once
+        self._is_asking = False  # the next read is for an answer
+        self._late = 0  # how many more answers are not worth a try
         self._poller = None
         if hasattr(select, "poll"):
             self._poller = select.poll()
@@ -191,7 +185,7 @@ class SocketStream(BackendStream):
         return data
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        # Mostly there is nothing, and to receive in vain costs an exception.
+        # Mostly there is nothing: to receive in vain costs an exception.
         if self._poller is not None and not self._poller.poll(0):
             return None
         try:
@@ -287,10 +281,9 @@ class SocketStream(BackendStream):
 
 
 class ReadinessBackend(RuntimeBackend):
-    """Opens `SocketStream`s.
+    """Opens `SocketStream`s. Every socket is returned or closed, cancelled or not.
 
-    Every socket that is opened here is returned or closed, cancelled or not. With one address, the
-    usual case, there is no nursery and no other task.
+    With one address, the usual case, there is no nursery and no other task.
     """
 
     runtime: ReadinessRuntime
@@ -343,7 +336,7 @@ class ReadinessBackend(RuntimeBackend):
         family, source = socket.AF_UNSPEC, None
         if local_address is not None:
             family, _, _, _, source = (await self.runtime.resolve(local_address, 0, family))[0]
-        # A request is written in one piece, so Nagle's algorithm could only delay it. The caller's
+        # A request is written in one piece: Nagle's algorithm could only delay it. The caller's
         # options come later, and win.
         options = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options)
         addresses = interleave(await self.runtime.resolve(host, port, family))
@@ -369,8 +362,8 @@ class ReadinessBackend(RuntimeBackend):
             except BlockingIOError as exc:
                 if exc.errno != errno.EAGAIN:
                     break
-                # Linux: a unix socket whose backlog is full. Nothing is in progress, yet the socket
-                # counts as writable, and has no error. To take it for connected is a bug once seen.
+                # Linux: a unix socket whose backlog is full. Nothing is in progress, yet it counts
+                # as writable, without an error: to take it for connected is a bug once seen.
                 await self.runtime.sleep(BACKLOG_RETRY)
             else:
                 return
@@ -440,10 +433,7 @@ def close_all(sockets: Iterable[socket.socket]) -> None:
 
 
 def foremost(errors: Sequence[BaseException]) -> BaseException:
-    """Return what a nursery's exceptions come down to: callers know nothing of the tasks in here.
-
-    One that says what happened goes before an event loop's own (a cancellation).
-    """
+    """Return what a nursery's exceptions come down to: rather what happened than a cancellation."""
     return next(
         (exc for exc in errors if isinstance(exc, (Exception, KeyboardInterrupt, SystemExit))),
         errors[0],

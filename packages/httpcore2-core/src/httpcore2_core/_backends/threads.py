@@ -2,8 +2,7 @@
 
 Rules:
 
-- Sockets don't block, `poll` waits for them; so that one stream serves threads and the event loops
-  that tell when a socket is ready. Nothing here suspends.
+- Sockets don't block, `poll` waits for them: one stream serves threads and event loops.
 - A connection that one thread closes wakes the others that wait for it, and they fail: the end that
   closing makes must never be taken for the peer's.
 
@@ -82,8 +81,7 @@ def _bounded(timeout: float | None) -> float | None:
 class _Scope:
     """What a cancel scope is on a thread: the thread's waits end at its deadline.
 
-    In the middle of one, a signal handler or a caller's own `socket.getaddrinfo` may open another
-    connection, whose deadline is another matter.
+    In the middle of one, a signal handler may open another connection, with a deadline of its own.
     """
 
     def __init__(self, local: _Local, deadline: float) -> None:
@@ -159,7 +157,7 @@ class ThreadRuntime(ReadinessRuntime):
         return await call()
 
     async def checkpoint(self) -> None:
-        """Nothing: the system shares out the time between threads."""
+        """The system shares out the time between threads."""
 
     async def wait_readable(self, sock: socket.socket, deadline: float | None) -> bool:
         return bool(self.wait_any((sock,), for_writing=False, deadline=deadline))
@@ -224,8 +222,7 @@ class ThreadRuntime(ReadinessRuntime):
         try:
             thread.start()
         except RuntimeError:
-            # None can be started while Python shuts down, when many a program sends its last
-            # request.
+            # Python shuts down, when many a program sends its last request.
             return _resolve(host, port, family)
         if not is_done.wait(_bounded(max(0.0, deadline - time.monotonic()))):
             raise _DeadlinePassed
@@ -249,8 +246,7 @@ class ThreadStream(SocketStream):
         self._is_aborted = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        # To ask comes first here: a response is hardly ever there already, and to receive in vain
-        # costs 2 µs more than the question.
+        # A response is hardly ever there already: to receive in vain costs 2 µs more than to ask.
         poller = self._poller
         if poller is not None and (timeout is None or timeout <= _LONGEST_POLL):
             if not poller.poll(None if timeout is None else timeout * 1000):
@@ -267,8 +263,6 @@ class ThreadStream(SocketStream):
     def _receive(self, max_bytes: int) -> bytes | None:
         data = super()._receive(max_bytes)
         if data == b"" and self._is_aborted:
-            # The end that `shutdown` makes is none of the peer's: a body that ends with the
-            # connection is not complete.
             raise ReadError(CLOSED_HERE)
         return data
 
@@ -319,7 +313,7 @@ class ThreadBackend(ReadinessBackend):
 def begin_to_connect(
     address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
 ) -> socket.socket:
-    """Return a socket that is about to be connected; it tells its fate when it becomes writable."""
+    """Return a socket that is writable when it is connected, or has failed to."""
     sock = make_socket(address, source, options)
     try:
         sock.connect(address[4])
