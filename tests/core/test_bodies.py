@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._bodies import (
     BlockingBody,
     ReceivedBody,
@@ -17,6 +16,7 @@ from httpcore2_core._bodies import (
     iterate,
 )
 from httpcore2_core._models import ByteStream, Response
+from httpcore2_core._runtime import run_blocking
 
 
 class Body(ReceivedBody):

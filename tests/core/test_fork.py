@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from httpcore2_core import _fork
+from httpcore2_core import _runtime
 
 from .conftest import in_child
 
@@ -14,25 +14,25 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 
 
 def test_the_generation_stays_while_nothing_forks() -> None:
-    assert _fork.generation() == _fork.generation()
+    assert _runtime.generation() == _runtime.generation()
 
 
 @needs_fork
 def test_each_child_has_a_generation_of_its_own() -> None:
-    before = _fork.generation()
+    before = _runtime.generation()
 
     def differs() -> bool:
-        own = _fork.generation()
-        return own != before and in_child(lambda: _fork.generation() not in (before, own))
+        own = _runtime.generation()
+        return own != before and in_child(lambda: _runtime.generation() not in (before, own))
 
     assert in_child(differs)
-    assert _fork.generation() == before
+    assert _runtime.generation() == before
 
 
 @needs_fork
 def test_what_is_to_be_called_in_children_is_not_called_in_the_parent() -> None:
     called = []
-    _fork.call_in_children(lambda: called.append(os.getpid()))
+    _runtime.call_in_children(lambda: called.append(os.getpid()))
     assert in_child(lambda: called == [os.getpid()])
     assert called == []
 
@@ -40,5 +40,5 @@ def test_what_is_to_be_called_in_children_is_not_called_in_the_parent() -> None:
 def test_a_system_that_can_not_fork_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "register_at_fork", raising=False)
     called: list[bool] = []
-    _fork.call_in_children(lambda: called.append(True))
+    _runtime.call_in_children(lambda: called.append(True))
     assert called == []

@@ -14,8 +14,8 @@ import httpcore2
 from httpcore2_asyncio import AsyncIOBackend
 from httpcore2_core._backends.sync import adapt_stream
 from httpcore2_core._backends.threads import ThreadBackend
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._network import BackendStream
+from httpcore2_core._runtime import run_blocking
 from httpcore2_core._tls import TLSStream
 
 from ..support.server import Peer, scripted

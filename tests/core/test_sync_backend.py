@@ -22,10 +22,9 @@ from httpcore2_core._backends.sync import (
     public_sync_stream,
 )
 from httpcore2_core._backends.threads import ThreadBackend, ThreadStream
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._exceptions import ReadError, WriteError
-from httpcore2_core._http11.upgrade import UpgradedStream
-from httpcore2_core._network import NetworkBackend, NetworkStream
+from httpcore2_core._network import NetworkBackend, NetworkStream, PrefixedStream
+from httpcore2_core._runtime import run_blocking
 
 from .fakes import FakeStream
 
@@ -286,6 +285,6 @@ def test_an_interrupt_while_closing_is_no_failure_to_close(
 
 
 def test_leading_data_of_an_upgrade_comes_before_a_callers_stream(own: OwnStream) -> None:
-    stream = SyncStream(UpgradedStream(BlockingStream(own), b"first"))
+    stream = SyncStream(PrefixedStream(BlockingStream(own), b"first"))
     assert stream.read(100) == b"first"
     assert stream.read(100) == b"hello"

@@ -22,7 +22,6 @@ import pytest
 from httpcore2_core._backends import readiness, threads
 from httpcore2_core._backends.readiness import Address
 from httpcore2_core._backends.threads import ThreadBackend, ThreadStream, wait_for
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._exceptions import (
     ConnectError,
     ConnectTimeout,
@@ -31,6 +30,7 @@ from httpcore2_core._exceptions import (
     WriteError,
     WriteTimeout,
 )
+from httpcore2_core._runtime import run_blocking
 
 from .conftest import in_child
 

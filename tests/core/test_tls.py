@@ -12,7 +12,6 @@ import pytest
 import trustme
 
 from httpcore2_core._backends.threads import ThreadBackend, ThreadStream
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._exceptions import (
     ConnectError,
     ConnectTimeout,
@@ -22,7 +21,7 @@ from httpcore2_core._exceptions import (
     WriteTimeout,
 )
 from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import Runtime, Waiter
+from httpcore2_core._runtime import Runtime, Waiter, run_blocking
 from httpcore2_core._tls import TLSStream
 
 from .fakes import FakeRuntime

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from httpcore2_core import _trace
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._models import Request
+from httpcore2_core._runtime import run_blocking
 from httpcore2_core._trace import Tracer, log
 
 Events = list[tuple[str, dict[str, Any]]]

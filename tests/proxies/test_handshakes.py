@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._exceptions import ProxyError, RemoteProtocolError
 from httpcore2_core._proxies.connections import merged
 from httpcore2_core._proxies.socks import Dialogue, _ipv4, converse, socks4, socks5
+from httpcore2_core._runtime import run_blocking
 from httpcore2_core._timeouts import Timeouts
 
 from ..core.fakes import FakeStream

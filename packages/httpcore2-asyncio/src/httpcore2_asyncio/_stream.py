@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakKeyDictionary
 
 from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
-from httpcore2_core._fork import generation
 from httpcore2_core._network import BackendStream
+from httpcore2_core._runtime import generation
 
 from ._runtime import CLOCK_TICK, RUNTIME, finish
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import AsyncGeneratorType
 
-from ._blocking import run_blocking
 from ._exceptions import LocalProtocolError
 from ._models import ByteStream, Response
+from ._runtime import run_blocking
 
 
 class ReceivedBody:

@@ -259,6 +259,74 @@ class BackendStream(AsyncNetworkStream):
         return await TLSStream.handshake(self, ssl_context, server_hostname, timeout)
 
 
+class PrefixedStream(BackendStream):
+    """A stream whose first bytes were received already, with the end of what was spoken before."""
+
+    def __init__(self, stream: BackendStream, leading_data: bytes) -> None:
+        self.is_resumable = stream.is_resumable
+        self._stream = stream
+        self._leading_data = leading_data
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._stream.runtime
+
+    @property
+    def needs_settling(self) -> bool:
+        return self._stream.needs_settling
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._leading_data:
+            return self._take(max_bytes)
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    def write_nowait(self, buffer: bytes) -> int:
+        return self._stream.write_nowait(buffer)
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        return await self._stream.write_some(buffer, timeout)
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    async def settle(self) -> None:
+        await self._stream.settle()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        if self._leading_data:
+            return self._take(max_bytes)
+        return self._stream.read_nowait(max_bytes)
+
+    def watch(self, callback: Callable[[], None] | None) -> None:
+        self._stream.watch(callback)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> BackendStream:
+        if self._leading_data:
+            return await super().start_tls(ssl_context, server_hostname, timeout)
+        return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._leading_data:
+            return True
+        return self._stream.get_extra_info(info)
+
+    def _take(self, max_bytes: int) -> bytes:
+        data = self._leading_data[:max_bytes]
+        self._leading_data = self._leading_data[max_bytes:]
+        return data
+
+
 class RuntimeBackend(AsyncNetworkBackend):
     """Opens `BackendStream`s, and brings its world's clock and scheduling."""
 

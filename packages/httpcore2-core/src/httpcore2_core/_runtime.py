@@ -1,15 +1,16 @@
-"""What the transport needs from its world besides the network: a clock and waiting.
+"""What the transport needs from its world besides the network: a clock, waiting, to be run, to know its process.
 
-Rules: nothing outside a backend reads the time or waits by itself, so that a simulated runtime can
-drive the real pool.
+Rules: nothing outside a backend reads the time or waits by itself, so that a simulated runtime can drive the real pool.
+A forked child forgets its parent's sockets and event loops, and closes no more than its own descriptors.
 Must not know: sockets, HTTP, the pool.
 """
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -84,3 +85,46 @@ class Deadline:
 
     def left(self) -> float | None:
         return None if self._end is None else max(0.0, self._end - self._now())
+
+
+def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that blocks where it has to wait, and so never suspends, to its end.
+
+    Costs about 1 µs. Exceptions, `KeyboardInterrupt` included, unwind through the coroutine's own
+    `finally` blocks.
+
+    Raises:
+        RuntimeError: the coroutine suspended, so something in it belongs to an event loop.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError(
+        "A coroutine suspended on a thread without an event loop: an asynchronous object (body, "
+        "stream or callback) was given to the synchronous interface."
+    )
+
+
+_generation = 0
+
+
+def generation() -> int:
+    """Return a number that is another one in each forked child."""
+    return _generation
+
+
+def call_in_children(function: Callable[[], None]) -> None:
+    """Call `function` in each child that is forked from now on, before anything else runs there."""
+    # Windows has no such function, and can't fork.
+    getattr(os, "register_at_fork", lambda **_: None)(after_in_child=function)
+
+
+def _count() -> None:
+    global _generation
+    _generation += 1
+
+
+call_in_children(_count)

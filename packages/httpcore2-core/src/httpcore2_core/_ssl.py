@@ -10,7 +10,7 @@ import os
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ._fork import call_in_children
+from ._runtime import call_in_children
 
 if TYPE_CHECKING:
     import ssl

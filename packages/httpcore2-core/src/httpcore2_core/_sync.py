@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ._backends.sync import adapt_backend, adapt_stream, public_sync_stream
-from ._blocking import run_blocking
 from ._bodies import blocking_response
 from ._connection import AsyncHTTPConnection
 from ._http11.connection import AsyncHTTP11Connection
@@ -27,6 +26,7 @@ from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Respo
 from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
 from ._pool.pool import PoolFace, check_request
 from ._pool.pooled import PooledConnection, pooled_for_threads, shown
+from ._runtime import run_blocking
 
 if TYPE_CHECKING:
     import ssl

@@ -24,7 +24,6 @@ from httpcore2_core._exceptions import (
     ReadTimeout,
     RemoteProtocolError,
 )
-from httpcore2_core._fork import generation
 from httpcore2_core._models import (
     IDEMPOTENT_METHODS,
     Origin,
@@ -33,6 +32,7 @@ from httpcore2_core._models import (
     received_response,
 )
 from httpcore2_core._network import AsyncNetworkStream
+from httpcore2_core._runtime import generation
 from httpcore2_core._timeouts import Timeouts
 from httpcore2_core._trace import Tracer
 

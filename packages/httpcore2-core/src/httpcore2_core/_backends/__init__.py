@@ -1,1 +1,1 @@
-"""What connects the transport to the worlds that it runs in."""
+"""What connects the transport to its worlds."""

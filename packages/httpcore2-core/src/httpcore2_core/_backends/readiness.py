@@ -39,10 +39,9 @@ from .._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from .._fork import generation
 from .._happy_eyeballs import ATTEMPT_DELAY, connect_error, interleave
 from .._network import SOCKET_OPTION, BackendStream, RuntimeBackend
-from .._runtime import Runtime, Waiter
+from .._runtime import Runtime, Waiter, generation
 
 EAGER_CALLS = 16
 

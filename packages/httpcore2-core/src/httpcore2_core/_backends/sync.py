@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .._blocking import run_blocking
 from .._network import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
@@ -20,7 +19,7 @@ from .._network import (
     NetworkStream,
     RuntimeBackend,
 )
-from .._runtime import Runtime
+from .._runtime import Runtime, run_blocking
 from .._siblings import PREFIX
 from .caller import CallerBackend, CallerStream, public_stream
 from .threads import ThreadBackend

@@ -23,12 +23,11 @@ from .._exceptions import (
     WriteError,
 )
 from .._models import ByteStream, Origin, Request, Response, received_response
-from .._network import AsyncNetworkStream
+from .._network import AsyncNetworkStream, PrefixedStream
 from .._timeouts import Timeouts
 from .._trace import Tracer
 from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec
 from .heads import ResponseHead
-from .upgrade import UpgradedStream
 
 # Up to here head and body leave in one write; copying them together costs less than a second segment.
 _SMALL_BODY = 64 * 1024
@@ -111,7 +110,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
             raise
         stream = self._public_stream
         if self._codec.response_state is SWITCHED:
-            stream = UpgradedStream(self._stream, self._codec.leading_data)
+            stream = PrefixedStream(self._stream, self._codec.leading_data)
         extensions = {
             "http_version": head.version,
             "reason_phrase": head.reason,

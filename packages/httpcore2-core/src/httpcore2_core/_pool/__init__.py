@@ -1,1 +1,1 @@
-"""The connection pool: the ledger decides, the engine carries out, the pools are its public faces."""
+"""The connection pool."""

@@ -24,10 +24,9 @@ from .._exceptions import (
     PoolTimeout,
     RemoteProtocolError,
 )
-from .._fork import generation
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
-from .._runtime import Runtime
+from .._runtime import Runtime, generation
 from .._timeouts import Timeouts
 from .._trace import log
 from .ledger import Counts, Grant, Ledger, Ticket

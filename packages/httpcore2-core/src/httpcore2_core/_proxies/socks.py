@@ -12,9 +12,8 @@ from typing import TypeAlias
 
 from .._backends.caller import public_stream
 from .._exceptions import ConnectError, ProxyError, RemoteProtocolError
-from .._http11.upgrade import UpgradedStream
 from .._models import Origin, Proxy, bracketed
-from .._network import BackendStream
+from .._network import BackendStream, PrefixedStream
 from .._routes import Opening
 from .._siblings import missing
 from .._timeouts import Timeouts
@@ -92,7 +91,7 @@ class Socks:
             with opening.conversing() as limits:
                 dialogue = await self._begin(opening, limits)
                 surplus = await converse(dialogue, stream, limits)
-            return UpgradedStream(stream, surplus) if surplus else stream
+            return PrefixedStream(stream, surplus) if surplus else stream
 
         await opening.advance("socks", f"setup_socks{self._version}_connection", info, set_up)
 

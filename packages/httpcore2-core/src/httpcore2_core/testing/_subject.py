@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from .._backends.sync import adapt_backend
-from .._blocking import run_blocking
 from .._network import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
+from .._runtime import run_blocking
 
 LIMIT = 10.0
 """Seconds after which whatever waits is taken to hang."""

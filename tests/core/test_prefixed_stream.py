@@ -1,4 +1,4 @@
-"""The stream that is left after an upgrade."""
+"""The stream that is left when a connection leaves HTTP or a proxy has answered."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import ssl
 
 import pytest
 
-from httpcore2_core._blocking import run_blocking
 from httpcore2_core._exceptions import ConnectError
-from httpcore2_core._http11.upgrade import UpgradedStream
-from httpcore2_core._network import BackendStream
+from httpcore2_core._network import BackendStream, PrefixedStream
+from httpcore2_core._runtime import run_blocking
 
 from .fakes import FakeStream
 
 
 def test_what_came_with_the_head_is_read_first() -> None:
     inner = FakeStream(b"later")
-    stream = UpgradedStream(inner, b"hello")
+    stream = PrefixedStream(inner, b"hello")
     assert run_blocking(stream.read(3, timeout=1.0)) == b"hel"
     assert run_blocking(stream.read(100, timeout=1.0)) == b"lo"
     assert inner.calls == []
@@ -26,7 +25,7 @@ def test_what_came_with_the_head_is_read_first() -> None:
 
 def test_what_came_with_the_head_is_there_without_waiting() -> None:
     inner = FakeStream(b"later")
-    stream = UpgradedStream(inner, b"hello")
+    stream = PrefixedStream(inner, b"hello")
     assert stream.get_extra_info("is_readable") is True
     assert stream.read_nowait(3) == b"hel"
     assert stream.read_nowait(100) == b"lo"
@@ -38,13 +37,13 @@ def test_what_came_with_the_head_is_there_without_waiting() -> None:
     ("leading_data", "info"), [(b"", "is_readable"), (b"hello", "socket"), (b"", "socket")]
 )
 def test_all_else_that_is_known_is_the_streams_own(leading_data: bytes, info: str) -> None:
-    stream = UpgradedStream(FakeStream(), leading_data)
+    stream = PrefixedStream(FakeStream(), leading_data)
     assert stream.get_extra_info(info) == f"the stream's {info}"
 
 
 def test_writing_watching_and_closing_are_the_streams_own() -> None:
     inner = FakeStream()
-    stream = UpgradedStream(inner, b"hello")
+    stream = PrefixedStream(inner, b"hello")
     assert stream.runtime is inner.runtime
     run_blocking(stream.write(b"x", timeout=1.0))
     assert stream.write_nowait(b"y") == 0
@@ -67,7 +66,7 @@ def test_tls_begins_with_what_came_with_the_head() -> None:
             raise AssertionError("it does not have the first bytes")
 
     client_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    stream = UpgradedStream(Refusing(), b"no TLS at all")
+    stream = PrefixedStream(Refusing(), b"no TLS at all")
     with pytest.raises(ConnectError, match=r"(?i)ssl"):
         run_blocking(stream.start_tls(client_tls, "localhost"))
 
@@ -85,5 +84,5 @@ def test_tls_is_the_streams_own_if_nothing_came_before_it() -> None:
 
     inner = Willing()
     client_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    assert run_blocking(UpgradedStream(inner, b"").start_tls(client_tls, "a", 1.0)) is inner
+    assert run_blocking(PrefixedStream(inner, b"").start_tls(client_tls, "a", 1.0)) is inner
     assert inner.calls == [("start_tls", client_tls, "a", 1.0)]
