@@ -146,6 +146,22 @@ def test_a_wait_that_ends_early_goes_on(pair: Pair, monkeypatch: pytest.MonkeyPa
     assert waits == [1e6, 1e6]
 
 
+def test_a_socket_that_only_seemed_ready_is_waited_for(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mistaken:
+        def poll(self, _: float | None) -> list[tuple[int, int]]:
+            return [(pair.socket.fileno(), select.POLLIN)]
+
+    def wait(*args: Any, **options: Any) -> list[socket.socket]:
+        pair.peer.send(b"hello")
+        return wait_for(*args, **options)
+
+    monkeypatch.setattr(pair.stream, "_poller", Mistaken())
+    monkeypatch.setattr(threads, "wait_for", wait)
+    assert pair.read() == b"hello"
+
+
 def test_a_write_waits_until_all_is_taken(waiting: threading.Event, pair: Pair) -> None:
     received = bytearray()
 
