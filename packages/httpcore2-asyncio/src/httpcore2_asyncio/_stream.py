@@ -158,7 +158,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def read_nowait(self, max_bytes: int) -> bytes | None:
         if self._received:
             return self._take(max_bytes)
-        return b"" if self._has_ended() else None
+        return b"" if self._ended or self._transport.is_closing() else None
 
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._watcher = callback
