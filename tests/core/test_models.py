@@ -162,7 +162,8 @@ def test_what_can_be_changed_is_no_key(thing: object) -> None:
     ],
 )
 def test_the_host_field_leaves_out_a_default_port(url: str, header: bytes) -> None:
-    assert host_header(URL(url)) == header
+    parsed = URL(url)
+    assert host_header(parsed.scheme, parsed.host, parsed.port) == header
     assert include_request_headers([], url=URL(url), content=None) == [(b"Host", header)]
 
 

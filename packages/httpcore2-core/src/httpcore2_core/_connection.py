@@ -95,7 +95,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._connection: _Connection | None = None
         self._has_begun = False
         self._has_failed = False
-        self.on_release: Callable[[bool], None] | None = None
+        self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_change: Callable[[], None] | None = None
 
@@ -192,10 +192,6 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     @property
     def is_retired(self) -> bool:
         return self._connection is not None and self._connection.is_retired
-
-    @property
-    def expires_at(self) -> float | None:
-        return None if self._connection is None else self._connection.expires_at
 
     def is_stale(self) -> bool:
         assert self._connection is not None, "it was established before it was used"

@@ -40,8 +40,8 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     Attributes:
         runtime: the stream's.
-        on_release: set by whoever pools this connection: told of the end of each exchange, and whether the connection
-            can be used again.
+        on_release: set by whoever pools this connection: told of the end of each exchange, whether the connection
+            can be used again, and when it expires on the runtime's clock.
     """
 
     _version: str
@@ -60,7 +60,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         self._expires_at: float | None = None
         self._state = self._first_state
         self._request_count = 0
-        self.on_release: Callable[[bool], None] | None = None
+        self.on_release: Callable[[bool, float | None], None] | None = None
 
     # Requests
 
@@ -83,11 +83,6 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         """Send `request`, whose body has the right colour; otherwise as `handle_async_request`."""
 
     # Life
-
-    @property
-    def expires_at(self) -> float | None:
-        """When the idle connection expires, on the runtime's clock."""
-        return self._expires_at
 
     @abstractmethod
     def abort(self) -> None:

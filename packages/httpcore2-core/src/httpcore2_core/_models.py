@@ -127,13 +127,9 @@ def bracketed(host: bytes) -> bytes:
     return b"[%b]" % host if b":" in host else host
 
 
-def host_header(url: URL) -> bytes:
-    """The Host field for `url` (RFC 9110, section 7.2): IPv6 in brackets, no default port."""
-    return _host_header(url.scheme, url.host, url.port)
-
-
 @lru_cache(maxsize=256)
-def _host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
+def host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
+    """The Host field of a URL (RFC 9110, section 7.2): IPv6 in brackets, no default port."""
     if port is None or port == DEFAULT_PORTS.get(scheme):
         return bracketed(host)
     return b"%b:%d" % (bracketed(host), port)
@@ -151,7 +147,7 @@ def include_request_headers(
 ) -> _Fields:
     """Add the Host field, and the one that frames the body, where the caller gave none."""
     global _last_head
-    host = host_header(url)
+    host = host_header(url.scheme, url.host, url.port)
     given, given_host, head, is_framed = _last_head
     if headers != given or host != given_host:
         given = head = headers.copy()

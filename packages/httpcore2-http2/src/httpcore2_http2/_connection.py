@@ -407,7 +407,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             is_usable = self._state is not State.CLOSED
         self._tell()
         if self.on_release is not None:
-            self.on_release(is_usable)
+            self.on_release(is_usable, self._expires_at)
 
     def release(self, stream: Stream, softly: bool = False) -> None:
         """Neither send nor take in anything more for the stream; under the lock.

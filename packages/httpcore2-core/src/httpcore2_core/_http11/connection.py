@@ -60,6 +60,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._public_stream = public_stream(self._stream)
         self._read_size = max(self.READ_NUM_BYTES, self._stream.read_size)
         self._codec = Codec()
+        self.take_piece = self._codec.data
         self._turn = Lock()  # held by the request that is under way
         self._has_sent = False
         self._has_consumed = False
@@ -209,10 +210,6 @@ class AsyncHTTP11Connection(EstablishedConnection):
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 
-    def take_piece(self) -> bytes | None:
-        """Return what is here of the response's body already; `b""` at its end, `None` if nothing is."""
-        return self._codec.data()
-
     async def receive_piece(self, timeouts: Timeouts) -> bytes:
         """Return the next piece of the response's body; `b""` at its end."""
         codec = self._codec
@@ -265,7 +262,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
             self._stream.abort()
         self._turn.release()
         if self.on_release is not None:
-            self.on_release(is_reusable)
+            self.on_release(is_reusable, self._expires_at)
 
     def _next_expiry(self) -> float:
         limits = (self._keepalive_expiry, self._codec.keep_alive_timeout)

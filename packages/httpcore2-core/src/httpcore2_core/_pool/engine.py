@@ -255,7 +255,9 @@ class Engine:
 
     # The ends, none of which awaits
 
-    def _release(self, connection: PooledConnection, is_reusable: bool) -> None:
+    def _release(
+        self, connection: PooledConnection, is_reusable: bool, expires_at: float | None
+    ) -> None:
         """A request on `connection` has ended."""
         assert self._backend is not None, "there was a request"
         ledger = self._ledger
@@ -265,9 +267,9 @@ class Engine:
                 ledger.discard(connection)
         elif runtime.is_blocking:
             with self._lock:
-                ledger.checkin(connection, runtime.now(), connection.expires_at)
+                ledger.checkin(connection, runtime.now(), expires_at)
         else:
-            ledger.checkin(connection, runtime.now(), connection.expires_at)
+            ledger.checkin(connection, runtime.now(), expires_at)
         if ledger.granted or ledger.closing:
             self._carry_out()
 

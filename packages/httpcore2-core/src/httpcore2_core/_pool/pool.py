@@ -13,7 +13,7 @@ from .._bodies import check_colour
 from .._connection import AsyncHTTPConnection, check_protocols
 from .._exceptions import UnsupportedProtocol
 from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
-from .._models import Origin, Proxy, Request, Response
+from .._models import ByteStream, Origin, Proxy, Request, Response
 from .._network import SOCKET_OPTION, AsyncNetworkBackend
 from .._proxies.connections import Settings, check_proxy, make_connection
 from .engine import Engine
@@ -39,7 +39,8 @@ def check_request(request: Request, *, is_blocking: bool) -> None:
         raise UnsupportedProtocol(
             f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'."
         )
-    check_colour(request.stream, is_blocking)
+    if type(request.stream) is not ByteStream:
+        check_colour(request.stream, is_blocking)
 
 
 class PoolFace:

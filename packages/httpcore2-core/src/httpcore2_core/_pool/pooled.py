@@ -29,7 +29,6 @@ class CallersConnection:
 
     may_be_resent = False
     is_retired = False
-    expires_at = None
 
     def __init__(
         self,
@@ -44,7 +43,7 @@ class CallersConnection:
         self._has_begun = False
         self._was_shared = False
         self.needs_settling = False
-        self.on_release: Callable[[bool], None] | None = None
+        self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_change: Callable[[], None] | None = None
 
@@ -73,7 +72,7 @@ class CallersConnection:
         """Give it back after a request, or close it."""
         assert self.on_release is not None and self.on_lost is not None, "the pool has set them"
         if not self.inner.is_closed() and (self.inner.is_idle() or self.can_multiplex()):
-            self.on_release(True)
+            self.on_release(True, None)
         else:
             self.on_lost()
             await self.settle()
