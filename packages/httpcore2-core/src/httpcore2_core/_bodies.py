@@ -87,13 +87,6 @@ def is_closed(response: Response) -> bool:
     return getattr(response.stream, "is_closed", None) is True
 
 
-def blocking_response(response: Response) -> Response:
-    """Turn the transport's response into the one that threads get."""
-    assert isinstance(response.stream, ReceivedBody), "connections make no other"
-    response.stream = BlockingBody(response.stream)
-    return response
-
-
 def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bool) -> None:
     """Refuse, with `TypeError`, a request body that this interface can't iterate."""
     if type(stream) is ByteStream:

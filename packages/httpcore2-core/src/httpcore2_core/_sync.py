@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ._backends.sync import adapt_backend, adapt_stream, public_sync_stream
-from ._bodies import blocking_response
+from ._bodies import BlockingBody, ReceivedBody
 from ._connection import AsyncHTTPConnection
 from ._http11.connection import AsyncHTTP11Connection
 from ._interfaces import (
@@ -23,7 +23,7 @@ from ._interfaces import (
     RequestInterface,
 )
 from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Response
-from ._network import SOCKET_OPTION, NetworkBackend, NetworkStream
+from ._network import SOCKET_OPTION, AsyncNetworkStream, NetworkBackend, NetworkStream
 from ._pool.pool import PoolFace, check_request
 from ._pool.pooled import PooledConnection, pooled_for_threads, shown
 from ._runtime import run_blocking
@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 def _for_threads(response: Response) -> Response:
     extensions = response.extensions
     stream = extensions.get("network_stream")
-    if stream is not None:  # a connection of the caller's own need not have any
+    if isinstance(stream, AsyncNetworkStream):
         extensions["network_stream"] = public_sync_stream(stream)
-    return blocking_response(response)
+    assert isinstance(response.stream, ReceivedBody), "connections make no other"
+    response.stream = BlockingBody(response.stream)
+    return response
 
 
 class SyncConnection(ClosingContext, ConnectionInterface):

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 
 from .._backends.caller import public_stream
+from .._backends.sync import public_sync_stream
 from .._bodies import close_generator, iterate
 from .._established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection, ExchangeBody
 from .._exceptions import (
@@ -57,7 +58,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
         """
         super().__init__(origin, stream, keepalive_expiry)
-        self._public_stream = public_stream(self._stream)
+        show = public_sync_stream if self.runtime.is_blocking else public_stream
+        self._public_stream = show(self._stream)
         self._read_size = max(self.READ_NUM_BYTES, self._stream.read_size)
         self._codec = Codec()
         self.take_piece = self._codec.data
