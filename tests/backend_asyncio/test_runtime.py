@@ -169,6 +169,25 @@ def test_a_wait_that_is_left_behind_with_its_loop_is_collected(manual_loop: Manu
     assert limits() == []
 
 
+def test_a_wait_that_is_held_beyond_its_loop_keeps_it_until_others_wait(
+    manual_loop: ManualLoop, run: Run
+) -> None:
+    waiting = runtime.create_waiter().wait(30.0)
+
+    async def begin() -> None:
+        waiting.send(None)
+
+    async def wait() -> None:
+        assert not await runtime.create_waiter().wait(0)
+
+    manual_loop.run_until_complete(begin())
+    manual_loop.close()
+    assert [loop for loop, _ in _limits] == [manual_loop]
+    run(wait)
+    assert not _limits
+    waiting.close()
+
+
 def test_waking_a_waiter_of_a_closed_loop_does_nothing(loop_factory: LoopFactory) -> None:
     loop = loop_factory()
     waiter = runtime.create_waiter()

@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from httpcore2_core._runtime import Runtime, Waiter
 
@@ -80,7 +79,7 @@ class _Limit:
     The requests of a pool mostly have. 10,000 that wait would keep as many timers sorted, for 4 µs each.
     """
 
-    __slots__ = ("__weakref__", "_ends", "_loop", "_seconds", "_timer")
+    __slots__ = ("_ends", "_loop", "_seconds", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
@@ -90,10 +89,12 @@ class _Limit:
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop, seconds: float) -> _Limit:
-        key = (loop, seconds)
-        limit = _limits.get(key)
+        limit = _limits.get((loop, seconds))
         if limit is None:
-            limit = _limits[key] = cls(loop, seconds)
+            for key in list(_limits):
+                if key[0].is_closed():
+                    _limits.pop(key, None)  # it was closed under those who waited
+            limit = _limits[loop, seconds] = cls(loop, seconds)
         return limit
 
     def begin(self, future: asyncio.Future[None]) -> None:
@@ -103,9 +104,11 @@ class _Limit:
 
     def end(self, future: asyncio.Future[None]) -> None:
         self._ends.pop(future, None)
-        if not self._ends and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if not self._ends:
+            _limits.pop((self._loop, self._seconds), None)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -118,10 +121,8 @@ class _Limit:
             finish(future)
 
 
-# Held by those who wait, and by the loop's timer: of a loop that is gone, nothing stays.
-_limits: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, float], _Limit] = (
-    WeakValueDictionary()
-)
+# Those on which somebody waits.
+_limits: dict[tuple[asyncio.AbstractEventLoop, float], _Limit] = {}
 
 
 class AsyncIORuntime(Runtime):
