@@ -130,11 +130,14 @@ class AsyncIORuntime(Runtime):
 
     __slots__ = ()
 
-    # Not `loop.time()`: a pool is asked for its state, and closed, without a loop too, and its times
-    # must still hold on the next loop. (The stdlib loop's clock is this one; uvloop's is the same,
-    # read once per iteration.)
-    now = staticmethod(time.monotonic)
-    token = staticmethod(asyncio.get_running_loop)
+    def now(self) -> float:
+        # Not `loop.time()`: a pool is asked for its state, and closed, without a loop too, and its
+        # times must still hold on the next loop. (The stdlib loop's clock is this one; uvloop's is
+        # the same, read once per iteration.)
+        return time.monotonic()
+
+    def token(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
 
     def is_running(self, token: object) -> bool:
         assert isinstance(token, asyncio.AbstractEventLoop), (

@@ -51,7 +51,8 @@ class CallerRuntime(Runtime):
 
     __slots__ = ()
 
-    now = staticmethod(time.monotonic)
+    def now(self) -> float:
+        return time.monotonic()
 
     def token(self) -> object:
         found = running_loop()

@@ -134,7 +134,8 @@ class ThreadRuntime(ReadinessRuntime):
     def __init__(self) -> None:
         self._local = _Local()
 
-    now = staticmethod(time.monotonic)
+    def now(self) -> float:
+        return time.monotonic()
 
     def token(self) -> object:
         return _TOKEN

@@ -62,7 +62,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._public_stream = show(self._stream)
         self._read_size = max(self.READ_NUM_BYTES, self._stream.read_size)
         self._codec = Codec()
-        self.take_piece = self._codec.data
+        self.take_piece: Callable[[], bytes | None] = self._codec.data
         self._turn = Lock()  # held by the request that is under way
         self._has_sent = False
         self._has_consumed = False
