@@ -255,6 +255,14 @@ def test_headers_that_change_are_read_again() -> None:
     assert Request("GET", A, headers=headers).headers == []
 
 
+@pytest.mark.parametrize("value", [bytearray(b"b"), memoryview(b"b")])
+def test_what_only_equals_the_headers_before_is_refused(value: Any) -> None:
+    for _ in range(2):
+        assert Request("GET", A, headers=[(b"a", b"b")]).headers == [(b"a", b"b")]
+        with pytest.raises(TypeError, match="header value must be bytes or str, but got"):
+            Request("GET", A, headers=[(b"a", value)])
+
+
 def test_headers_may_be_text_and_then_bytes_where_python_must_not_compare_them() -> None:
     class Text(str):
         """Text that can't be compared with bytes, as all of it can't under `python -bb`."""

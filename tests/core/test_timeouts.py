@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -122,3 +123,11 @@ def test_limits_that_are_no_mapping_are_refused() -> None:
 def test_a_deadline_needs_a_clock() -> None:
     with pytest.raises(AssertionError, match="a deadline needs a clock"):
         Timeouts(total=1.0)
+
+
+@pytest.mark.parametrize("limit", [True, Decimal(1)])
+def test_what_only_equals_the_limits_before_is_refused(limit: Any) -> None:
+    for _ in range(2):
+        assert of(pool=5.0, read=1)[0].for_read() == 1
+        with pytest.raises(TypeError, match="must be a number of seconds or None, but got"):
+            of(pool=5.0, read=limit)

@@ -87,17 +87,23 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> _Fields:
         is_known = value == given
     except BytesWarning:  # of a Python that is told not to compare bytes with text
         is_known = False
-    if not is_known:
-        fields = [
-            (enforce_bytes(key, name="header name"), enforce_bytes(item, name="header value"))
-            for key, item in value
-        ]
-        _last_fields = (list(map(tuple, value)), fields)
+    if is_known:
+        for key, item in value:
+            if type(key) not in _TEXT or type(item) not in _TEXT:
+                break  # it only equals bytes or text, as a bytearray does
+        else:
+            return fields.copy()
+    fields = [
+        (enforce_bytes(key, name="header name"), enforce_bytes(item, name="header value"))
+        for key, item in value
+    ]
+    _last_fields = (list(map(tuple, value)), fields)
     return fields.copy()
 
 
 # Clients give the same fields with every request: they are enforced once.
 _last_fields: tuple[list[Any], _Fields] = ([], [])
+_TEXT = frozenset((bytes, str))
 
 
 def enforce_stream(

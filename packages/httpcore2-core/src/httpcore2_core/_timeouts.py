@@ -101,7 +101,11 @@ class Timeouts:
         # Clients give the same limits with every request: they are checked once.
         checked, timeouts = _last
         if given == checked and type(given) is dict:
-            return timeouts
+            for limit in given.values():
+                if type(limit) is not float and limit is not None and type(limit) is not int:
+                    break  # it only equals a number, as True does
+            else:
+                return timeouts
         try:
             get = given.get
         except AttributeError:
