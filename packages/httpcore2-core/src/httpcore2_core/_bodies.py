@@ -43,6 +43,10 @@ class ReceivedBody:
             raise StopAsyncIteration
         return piece
 
+    def take_rest(self) -> bytes | None:
+        """Return what is left of the body, if all of it is here and its end costs no waiting; else `None`."""
+        return None
+
     async def aread_all(self) -> bytes:
         """Return what is left of the body."""
         pieces = [await self.next_piece()]
@@ -71,6 +75,9 @@ class BlockingBody:
         while piece := run_blocking(self.body.next_piece()):
             yield piece
 
+    def take_rest(self) -> bytes | None:
+        return self.body.take_rest()
+
     def read_all(self) -> bytes:
         return run_blocking(self.body.aread_all())
 
@@ -80,6 +87,19 @@ class BlockingBody:
     @property
     def is_closed(self) -> bool:
         return self.body.is_closed
+
+
+def read_at_once(response: Response) -> bool:
+    """Read the body of a response of ours, if all of it is here, as most are; return whether it was."""
+    stream = response.stream
+    if not isinstance(stream, (ReceivedBody, BlockingBody)):
+        return False
+    content = stream.take_rest()
+    if content is None:
+        return False
+    response._stream_consumed = True
+    response._content = content
+    return True
 
 
 def is_closed(response: Response) -> bool:

@@ -157,6 +157,9 @@ class Exchange(Protocol):
     def trailers(self) -> list[tuple[bytes, bytes]]:
         """The fields after the body, once it has ended."""
 
+    def take_rest(self) -> bytes | None:
+        """End it and return the rest of the body, if all is here and nothing will be left to await; else `None`."""
+
     def take_piece(self) -> bytes | None:
         """Return what is here of the body already; `b""` at its end, `None` if nothing is."""
 
@@ -213,11 +216,22 @@ class ExchangeBody(ReceivedBody):
         self._is_complete = False  # read to its end
         self.is_closed = False
 
+    def take_rest(self) -> bytes | None:
+        if self._tracer is not None or self.is_closed:
+            return None
+        rest = self._exchange.take_rest()
+        if rest is not None:
+            self.is_closed = self._is_complete = True
+        return rest
+
     async def next_piece(self) -> bytes:
         if self._is_complete:
             return b""
         if self.is_closed:
             raise ReadError("The response was closed before its body was read to its end.")
+        rest = self.take_rest()
+        if rest is not None:
+            return rest
         exchange = self._exchange
         try:
             if self._tracer is not None and not self._has_begun:
@@ -234,19 +248,11 @@ class ExchangeBody(ReceivedBody):
             self._is_complete = True
             if exchange.trailers:
                 self._extensions["trailing_headers"] = exchange.trailers
-            if self._tracer is not None:
-                if exchange.has_switched:
-                    await self._tracer.event(
-                        "receive_response_body.complete", {"return_value": None}
-                    )
-                else:
-                    await self._end("complete", {"return_value": None})
-            elif not exchange.has_switched:
-                # As `_end()`, without a coroutine.
-                self.is_closed = True
-                exchange.finish(has_failed=False)
-                if exchange.needs_settling:
-                    await exchange.settle()
+            info = {"return_value": None}
+            if not exchange.has_switched:
+                await self._end("complete", info)
+            elif self._tracer is not None:
+                await self._tracer.event("receive_response_body.complete", info)
         return piece
 
     async def aclose(self) -> None:

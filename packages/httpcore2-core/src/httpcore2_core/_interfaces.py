@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
 
-from ._bodies import is_closed
+from ._bodies import is_closed, read_at_once
 from ._models import (
     URL,
     Extensions,
@@ -105,11 +105,12 @@ class RequestInterface:
             TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.
         """
         response = self.handle_request(build_request(method, url, headers, content, extensions))
-        try:
-            response.read()
-        finally:
-            if not is_closed(response):
-                response.close()
+        if not read_at_once(response):
+            try:
+                response.read()
+            finally:
+                if not is_closed(response):
+                    response.close()
         return response
 
     @contextmanager
@@ -161,11 +162,12 @@ class AsyncRequestInterface:
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
         )
-        try:
-            await response.aread()
-        finally:
-            if not is_closed(response):
-                await response.aclose()
+        if not read_at_once(response):
+            try:
+                await response.aread()
+            finally:
+                if not is_closed(response):
+                    await response.aclose()
         return response
 
     @asynccontextmanager

@@ -106,6 +106,18 @@ class Exchange:
             await tracer.event("receive_remote_settings.started", {})
             await tracer.event("receive_remote_settings.complete", {"return_value": settings})
 
+    def take_rest(self) -> bytes | None:
+        """End the exchange and return the rest of the body, if all is here and the connection stays; else `None`."""
+        connection = self._connection
+        stream = self.stream
+        with connection.lock:
+            is_all = stream.has_ended and stream.has_sent_all and not stream.trailers
+            if not is_all or stream.is_tunnel or not connection.is_available():
+                return None
+            rest = self.take_piece()
+        self.finish(has_failed=False)
+        return rest
+
     def take_piece(self) -> bytes | None:
         """Return what is here of the response's body already; `b""` at its end, `None` if nothing is."""
         connection = self._connection

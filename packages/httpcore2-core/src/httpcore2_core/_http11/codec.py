@@ -264,6 +264,7 @@ class Codec:
         # RFC 9112, section 6.3: how the end of the body is found.
         length = head.length
         if not head.has_body or length == 0 or self._request[0] == b"HEAD":
+            self._left_to_receive = 0
             self.response_state = DONE
         elif length is not None:
             self._left_to_receive = length
@@ -275,6 +276,24 @@ class Codec:
             self.response_state = _UNTIL_CLOSE
             self._keeps_alive = False
         return head.head
+
+    def rest(self) -> bytes | None:
+        """Return the rest of the body and complete the exchange, if that is all that is here; else `None`.
+
+        It is as with `data()`, for a body of known length after which the connection is reusable.
+        """
+        data = self._data
+        state = self.response_state
+        if (
+            (state is not _LENGTH and state is not DONE)
+            or len(data) != self._left_to_receive
+            or not self._keeps_alive
+            or self.request_state is not SENT
+        ):
+            return None
+        self.response_state = DONE
+        self._data = b""
+        return data
 
     def data(self) -> bytes | None:
         """Return what is there of the body: `b""` at its end, `None` if more bytes are needed.

@@ -212,6 +212,13 @@ class AsyncHTTP11Connection(EstablishedConnection):
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 
+    def take_rest(self) -> bytes | None:
+        """End the exchange and return the rest of the body, if all is here and the connection stays; else `None`."""
+        rest = self._codec.rest()
+        if rest is not None:
+            self._end(is_reusable=True)
+        return rest
+
     async def receive_piece(self, timeouts: Timeouts) -> bytes:
         """Return the next piece of the response's body; `b""` at its end."""
         codec = self._codec
