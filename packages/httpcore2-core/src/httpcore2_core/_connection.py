@@ -93,6 +93,9 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             retries,
         )
         self._connection: _Connection | None = None
+        # Its own, once it is established: each request needs them.
+        self.exchange: Callable[[Request, Timeouts], Coroutine[Any, Any, Response]]
+        self.is_stale: Callable[[], bool]
         self._has_begun = False
         self._has_failed = False
         self.on_release: Callable[[bool, float | None], None] | None = None
@@ -129,11 +132,6 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             await self.connect(request, timeouts)
         return await self.exchange(request, timeouts)
 
-    def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]:
-        """Send `request` on the connection, which is established, and return its response."""
-        assert self._connection is not None, "connect() comes first"
-        return self._connection.exchange(request, timeouts)
-
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Establish the connection; `request` tells what it is needed for, and who listens.
 
@@ -154,6 +152,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 await connection.settle()
                 raise ConnectError("The connection was closed while it was being established.")
             self._connection = connection
+            self.exchange, self.is_stale = connection.exchange, connection.is_stale
         except BaseException:
             self._has_failed = True
             raise
@@ -192,10 +191,6 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     @property
     def is_retired(self) -> bool:
         return self._connection is not None and self._connection.is_retired
-
-    def is_stale(self) -> bool:
-        assert self._connection is not None, "it was established before it was used"
-        return self._connection.is_stale()
 
     def abort(self) -> None:
         self._has_failed = True

@@ -28,11 +28,10 @@ from .heads import (
     PlainHead,
     ResponseHead,
     header_block,
-    is_target,
-    is_token,
     keep_alive_timeout_of,
     read_head,
     recall_head,
+    request_line,
 )
 from .judge import HEAD_LIMIT, Judge, check_request
 
@@ -146,10 +145,11 @@ class Codec:
         block = self._block
         if block is None or block.headers != headers:
             block = self._block = header_block(headers)
-        if block.is_plain and is_target(target) and (method == b"GET" or is_token(method)):
-            head = b"%b %b HTTP/1.1\r\n%b" % (method, target, block.lines)
-        else:
+        line = request_line(method, target)
+        if line is None or not block.is_plain:
             head = check_request(method, target, headers)
+        else:
+            head = line + block.lines
         chunked = block.chunked
         declared = 0
         if block.length is not None:

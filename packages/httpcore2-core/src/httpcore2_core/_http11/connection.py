@@ -81,27 +81,33 @@ class AsyncHTTP11Connection(EstablishedConnection):
         """
         tracer = Tracer.of("http11", request, self.runtime.is_blocking)
         self._begin()
+        codec = self._codec
+        head: ResponseHead | None = None
         try:
             write_error: WriteError | None = None
             try:
                 if tracer is None:
                     await self._send_head(request, timeouts)
-                    if self._has_body_left(request):
+                    if codec.request_state is not SENT or type(request.stream) is not ByteStream:
                         await self._send_body(request, timeouts)
+                    # Most heads come in one piece: these cost no coroutine.
+                    size = codec.head_size or self._read_size
+                    codec.receive(await self._stream.read(size, timeouts.for_read()))
+                    head = codec.head()
                 else:
                     await self._send_traced(request, timeouts, tracer)
             except WriteError as exc:
                 write_error = exc  # the server may have answered before it hung up
-            receiving = self._receive_head(timeouts, write_error)
-            if tracer is None:
+            if head is None:
+                receiving = self._receive_head(timeouts, write_error)
+                if tracer is not None:
+                    receiving = tracer.span(
+                        "receive_response_headers",
+                        {"request": request},
+                        receiving,
+                        present=lambda head: (*head[:3], head.headers.copy()),
+                    )
                 head = await receiving
-            else:
-                head = await tracer.span(
-                    "receive_response_headers",
-                    {"request": request},
-                    receiving,
-                    present=lambda head: (*head[:3], head.headers.copy()),
-                )
         except BaseException:
             # What was refused before a byte left has not touched the connection.
             self._end(is_reusable=not self._has_sent)
@@ -112,8 +118,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
                 await self.settle()  # a listener may have raised before it began
             raise
         stream = self._public_stream
-        if self._codec.response_state is SWITCHED:
-            stream = PrefixedStream(self._stream, self._codec.leading_data)
+        if codec.response_state is SWITCHED:
+            stream = PrefixedStream(self._stream, codec.leading_data)
         extensions = {
             "http_version": head.version,
             "reason_phrase": head.reason,
@@ -167,22 +173,19 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._has_sent = True
         return self._stream.write(data, timeouts.for_write())
 
-    def _has_body_left(self, request: Request) -> bool:
-        # A body of the caller's own kind is iterated even if none is declared: it may turn out not to be empty.
-        return self._codec.request_state is not SENT or type(request.stream) is not ByteStream
-
     async def _send_body(self, request: Request, timeouts: Timeouts) -> None:
         """Send what is left of the body."""
-        if not self._has_body_left(request):
-            return
         codec = self._codec
         stream = request.stream
         if type(stream) is ByteStream:
+            if codec.request_state is SENT:
+                return
             content = stream.content
             for start in range(0, len(content), _SLICE):
                 data = codec.send_data(content[start : start + _SLICE])
                 await self._stream.write(data, timeouts.for_write())
         else:
+            # It is iterated even if no body is declared: it may turn out not to be empty.
             chunks = aiter(iterate(stream, self.runtime.is_blocking))
             try:
                 async for chunk in chunks:
@@ -201,14 +204,12 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self, timeouts: Timeouts, write_error: WriteError | None
     ) -> ResponseHead:
         codec = self._codec
-        size = codec.head_size or self._read_size
+        head = None
         try:
-            while True:
-                codec.receive(await self._stream.read(size, timeouts.for_read()))
+            while head is None:
+                codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
                 head = codec.head()
-                if head is not None:
-                    return head
-                size = self._read_size
+            return head
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from .judge import HEAD_LIMIT
@@ -85,6 +86,14 @@ def _elements(value: bytes) -> list[bytes]:
 def keep_alive_timeout_of(value: bytes) -> int | None:
     found = _find_keep_alive(value)
     return None if found is None else int(found[1])
+
+
+@lru_cache(maxsize=256)
+def request_line(method: bytes, target: bytes) -> bytes | None:
+    """Return the line with which a request begins (RFC 9112, section 3); `None` if h11 has to rule on it."""
+    if is_target(target) is None or is_token(method) is None:
+        return None
+    return b"%b %b HTTP/1.1\r\n" % (method, target)
 
 
 class HeaderBlock:
