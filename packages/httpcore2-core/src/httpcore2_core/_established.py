@@ -204,7 +204,7 @@ class ExchangeBody(ReceivedBody):
             exchange: what the body belongs to.
             timeouts: the request's.
             tracer: who is told, if anybody.
-            info: what of, the `request` included.
+            info: and what of, the `request` included.
             extensions: the response's; trailers are put there.
         """
         self._exchange = exchange

@@ -259,8 +259,9 @@ class URL:
         self.port: int | None
         self.target: bytes
         if url:
-            raw = enforce_bytes(url, name="url")
-            self.scheme, self.host, self.port, self.target = _parse_url(raw)
+            if type(url) is not str:
+                url = enforce_bytes(url, name="url")
+            self.scheme, self.host, self.port, self.target = _parse_url(url)
         else:
             self.scheme = enforce_bytes(scheme, name="scheme")
             self.host = enforce_bytes(host, name="host")
@@ -298,7 +299,8 @@ class URL:
 
 
 @lru_cache(maxsize=256)
-def _parse_url(raw: bytes) -> tuple[bytes, bytes, int | None, bytes]:
+def _parse_url(url: ByteOrStr) -> tuple[bytes, bytes, int | None, bytes]:
+    raw = enforce_bytes(url, name="url")
     plain = _match_plain_url(raw)
     if plain is not None:
         scheme, host, digits, target = plain.groups()

@@ -24,7 +24,7 @@ from ._interfaces import (
 )
 from ._models import URL, Extensions, HeaderTypes, Origin, Proxy, Request, Response
 from ._network import SOCKET_OPTION, AsyncNetworkStream, NetworkBackend, NetworkStream
-from ._pool.pool import PoolFace, check_request
+from ._pool.pool import PoolFace
 from ._pool.pooled import PooledConnection, pooled_for_threads, shown
 from ._runtime import run_blocking
 
@@ -211,7 +211,6 @@ class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
         return facade
 
     def handle_request(self, request: Request) -> Response:
-        check_request(request, is_blocking=True)
         return _for_threads(run_blocking(self._engine.handle(request, self._create_twin, self)))
 
     def close(self) -> None:

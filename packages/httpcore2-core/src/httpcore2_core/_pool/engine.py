@@ -16,15 +16,16 @@ from typing import TypeAlias
 
 from .._backends.caller import adapt_async_backend
 from .._backends.detect import detect_backend
-from .._bodies import ReceivedBody
+from .._bodies import ReceivedBody, check_colour
 from .._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
     NetworkError,
     PoolTimeout,
     RemoteProtocolError,
+    UnsupportedProtocol,
 )
-from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, Origin, Request, Response
+from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
 from .._runtime import Runtime, generation
 from .._timeouts import Timeouts
@@ -35,8 +36,17 @@ from .pooled import PooledConnection
 _Key: TypeAlias = tuple[bytes, bytes, int]
 _Ticket: TypeAlias = Ticket[_Key, PooledConnection]
 
+_SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
 # How often a request may come to a connection in vain, before it fails: a server may refuse for ever.
 _ATTEMPTS = 10
+
+
+def _unsupported(scheme: bytes) -> UnsupportedProtocol:
+    if not scheme:
+        return UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
+    return UnsupportedProtocol(
+        f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'."
+    )
 
 
 class Engine:
@@ -135,10 +145,18 @@ class Engine:
             create: makes a connection where there is none to use.
             keeper: the pool itself; the response keeps it alive, so that it isn't collected while a
                 body is read.
+
+        Raises:
+            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
+            TypeError: the body is of the other colour.
         """
         runtime = self._enter()
-        timeouts = Timeouts.of(request.extensions, runtime)
         url = request.url
+        if url.scheme not in _SCHEMES:
+            raise _unsupported(url.scheme)
+        if type(request.stream) is not ByteStream:
+            check_colour(request.stream, runtime.is_blocking)
+        timeouts = Timeouts.of(request.extensions, runtime)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key = (url.scheme, url.host, port)
         attempts = 0

@@ -142,6 +142,7 @@ class Ledger(Generic[K, C]):
         "_keepalive_expiry",
         "_max_connections",
         "_max_keepalive",
+        "_next_expiry",
         "_queue",
         "_slots",
         "_tickets",
@@ -168,6 +169,8 @@ class Ledger(Generic[K, C]):
         self._dials: dict[Ticket[K, C], None] = {}
         # The least recently used first.
         self._idle: OrderedDict[_Slot[K, C], None] = OrderedDict()
+        # When the least recently used one expires, or earlier.
+        self._next_expiry = inf
         # Who waits for a slot: single requests, and groups on behalf of their crowds.
         self._queue: OrderedDict[Ticket[K, C] | _Group[K, C], None] = OrderedDict()
         self._tickets = 0
@@ -176,8 +179,7 @@ class Ledger(Generic[K, C]):
 
     def checkout(self, key: K, now: float) -> C | None:
         """Reserve the last used connection to `key` that has room, and return it; `None`: `reserve()` a slot."""
-        idle = self._idle
-        if idle and now > next(iter(idle)).expires_at:
+        if now > self._next_expiry:
             self.expire(now)
         group = self._groups.get(key)
         if group is None:
@@ -189,7 +191,7 @@ class Ledger(Generic[K, C]):
                 if now > slot.expires_at:
                     self._close(slot)
                     continue
-                del idle[slot]
+                del self._idle[slot]
                 slot.state = _BUSY
             slot.in_use += 1
             if slot.in_use < slot.capacity:
@@ -289,17 +291,16 @@ class Ledger(Generic[K, C]):
         slot = self._slots.get(connection)
         if slot is None:
             return
-        state = slot.state
-        assert state is _BUSY or state is _RETIRED, "checkin() without a reservation"
         slot.in_use = in_use = slot.in_use - 1
         expiry = now + self._keepalive_expiry
         slot.expires_at = expiry if expires_at is None or expires_at > expiry else expires_at
-        if state is _RETIRED:
+        group = slot.group
+        if slot.state is not _BUSY:
+            assert slot.state is _RETIRED, "checkin() without a reservation"
             if not in_use:
                 self._close(slot)
                 self._serve()
             return
-        group = slot.group
         if not in_use and (not slot.capacity or (self._queue and self._first_group() is not group)):
             self._close(slot)
             self._serve()
@@ -311,6 +312,8 @@ class Ledger(Generic[K, C]):
         if not slot.in_use:
             slot.state = _IDLE
             self._idle[slot] = None
+            if slot.expires_at < self._next_expiry:
+                self._next_expiry = slot.expires_at
             if len(self._idle) > self._max_keepalive:
                 self._close(next(iter(self._idle)))
 
@@ -340,7 +343,12 @@ class Ledger(Generic[K, C]):
 
         One that expires sooner than those used before it is found when its turn or its key comes.
         """
-        while self._idle and now > (slot := next(iter(self._idle))).expires_at:
+        self._next_expiry = inf
+        while self._idle:
+            slot = next(iter(self._idle))
+            if now <= slot.expires_at:
+                self._next_expiry = slot.expires_at
+                break
             self._close(slot)
 
     def clear(self) -> tuple[list[C], list[Ticket[K, C]]]:

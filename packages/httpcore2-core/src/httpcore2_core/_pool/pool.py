@@ -9,11 +9,9 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .._bodies import check_colour
 from .._connection import AsyncHTTPConnection, check_protocols
-from .._exceptions import UnsupportedProtocol
 from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
-from .._models import ByteStream, Origin, Proxy, Request, Response
+from .._models import Origin, Proxy, Request, Response
 from .._network import SOCKET_OPTION, AsyncNetworkBackend
 from .._proxies.connections import Settings, check_proxy, make_connection
 from .engine import Engine
@@ -21,27 +19,6 @@ from .pooled import PooledConnection, pooled, shown
 
 if TYPE_CHECKING:
     import ssl
-
-_SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
-
-
-def check_request(request: Request, *, is_blocking: bool) -> None:
-    """Refuse a request that can't be sent, before it costs a connection.
-
-    Raises:
-        UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
-        TypeError: the body is of the other colour.
-    """
-    scheme = request.url.scheme
-    if scheme not in _SCHEMES:
-        if not scheme:
-            raise UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
-        raise UnsupportedProtocol(
-            f"Request URL has an unsupported protocol '{scheme.decode('ascii')}://'."
-        )
-    if type(request.stream) is not ByteStream:
-        check_colour(request.stream, is_blocking)
-
 
 class PoolFace:
     """What both faces of the pool hold: the engine, and what connections are made with."""
@@ -190,7 +167,6 @@ class AsyncConnectionPool(PoolFace, AsyncClosingContext, AsyncRequestInterface):
         return [shown(connection) for connection in self._engine.connections]
 
     async def handle_async_request(self, request: Request) -> Response:
-        check_request(request, is_blocking=False)
         return await self._engine.handle(request, self._create_pooled, self)
 
     def _create_pooled(self, origin: Origin) -> PooledConnection:
