@@ -89,7 +89,9 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> _Fields:
         is_known = False
     if is_known:
         for key, item in value:
-            if type(key) not in _TEXT or type(item) not in _TEXT:
+            if (type(key) is not str and type(key) is not bytes) or (
+                type(item) is not str and type(item) is not bytes
+            ):
                 break  # it only equals bytes or text, as a bytearray does
         else:
             return fields.copy()
@@ -103,7 +105,6 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> _Fields:
 
 # Clients give the same fields with every request: they are enforced once.
 _last_fields: tuple[list[Any], _Fields] = ([], [])
-_TEXT = frozenset((bytes, str))
 
 
 def enforce_stream(

@@ -263,7 +263,7 @@ class Codec:
             self._keeps_alive = False
         # RFC 9112, section 6.3: how the end of the body is found.
         length = head.length
-        if not head.has_body or length == 0 or self._request[0] == b"HEAD":
+        if length == 0 or self._request[0] == b"HEAD":
             self._left_to_receive = 0
             self.response_state = DONE
         elif length is not None:

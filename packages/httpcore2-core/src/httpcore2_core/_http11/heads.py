@@ -147,7 +147,6 @@ class PlainHead:
         "chunked",
         "close",
         "data",
-        "has_body",
         "head",
         "keep_alive_timeout",
         "length",
@@ -157,7 +156,6 @@ class PlainHead:
     def __init__(self, data: bytes, head: ResponseHead) -> None:
         self.data = data
         self.head = head
-        self.has_body = head.status not in (204, 304)
         self.length: int | None = None
         self.chunked = False
         self.close = False
@@ -207,6 +205,8 @@ def read_head(data: bytes) -> PlainHead | None:
             head.keep_alive_timeout = keep_alive_timeout_of(value)
     if head.chunked and head.length is not None:
         return None
+    if head.head.status in (204, 304):
+        head.length = 0
     _last_head = head
     return head
 

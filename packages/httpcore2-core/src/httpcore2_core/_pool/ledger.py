@@ -137,12 +137,12 @@ class Ledger(Generic[K, C]):
 
     __slots__ = (
         "_dials",
+        "_expires",
         "_groups",
         "_idle",
         "_keepalive_expiry",
         "_max_connections",
         "_max_keepalive",
-        "_next_expiry",
         "_queue",
         "_slots",
         "_tickets",
@@ -169,8 +169,7 @@ class Ledger(Generic[K, C]):
         self._dials: dict[Ticket[K, C], None] = {}
         # The least recently used first.
         self._idle: OrderedDict[_Slot[K, C], None] = OrderedDict()
-        # When the least recently used one expires, or earlier.
-        self._next_expiry = inf
+        self._expires = keepalive_expiry is not None  # or any of them does, since its server says so
         # Who waits for a slot: single requests, and groups on behalf of their crowds.
         self._queue: OrderedDict[Ticket[K, C] | _Group[K, C], None] = OrderedDict()
         self._tickets = 0
@@ -179,7 +178,8 @@ class Ledger(Generic[K, C]):
 
     def checkout(self, key: K, now: float) -> C | None:
         """Reserve the last used connection to `key` that has room, and return it; `None`: `reserve()` a slot."""
-        if now > self._next_expiry:
+        idle = self._idle
+        if self._expires and idle and now > next(iter(idle)).expires_at:
             self.expire(now)
         group = self._groups.get(key)
         if group is None:
@@ -191,7 +191,7 @@ class Ledger(Generic[K, C]):
                 if now > slot.expires_at:
                     self._close(slot)
                     continue
-                del self._idle[slot]
+                del idle[slot]
                 slot.state = _BUSY
             slot.in_use += 1
             if slot.in_use < slot.capacity:
@@ -292,8 +292,10 @@ class Ledger(Generic[K, C]):
         if slot is None:
             return
         slot.in_use = in_use = slot.in_use - 1
-        expiry = now + self._keepalive_expiry
-        slot.expires_at = expiry if expires_at is None or expires_at > expiry else expires_at
+        slot.expires_at = now + self._keepalive_expiry
+        if expires_at is not None:
+            self._expires = True
+            slot.expires_at = min(slot.expires_at, expires_at)
         group = slot.group
         if slot.state is not _BUSY:
             assert slot.state is _RETIRED, "checkin() without a reservation"
@@ -312,8 +314,6 @@ class Ledger(Generic[K, C]):
         if not slot.in_use:
             slot.state = _IDLE
             self._idle[slot] = None
-            if slot.expires_at < self._next_expiry:
-                self._next_expiry = slot.expires_at
             if len(self._idle) > self._max_keepalive:
                 self._close(next(iter(self._idle)))
 
@@ -343,12 +343,7 @@ class Ledger(Generic[K, C]):
 
         One that expires sooner than those used before it is found when its turn or its key comes.
         """
-        self._next_expiry = inf
-        while self._idle:
-            slot = next(iter(self._idle))
-            if now <= slot.expires_at:
-                self._next_expiry = slot.expires_at
-                break
+        while self._idle and now > (slot := next(iter(self._idle))).expires_at:
             self._close(slot)
 
     def clear(self) -> tuple[list[C], list[Ticket[K, C]]]:
