@@ -130,7 +130,7 @@ def test_a_server_is_asked_before_its_idle_connection_is_used_again(
 
 @pytest.mark.parametrize(
     ("timeout", "limits"),
-    [(0.05, {}), (15.0, {"read": 0.05})],
+    [(0.3, {}), (15.0, {"read": 0.3})],
     ids=["after the time for an answer", "after the request's own"],
 )
 def test_requests_on_a_dead_idle_connection_move_to_another(
@@ -193,7 +193,7 @@ def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_request_that_times_out_in_silence_has_the_next_one_ask_first(
     world: World, h2_pool: PoolMaker, configure: Configure, doubting: None
 ) -> None:
-    configure(timeout=0.05)
+    configure(timeout=0.3)
 
     async def scenario() -> None:
         async with h2_pool(world) as pool:
@@ -316,7 +316,7 @@ def test_a_silent_server_is_asked_while_a_request_waits(
 def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
     world: World, h2_pool: PoolMaker, configure: Configure
 ) -> None:
-    configure(interval=0.02, timeout=0.05, before_reuse=None)
+    configure(interval=0.1, timeout=0.3, before_reuse=None)
 
     async def scenario() -> None:
         async with h2_pool(world) as pool:
@@ -327,7 +327,7 @@ def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
 
             async def post() -> None:
                 with pytest.raises(
-                    httpcore2.ReadTimeout, match=r"did not answer a PING within 0\.05 seconds"
+                    httpcore2.ReadTimeout, match=r"did not answer a PING within 0\.3 seconds"
                 ):
                     await pool.request("POST", server.url)
 
