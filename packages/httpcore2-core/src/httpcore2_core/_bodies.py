@@ -44,7 +44,7 @@ class ReceivedBody:
         return piece
 
     def take_rest(self) -> bytes | None:
-        """Return what is left of the body, if all of it is here and its end costs no waiting; else `None`."""
+        """Return what is left of the body, if that costs no waiting; else `None`."""
         return None
 
     async def aread_all(self) -> bytes:
@@ -84,15 +84,11 @@ class BlockingBody:
     def close(self) -> None:
         run_blocking(self.body.aclose())
 
-    @property
-    def is_closed(self) -> bool:
-        return self.body.is_closed
-
 
 def read_at_once(response: Response) -> bool:
     """Read the body of a response of ours, if all of it is here, as most are; return whether it was."""
     stream = response.stream
-    if not isinstance(stream, (ReceivedBody, BlockingBody)):
+    if response._stream_consumed or not isinstance(stream, (ReceivedBody, BlockingBody)):
         return False
     content = stream.take_rest()
     if content is None:
@@ -100,11 +96,6 @@ def read_at_once(response: Response) -> bool:
     response._stream_consumed = True
     response._content = content
     return True
-
-
-def is_closed(response: Response) -> bool:
-    """Whether a response is one of ours, and nothing is left to close."""
-    return getattr(response.stream, "is_closed", None) is True
 
 
 def check_colour(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bool) -> None:

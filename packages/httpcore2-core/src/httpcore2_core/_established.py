@@ -158,7 +158,7 @@ class Exchange(Protocol):
         """The fields after the body, once it has ended."""
 
     def take_rest(self) -> bytes | None:
-        """End it and return the rest of the body, if all is here and nothing will be left to await; else `None`."""
+        """End it and return the rest of the body, if that costs no waiting; else `None`."""
 
     def take_piece(self) -> bytes | None:
         """Return what is here of the body already; `b""` at its end, `None` if nothing is."""
@@ -204,7 +204,7 @@ class ExchangeBody(ReceivedBody):
             exchange: what the body belongs to.
             timeouts: the request's.
             tracer: who is told, if anybody.
-            info: and what of, the `request` included.
+            info: what of, the `request` included.
             extensions: the response's; trailers are put there.
         """
         self._exchange = exchange

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
 
-from ._bodies import is_closed, read_at_once
+from ._bodies import read_at_once
 from ._models import (
     URL,
     Extensions,
@@ -109,8 +109,7 @@ class RequestInterface:
             try:
                 response.read()
             finally:
-                if not is_closed(response):
-                    response.close()
+                response.close()
         return response
 
     @contextmanager
@@ -166,8 +165,7 @@ class AsyncRequestInterface:
             try:
                 await response.aread()
             finally:
-                if not is_closed(response):
-                    await response.aclose()
+                await response.aclose()
         return response
 
     @asynccontextmanager

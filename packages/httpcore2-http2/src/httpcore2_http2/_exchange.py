@@ -107,7 +107,7 @@ class Exchange:
             await tracer.event("receive_remote_settings.complete", {"return_value": settings})
 
     def take_rest(self) -> bytes | None:
-        """End the exchange and return the rest of the body, if all is here and the connection stays; else `None`."""
+        """End the exchange and return the rest of the body, if that costs no waiting; else `None`."""
         connection = self._connection
         stream = self.stream
         with connection.lock:

@@ -264,7 +264,6 @@ class Codec:
         # RFC 9112, section 6.3: how the end of the body is found.
         length = head.length
         if length == 0 or self._request[0] == b"HEAD":
-            self._left_to_receive = 0
             self.response_state = DONE
         elif length is not None:
             self._left_to_receive = length
@@ -278,18 +277,13 @@ class Codec:
         return head.head
 
     def rest(self) -> bytes | None:
-        """Return the rest of the body and complete the exchange, if that is all that is here; else `None`.
-
-        It is as with `data()`, for a body of known length after which the connection is reusable.
-        """
+        """Return the rest of a body of known length, if just that is here and the connection is reusable."""
         data = self._data
-        state = self.response_state
-        if (
-            (state is not _LENGTH and state is not DONE)
-            or len(data) != self._left_to_receive
-            or not self._keeps_alive
-            or self.request_state is not SENT
-        ):
+        if self.response_state is _LENGTH:
+            is_all = len(data) == self._left_to_receive
+        else:
+            is_all = self.response_state is DONE and not data
+        if not is_all or not self._keeps_alive or self.request_state is not SENT:
             return None
         self.response_state = DONE
         self._data = b""

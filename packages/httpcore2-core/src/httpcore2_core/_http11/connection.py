@@ -217,7 +217,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
             raise exc from write_error
 
     def take_rest(self) -> bytes | None:
-        """End the exchange and return the rest of the body, if all is here and the connection stays; else `None`."""
+        """End the exchange and return the rest of the body, if that costs no waiting; else `None`."""
         rest = self._codec.rest()
         if rest is not None:
             self._end(is_reusable=True)
@@ -249,7 +249,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
 
     @property
     def has_body_left(self) -> bool:
-        """Whether there is more of the response's body to come."""
+        """Whether there is more of the body to come."""
         return self._codec.response_state not in NO_BODY_LEFT
 
     @property

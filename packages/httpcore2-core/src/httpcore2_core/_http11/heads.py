@@ -8,7 +8,6 @@ Must not know: states, bodies, the network.
 from __future__ import annotations
 
 import re
-from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -40,42 +39,27 @@ class ResponseHead(NamedTuple):
     headers: list[tuple[bytes, bytes]]
 
 
-class _Kind(Enum):
-    """What a header field means for the message's framing and the connection's life."""
-
-    OTHER = 0
-    HOST = 1
-    CONTENT_LENGTH = 2
-    TRANSFER_ENCODING = 3
-    CONNECTION = 4
-    KEEP_ALIVE = 5
-    INVALID = 6
-
-
-# Enum's own way to a member is slow, and would be taken for each field.
-_OTHER, _HOST, _CONTENT_LENGTH, _TRANSFER_ENCODING, _CONNECTION, _KEEP_ALIVE, _INVALID = _Kind
-
-_KINDS = {
-    b"host": _HOST,
-    b"content-length": _CONTENT_LENGTH,
-    b"transfer-encoding": _TRANSFER_ENCODING,
-    b"connection": _CONNECTION,
-    b"keep-alive": _KEEP_ALIVE,
-}
-# Names that were seen, so that each is checked once. Bounded: a peer may make names up.
-_known_names: dict[bytes, _Kind] = {}
+# The fields that tell whom a message is for, where it ends, and whether its connection stays.
+_MEANINGFUL = frozenset(
+    (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive")
+)
+_OTHER = b"any other"
+# What the names that were seen mean, so that each is checked once. Bounded: a peer may make names up.
+_known_names: dict[bytes, bytes] = {}
 _KNOWN_NAMES_LIMIT = 1024
 _KNOWN_NAME_SIZE = 64
 
 
-def _kind(name: bytes) -> _Kind:
-    """Find out what a name means that is not remembered, and remember it."""
+def _learn(name: bytes) -> bytes | None:
+    """Find out which field has a name that is not remembered, and remember it; `None` if it is no name."""
     if is_token(name) is None:
-        return _INVALID
-    kind = _KINDS.get(name.lower(), _OTHER)
+        return None
+    field = name.lower()
+    if field not in _MEANINGFUL:
+        field = _OTHER
     if len(_known_names) < _KNOWN_NAMES_LIMIT and len(name) <= _KNOWN_NAME_SIZE:
-        _known_names[name] = kind
-    return kind
+        _known_names[name] = field
+    return field
 
 
 def _elements(value: bytes) -> list[bytes]:
@@ -110,24 +94,24 @@ class HeaderBlock:
         is_plain = True
         hosts = 0
         for name, value in headers:
-            kind = _known_names.get(name) or _kind(name)
+            field = _known_names.get(name) or _learn(name)
             line = b"%b: %b\r\n" % (name, value)
-            if kind is _OTHER:
+            if field is _OTHER:
                 lines.append(line)
-            elif kind is _HOST:
+            elif field == b"host":
                 hosts += 1
                 lines.insert(0, line)  # RFC 9110, section 7.2
             else:
                 lines.append(line)
-                if kind is _CONTENT_LENGTH:
+                if field == b"content-length":
                     is_plain = is_plain and self.length is None and is_length(value) is not None
                     self.length = value
-                elif kind is _TRANSFER_ENCODING:
+                elif field == b"transfer-encoding":
                     is_plain = is_plain and not self.chunked and value == b"chunked"
                     self.chunked = True
-                elif kind is _CONNECTION:
+                elif field == b"connection":
                     self.close = self.close or b"close" in _elements(value)
-                elif kind is _INVALID:
+                elif field is None:
                     is_plain = False
         block = b"".join(lines)
         self.lines = block + b"\r\n"
@@ -182,26 +166,26 @@ def read_head(data: bytes) -> PlainHead | None:
     del lines[0]
     for line in lines:
         name, colon, value = line.partition(b":")
-        kind = _known_names.get(name) or _kind(name)
+        field = _known_names.get(name) or _learn(name)
         value = value.strip(b" \t")
         headers.append((name, value))
-        if kind is _OTHER and colon:
+        if field is _OTHER and colon:
             continue
-        if kind is _INVALID or not colon:
+        if field is None or not colon:
             return None
-        if kind is _CONTENT_LENGTH:
+        if field == b"content-length":
             if head.length is not None or is_length(value) is None:
                 return None
             head.length = int(value)
             if head.length >= _LARGE_BODY:
                 head.size_apart = size
-        elif kind is _TRANSFER_ENCODING:
+        elif field == b"transfer-encoding":
             if head.chunked or value != b"chunked":
                 return None
             head.chunked = True
-        elif kind is _CONNECTION:
+        elif field == b"connection":
             head.close = head.close or (value != b"keep-alive" and b"close" in _elements(value))
-        elif kind is _KEEP_ALIVE:
+        elif field == b"keep-alive":
             head.keep_alive_timeout = keep_alive_timeout_of(value)
     if head.chunked and head.length is not None:
         return None

@@ -169,7 +169,9 @@ class Ledger(Generic[K, C]):
         self._dials: dict[Ticket[K, C], None] = {}
         # The least recently used first.
         self._idle: OrderedDict[_Slot[K, C], None] = OrderedDict()
-        self._expires = keepalive_expiry is not None  # or any of them does, since its server says so
+        self._expires = (
+            keepalive_expiry is not None
+        )  # or any of them does, since its server says so
         # Who waits for a slot: single requests, and groups on behalf of their crowds.
         self._queue: OrderedDict[Ticket[K, C] | _Group[K, C], None] = OrderedDict()
         self._tickets = 0

@@ -20,6 +20,7 @@ from .pooled import PooledConnection, pooled, shown
 if TYPE_CHECKING:
     import ssl
 
+
 class PoolFace:
     """What both faces of the pool hold: the engine, and what connections are made with."""
 
