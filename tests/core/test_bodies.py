@@ -16,6 +16,7 @@ from httpcore2_core._bodies import (
     ReceivedBody,
     check_colour,
     iterate,
+    read_at_once,
 )
 from httpcore2_core._models import ByteStream, Response
 from httpcore2_core._runtime import run_blocking
@@ -69,6 +70,34 @@ def test_threads_read_a_body_as_a_whole_and_close_it() -> None:
     assert response.read() == b"ab"
     response.close()
     assert body.is_closed
+
+
+class BodyThatIsHere(Body):
+    def take_rest(self) -> bytes | None:
+        return b"".join(self.pieces)
+
+
+@pytest.mark.parametrize("wrap", [lambda body: body, BlockingBody], ids=["async", "threads"])
+def test_a_body_that_is_here_is_read_at_once(wrap: Any) -> None:
+    response = Response(200, content=wrap(BodyThatIsHere(b"a", b"b")))
+    assert read_at_once(response)
+    assert response.content == b"ab"
+    with pytest.raises(RuntimeError, match="more than once"):
+        response._consume("read()")
+
+
+@pytest.mark.parametrize("content", [Body(b"a"), BlockingBody(Body(b"a")), b"a", BothColours()])
+def test_other_bodies_are_not(content: Any) -> None:
+    response = Response(200, content=content)
+    assert not read_at_once(response)
+    response._consume("read()")
+
+
+def test_a_body_that_was_taken_before_is_not() -> None:
+    content: Any = BodyThatIsHere(b"a")
+    response = Response(200, content=content)
+    response.aiter_stream()
+    assert not read_at_once(response)
 
 
 @pytest.mark.parametrize("stream", [ByteStream(b"ab"), BothColours()])

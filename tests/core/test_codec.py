@@ -283,6 +283,46 @@ def test_a_connection_that_the_peer_closed_is_not_used_again() -> None:
     assert not codec.is_reusable
 
 
+# The rest of a body at once
+
+
+@pytest.mark.parametrize("state", ResponseState)
+def test_only_a_complete_response_has_a_rest_without_waiting(state: ResponseState) -> None:
+    codec = RESPONSE_STATES[state]()
+    assert codec.rest() == (b"" if state is ResponseState.DONE else None)
+    assert codec.response_state is state
+
+
+@pytest.mark.parametrize("data", [b"", b"ab", b"abc", b"abcd"])
+def test_the_rest_is_all_that_is_here_or_is_left_to_be_read(data: bytes) -> None:
+    codec = received(OK + b"Content-Length: 3\r\n\r\n" + data)
+    is_all = data == b"abc"
+    assert codec.rest() == (data if is_all else None)
+    assert codec.is_reusable == is_all
+    if not is_all:
+        assert body_of(codec, [b"abc"[len(data) :]] if data != b"abcd" else []) == b"abc"
+
+
+def test_the_rest_is_what_was_not_read_before() -> None:
+    codec = received(OK + b"Content-Length: 3\r\n\r\na")
+    assert codec.data() == b"a"
+    codec.receive(b"bc")
+    assert codec.rest() == b"bc"
+    assert codec.is_reusable
+
+
+@pytest.mark.parametrize("length", [b"0", b"3"])
+def test_there_is_no_rest_where_the_connection_is_not_used_again(length: bytes) -> None:
+    body = bytes(int(length))
+    closing = received(OK + b"Connection: close\r\nContent-Length: " + length + b"\r\n\r\n" + body)
+    assert closing.rest() is None
+    uploading = received(
+        OK + b"Content-Length: " + length + b"\r\n\r\n" + body, b"POST", (b"Content-Length", b"3")
+    )
+    assert uploading.rest() is None
+    assert body_of(closing) == body_of(uploading) == body
+
+
 # Requests
 
 

@@ -125,7 +125,13 @@ def read_by_h11(request: Request, pieces: Iterable[bytes]) -> Outcome:
     )
 
 
-def read_by_us(request: Request, pieces: Iterable[bytes], codec: Codec | None = None) -> Outcome:
+def read_by_us(
+    request: Request,
+    pieces: Iterable[bytes],
+    codec: Codec | None = None,
+    *,
+    asks_for_rest: bool = False,
+) -> Outcome:
     codec, _ = sent_by_us(request, codec)
     verdict = Verdict.INCOMPLETE
     head = None
@@ -138,6 +144,12 @@ def read_by_us(request: Request, pieces: Iterable[bytes], codec: Codec | None = 
                 if codec.response_state is ResponseState.SWITCHED:
                     verdict = Verdict.SWITCHED
             while head is not None and verdict is Verdict.INCOMPLETE:
+                rest = codec.rest() if asks_for_rest else None
+                if rest is not None:
+                    assert codec.is_reusable
+                    body += rest
+                    verdict = Verdict.COMPLETE
+                    break
                 data = codec.data()
                 if data is None:
                     break
@@ -173,13 +185,14 @@ def agree(request: Request, data: bytes, positions: Iterable[int], is_open: bool
     """Hold that the codec reads `data`, however it is cut, as h11 does; return what it read."""
     end = [] if is_open else [b""]
     theirs = read_by_h11(request, [data, *end] if data else end)
-    for pieces, codec in (
-        (cut(data, ()), Codec()),
-        (cut(data, ()), used(data)),
-        (cut(data, positions), used(data)),
-        (cut(data, range(len(data))), Codec()),
+    for pieces, codec, asks_for_rest in (
+        (cut(data, ()), Codec(), False),
+        (cut(data, ()), used(data), True),
+        (cut(data, positions), used(data), False),
+        (cut(data, positions), used(data), True),
+        (cut(data, range(len(data))), Codec(), True),
     ):
-        ours = read_by_us(request, [*pieces, *end], codec)
+        ours = read_by_us(request, [*pieces, *end], codec, asks_for_rest=asks_for_rest)
         if is_framed_twice(ours.head):
             assert not ours.is_reusable
             ours = ours._replace(is_reusable=theirs.is_reusable)
