@@ -64,7 +64,7 @@ class AsyncIOWaiter(Waiter):
             if timeout is None:
                 await future
             else:
-                limit = _Limit.of(loop, timeout)
+                limit = _limits.get((loop, timeout)) or _Limit.create(loop, timeout)
                 limit.begin(future)
                 try:
                     await future
@@ -88,13 +88,12 @@ class _Limit:
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop, seconds: float) -> _Limit:
-        limit = _limits.get((loop, seconds))
-        if limit is None:
-            for key in list(_limits):
-                if key[0].is_closed():
-                    _limits.pop(key, None)  # it was closed under those who waited
-            limit = _limits[loop, seconds] = cls(loop, seconds)
+    def create(cls, loop: asyncio.AbstractEventLoop, seconds: float) -> _Limit:
+        """Make the one for these waits; it is forgotten when nobody waits any more."""
+        for key in list(_limits):
+            if key[0].is_closed():
+                _limits.pop(key, None)  # it was closed under those who waited
+        limit = _limits[loop, seconds] = cls(loop, seconds)
         return limit
 
     def begin(self, future: asyncio.Future[None]) -> None:

@@ -134,7 +134,7 @@ def bracketed(host: bytes) -> bytes:
     return b"[%b]" % host if b":" in host else host
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
     """The Host field of a URL (RFC 9110, section 7.2): IPv6 in brackets, no default port."""
     if port is None or port == DEFAULT_PORTS.get(scheme):
@@ -153,24 +153,24 @@ def include_request_headers(
     content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
 ) -> _Fields:
     """Add the Host field, and the one that frames the body, where the caller gave none."""
-    global _last_head
-    host = host_header(url.scheme, url.host, url.port)
-    given, given_host, head, is_framed = _last_head
-    if headers != given or host != given_host:
-        given = head = headers.copy()
-        if not _has_one_of(headers, b"host"):
-            head = [(b"Host", host), *headers]
+    global _last_given
+    given, has_host, is_framed = _last_given
+    if headers != given:
+        has_host = _has_one_of(headers, b"host")
         is_framed = _has_one_of(headers, b"content-length", b"transfer-encoding")
-        _last_head = (given, host, head, is_framed)
+        _last_given = (headers.copy(), has_host, is_framed)
+    head = headers
+    if not has_host:
+        head = [(b"Host", host_header(url.scheme, url.host, url.port)), *headers]
     if content is None or is_framed:
-        return head.copy()
+        return head
     if isinstance(content, (bytes, bytearray, memoryview)):
         return [*head, (b"Content-Length", b"%d" % memoryview(content).nbytes)]
     return [*head, (b"Transfer-Encoding", b"chunked")]
 
 
-# As with `_last_fields`: the fields, the host, both together, and whether they frame a body.
-_last_head: tuple[_Fields, bytes, _Fields, bool] = ([], b"", [(b"Host", b"")], False)
+# As with `_last_fields`: the fields, whether a Host is among them, and whether they frame a body.
+_last_given: tuple[_Fields, bool, bool] = ([], False, False)
 
 
 class ByteStream:

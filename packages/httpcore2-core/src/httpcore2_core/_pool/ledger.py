@@ -121,10 +121,6 @@ class _Group(Generic[K, C]):
         # The last dial brought a connection for one request at a time: sharing is not to be hoped for.
         self.exclusive = False
 
-    def first_waiter(self) -> Ticket[K, C] | None:
-        # A crowd forms when its key is not exclusive any more: its requests came after the singles.
-        return next(iter(self.singles or self.crowd), None)
-
 
 class Ledger(Generic[K, C]):
     """The connections of a pool, who uses them, and who waits for them.
@@ -172,8 +168,8 @@ class Ledger(Generic[K, C]):
         self._expires = (
             keepalive_expiry is not None
         )  # or any of them does, since its server says so
-        # Who waits for a slot: single requests, and groups on behalf of their crowds.
-        self._queue: OrderedDict[Ticket[K, C] | _Group[K, C], None] = OrderedDict()
+        # Who waits for a slot: single requests, and groups on behalf of their crowds; and of which group they are.
+        self._queue: OrderedDict[Ticket[K, C] | _Group[K, C], _Group[K, C]] = OrderedDict()
         self._tickets = 0
 
     # Requests
@@ -217,14 +213,16 @@ class Ledger(Generic[K, C]):
             if self._can_dial():
                 self._grant_dial(ticket)
             else:
-                group.singles[ticket] = self._queue[ticket] = None
+                group.singles[ticket] = None
+                self._queue[ticket] = group
         elif group.crowd or group.dial is not None:
             group.crowd[ticket] = None
         elif self._can_dial():
             group.dial = ticket
             self._grant_dial(ticket)
         else:
-            group.crowd[ticket] = self._queue[group] = None
+            group.crowd[ticket] = None
+            self._queue[group] = group
         return ticket
 
     def abandon(self, ticket: Ticket[K, C], now: float) -> None:
@@ -236,7 +234,12 @@ class Ledger(Generic[K, C]):
         ticket._spent = True
         group = ticket._group
         if ticket.grant is None:
-            self._unqueue(ticket)
+            if ticket in group.singles:
+                del group.singles[ticket], self._queue[ticket]
+            else:
+                del group.crowd[ticket]
+                if not group.crowd:
+                    self._queue.pop(group, None)
             self._drop_if_empty(group)
         elif ticket.grant is Grant.DIAL:
             del self._dials[ticket]
@@ -305,7 +308,9 @@ class Ledger(Generic[K, C]):
                 self._close(slot)
                 self._serve()
             return
-        if not in_use and (not slot.capacity or (self._queue and self._first_group() is not group)):
+        if not in_use and (
+            not slot.capacity or (self._queue and next(iter(self._queue.values())) is not group)
+        ):
             self._close(slot)
             self._serve()
             return
@@ -407,16 +412,13 @@ class Ledger(Generic[K, C]):
         if group.exclusive:
             queue.pop(group, None)
             for joiner in group.crowd:
-                group.singles[joiner] = queue[joiner] = None
+                group.singles[joiner] = None
+                queue[joiner] = group
             group.crowd.clear()
         elif group not in queue:
-            queue[group] = None
+            queue[group] = group
             if _arrival(group) < _arrival(next(iter(queue))):
                 queue.move_to_end(group, last=False)
-
-    def _first_group(self) -> _Group[K, C]:
-        first = next(iter(self._queue))
-        return first._group if isinstance(first, Ticket) else first
 
     def _serve(self) -> None:
         """Give what slots there are to those who have stood in the queue longest."""
@@ -435,25 +437,22 @@ class Ledger(Generic[K, C]):
         """Give what room `slot` has to the waiters of its key, and what is left to those who come."""
         group = slot.group
         while slot.in_use < slot.capacity:
-            ticket = group.first_waiter()
-            if ticket is None:
+            # A crowd forms when its key is not exclusive any more: its requests came after the singles.
+            if group.singles:
+                ticket, _ = group.singles.popitem(last=False)
+                del self._queue[ticket]
+            elif group.crowd:
+                ticket, _ = group.crowd.popitem(last=False)
+                if not group.crowd:
+                    self._queue.pop(group, None)
+            else:
                 group.available[slot] = None
                 return
-            self._unqueue(ticket)
             slot.in_use += 1
             ticket.grant = Grant.REUSE
             ticket.connection = slot.connection
             self.granted.append(ticket)
         group.available.pop(slot, None)
-
-    def _unqueue(self, ticket: Ticket[K, C]) -> None:
-        group = ticket._group
-        if ticket in group.singles:
-            del group.singles[ticket], self._queue[ticket]
-        else:
-            del group.crowd[ticket]
-            if not group.crowd:
-                self._queue.pop(group, None)
 
     def _close(self, slot: _Slot[K, C]) -> None:
         self._leave(slot)
