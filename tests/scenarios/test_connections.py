@@ -44,6 +44,21 @@ def test_a_connection_connects_when_it_is_first_used(world: World) -> None:
         assert server.accepted == 1
 
 
+def test_a_connection_gets_no_attribute_after_it_was_made(world: World) -> None:
+    """One that it gets later would have it keep them in a dict of its own, of 1 KiB."""
+
+    async def scenario() -> None:
+        connection = world.connection(httpcore2.URL(server.url).origin)
+        twin = getattr(connection, "_twin", connection)
+        names = set(vars(twin))
+        assert (await connection.request("GET", server.url)).content == b"fine"
+        assert set(vars(twin)) == names
+        await connection.aclose()
+
+    with scripted(canned([FINE])) as server:
+        world.run(scenario)
+
+
 def test_a_connection_that_could_not_be_made_is_closed(world: World) -> None:
     async def scenario() -> None:
         backend = ListBackend(httpcore2.ConnectError("no"))

@@ -93,9 +93,9 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             retries,
         )
         self._connection: _Connection | None = None
-        # Its own, once it is established: each request needs them.
-        self.exchange: Callable[[Request, Timeouts], Coroutine[Any, Any, Response]]
-        self.is_stale: Callable[[], bool]
+        # Its own, once it is established: each request needs them. What an object gets only later takes 1 KiB.
+        self.exchange: Callable[[Request, Timeouts], Coroutine[Any, Any, Response]] = None  # type: ignore[assignment]
+        self.is_stale: Callable[[], bool] = None  # type: ignore[assignment]
         self._has_begun = False
         self._has_failed = False
         self.on_release: Callable[[bool, float | None], None] | None = None
