@@ -18,7 +18,7 @@ import httpcore2
 
 from ..support import real
 from ..support.proxies import KINDS, PASSWORD, USER, Proxies
-from ..support.server import unused_port
+from ..support.server import refusing
 from ..support.worlds import World
 
 CONTENT = bytes(range(250)) * 400
@@ -275,8 +275,9 @@ def test_an_origin_that_refuses_connections(world: World, route: Route, origins:
     async def scenario() -> None:
         async with route.pool(world) as pool:
             with pytest.raises(httpcore2.ProxyError):
-                await pool.request("GET", f"https://127.0.0.1:{unused_port()}/")
+                await pool.request("GET", f"https://127.0.0.1:{port}/")
             assert pool.connections == []
             assert (await pool.request("GET", f"{origins.https}/bytes/9")).content == bytes(9)
 
-    world.run(scenario)
+    with refusing() as port:
+        world.run(scenario)

@@ -14,22 +14,21 @@ import trustme
 import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
-from ..support.server import Peer, canned, response, scripted, unused_port
+from ..support.server import Peer, canned, refusing, response, scripted
 from ..support.worlds import MAIN_WORLDS, World
 
 FINE = response(b"fine")
 
 
 def test_a_refused_connection_is_a_connect_error(world: World) -> None:
-    port = unused_port()
-
     async def scenario() -> None:
         async with world.pool() as pool:
             with pytest.raises(httpcore2.ConnectError):
                 await pool.request("GET", f"http://127.0.0.1:{port}/")
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    world.run(scenario)
+    with refusing() as port:
+        world.run(scenario)
 
 
 # uvloop has a resolver of its own.

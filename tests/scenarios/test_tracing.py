@@ -12,7 +12,7 @@ import pytest
 import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
-from ..support.server import Peer, canned, response, scripted, unused_port
+from ..support.server import Peer, canned, refusing, response, scripted
 from ..support.worlds import World
 
 FINE = response(b"fine")
@@ -142,7 +142,6 @@ def test_retries_are_steps_too(world: World) -> None:
 
 def test_a_step_that_fails_tells_its_error(world: World) -> None:
     events: Events = []
-    port = unused_port()
 
     async def scenario() -> None:
         async with world.pool() as pool:
@@ -154,7 +153,8 @@ def test_a_step_that_fails_tells_its_error(world: World) -> None:
                 )
             assert events[-1] == ("connection.connect_tcp.failed", {"exception": caught.value})
 
-    world.run(scenario)
+    with refusing() as port:
+        world.run(scenario)
     assert _names(events) == ["connection.connect_tcp.started", "connection.connect_tcp.failed"]
 
 
@@ -287,8 +287,9 @@ def test_the_loggers_tell_of_no_closing_where_nothing_was_open(
     async def scenario() -> None:
         async with world.pool() as pool:
             with pytest.raises(httpcore2.ConnectError):
-                await pool.request("GET", f"http://127.0.0.1:{unused_port()}/")
+                await pool.request("GET", f"http://127.0.0.1:{port}/")
 
-    world.run(scenario)
+    with refusing() as port:
+        world.run(scenario)
     messages = [record.getMessage().partition(" ")[0] for record in caplog.records]
     assert messages == ["connect_tcp.started", "connect_tcp.failed"]

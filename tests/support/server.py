@@ -256,8 +256,16 @@ def response(body: bytes = b"", *fields: bytes, status: bytes = b"200 OK") -> by
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
+@contextmanager
+def refusing() -> Iterator[int]:
+    """A port that refuses connections: it is taken, and nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
 def unused_port() -> int:
-    """A port that nothing listens on."""
+    """A port for a server that can't choose one itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

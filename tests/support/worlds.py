@@ -35,7 +35,7 @@ T = TypeVar("T")
 Function = Callable[[], Coroutine[Any, Any, T]]
 Loop = asyncio.AbstractEventLoop
 
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds after which whatever waits is taken to hang."""
 
 
