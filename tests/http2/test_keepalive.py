@@ -130,7 +130,7 @@ def test_a_server_is_asked_before_its_idle_connection_is_used_again(
 
 @pytest.mark.parametrize(
     ("timeout", "limits"),
-    [(0.3, {}), (15.0, {"read": 0.3})],
+    [(0.3, {}), (15.0, {"read": 1.0})],
     ids=["after the time for an answer", "after the request's own"],
 )
 def test_requests_on_a_dead_idle_connection_move_to_another(
