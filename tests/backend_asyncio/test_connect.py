@@ -18,6 +18,7 @@ from httpcore2_asyncio._connect import Address
 from httpcore2_asyncio._stream import AsyncIOStream
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 
+from ..support.server import refusing as refusing_port
 from .conftest import Connect, Run, run_on
 
 backend = AsyncIOBackend()
@@ -50,9 +51,8 @@ def port(listener: socket.socket) -> int:
 @pytest.fixture
 def refusing() -> Iterator[int]:
     """A port on which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]
+    with refusing_port() as port:
+        yield port
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from httpcore2_core._backends import readiness
 from httpcore2_core._backends.readiness import Address, ReadinessBackend, foremost
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 
+from ..support.server import refusing as refusing_port
 from .conftest import Loop, host_and_port
 
 
@@ -42,9 +43,8 @@ def silent() -> Iterator[Address]:
 @pytest.fixture
 def refusing() -> Iterator[Address]:
     """An address where nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield address_of(sock)
+    with refusing_port() as port:
+        yield (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, loop: Loop, *addresses: Address) -> None:

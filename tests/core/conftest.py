@@ -12,6 +12,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from ..support.server import refusing as refusing_port
+
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
@@ -40,9 +42,8 @@ def silent() -> Iterator[tuple[str, int]]:
 @pytest.fixture
 def refusing() -> Iterator[tuple[str, int]]:
     """An address that refuses connections: it is taken, and nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()
+    with refusing_port() as port:
+        yield "127.0.0.1", port
 
 
 def in_child(function: Callable[[], object]) -> bool:

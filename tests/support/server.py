@@ -265,7 +265,7 @@ def refusing() -> Iterator[int]:
 
 
 def unused_port() -> int:
-    """A port for a server that can't choose one itself."""
+    """A port that was free a moment ago, for a server that can't choose one itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

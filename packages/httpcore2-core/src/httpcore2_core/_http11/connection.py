@@ -163,14 +163,15 @@ class AsyncHTTP11Connection(EstablishedConnection):
         codec = self._codec
         stream = request.stream
         content = stream.content if type(stream) is ByteStream else None
-        size = None if content is None else len(content)
         if self.rewrite is None:
             target, headers = request.url.target, request.headers
         else:
             target, headers = self.rewrite(request)
-        data = codec.start_request(request.method, target, headers, size)
-        if codec.request_state is not SENT and size is not None and size <= _SMALL_BODY:
-            assert content is not None, "it has a size"
+        data = codec.start_request(
+            request.method, target, headers, None if content is None else len(content)
+        )
+        has_body = codec.request_state is not SENT
+        if has_body and content is not None and len(content) <= _SMALL_BODY:
             data += codec.send_data(content)
             data += codec.end_request()
         self._has_sent = True

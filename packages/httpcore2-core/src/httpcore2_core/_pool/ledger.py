@@ -165,9 +165,8 @@ class Ledger(Generic[K, C]):
         self._dials: dict[Ticket[K, C], None] = {}
         # The least recently used first.
         self._idle: OrderedDict[_Slot[K, C], None] = OrderedDict()
-        self._expires = (
-            keepalive_expiry is not None
-        )  # or any of them does, since its server says so
+        # Whether any connection has had an expiry, be it of its server's.
+        self._expires = keepalive_expiry is not None
         # Who waits for a slot: single requests, and groups on behalf of their crowds; and of which group they are.
         self._queue: OrderedDict[Ticket[K, C] | _Group[K, C], _Group[K, C]] = OrderedDict()
         self._tickets = 0
