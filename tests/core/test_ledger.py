@@ -183,6 +183,44 @@ def test_without_keepalive_a_connection_is_closed_when_it_is_checked_in() -> Non
     assert_nothing_is_left(ledger)
 
 
+def test_without_keepalive_not_even_a_request_that_waits_for_the_key_gets_the_connection() -> None:
+    ledger = new(max_connections=1, max_keepalive=0)
+    dial(ledger, "a", 1)
+    ticket = ask(ledger, "a")
+    ledger.checkin(1, now=0.0)
+    assert closed(ledger) == [1]
+    assert woken(ledger) == [ticket]
+    assert ticket.grant is Grant.DIAL
+
+
+@pytest.mark.parametrize(
+    ("keepalive_expiry", "expires_at"), [(0.0, None), (None, 7.0), (60.0, 7.0), (None, 6.5)]
+)
+def test_a_connection_whose_expiry_has_come_is_closed_when_it_is_checked_in(
+    keepalive_expiry: float | None, expires_at: float | None
+) -> None:
+    ledger = new(max_connections=1, keepalive_expiry=keepalive_expiry)
+    dial(ledger, "a", 1)
+    ticket = ask(ledger, "a")
+    ledger.checkin(1, now=7.0, expires_at=expires_at)
+    assert closed(ledger) == [1]
+    assert woken(ledger) == [ticket]
+    assert ticket.grant is Grant.DIAL
+
+
+def test_a_shared_connection_whose_expiry_has_come_is_closed_with_its_last_request() -> None:
+    ledger = new(keepalive_expiry=0.0)
+    dial(ledger, "a", 1, capacity=3)
+    assert ledger.checkout("a", now=1.0) == 1
+    ledger.checkin(1, now=2.0)
+    assert not ledger.closing
+    assert ledger.checkout("a", now=3.0) == 1
+    ledger.checkin(1, now=4.0)
+    ledger.checkin(1, now=5.0)
+    assert closed(ledger) == [1]
+    assert_nothing_is_left(ledger)
+
+
 def test_the_keepalive_limit_does_not_count_connections_in_use() -> None:
     ledger = new(max_keepalive=1)
     dial(ledger, "a", 1)

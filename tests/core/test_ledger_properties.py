@@ -148,6 +148,8 @@ class Model:
                 self.close(connection)
         elif at_rest and (
             connection.capacity == 0
+            or connection.expires_at <= now
+            or self.max_keepalive == 0
             or (self.queue and self.key_of(self.queue[0]) != connection.key)
         ):
             self.close(connection)
@@ -455,6 +457,11 @@ class Histories(RuleBasedStateMachine):
     def the_limits_are_kept(self) -> None:
         assert self.model.used() <= self.model.max_connections
         assert len(self.model.idle) <= self.model.max_keepalive
+
+    @invariant()
+    def no_idle_connection_had_expired_when_it_was_checked_in(self) -> None:
+        if self.model.keepalive_expiry == 0 or self.model.max_keepalive == 0:
+            assert not self.model.idle
 
     @invariant()
     def nobody_waits_in_vain(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import httpcore2
 
+from ..support.h2peer import answering, speaking
 from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World
 
@@ -107,13 +108,71 @@ def test_a_response_read_to_its_end_frees_the_connection_although_it_is_still_op
         assert server.accepted == 1
 
 
-def test_a_kept_connection_expires_at_once_with_an_expiry_of_zero(world: World) -> None:
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+@pytest.mark.parametrize(
+    "options", [{"keepalive_expiry": 0.0}, {"max_keepalive_connections": 0}], ids=repr
+)
+def test_a_connection_that_may_not_be_kept_is_closed_when_its_request_ends(
+    world: World, options: dict[str, Any], protocol: str
+) -> None:
     async def scenario() -> None:
-        async with world.pool(keepalive_expiry=0.0) as pool:
+        async with world.pool(http2=http2, http1=not http2, **options) as pool:
             for _ in range(2):
                 assert (await pool.request("GET", server.url)).content == b"fine"
+                assert pool.connections == []
+                await closed.pop().wait()
 
-    with scripted(canned([FINE] * 2)) as server:
+    def handler(peer: Peer) -> None:
+        speaking(answering())(peer) if http2 else canned([FINE])(peer)
+        peer.receive_end()
+        signals.pop().set()
+
+    http2 = protocol == "HTTP/2"
+    closed = [world.signal(), world.signal()]
+    signals = closed.copy()
+    with scripted(handler) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"keepalive_expiry": 0.0}, {"max_keepalive_connections": 0}], ids=repr
+)
+def test_a_connection_that_may_not_be_kept_is_not_handed_on_to_a_request_that_waits(
+    world: World, options: dict[str, Any]
+) -> None:
+    async def scenario() -> None:
+        async with world.pool(max_connections=1, **options) as pool:
+
+            async def first() -> None:
+                async with pool.stream("GET", server.url) as held:
+                    await world.until(lambda: "1 queued" in repr(pool))
+                    await held.aread()
+
+            async def second() -> None:
+                await world.until(lambda: "1 active" in repr(pool))
+                assert (await pool.request("GET", server.url)).content == b"fine"
+
+            await world.gather(first, second)
+
+    with scripted(canned([FINE])) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize("field", [b"X: a", b"X: a\r\n b"], ids=["fast path", "h11 fallback"])
+def test_a_connection_that_its_server_keeps_for_no_time_is_closed_when_its_request_ends(
+    world: World, field: bytes
+) -> None:
+    answer = response(b"fine", field, b"Keep-Alive: timeout=0")
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            for _ in range(2):
+                assert (await pool.request("GET", server.url)).content == b"fine"
+                assert pool.connections == []
+
+    with scripted(canned([answer])) as server:
         world.run(scenario)
         assert server.accepted == 2
 

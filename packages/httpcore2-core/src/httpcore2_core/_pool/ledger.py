@@ -18,6 +18,8 @@ Rules:
 - Requests of one key that may share a connection form a crowd: they wait for one dial together, and stand in the queue
   as one, so that a crowd takes one slot at a time. Room on any connection of the key goes to its waiters first.
 - A connection at rest whose peer allows no request is closed: that it allows some again, nobody would see.
+- A connection whose expiry has come when its last request ends is closed then, and serves no waiter: its server may be
+  closing it. With an expiry of 0 seconds, or no keep-alive at all, each connection serves one request at a time and once.
 - A request that gives up hands on what it was just given (`abandon`).
 - Each operation takes the same time for one and for a million connections, keys or waiters (amortised), and
   a key with neither connections nor waiters leaves nothing behind.
@@ -128,7 +130,7 @@ class Ledger(Generic[K, C]):
     Args:
         max_connections: slots, or `None` for any number. With 0 everyone waits.
         max_keepalive: how many connections may be idle; `None` for any number.
-        keepalive_expiry: seconds after which an idle connection isn't used any more; `None` for never.
+        keepalive_expiry: seconds after which an idle connection isn't used any more, 0 to keep none; `None` for never.
     """
 
     __slots__ = (
@@ -154,6 +156,9 @@ class Ledger(Generic[K, C]):
     ) -> None:
         self._max_connections = inf if max_connections is None else max_connections
         self._max_keepalive = inf if max_keepalive is None else max_keepalive
+        # Without keep-alive each connection expires as soon as it is idle.
+        if max_keepalive == 0:
+            keepalive_expiry = 0.0
         self._keepalive_expiry = inf if keepalive_expiry is None else keepalive_expiry
         # Connections that left by the ledger's decision, for the pool to close and take out of the list.
         self.closing: list[C] = []
@@ -308,7 +313,9 @@ class Ledger(Generic[K, C]):
                 self._serve()
             return
         if not in_use and (
-            not slot.capacity or (self._queue and next(iter(self._queue.values())) is not group)
+            not slot.capacity
+            or slot.expires_at <= now
+            or (self._queue and next(iter(self._queue.values())) is not group)
         ):
             self._close(slot)
             self._serve()
