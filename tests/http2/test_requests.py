@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from typing import Any
 
 import h2.events
 import pytest
+import trustme
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
 import httpcore2
 
 from ..support.h2peer import H2Peer, answering, speaking
-from ..support.server import canned, response, scripted
+from ..support.server import Peer, canned, response, scripted
 from ..support.worlds import World
 from .conftest import PoolMaker
 
@@ -53,6 +55,72 @@ def test_alpn_may_choose_http11(
             assert not pool.connections[0].can_multiplex()
 
     with scripted(canned([response(b"fine")] * 20), tls=server_tls) as server:
+        world.run(scenario)
+
+
+class OffersHTTP2(ssl.SSLContext):
+    """Offers HTTP/2 whatever the pool offers, as a caller's own backend may."""
+
+    def set_alpn_protocols(self, alpn_protocols: Any) -> None:
+        super().set_alpn_protocols(["h2"])
+
+
+@pytest.fixture
+def own_client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
+    context = OffersHTTP2(ssl.PROTOCOL_TLS_CLIENT)
+    certificate_authority.configure_trust(context)
+    return context
+
+
+def test_http2_is_spoken_where_alpn_agreed_on_it_though_the_pool_did_not_ask(
+    world: World, h2_server_tls: ssl.SSLContext, own_client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with world.pool(ssl_context=own_client_tls, max_connections=1) as pool:
+
+            async def fetch() -> None:
+                reply = await pool.request("GET", server.url)
+                assert (reply.status, reply.content) == (200, b"fine")
+                assert reply.extensions["http_version"] == b"HTTP/2"
+
+            # Those that wait for the only connection share it as soon as it is there.
+            await world.gather(*[fetch] * 3)
+            async with pool.stream("GET", server.url) as held:
+                await fetch()
+                assert await held.aread() == b"fine"
+            (connection,) = pool.connections
+            assert connection.info() == f"'{server.origin}', HTTP/2, IDLE, Request Count: 5"
+
+    with scripted(speaking(answering()), tls=h2_server_tls) as server:
+        world.run(scenario)
+        assert server.accepted == 1
+
+
+def test_where_alpn_agreed_on_http2_and_it_is_not_installed_the_error_says_what_to_do(
+    world: World,
+    h2_server_tls: ssl.SSLContext,
+    own_client_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpcore2_http2", None)
+
+    async def scenario() -> None:
+        async with world.pool(ssl_context=own_client_tls) as pool:
+            with pytest.raises(ImportError) as caught:
+                await pool.request("GET", server.url)
+            assert str(caught.value) == (
+                f"HTTP/2, which ALPN agreed on with {server.origin}, needs a distribution that is not installed. "
+                "Run: pip install 'httpcore2[http2]'"
+            )
+            assert pool.connections == []
+            await closed.wait()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_end()
+        closed.set()
+
+    closed = world.signal()
+    with scripted(handler, tls=h2_server_tls) as server:
         world.run(scenario)
 
 

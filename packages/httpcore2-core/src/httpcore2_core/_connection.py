@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     _Connection: TypeAlias = AsyncHTTP11Connection | AsyncHTTP2Connection
 
-_HTTP2 = ("httpcore2_http2", "AsyncHTTP2Connection", "http2", "http2=True")
+_HTTP2 = ("httpcore2_http2", "AsyncHTTP2Connection", "http2")
 
 
 def check_protocols(http1: bool, http2: bool) -> None:
@@ -40,7 +40,7 @@ def check_protocols(http1: bool, http2: bool) -> None:
     if not (http1 or http2):
         raise ValueError("http1=False, http2=False leaves no protocol: let at least one be True.")
     if http2:
-        load(*_HTTP2)
+        load(*_HTTP2, "http2=True")
 
 
 class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
@@ -139,13 +139,19 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             ConnectError, ConnectTimeout: it could not be established.
             ProxyError, RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy on the way was at fault.
             ConnectionNotAvailable: that is being tried already, or was in vain.
+            ImportError: HTTP/2 was agreed on though it was not asked for, and its distribution is not installed.
         """
         if self._has_begun:
             raise ConnectionNotAvailable
         self._has_begun = True
         try:
             stream = await self._route.open(self._use_backend(), request, timeouts)
-            connection = self._speak(stream)
+            try:
+                connection = self._speak(stream)
+            except BaseException:
+                stream.abort()
+                await stream.settle()
+                raise
             connection.on_release = self.on_release
             if self._has_failed:  # closed while it was being opened
                 connection.abort()
@@ -159,15 +165,15 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
     def _speak(self, stream: BackendStream) -> _Connection:
         """Make the connection for the protocol that was agreed on, or is known to be spoken."""
-        if self._http2:
-            ssl_object = stream.get_extra_info("ssl_object")
-            if not self._http1 or (
-                ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2"
-            ):
-                connection_class: type[AsyncHTTP2Connection] = load(*_HTTP2)
-                shared = connection_class(self._origin, stream, self._keepalive_expiry)
-                shared.on_change = self.on_change
-                return shared
+        ssl_object = stream.get_extra_info("ssl_object")
+        # A backend or an SSL context of the caller's own may have offered more than this connection did.
+        is_agreed = ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2"
+        if is_agreed or not self._http1:
+            purpose = f"HTTP/2, which ALPN agreed on with {self._origin},"
+            connection_class: type[AsyncHTTP2Connection] = load(*_HTTP2, purpose)
+            shared = connection_class(self._origin, stream, self._keepalive_expiry)
+            shared.on_change = self.on_change
+            return shared
         connection = AsyncHTTP11Connection(self._origin, stream, self._keepalive_expiry)
         connection.on_lost = self.on_lost
         return connection
