@@ -397,6 +397,30 @@ def test_the_sni_hostname_is_for_the_origin_alone(world: World) -> None:
     world.run(scenario)
 
 
+def test_the_protocol_of_an_extended_connect_is_for_the_origin_alone(
+    world: World, behind: Setting, client_tls: ssl.SSLContext
+) -> None:
+    def handler(peer: Peer) -> None:
+        origin = H2Peer(peer, enable_connect_protocol=1)
+        origin.head(origin.request())
+        origin.until_end()
+
+    async def scenario() -> None:
+        options = {"ssl_context": client_tls, "http1": False, "http2": True}
+        async with (
+            world.pool(proxy=proxy.proxy(), **options) as pool,
+            pool.stream(
+                "CONNECT", f"https://{NAME}/", extensions={"protocol": "websocket"}
+            ) as reply,
+        ):
+            assert reply.status == 200
+
+    with behind(KINDS["http"], handler) as (proxy, _):
+        world.run(scenario)
+    (asked,) = proxy.asked
+    assert "websocket" not in asked
+
+
 def test_a_proxy_that_is_not_trusted_gets_no_request(
     world: World, behind: Setting, client_tls: ssl.SSLContext
 ) -> None:

@@ -16,7 +16,7 @@ from ._http11.connection import AsyncHTTP11Connection
 from ._interfaces import AsyncClosingContext, AsyncConnectionInterface
 from ._models import Origin, Request, Response
 from ._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream, RuntimeBackend
-from ._routes import Endpoint, Route, direct_route, offered_protocols
+from ._routes import Endpoint, Route, direct_route, offered_protocols, own_server_name
 from ._siblings import load
 from ._timeouts import Timeouts
 
@@ -93,6 +93,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             retries,
         )
         self._connection: _Connection | None = None
+        # The name that it was made with, where that is not the origin's host.
+        self._server_name: bytes | None = None
         # Its own, once it is established: each request needs them. What an object gets only later takes 1 KiB.
         self.exchange: Callable[[Request, Timeouts], Coroutine[Any, Any, Response]] = None  # type: ignore[assignment]
         self.is_stale: Callable[[], bool] = None  # type: ignore[assignment]
@@ -118,19 +120,33 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """Connect if need be, send `request` and return its response, the body still to be read.
 
         Raises:
-            RuntimeError: the request is for another origin.
+            RuntimeError: the request is for another origin, or has another `sni_hostname` than the first.
             ConnectionNotAvailable: another request is under way, or the connection is closed.
         """
         if not self.can_handle_request(request.url.origin):
             raise RuntimeError(
                 f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
             )
+        if self._has_begun:
+            self._check_server_name(request)
         runtime = self._use_backend().runtime
         check_colour(request.stream, runtime.is_blocking)
         timeouts = Timeouts.of(request.extensions, runtime)
         if self._connection is None:
             await self.connect(request, timeouts)
         return await self.exchange(request, timeouts)
+
+    def _check_server_name(self, request: Request) -> None:
+        name = own_server_name(request)
+        if name != self._server_name:
+            asked, made = (
+                None if each is None else each.decode() for each in (name, self._server_name)
+            )
+            raise RuntimeError(
+                f"Attempted to send a request with the sni_hostname {asked!r} on a connection to {self._origin} "
+                f"that was made with {made!r}: its certificate was checked for no other name. "
+                "Use another connection, or a pool."
+            )
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Establish the connection; `request` tells what it is needed for, and who listens.
@@ -143,6 +159,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """
         if self._has_begun:
             raise ConnectionNotAvailable
+        self._server_name = own_server_name(request)
         self._has_begun = True
         try:
             stream = await self._route.open(self._use_backend(), request, timeouts)

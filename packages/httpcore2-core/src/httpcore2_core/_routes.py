@@ -36,6 +36,33 @@ _SECURE_SCHEMES = (b"https", b"wss")
 _FAILURES = (NetworkError, ProtocolError, ProxyError, TimeoutException)
 
 
+def own_server_name(request: Request) -> bytes | None:
+    """Return the name that the origin's certificate must hold for, if `sni_hostname` gives another than the URL.
+
+    A connection was verified for one name, and serves no request for another. Without TLS there is none. Names are the
+    same whatever their case and with a final dot (RFC 9110, section 4.2.3; RFC 6066, section 3).
+
+    Raises:
+        TypeError: the extension is neither text nor bytes.
+    """
+    name = request.extensions.get("sni_hostname")
+    url = request.url
+    if not name or url.scheme not in _SECURE_SCHEMES:
+        return None
+    if isinstance(name, str):
+        name = name.encode()
+    elif not isinstance(name, (bytes, bytearray)):
+        raise TypeError(
+            f"extensions['sni_hostname'] must be str or bytes, but got {type(name).__name__}."
+        )
+    name = _comparable(bytes(name))
+    return None if name == _comparable(url.host) else name
+
+
+def _comparable(name: bytes) -> bytes:
+    return name.lower().removesuffix(b".")
+
+
 class Opening:
     """A stream while it is being opened: its owner, and what it is opened for."""
 

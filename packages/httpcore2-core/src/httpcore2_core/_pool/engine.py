@@ -27,13 +27,15 @@ from .._exceptions import (
 )
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
+from .._routes import own_server_name
 from .._runtime import Runtime, generation
 from .._timeouts import Timeouts
 from .._trace import log
 from .ledger import Counts, Grant, Ledger, Ticket
 from .pooled import PooledConnection
 
-_Key: TypeAlias = tuple[bytes, bytes, int]
+# Scheme, host and port, and the `sni_hostname` of those that have one of their own.
+_Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, bytes]
 _Ticket: TypeAlias = Ticket[_Key, PooledConnection]
 
 _SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
@@ -148,7 +150,7 @@ class Engine:
 
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
-            TypeError: the body is of the other colour.
+            TypeError: the body is of the other colour, or `sni_hostname` is neither text nor bytes.
         """
         runtime = self._enter()
         url = request.url
@@ -158,7 +160,11 @@ class Engine:
             check_colour(request.stream, runtime.is_blocking)
         timeouts = Timeouts.of(request.extensions, runtime)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
-        key = (url.scheme, url.host, port)
+        key: _Key = (url.scheme, url.host, port)
+        if "sni_hostname" in request.extensions:
+            name = own_server_name(request)
+            if name is not None:
+                key = (*key, name)
         attempts = 0
         while True:
             if self._unsettled:
@@ -227,7 +233,7 @@ class Engine:
             if ticket.grant is None:
                 limit = timeouts.for_pool()
                 if not await ticket.waiter.wait(limit) and ticket.grant is None:
-                    raise self._pool_timeout(request.url.origin, limit)
+                    raise self._pool_timeout(request, limit)
             if ticket.grant is Grant.REUSE:
                 assert ticket.connection is not None, "it is what was granted"
                 return ticket.connection
@@ -257,14 +263,17 @@ class Engine:
         self._carry_out()
         return connection
 
-    def _pool_timeout(self, origin: Origin, limit: float | None) -> PoolTimeout:
+    def _pool_timeout(self, request: Request, limit: float | None) -> PoolTimeout:
+        origin = request.url.origin
+        name = own_server_name(request)
+        named = "" if name is None else f" with the sni_hostname {name.decode()!r}"
         with self._lock:
             counts = self._ledger.counts()
             to_origin = sum(
                 connection.can_handle_request(origin) for connection in self._ledger.connections()
             )
         return PoolTimeout(
-            f"No connection to {origin} became free within {limit} seconds. "
+            f"No connection to {origin}{named} became free within {limit} seconds. "
             f"The pool allows {self._limits[0]}: {counts.active_connections} are active, "
             f"{to_origin} of them to this origin; "
             f"{counts.queued_requests} requests are waiting. "

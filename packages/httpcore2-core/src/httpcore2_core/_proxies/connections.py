@@ -118,7 +118,7 @@ class Connect:
             extensions={
                 name: value
                 for name, value in opening.request.extensions.items()
-                if name not in ("sni_hostname", "target")
+                if name not in ("protocol", "sni_hostname", "target")
             },
         )
         connection = AsyncHTTP11Connection(proxy.origin, opening.stream)
