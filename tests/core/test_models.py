@@ -1,4 +1,4 @@
-"""URL, Origin, Request, Response and Proxy: what they take, what they refuse, what they show."""
+"""Request, Response and Proxy: what they take, what they refuse, what they show."""
 
 from __future__ import annotations
 
@@ -11,160 +11,15 @@ import pytest
 from httpcore2_core._models import (
     URL,
     ByteStream,
-    Origin,
     Proxy,
     Request,
     Response,
-    host_header,
     include_request_headers,
     received_response,
 )
 
 A = "http://a"
 NUMBER: Any = 5
-
-
-# URL
-
-
-@pytest.mark.parametrize(
-    ("url", "parts", "as_bytes"),
-    [
-        ("http://a", ("http", "a", None, "/"), "http://a/"),
-        ("https://www.example.com/", ("https", "www.example.com", None, "/"), None),
-        ("http://a:8080/p?q=1&r#f", ("http", "a", 8080, "/p?q=1&r"), "http://a:8080/p?q=1&r"),
-        ("https://a:443", ("https", "a", 443, "/"), "https://a:443/"),
-        ("http://a:65535/", ("http", "a", 65535, "/"), None),
-        ("http://a:0/", ("http", "a", 0, "/"), None),
-        ("http://a?q", ("http", "a", None, "/?q"), "http://a/?q"),
-        ("http://a/p?", ("http", "a", None, "/p"), "http://a/p"),
-        ("http://a/p;x=1;y?q", ("http", "a", None, "/p;x=1;y?q"), None),
-        ("http://a/p;x#f", ("http", "a", None, "/p;x"), "http://a/p;x"),
-        ("http://a//b/../%20", ("http", "a", None, "//b/../%20"), None),
-        ("http://a/b c", ("http", "a", None, "/b c"), None),
-        ("HTTP://Ex.COM/P", ("http", "ex.com", None, "/P"), "http://ex.com/P"),
-        ("http://A_b/", ("http", "a_b", None, "/"), "http://a_b/"),
-        ("http://u:p@a:1/", ("http", "a", 1, "/"), "http://a:1/"),
-        ("http://a:/", ("http", "a", None, "/"), "http://a/"),
-        ("http://[::1]/", ("http", "::1", None, "/"), None),
-        (
-            "http://[2001:DB8::1]:80/x",
-            ("http", "2001:db8::1", 80, "/x"),
-            "http://[2001:db8::1]:80/x",
-        ),
-        ("ws://a", ("ws", "a", None, "/"), "ws://a/"),
-        ("socks5://a:1080", ("socks5", "a", 1080, "/"), "socks5://a:1080/"),
-        ("/p?q", ("", "", None, "/p?q"), ":///p?q"),
-        ("mailto:x", ("mailto", "", None, "x"), "mailto://x"),
-    ],
-)
-def test_a_url_is_parsed_into_the_parts_that_a_request_needs(
-    url: str, parts: tuple[str, str, int | None, str], as_bytes: str | None
-) -> None:
-    scheme, host, port, target = parts
-    parsed = URL(url)
-    assert parsed.scheme == scheme.encode()
-    assert parsed.host == host.encode()
-    assert parsed.port == port
-    assert parsed.target == target.encode()
-    assert bytes(parsed) == (as_bytes or url).encode()
-    assert parsed == URL(url.encode()) == URL(scheme=scheme, host=host, port=port, target=target)
-
-
-def test_the_parts_of_a_url_are_taken_as_they_are() -> None:
-    url = URL(scheme="HTTP", host=b"A", port=1, target="*")
-    assert repr(url) == "URL(scheme=b'HTTP', host=b'A', port=1, target=b'*')"
-    assert repr(URL()) == "URL(scheme=b'', host=b'', port=None, target=b'')"
-
-
-@pytest.mark.parametrize(
-    ("make", "exception", "message"),
-    [
-        (lambda: URL("http://a:65536/"), ValueError, "Port out of range 0-65535"),
-        (lambda: URL("http://a:99999/;x"), ValueError, "Port out of range 0-65535"),
-        (lambda: URL("http://a:123456/"), ValueError, "Port out of range 0-65535"),
-        (lambda: URL("http://a:x/"), ValueError, "Port could not be cast to integer"),
-        (lambda: URL("http://[::1/"), ValueError, "Invalid IPv6 URL"),
-        (lambda: URL("http://é/"), TypeError, "url strings may not include unicode characters"),
-        (lambda: URL(b"http://a/\xe9"), TypeError, "url may only include ASCII .* IDNA form"),
-        (lambda: URL(NUMBER), TypeError, "url must be bytes or str, but got int"),
-        (lambda: URL(host="é"), TypeError, "host strings may not include unicode characters"),
-        (lambda: URL(target=NUMBER), TypeError, "target must be bytes or str, but got int"),
-        (
-            lambda: Request("GET", NUMBER),
-            TypeError,
-            "url must be a URL, bytes, or str, but got int",
-        ),
-    ],
-)
-def test_what_is_no_url_is_refused(
-    make: Callable[[], object], exception: type[Exception], message: str
-) -> None:
-    with pytest.raises(exception, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("url", "origin"),
-    [
-        (A, "http://a:80"),
-        ("https://a", "https://a:443"),
-        ("ws://a", "ws://a:80"),
-        ("wss://a", "wss://a:443"),
-        ("socks5://a", "socks5://a:1080"),
-        ("socks5h://a", "socks5h://a:1080"),
-        ("https://a:1/x", "https://a:1"),
-        ("http://[::1]/", "http://[::1]:80"),
-    ],
-)
-def test_an_origin_has_the_schemes_own_port_where_none_is_given(url: str, origin: str) -> None:
-    assert str(URL(url).origin) == origin
-
-
-@pytest.mark.parametrize("url", ["ftp://a", "/p"])
-def test_an_unknown_scheme_has_no_port_of_its_own(url: str) -> None:
-    with pytest.raises(KeyError):
-        _ = URL(url).origin
-
-
-def test_urls_are_equal_if_all_their_parts_are() -> None:
-    url = URL("http://a:1/p")
-    assert url == URL("http://a:1/p")
-    for other in ("https://a:1/p", "http://b:1/p", "http://a:2/p", "http://a:1/q"):
-        assert url != URL(other)
-    assert url != "http://a:1/p"
-
-
-def test_origins_are_equal_if_all_their_parts_are() -> None:
-    origin = Origin(b"http", b"a", 80)
-    assert origin == URL(A).origin
-    for other in ((b"https", b"a", 80), (b"http", b"b", 80), (b"http", b"a", 81)):
-        assert origin != Origin(*other)
-    assert origin != "http://a:80"
-
-
-@pytest.mark.parametrize("thing", [URL(A), Origin(b"http", b"a", 80)])
-def test_what_can_be_changed_is_no_key(thing: object) -> None:
-    with pytest.raises(TypeError, match="unhashable type"):
-        hash(thing)
-
-
-@pytest.mark.parametrize(
-    ("url", "header"),
-    [
-        (A, b"a"),
-        ("http://a:80", b"a"),
-        ("https://a:443", b"a"),
-        ("http://a:443", b"a:443"),
-        ("http://[::1]", b"[::1]"),
-        ("http://[::1]:81", b"[::1]:81"),
-        ("ftp://a:21", b"a:21"),
-    ],
-)
-def test_the_host_field_leaves_out_a_default_port(url: str, header: bytes) -> None:
-    parsed = URL(url)
-    assert host_header(parsed.scheme, parsed.host, parsed.port) == header
-    assert include_request_headers([], url=URL(url), content=None) == [(b"Host", header)]
 
 
 def test_what_is_included_depends_on_url_fields_and_content() -> None:

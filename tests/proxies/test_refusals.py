@@ -82,6 +82,24 @@ def test_a_proxy_without_a_valid_host_is_refused(host: bytes) -> None:
         httpcore2.ConnectionPool(proxy=httpcore2.Proxy(url))
 
 
+@pytest.mark.parametrize("port", [-1, 65536 + 8080])
+def test_a_proxy_without_a_valid_port_is_refused(port: int) -> None:
+    url = httpcore2.URL(scheme="http", host="proxy", port=port)
+    with pytest.raises(ValueError, match=f"has the port {port}: a port is 0 to 65535"):
+        httpcore2.ConnectionPool(proxy=httpcore2.Proxy(url))
+
+
+def test_a_proxys_own_address_may_have_a_zone(world: World) -> None:
+    async def scenario() -> None:
+        stream = ListStream([FINE])
+        backend, proxy = ListBackend(stream), httpcore2.Proxy("http://[fe80::1%25eth0]:3128")
+        async with world.pool(network_backend=backend, proxy=proxy) as pool:
+            assert (await pool.request("GET", "http://a/")).content == b"fine"
+        assert backend.connected == [("fe80::1%eth0", 3128)]
+
+    world.run(scenario)
+
+
 @pytest.mark.parametrize("url", ["ftp://proxy", "proxy:8080", "ws://proxy"])
 def test_a_proxy_of_an_unknown_scheme_is_refused(url: str) -> None:
     with pytest.raises(httpcore2.UnsupportedProtocol, match="Use one of http, https, socks5"):
@@ -113,6 +131,11 @@ def test_what_the_proxy_is_told_is_checked_again_when_a_connection_is_made(world
         (b"\xe9", 443),
         (b"a" * 256, 443),
         (b"a" * 70000, 443),
+        (b"[::1]", 443),
+        (b"a:443", 443),
+        (b"a%zz", 443),
+        (b"fe80::1%25eth0", 443),
+        (b"fe80::1%eth0", 443),
         (b"a", 65536),
         (b"a", -1),
     ],
@@ -127,7 +150,8 @@ def test_an_origin_that_no_proxy_can_be_asked_for_is_refused_before_a_byte_is_se
         for origin_scheme in ("http", "https"):
             url = httpcore2.URL(scheme=origin_scheme, host=host, port=port, target="/")
             with pytest.raises(
-                httpcore2.LocalProtocolError, match="A proxy can't be asked for"
+                httpcore2.LocalProtocolError,
+                match=r"has no host|is no host|There is no port|is an interface of this machine",
             ) as caught:
                 pool.request("GET", url, headers={"Host": "a"})
             assert len(str(caught.value)) < 400

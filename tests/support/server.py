@@ -206,6 +206,7 @@ def scripted(
     tls: ssl.SSLContext | None = None,
     uds: Path | None = None,
     forgiving: bool = False,
+    host: tuple[str, int] | None = None,
 ) -> Iterator[Server]:
     """Serve `handler` on a free port of the loopback interface.
 
@@ -214,8 +215,11 @@ def scripted(
         tls: for a server that speaks TLS.
         uds: the path of a unix domain socket to listen on instead.
         forgiving: the client may close or reset whenever it likes.
+        host: an IPv6 address and the number of its interface, to listen there instead.
     """
-    if uds is None:
+    if host is not None:
+        listener = socket.create_server((host[0], 0, 0, host[1]), family=socket.AF_INET6)
+    elif uds is None:
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     else:
         listener = socket.socket(socket.AF_UNIX)

@@ -85,6 +85,9 @@ async def _open(
     options: Sequence[SOCKET_OPTION],
 ) -> socket.socket:
     family, kind, protocol, _, target = address
+    if family == socket.AF_INET6 and target[3]:
+        # uvloop 0.23 takes the zone of a link-local address from its text alone.
+        target = (f"{target[0]}%{target[3]}", *target[1:])
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setblocking(False)

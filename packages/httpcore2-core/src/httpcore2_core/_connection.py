@@ -19,6 +19,7 @@ from ._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream, Runtime
 from ._routes import Endpoint, Route, direct_route, offered_protocols, own_server_name
 from ._siblings import load
 from ._timeouts import Timeouts
+from ._urls import check_origin
 
 if TYPE_CHECKING:
     import ssl
@@ -152,6 +153,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """Establish the connection; `request` tells what it is needed for, and who listens.
 
         Raises:
+            LocalProtocolError: the origin's host or port is none.
             ConnectError, ConnectTimeout: it could not be established.
             ProxyError, RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy on the way was at fault.
             ConnectionNotAvailable: that is being tried already, or was in vain.
@@ -162,6 +164,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._server_name = own_server_name(request)
         self._has_begun = True
         try:
+            check_origin(self._origin)
             stream = await self._route.open(self._use_backend(), request, timeouts)
             try:
                 connection = self._speak(stream)

@@ -1,4 +1,4 @@
-"""The nouns of the API: URL, Origin, Request, Response, Proxy.
+"""The nouns of the API: Request, Response, Proxy, and from `_urls` URL and Origin.
 
 Rules: text is ASCII, held as bytes; headers are lists of pairs in the order given, names in the
 case given.
@@ -7,7 +7,6 @@ Must not know: connections, pools, the network.
 
 from __future__ import annotations
 
-import re
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -17,47 +16,51 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from ._urls import (
+    DEFAULT_PORTS,
+    URL,
+    ByteOrStr,
+    Origin,
+    bracketed,
+    enforce_bytes,
+    host_header,
+)
 
 if TYPE_CHECKING:
     import ssl
 
-ByteOrStr: TypeAlias = bytes | str
+__all__ = [
+    "DEFAULT_PORTS",
+    "IDEMPOTENT_METHODS",
+    "URL",
+    "ByteOrStr",
+    "ByteStream",
+    "Extensions",
+    "HeaderTypes",
+    "HeadersAsMapping",
+    "HeadersAsSequence",
+    "Origin",
+    "Proxy",
+    "Request",
+    "Response",
+    "bracketed",
+    "enforce_bytes",
+    "enforce_headers",
+    "enforce_stream",
+    "enforce_url",
+    "host_header",
+    "include_request_headers",
+    "received_response",
+]
+
 HeadersAsSequence: TypeAlias = Sequence[tuple[ByteOrStr, ByteOrStr]]
 HeadersAsMapping: TypeAlias = Mapping[ByteOrStr, ByteOrStr]
 HeaderTypes: TypeAlias = HeadersAsSequence | HeadersAsMapping | None
 Extensions: TypeAlias = MutableMapping[str, Any]
 
-DEFAULT_PORTS = {
-    b"http": 80,
-    b"https": 443,
-    b"ws": 80,
-    b"wss": 443,
-    b"socks4": 1080,
-    b"socks4a": 1080,
-    b"socks5": 1080,
-    b"socks5h": 1080,
-}
-
-# The usual URL, in one match; every other form is left to urllib.
-_match_plain_url = re.compile(
-    rb"(https?)://([a-z0-9.-]++)(?::([0-9]{1,5}+))?+(/[!-\"$->@-~]*+(?:\?[!-\"$-~]++)?+)?+\Z"
-).match
-
 _Fields: TypeAlias = list[tuple[bytes, bytes]]
-
-
-def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
-    """Return `value` as bytes, or raise `TypeError`."""
-    if isinstance(value, str):
-        try:
-            return value.encode("ascii")
-        except UnicodeEncodeError:
-            raise TypeError(f"{name} strings may not include unicode characters.") from None
-    if isinstance(value, bytes):
-        return value
-    raise TypeError(f"{name} must be bytes or str, but got {type(value).__name__}.")
 
 
 def enforce_url(value: URL | ByteOrStr, *, name: str) -> URL:
@@ -129,19 +132,6 @@ def enforce_stream(
     )
 
 
-def bracketed(host: bytes) -> bytes:
-    """Return `host` as it is written before a port: an IPv6 address in brackets."""
-    return b"[%b]" % host if b":" in host else host
-
-
-@lru_cache(maxsize=1024)
-def host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
-    """The Host field of a URL (RFC 9110, section 7.2): IPv6 in brackets, no default port."""
-    if port is None or port == DEFAULT_PORTS.get(scheme):
-        return bracketed(host)
-    return b"%b:%d" % (bracketed(host), port)
-
-
 def _has_one_of(headers: _Fields, *names: bytes) -> bool:
     return any(name.lower() in names for name, _ in headers)
 
@@ -196,138 +186,6 @@ _EMPTY = ByteStream(b"")
 
 # RFC 9110, section 9.2.2: repeating them has the effect of sending them once.
 IDEMPOTENT_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
-
-
-class Origin:
-    """Scheme, host and port: what a connection is made to (RFC 9110, section 4.3.1)."""
-
-    __slots__ = ("host", "port", "scheme")
-
-    def __init__(self, scheme: bytes, host: bytes, port: int) -> None:
-        self.scheme: bytes = scheme
-        self.host: bytes = host
-        self.port: int = port
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Origin)
-            and self.scheme == other.scheme
-            and self.host == other.host
-            and self.port == other.port
-        )
-
-    __hash__: ClassVar[None] = None  # type: ignore[assignment]
-
-    def __str__(self) -> str:
-        host = bracketed(self.host).decode("ascii")
-        return f"{self.scheme.decode('ascii')}://{host}:{self.port}"
-
-
-class URL:
-    """A URL in the parts that a request needs.
-
-    Either parsed from one string, or given in parts, which then are taken as they are:
-
-        url = httpcore2.URL("https://www.example.com/path?query")
-        url = httpcore2.URL(scheme="https", host="www.example.com", port=443, target="/path?query")
-
-    Attributes:
-        scheme: such as `b"https"`, in lower case when parsed.
-        host: name or address; an IPv6 address without brackets.
-        port: the port, or `None` for the scheme's own.
-        target: path and query as sent in the request line, such as `b"/path?query"`.
-    """
-
-    __slots__ = ("host", "port", "scheme", "target")
-
-    def __init__(
-        self,
-        url: ByteOrStr = "",
-        *,
-        scheme: ByteOrStr = b"",
-        host: ByteOrStr = b"",
-        port: int | None = None,
-        target: ByteOrStr = b"",
-    ) -> None:
-        """Parse `url`, or take the parts.
-
-        Raises:
-            TypeError: a part is neither bytes nor an ASCII string.
-            ValueError: the port is no number from 0 to 65535, or the host's brackets don't match.
-        """
-        self.scheme: bytes
-        self.host: bytes
-        self.port: int | None
-        self.target: bytes
-        if url:
-            if type(url) is not str:
-                url = enforce_bytes(url, name="url")
-            self.scheme, self.host, self.port, self.target = _parse_url(url)
-        else:
-            self.scheme = enforce_bytes(scheme, name="scheme")
-            self.host = enforce_bytes(host, name="host")
-            self.port = port
-            self.target = enforce_bytes(target, name="target")
-
-    @property
-    def origin(self) -> Origin:
-        """What to connect to; the scheme's own port where none is given."""
-        port = DEFAULT_PORTS[self.scheme] if self.port is None else self.port
-        return Origin(self.scheme, self.host, port)
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, URL)
-            and self.scheme == other.scheme
-            and self.host == other.host
-            and self.port == other.port
-            and self.target == other.target
-        )
-
-    __hash__: ClassVar[None] = None  # type: ignore[assignment]
-
-    def __bytes__(self) -> bytes:
-        host = bracketed(self.host)
-        if self.port is not None:
-            host = b"%b:%d" % (host, self.port)
-        return b"%b://%b%b" % (self.scheme, host, self.target)
-
-    def __repr__(self) -> str:
-        return (
-            f"URL(scheme={self.scheme!r}, host={self.host!r}, "
-            f"port={self.port!r}, target={self.target!r})"
-        )
-
-
-@lru_cache(maxsize=256)
-def _parse_url(url: ByteOrStr) -> tuple[bytes, bytes, int | None, bytes]:
-    raw = enforce_bytes(url, name="url")
-    plain = _match_plain_url(raw)
-    if plain is not None:
-        scheme, host, digits, target = plain.groups()
-        port = None if digits is None else int(digits)
-        if port is not None and port > 65535:
-            raise ValueError("Port out of range 0-65535")
-        return scheme, host, port, target or b"/"
-    from urllib.parse import urlsplit  # 2 ms that most programs don't need
-
-    parts = urlsplit(_ascii(raw))
-    path = parts.path or ("/" if parts.netloc else "")
-    return (
-        parts.scheme.encode("ascii"),
-        (parts.hostname or "").encode("ascii"),
-        parts.port,
-        (f"{path}?{parts.query}" if parts.query else path).encode("ascii"),
-    )
-
-
-def _ascii(raw: bytes) -> str:
-    if not raw.isascii():
-        raise TypeError(
-            "url may only include ASCII characters: percent-encode the path and query, "
-            "and give the host in its IDNA form."
-        )
-    return raw.decode("ascii")
 
 
 class Request:

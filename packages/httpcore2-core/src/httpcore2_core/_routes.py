@@ -28,6 +28,7 @@ from ._network import SOCKET_OPTION, AsyncNetworkStream, BackendStream, RuntimeB
 from ._ssl import shared_ssl_context
 from ._timeouts import Timeouts
 from ._trace import Tracer
+from ._urls import host_to_dial, server_name
 
 if TYPE_CHECKING:
     import ssl
@@ -170,7 +171,7 @@ class Dial(NamedTuple):
         if uds is not None:
             return {"path": uds, "timeout": timeout, "socket_options": socket_options}
         return {
-            "host": origin.host.decode("ascii"),
+            "host": host_to_dial(origin.host),
             "port": origin.port,
             "local_address": local_address,
             "timeout": timeout,
@@ -207,7 +208,7 @@ class Secure(NamedTuple):
             name = opening.request.extensions.get("sni_hostname")
         info: dict[str, Any] = {
             "ssl_context": context,
-            "server_hostname": name or self.origin.host.decode("ascii"),
+            "server_hostname": server_name(name or self.origin.host),
             "timeout": opening.timeouts.for_connect(),
         }
 

@@ -20,6 +20,7 @@ from .._http11.heads import is_token, is_value
 from .._models import URL, Origin, Proxy, Request, bracketed
 from .._network import SOCKET_OPTION, AsyncNetworkBackend, BackendStream
 from .._routes import Dial, Endpoint, Opening, Route, Secure, Step
+from .._urls import check_origin, is_host, shown, split_zone
 from .socks import SOCKS4_SCHEMES, SOCKS5_SCHEMES, Socks, check_socksio
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 HTTP_SCHEMES = (b"http", b"https")
 
-# RFC 3986, section 3.2.2. A name has at most 255 bytes (RFC 1035, section 2.3.4), and SOCKS5 one byte to tell it.
-_is_host = re.compile(rb"[-A-Za-z0-9._~!$&'()*+,;=:%]{1,255}").fullmatch
 _has_line_end = re.compile(rb"[\r\n\0]").search
 _LONGEST_REASON = 200
 
@@ -50,15 +49,17 @@ def check_proxy(proxy: Proxy) -> None:
             f"The proxy's URL has the scheme {url.scheme.decode('ascii', 'replace')!r}. "
             f"Use one of {', '.join(scheme.decode('ascii') for scheme in known)}."
         )
-    if not _is_host(url.host):
-        raise ValueError(f"The proxy's URL has no valid host: {_shown(url.host)}.")
+    if not is_host(url.host):
+        raise ValueError(f"The proxy's URL has no valid host: {shown(url.host)}.")
+    if url.port is not None and not 0 <= url.port <= 65535:
+        raise ValueError(f"The proxy's URL has the port {url.port}: a port is 0 to 65535.")
     for part in proxy.auth or ():
         if _has_line_end(part):
             raise ValueError("The proxy's auth holds a carriage return, a line feed or a NUL.")
     for name, value in proxy.headers:
         if not is_token(name) or not is_value(value):
             raise ValueError(
-                f"The proxy's header field {_shown(name)} can't be sent: a name is a token, and a value "
+                f"The proxy's header field {shown(name)} can't be sent: a name is a token, and a value "
                 "visible text, with blanks only in between (RFC 9110, section 5.5)."
             )
     if url.scheme in SOCKS5_SCHEMES:
@@ -75,23 +76,16 @@ def check_host(origin: Origin) -> None:
     """Refuse an origin whose host can't be told to a proxy.
 
     Raises:
-        LocalProtocolError: it is no host, or too long, or the port is none.
+        LocalProtocolError: it is no host, the port is none, or the address has a zone.
     """
-    if not _is_host(origin.host):
+    check_origin(origin)
+    address, _, zone = split_zone(origin.host)
+    if zone:
         raise LocalProtocolError(
-            f"A proxy can't be asked for the host {_shown(origin.host)}: "
-            "it takes 1 to 255 bytes that a URL allows there (RFC 3986, section 3.2.2)."
+            f"A proxy can't be asked for {shown(origin.host)}: the zone {shown(zone)} is an interface of this machine, "
+            f"which the proxy does not know (RFC 6874, section 4). "
+            f"Connect without a proxy, or ask it for {shown(address)}."
         )
-    if not 0 <= origin.port <= 65535:
-        raise LocalProtocolError(
-            f"A proxy can't be asked for the port {origin.port}: it takes 0 to 65535."
-        )
-
-
-def _shown(text: bytes) -> str:
-    if len(text) <= 60:
-        return repr(text)
-    return f"{text[:60]!r}… ({len(text)} bytes)"
 
 
 def merged(fields: Headers, overriding: Headers) -> Headers:
