@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import select
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 
 from httpcore2_core._backends import readiness, threads
-from httpcore2_core._backends.readiness import Address
+from httpcore2_core._backends.readiness import CLOSED_HERE, Address
 from httpcore2_core._backends.threads import ThreadBackend, ThreadStream, wait_for
 from httpcore2_core._exceptions import (
     ConnectError,
@@ -157,7 +158,7 @@ def test_a_socket_that_only_seemed_ready_is_waited_for(
         pair.peer.send(b"hello")
         return wait_for(*args, **options)
 
-    monkeypatch.setattr(pair.stream, "_poller", Mistaken())
+    monkeypatch.setattr(pair.stream._descriptor, "poller", Mistaken())
     monkeypatch.setattr(threads, "wait_for", wait)
     assert pair.read() == b"hello"
 
@@ -224,41 +225,174 @@ def test_a_thread_that_waits_to_write_fails_when_another_closes(
     thread.join()
 
 
-class SlowToClose(socket.socket):
-    """A socket that is shut down, and not yet closed, while another thread uses it."""
+class Halting(socket.socket):
+    """A socket whose calls wait at their beginning, as they do for the interpreter's lock."""
 
-    may_close: threading.Event
+    entered: threading.Event
+    may_go_on: threading.Event
 
-    def close(self) -> None:
-        assert self.may_close.wait(10)
-        super().close()
+    def halt(self) -> None:
+        self.entered.set()
+        assert self.may_go_on.wait(10)
+
+    def recv(self, *args: Any) -> bytes:
+        self.halt()
+        return super().recv(*args)
+
+    def send(self, *args: Any) -> int:
+        self.halt()
+        return super().send(*args)
+
+    def getsockname(self) -> Any:
+        self.halt()
+        return super().getsockname()
+
+    def getpeername(self) -> Any:
+        self.halt()
+        return super().getpeername()
 
 
-@pytest.mark.parametrize("kind", ["read", "write"])
-def test_the_end_that_closing_makes_is_not_taken_for_the_peers(
-    waiting: threading.Event, kind: str
-) -> None:
-    pair = Pair(SlowToClose)
-    assert isinstance(pair.socket, SlowToClose)
-    pair.socket.may_close = threading.Event()
-    thread = after(waiting, pair.stream.abort)
-    use = pair.read if kind == "read" else partial(pair.write, LARGE)
-    with pytest.raises((ReadError, WriteError), match="closed on this side"):
-        use()
-    assert pair.socket.fileno() != -1
-    pair.socket.may_close.set()
-    thread.join()
+@pytest.fixture(params=["poll", "select"])
+def halting_pair(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Pair]:
+    """A stream whose every use of its descriptor halts at its beginning; with each way to wait."""
+
+    class Poller:
+        def __init__(self) -> None:
+            self.inner = poller()
+            self.register = self.inner.register
+
+        def poll(self, milliseconds: float | None) -> list[tuple[int, int]]:
+            halting.halt()
+            return self.inner.poll(milliseconds)
+
+    def halt_and_wait(*args: Any, **options: Any) -> list[socket.socket]:
+        halting.halt()
+        return wait_for(*args, **options)
+
+    poller = select.poll
+    monkeypatch.setattr(select, "poll", Poller)
+    monkeypatch.setattr(threads, "wait_for", halt_and_wait)
+    if request.param == "select":
+        monkeypatch.delattr(select, "poll")
+        monkeypatch.setattr(threads, "Selector", selectors.SelectSelector)
+    pair = Pair(Halting)
+    assert isinstance(pair.socket, Halting)
+    halting = pair.socket
+    halting.entered, halting.may_go_on = threading.Event(), threading.Event()
+    yield pair
     pair.close()
+
+
+USES: dict[str, Callable[[ThreadStream], object]] = {
+    "read": lambda stream: run_blocking(stream.read(100)),
+    "read with a timeout": lambda stream: run_blocking(stream.read(100, 10)),
+    "read for weeks": lambda stream: run_blocking(stream.read(100, 1e7)),
+    "read_nowait": lambda stream: stream.read_nowait(100),
+    "write": lambda stream: run_blocking(stream.write(b"hello")),
+    "write_nowait": lambda stream: stream.write_nowait(b"hello"),
+    "write_some": lambda stream: run_blocking(stream.write_some(b"hello")),
+    "client_addr": lambda stream: stream.get_extra_info("client_addr"),
+    "server_addr": lambda stream: stream.get_extra_info("server_addr"),
+    "is_readable": lambda stream: stream.get_extra_info("is_readable"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_descriptor_is_closed_only_when_nobody_can_be_using_its_number(
+    halting_pair: Pair, use: str
+) -> None:
+    pair = halting_pair
+    assert isinstance(pair.socket, Halting)
+    number = pair.socket.fileno()
+    outcomes: list[object] = []
+
+    def run() -> None:
+        try:
+            outcomes.append(USES[use](pair.stream))
+        except (ReadError, WriteError) as exc:
+            outcomes.append(exc)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert pair.socket.entered.wait(10)
+    pair.stream.abort()
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        assert number not in (ours.fileno(), peer.fileno()), "the thread would use this connection"
+        peer.send(b"for another connection")
+        pair.socket.may_go_on.set()
+        thread.join(10)
+        assert not thread.is_alive(), "the thread hangs"
+        # Whoever used it last has closed it, though the exception is still there.
+        assert pair.socket.fileno() == -1
+        assert ours.recv(100) == b"for another connection"
+    (outcome,) = outcomes
+    if use.startswith(("read", "write")):
+        assert isinstance(outcome, (ReadError, WriteError))
+        assert str(outcome) == CLOSED_HERE
+
+
+def test_a_thread_that_was_interrupted_uses_its_descriptor_no_more(pair: Pair) -> None:
+    class Interrupted:
+        def poll(self, _: float | None) -> list[tuple[int, int]]:
+            raise KeyboardInterrupt
+
+    assert pair.stream._descriptor is not None
+    pair.stream._descriptor.poller = Interrupted()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        pair.read()
+    pair.stream.abort()
+    assert pair.socket.fileno() == -1
+    assert caught.tb is not None, "it has the frame in which the descriptor was used"
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["closed again", "forgotten"])
+def test_a_thread_that_is_interrupted_while_it_closes_leaks_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    pair = Pair()
+
+    def interrupt(_: object, sock: socket.socket) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads.ThreadRuntime, "notify_closing", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pair.stream.abort()
+    assert pair.socket.fileno() != -1
+    if again:
+        pair.stream.abort()
+    else:
+        del pair.stream
+        gc.collect()
+    assert pair.socket.fileno() == -1
+    pair.peer.close()
+
+
+def test_a_stream_that_nobody_closed_complains_when_it_is_collected() -> None:
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    with peer, pytest.warns(ResourceWarning, match="unclosed"):
+        ThreadStream(ours, RUNTIME)
+        del ours
+        gc.collect()
 
 
 def test_a_closed_stream_neither_reads_nor_writes(waiting: threading.Event, pair: Pair) -> None:
     pair.stream.abort()
     pair.stream.abort()
-    assert pair.stream.read_nowait(1) == b""
-    with pytest.raises(ReadError, match="closed on this side"):
-        pair.read()
-    with pytest.raises(WriteError, match="closed on this side"):
-        pair.write(b"hello")
+    for read in (pair.read, partial(pair.stream.read_nowait, 1)):
+        with pytest.raises(ReadError, match="closed on this side"):
+            read()
+    write_some = lambda data: run_blocking(pair.stream.write_some(data))  # noqa: E731
+    for write in (pair.write, pair.stream.write_nowait, write_some):
+        with pytest.raises(WriteError, match="closed on this side"):
+            write(b"hello")
+    assert pair.stream.get_extra_info("is_readable")
+    assert pair.stream.get_extra_info("client_addr") is None
+    assert pair.stream.get_extra_info("socket") is pair.socket
 
 
 def test_a_mistake_in_waiting_is_not_taken_for_a_closed_socket(
@@ -282,7 +416,8 @@ def test_a_closed_stream_knows_nothing_of_its_descriptors_next_owner(pair: Pair)
         pair.stream.abort()
         os.dup2(other.fileno(), number)
         try:
-            assert pair.stream.read_nowait(1) == b""
+            with pytest.raises(ReadError, match="closed on this side"):
+                pair.stream.read_nowait(1)
             with pytest.raises(ReadError, match="closed on this side"):
                 pair.read(timeout=0.01)
         finally:
@@ -319,6 +454,24 @@ def test_a_child_closes_its_own_descriptor_only(pair: Pair) -> None:
     assert in_child(close)
     pair.peer.send(b"hello")
     assert pair.read() == b"hello"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+def test_a_child_closes_a_descriptor_that_its_parents_thread_was_using(
+    waiting: threading.Event, pair: Pair
+) -> None:
+    def close() -> bool:
+        pair.stream.abort()
+        return pair.socket.fileno() == -1
+
+    received: list[bytes] = []
+    thread = threading.Thread(target=lambda: received.append(pair.read()))
+    thread.start()
+    assert waiting.wait(10)
+    assert in_child(close)
+    pair.peer.send(b"hello")
+    thread.join()
+    assert received == [b"hello"]
 
 
 # The runtime

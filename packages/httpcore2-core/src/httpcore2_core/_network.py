@@ -215,7 +215,14 @@ class BackendStream(AsyncNetworkStream):
         """After `abort()`, await what it has left, shielded from cancellation."""
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        """Return what can be read now: `None` if nothing, `b""` if the stream ended or broke."""
+        """Return what can be read now: `None` if nothing, `b""` at the end.
+
+        This asks the network, not only what an event loop has received so far. Not to be called while
+        a `read` is under way.
+
+        Raises:
+            ReadError: the connection broke, or was closed on this side.
+        """
         raise NotImplementedError
 
     def write_nowait(self, buffer: bytes) -> int:

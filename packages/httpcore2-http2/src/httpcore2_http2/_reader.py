@@ -127,7 +127,11 @@ class Reader:
         left = self._read_size
         # Of a caller's own stream nothing can be read without awaiting.
         while left and not (self.is_led or self._is_closed) and self._stream.is_resumable:
-            data = self._stream.read_nowait(left)
+            try:
+                data = self._stream.read_nowait(left)
+            except NetworkError as exc:
+                self._on_read(exc)
+                break
             if data is None:
                 break
             left -= len(data)

@@ -49,10 +49,7 @@ class Tunnel(BackendStream):
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
         self._connection.look()
-        try:
-            return self._take(max_bytes)
-        except ReadError:
-            return b""
+        return self._take(max_bytes)
 
     def _take(self, max_bytes: int) -> bytes | None:
         """Return what has come: `b""` at the end, `None` if there is nothing yet."""

@@ -15,6 +15,8 @@ Rules:
   write may have sent part.
 - A forked child closes its own descriptor and nothing else: it shares the epoll set with its
   parent, and a shutdown would be the parent's, too.
+- The system reports a reset once, to a read or to a write; the next receive looks like the peer's
+  end. So the stream remembers it: a connection that was reset fails, it never ends.
 
 Must not know: which event loop it is, TLS, HTTP, the pool.
 """
@@ -24,7 +26,6 @@ from __future__ import annotations
 import errno
 import math
 import os
-import select
 import socket
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -42,6 +43,7 @@ from .._exceptions import (
 from .._happy_eyeballs import ATTEMPT_DELAY, connect_error, interleave
 from .._network import SOCKET_OPTION, BackendStream, RuntimeBackend
 from .._runtime import Runtime, Waiter, generation
+from .polling import make_poller
 
 EAGER_CALLS = 16
 
@@ -152,10 +154,8 @@ class SocketStream(BackendStream):
         self._eager = 0  # calls in a row that succeeded at once
         self._is_asking = False  # the next read is for an answer
         self._late = 0  # how many more answers are not worth a try
-        self._poller = None
-        if hasattr(select, "poll"):
-            self._poller = select.poll()
-            self._poller.register(sock, select.POLLIN)
+        self._failure: str | None = None  # what broke the connection
+        self._poller = make_poller(sock)
 
     @property
     def runtime(self) -> Runtime:
@@ -187,11 +187,7 @@ class SocketStream(BackendStream):
         # Mostly there is nothing: to receive in vain costs an exception.
         if self._poller is not None and not self._poller.poll(0):
             return None
-        try:
-            return self._receive(max_bytes)
-        except ReadError:
-            # The interface asks for a broken connection to look like one that has ended.
-            return b""
+        return self._receive(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._eager >= EAGER_CALLS:
@@ -201,8 +197,10 @@ class SocketStream(BackendStream):
             self._eager += 1
             return
         self._eager = 0
+        await self._send_rest(memoryview(buffer)[sent:], timeout)
+
+    async def _send_rest(self, rest: memoryview, timeout: float | None) -> None:
         deadline = None if timeout is None else self._runtime.now() + timeout
-        rest = memoryview(buffer)[sent:]
         while rest:
             if not await self._runtime.wait_writable(self._socket, deadline):
                 raise WriteTimeout(f"The peer took in too little for {timeout} seconds.")
@@ -249,11 +247,19 @@ class SocketStream(BackendStream):
     def _receive(self, max_bytes: int) -> bytes | None:
         """Receive without waiting; return `None` if there is nothing."""
         try:
-            return self._socket.recv(max_bytes)
+            data = self._socket.recv(max_bytes)
         except BlockingIOError:
             return None
         except OSError as exc:
+            self._failure = self._failure or str(exc)
             raise ReadError(self._reason(exc)) from exc
+        return data or self._end()
+
+    def _end(self) -> bytes:
+        """Return the peer's end, unless the connection broke before."""
+        if self._failure is not None:
+            raise ReadError(self._failure)
+        return b""
 
     def _send(self, data: bytes | memoryview) -> int:
         """Send without waiting; return how many bytes were taken."""
@@ -263,19 +269,25 @@ class SocketStream(BackendStream):
         except BlockingIOError:
             return 0
         except OSError as exc:
+            # A broken pipe (EPIPE) is what a reset looks like that followed the peer's end, or an
+            # error that is remembered already.
+            if not isinstance(exc, BrokenPipeError):
+                self._failure = self._failure or str(exc)
             raise WriteError(self._reason(exc)) from exc
 
     def _reason(self, error: OSError) -> str:
         return CLOSED_HERE if self._socket.fileno() == -1 else str(error)
 
     def _is_readable(self) -> bool:
+        if self._poller is not None:
+            return bool(self._poller.poll(0))
         try:
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
-        except OSError:
-            # A read would fail, at once.
-            return True
+        except OSError as exc:
+            # A read would fail, at once. The system won't report the error again.
+            self._failure = self._failure or str(exc)
         return True
 
 

@@ -5,6 +5,9 @@ Rules:
 - Sockets don't block, `poll` waits for them: one stream serves threads and event loops.
 - A connection that one thread closes wakes the others that wait for it, and they fail: the end that
   closing makes must never be taken for the peer's.
+- A descriptor is closed only when no thread can be using its number, which the next socket that is
+  opened gets: to close shuts the socket down, and who uses it last closes the descriptor. Otherwise
+  a thread polls, and may even read from, another one's connection: 29 of 30 threads once hung.
 
 Must not know: HTTP, the pool, the synchronous interface.
 """
@@ -23,10 +26,11 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from .._exceptions import ReadError, ReadTimeout
+from .._exceptions import ReadError, ReadTimeout, WriteError
 from .._happy_eyeballs import ATTEMPT_DELAY, connect_error
 from .._network import SOCKET_OPTION
-from .._runtime import Waiter
+from .._runtime import Waiter, generation
+from .polling import Poller
 from .readiness import (
     CLOSED_HERE,
     Address,
@@ -238,33 +242,128 @@ def _resolve(
     return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
 
 
+class Descriptor:
+    """The right to use a socket's descriptor: it is closed when nobody has it any more.
+
+    The count of references is the count of users. It costs a local variable, holds without the GIL, and is right
+    after any exception: what a signal handler raises between two bytecodes can't keep a count from going down.
+    """
+
+    __slots__ = ("_is_released", "_socket", "poller")
+
+    def __init__(self, sock: socket.socket, poller: Poller | None) -> None:
+        self._socket = sock
+        self.poller = poller
+        self._is_released = False
+
+    def release(self) -> None:
+        """Let the last one who has this close the socket; else it says, when collected, that nobody did."""
+        self._is_released = True
+
+    def __del__(self) -> None:
+        if self._is_released:
+            self._socket.close()
+
+
 class ThreadStream(SocketStream):
-    """A connection that one thread may close while another uses it."""
+    """A connection that one thread may close while others use it.
+
+    Each method holds the descriptor for as long as it runs, and lets go of it in `finally`: an exception's traceback
+    keeps the variables of the frames that it has left.
+    """
 
     def __init__(self, sock: socket.socket, runtime: ReadinessRuntime) -> None:
         super().__init__(sock, runtime)
         self._is_aborted = False
+        self._descriptor: Descriptor | None = Descriptor(sock, self._poller)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        # A response is hardly ever there already: to receive in vain costs 2 µs more than to ask.
-        poller = self._poller
-        if poller is not None and (timeout is None or timeout <= _LONGEST_POLL):
-            if not poller.poll(None if timeout is None else timeout * 1000):
-                raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
-            data = self._receive(max_bytes)
-            if data is not None:
-                return data
-        return await super().read(max_bytes, timeout)
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise ReadError(CLOSED_HERE)
+            # A response is hardly ever there already: to receive in vain costs 2 µs more than to ask.
+            poller = descriptor.poller
+            if poller is not None and (timeout is None or timeout <= _LONGEST_POLL):
+                if not poller.poll(None if timeout is None else timeout * 1000):
+                    raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+                data = self._receive(max_bytes)
+                if data is not None:
+                    return data
+            return await super().read(max_bytes, timeout)
+        finally:
+            del descriptor
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise ReadError(CLOSED_HERE)
+            return super().read_nowait(max_bytes)
+        finally:
+            del descriptor
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise WriteError(CLOSED_HERE)
+            sent = self._send(buffer)
+            if sent < len(buffer):
+                await self._send_rest(memoryview(buffer)[sent:], timeout)
+        finally:
+            del descriptor
+
+    def write_nowait(self, buffer: bytes) -> int:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise WriteError(CLOSED_HERE)
+            return self._send(buffer)
+        finally:
+            del descriptor
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise WriteError(CLOSED_HERE)
+            return await super().write_some(buffer, timeout)
+        finally:
+            del descriptor
+
+    def get_extra_info(self, info: str) -> Any:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                return {"socket": self._socket, "is_readable": True}.get(info)
+            return super().get_extra_info(info)
+        finally:
+            del descriptor
 
     def abort(self) -> None:
-        self._is_aborted = True
-        super().abort()
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                return
+            # First of all: who is woken by the shutdown must not take it for the peer's end.
+            self._is_aborted = True
+            if self._generation == generation():
+                descriptor.release()
+                self._runtime.notify_closing(self._socket)
+            else:
+                # The threads that may have used it are the parent's. Here their frames stay as they are, and with them
+                # their references.
+                self._socket.close()
+            # Last of all: who was interrupted on the way here can close it again.
+            self._descriptor = None
+        finally:
+            del descriptor
 
-    def _receive(self, max_bytes: int) -> bytes | None:
-        data = super()._receive(max_bytes)
-        if data == b"" and self._is_aborted:
+    def _end(self) -> bytes:
+        if self._is_aborted:
             raise ReadError(CLOSED_HERE)
-        return data
+        return super()._end()
 
     def _reason(self, error: OSError) -> str:
         return CLOSED_HERE if self._is_aborted else str(error)

@@ -19,6 +19,7 @@ from .._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
     NetworkError,
+    ReadError,
     RemoteProtocolError,
     WriteError,
 )
@@ -313,7 +314,10 @@ class AsyncHTTP11Connection(EstablishedConnection):
 
         The peer closed it, or sent what nobody asked for.
         """
-        return self._request_count > 0 and self._stream.read_nowait(1) is not None
+        try:
+            return self._request_count > 0 and self._stream.read_nowait(1) is not None
+        except ReadError:
+            return True
 
     def abort(self) -> None:
         """Close the connection without awaiting."""
