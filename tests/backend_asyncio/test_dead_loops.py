@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from httpcore2_asyncio._stream import AsyncIOStream
+from httpcore2_core._exceptions import ReadError
 
 from .conftest import Connect, LoopFactory
 
@@ -46,7 +47,8 @@ def test_aborting_after_the_loop_was_closed_closes_the_socket(
     assert not is_open(sock)
     assert peer.receive(1) == b""
     assert stream.get_extra_info("is_readable") is True
-    assert stream.read_nowait(100) == b""
+    with pytest.raises(ReadError, match="closed on this side"):
+        stream.read_nowait(100)
     del stream
     gc.collect()
 
@@ -74,6 +76,33 @@ def test_aborting_after_the_end_came_and_the_loop_was_closed_does_nothing(
     close(loop)
     stream.abort()
     assert not is_open(stream.get_extra_info("socket"))
+
+
+class ClosedInThisMoment:
+    """A loop that another thread closes while a stream asks it to close the connection."""
+
+    def is_closed(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def call_soon_threadsafe(self, callback: object) -> None:
+        raise RuntimeError("Event loop is closed")
+
+
+def test_aborting_while_another_thread_closes_the_loop_closes_the_socket(
+    loop_factory: LoopFactory, connect: Connect
+) -> None:
+    loop = loop_factory()
+    stream, peer = loop.run_until_complete(connect())
+    close(loop)
+    stream._loop = ClosedInThisMoment()  # type: ignore[assignment]
+    stream.abort()
+    assert not is_open(stream.get_extra_info("socket"))
+    assert peer.receive(1) == b""
+    del stream
+    gc.collect()
 
 
 @pytest.mark.parametrize("unsent", [False, True])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import select
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +152,147 @@ def test_receiving_pauses_at_the_high_water_mark_and_goes_on_when_bytes_are_take
             received += len(await stream.read(50_000))
         assert received == total
         await sending
+        stream.abort()
+
+    run(main)
+
+
+# What the loop has not received
+
+
+def block_until_something_came(stream: AsyncIOStream) -> None:
+    """Wait for the system, without giving the loop a turn."""
+    poller = select.poll()
+    poller.register(stream.get_extra_info("socket"), select.POLLIN)
+    assert poller.poll(10_000)
+
+
+def test_what_the_loop_has_not_received_is_read_without_waiting(run: Run, connect: Connect) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        assert stream.read_nowait(100) is None
+        for _ in range(3):
+            peer.send(b"0123456789")
+            block_until_something_came(stream)
+            assert stream.get_extra_info("is_readable") is True
+            assert stream.read_nowait(4) == b"0123"
+            assert stream.read_nowait(100) == b"456789"
+            assert stream.read_nowait(100) is None
+            assert stream.get_extra_info("is_readable") is False
+            # The loop was told that there is something, finds nothing, and goes on.
+            await turn(3)
+            assert stream.read_nowait(100) is None
+            peer.send(b"by the loop")
+            assert await stream.read(100) == b"by the loop"
+        stream.abort()
+
+    run(main)
+
+
+def test_what_the_loop_has_received_comes_before_what_it_has_not(
+    run: Run, connect: Connect
+) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        peer.send(b"first ")
+        await arrival(stream)
+        peer.send(b"second ")
+        block_until_something_came(stream)
+        assert stream.read_nowait(4) == b"firs"
+        assert stream.read_nowait(4) == b"t "
+        assert stream.read_nowait(4) == b"seco"
+        assert await stream.read(100) == b"nd "
+        stream.abort()
+
+    run(main)
+
+
+def test_the_order_holds_where_receiving_is_paused(run: Run, connect: Connect) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        sent = bytes(range(256)) * 16 * 256
+        sending = asyncio.create_task(asyncio.to_thread(peer.send, sent))
+        received = b""
+        while len(received) < len(sent):
+            while not stream._receiving_paused and len(received) < len(sent) - HIGH_WATER:
+                await turn()
+            # Without a turn of the loop: first what it has kept, and then what it has left.
+            block_until_something_came(stream)
+            while data := stream.read_nowait(10_000):
+                received += data
+            await turn()
+        assert received == sent
+        await sending
+        stream.abort()
+
+    run(main)
+
+
+def test_an_end_that_the_loop_has_not_received_is_the_end(run: Run, connect: Connect) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        peer.socket.shutdown(socket.SHUT_WR)
+        block_until_something_came(stream)
+        assert stream.get_extra_info("is_readable") is True
+        assert stream.read_nowait(100) == b""
+        assert stream.read_nowait(100) == b""
+        await turn(3)
+        assert await stream.read(100) == b""
+        await stream.write(b"still heard")
+        assert peer.receive(11) == b"still heard"
+        stream.abort()
+
+    run(main)
+
+
+def test_a_reset_that_the_loop_has_not_received_stays_one(run: Run, connect: Connect) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        peer.reset()
+        block_until_something_came(stream)
+        assert stream.get_extra_info("is_readable") is True
+        for _ in range(2):
+            with pytest.raises(ReadError, match="reset by peer"):
+                stream.read_nowait(100)
+        # The system has reported it: to the loop it looks like an end.
+        await turn(3)
+        with pytest.raises(ReadError, match="reset by peer"):
+            await stream.read(100)
+        with pytest.raises(WriteError, match="reset by peer"):
+            await stream.write(b"too late")
+            await stream.write(b"too late")
+        stream.abort()
+
+    run(main)
+
+
+def test_a_socket_that_only_seemed_ready_has_nothing(run: Run, connect: Connect) -> None:
+    class Mistaken:
+        def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
+            return [(0, select.POLLIN)]
+
+    async def main() -> None:
+        stream, _ = await connect()
+        stream._poller = Mistaken()
+        assert stream.read_nowait(100) is None
+        stream.abort()
+
+    run(main)
+
+
+def test_where_the_system_has_no_poll_only_the_loop_receives(
+    run: Run, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        with monkeypatch.context() as patch:
+            patch.delattr(select, "poll")
+            stream, peer = await connect()
+        peer.send(b"hello")
+        block_until_something_came(stream)
+        assert stream.read_nowait(100) is None
+        assert stream.get_extra_info("is_readable") is False
+        await arrival(stream)
+        assert stream.read_nowait(100) == b"hello"
         stream.abort()
 
     run(main)
@@ -514,7 +657,8 @@ def test_a_reset_is_a_read_error_and_a_write_error_with_its_cause(
         assert isinstance(read_error.value.__cause__, ConnectionResetError)
         with pytest.raises(ReadError, match="reset by peer"):
             await stream.read(100)
-        assert stream.read_nowait(100) == b""
+        with pytest.raises(ReadError, match="reset by peer"):
+            stream.read_nowait(100)
         with pytest.raises(WriteError, match="reset by peer") as write_error:
             await stream.write(b"too late")
         assert isinstance(write_error.value.__cause__, ConnectionResetError)
@@ -582,6 +726,24 @@ def test_a_transport_that_closes_without_a_word_is_an_end(run: Run, connect: Con
     run(main)
 
 
+def test_a_write_that_finds_the_peers_end_and_a_reset_leaves_the_end_to_be_read(
+    run: Run, connect: Connect
+) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        await stream.write(b"never received")
+        peer.socket.shutdown(socket.SHUT_WR)
+        block_until_something_came(stream)
+        peer.reset()
+        with pytest.raises(WriteError):
+            for _ in range(1000):
+                await stream.write(b"more")
+        assert await stream.read(100) == b""
+        stream.abort()
+
+    run(main)
+
+
 def test_a_peer_that_resets_after_its_end_is_still_a_clean_end(run: Run, connect: Connect) -> None:
     async def main() -> None:
         stream, _ = await connect()
@@ -594,12 +756,15 @@ def test_a_peer_that_resets_after_its_end_is_still_a_clean_end(run: Run, connect
     run(main)
 
 
-def test_the_end_is_seen_before_the_transport_tells_of_it(run: Run, connect: Connect) -> None:
+def test_a_broken_connection_is_seen_before_the_transport_tells_of_it(
+    run: Run, connect: Connect
+) -> None:
     async def main() -> None:
         stream, _ = await connect()
         assert stream.read_nowait(100) is None
         stream._transport.abort()
-        assert stream.read_nowait(100) == b""
+        with pytest.raises(ReadError, match="connection broke"):
+            stream.read_nowait(100)
         assert stream.get_extra_info("is_readable") is True
         stream.abort()
 
@@ -638,6 +803,35 @@ def test_aborting_fails_a_read_and_a_write_under_way(run: Run, connect: Connect)
             await stream.read(100)
         with pytest.raises(WriteError, match="closed on this side"):
             await stream.write(b"data")
+
+    run(main)
+
+
+def test_a_stream_that_is_forgotten_is_closed_in_its_loop_whatever_thread_finds_it(
+    run: Run, connect: Connect
+) -> None:
+    async def main() -> None:
+        stream, peer = await connect()
+        sock = stream.get_extra_info("socket")
+        closers: list[threading.Thread] = []
+        close_transport = stream._close_transport
+
+        def close() -> None:
+            closers.append(threading.current_thread())
+            close_transport()
+
+        stream._close_transport = close  # type: ignore[method-assign]
+        thread = threading.Thread(target=stream.abort)
+        thread.start()
+        thread.join()
+        with pytest.raises(ReadError, match="closed on this side"):
+            await stream.read(100)
+        while not closers:
+            await turn()
+        await turn(3)
+        assert closers == [threading.current_thread()]
+        assert sock.fileno() == -1
+        assert peer.receive(1) == b""
 
     run(main)
 
@@ -686,7 +880,8 @@ def test_bytes_that_were_kept_are_gone_after_aborting(run: Run, connect: Connect
         peer.send(b"data")
         await arrival(stream)
         stream.abort()
-        assert stream.read_nowait(100) == b""
+        with pytest.raises(ReadError):
+            stream.read_nowait(100)
         with pytest.raises(ReadError):
             await stream.read(100)
 

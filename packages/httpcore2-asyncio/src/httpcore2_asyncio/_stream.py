@@ -17,8 +17,18 @@ Rules:
   anything, and so leaves nothing there.
 - Fairness needs no checkpoint: a read that returns without suspending takes from what is kept,
   which only the loop refills.
+- The loop receives while the program awaits. What came while it worked is still with the system, so
+  `read_nowait` and `is_readable` ask the socket itself, 0.4 µs each time: a connection that the pool
+  takes up again may hold a response that nobody asked for, or its end. To receive behind the
+  transport's back keeps the order, since transports on Unix hand on at once what they receive, and a
+  receive in vain is nothing to them. On Windows the loop has a receive under way ahead of time, and
+  only what it has handed on is known.
+- The system reports a reset once; the transport's next receive looks like the peer's end. Whatever
+  was first stands.
 - A forked child touches neither the parent's loop (an epoll set is shared by both) nor the
   connection (a shutdown would be the parent's too): it closes its own descriptor and nothing else.
+- Only the thread of a running loop touches its transports, and with them their descriptors: closed
+  from another one, where the garbage collector may run a pool's finaliser, a stream asks the loop.
 
 Must not know: name resolution and connecting, TLS, HTTP, the pool.
 """
@@ -32,6 +42,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakKeyDictionary
 
+from httpcore2_core._backends.polling import make_poller
 from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 from httpcore2_core._network import BackendStream
 from httpcore2_core._runtime import generation
@@ -45,12 +56,21 @@ BUFFER_SIZE = 256 * 1024
 HIGH_WATER = 64 * 1024
 
 _CLOSED_HERE = "The connection was closed on this side."
+# The transport says why in the loop's next iteration.
+_BROKEN = "The connection broke."
 
 _shared_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
 # uvloop's transports take themselves off the parent's epoll set even when garbage collected. In a
 # forked child they are therefore kept for good.
 _graveyard: list[asyncio.BaseTransport] = []
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def shared_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
@@ -76,6 +96,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._create_future = loop.create_future
         self._time = loop.time
         self._socket = sock
+        self._poller = make_poller(sock)
         self._generation = generation()
 
         self._shared = shared_buffer(loop)
@@ -97,7 +118,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._aborted = False
         self._lost = False
         self._error: Exception | None = None
-        # Whether nothing more will be received: any of the first three above.
+        # Whether nothing more will be received: any of the four above.
         self._ended = False
         self._socket_taken = False
 
@@ -158,10 +179,36 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def read_nowait(self, max_bytes: int) -> bytes | None:
         if self._received:
             return self._take(max_bytes)
-        return b"" if self._ended or self._transport.is_closing() else None
+        if self._ended:
+            return self._end()
+        if self._transport.is_closing():
+            raise ReadError(_BROKEN)
+        return self._receive(max_bytes) if self._is_ready() else None
 
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._watcher = callback
+
+    def _is_ready(self) -> bool:
+        """Whether the system holds something that the loop has not received; not after the end.
+
+        Until then the descriptor is open: the transport, which shares it with our socket, has not closed it.
+        """
+        return self._poller is not None and bool(self._poller.poll(0))
+
+    def _receive(self, max_bytes: int) -> bytes | None:
+        """Receive in the loop's place; return `None` if there is nothing."""
+        try:
+            nbytes = self._socket.recv_into(self._shared, min(max_bytes, BUFFER_SIZE))
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            # Its traceback would hold this stream, and so itself.
+            self._error = exc.with_traceback(None)
+            self._ended = True
+            return self._end()
+        if not nbytes:
+            self._eof = self._ended = True
+        return self._shared[:nbytes].tobytes()
 
     def _take(self, max_bytes: int) -> bytes:
         start = self._taken
@@ -285,19 +332,25 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._lost = True
         if self._generation != generation() or self._loop.is_closed():
             self._close_descriptor()
-            return
-        self._drop_timer()
-        self._close_transport()
-        self._wake_reader()
-        self._wake_writer()
-
-    def _close_transport(self) -> None:
-        transport = self._transport
-        if not self._loop.is_running():
-            transport.abort()
+        elif not self._loop.is_running():
+            self._drop_timer()
+            self._transport.abort()
             # The loop may never run again to do what it was just asked.
             self._close_descriptor()
-            return
+            self._wake_waiters()
+        elif _running_loop() is self._loop:
+            self._close_transport()
+        else:
+            try:
+                self._loop.call_soon_threadsafe(self._close_transport)
+            except RuntimeError:
+                self._close_descriptor()  # the loop was closed in this moment
+
+    def _close_transport(self) -> None:
+        """Close as the running loop does it, in its thread."""
+        self._drop_timer()
+        self._wake_waiters()
+        transport = self._transport
         transport.close()
         if transport.get_write_buffer_size():
             # Bytes of the same iteration may only be waiting for its end (uvloop): they get that
@@ -315,12 +368,12 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         The stdlib's transport holds our very socket, and complains of it when collected: take it
         away. Others (uvloop) hold the bare descriptor. They have closed it, and emptied our socket,
         if their loop is closed; if it just stands still, closing it would have them close a
-        stranger's later.
+        stranger's later. What such a loop closed before the process forked, it closed for the child as well.
         """
         if self._transport_holds_socket():
             self._transport._sock = None
             self._socket_taken = True
-        elif self._generation != generation():
+        elif self._generation != generation() and not self._loop.is_closed():
             _graveyard.append(self._transport)
         else:
             return
@@ -341,6 +394,10 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def _wake_writer(self) -> None:
         if self._writer is not None:
             finish(self._writer)
+
+    def _wake_waiters(self) -> None:
+        self._wake_reader()
+        self._wake_writer()
 
     # What the transport calls
 
@@ -367,7 +424,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._wake_reader()
 
     def eof_received(self) -> bool:
-        self._eof = self._ended = True
+        if not self._ended:
+            self._eof = self._ended = True
         self._wake_reader()
         # Keep the transport: the peer may still take in what we send.
         return True
@@ -386,12 +444,13 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._drop_timer()
         if self._aborted:
             return
-        if exc is not None and not self._eof:
+        if exc is not None and not self._ended:
             self._receive_rest()
-        self._error = exc
+            # A broken pipe (EPIPE): the peer's end came first, and then a reset for what we went on to send.
+            self._eof = isinstance(exc, BrokenPipeError)
+        self._error = self._error or exc
         self._lost = self._ended = True
-        self._wake_reader()
-        self._wake_writer()
+        self._wake_waiters()
 
     def _receive_rest(self) -> None:
         """Receive what the system still holds after a write failed.
@@ -408,7 +467,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return bool(self._received) or self._has_ended()
+            return bool(self._received) or self._has_ended() or self._is_ready()
         if info == "socket":
             return self._socket
         try:

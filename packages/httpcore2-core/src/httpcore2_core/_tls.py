@@ -63,6 +63,7 @@ class TLSStream(BackendStream):
         self._lock = RLock()
         self._unread = b""  # decrypted and not yet read
         self._is_drained = False  # OpenSSL needs more to tell more
+        self._is_reading = False  # a read is under way, which must miss nothing
         self._has_ended = False
         self._read_failure: str | None = None  # why nothing more can be read
         self._watcher: Callable[[], None] | None = None
@@ -139,19 +140,25 @@ class TLSStream(BackendStream):
     # Reading
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = None if self._is_drained else self._decrypt(max_bytes)
-        # Most reads need no clock. What has come before it is asked began the time anew, once: a
-        # peer can't keep a read waiting by sending bit by bit.
-        deadline = None
-        left = timeout
-        while data is None:
-            if self._outgoing.pending:
-                await self._answer(left)
-            data = self._decrypt(max_bytes, await self._stream.read(_RECEIVE, left))
-            if data is None:
-                deadline = deadline or Deadline(timeout, self._stream.runtime)
-                left = deadline.left()
-        return data
+        with self._lock:
+            self._is_reading = True
+            is_drained = self._is_drained
+        try:
+            data = None if is_drained else self._decrypt(max_bytes)
+            # Most reads need no clock. What has come before it is asked began the time anew, once: a
+            # peer can't keep a read waiting by sending bit by bit.
+            deadline = None
+            left = timeout
+            while data is None:
+                if self._outgoing.pending:
+                    await self._answer(left)
+                data = self._decrypt(max_bytes, await self._stream.read(_RECEIVE, left))
+                if data is None:
+                    deadline = deadline or Deadline(timeout, self._stream.runtime)
+                    left = deadline.left()
+            return data
+        finally:
+            self._is_reading = False
 
     def _decrypt(self, max_bytes: int, received: bytes | None = None) -> bytes | None:
         """Return what there is to read: `b""` at the end, `None` if more must be received.
@@ -225,16 +232,13 @@ class TLSStream(BackendStream):
             pass  # there may still be something to read; if not, reading tells
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        try:
-            data = None if self._is_drained else self._decrypt(max_bytes)
-            while data is None:
-                received = self._stream.read_nowait(_RECEIVE)
-                if not received:
-                    # Whether the stream below has ended or broken, only a read tells.
-                    return received
-                data = self._decrypt(max_bytes, received)
-        except ReadError:
-            return b""
+        data = None if self._is_drained else self._decrypt(max_bytes)
+        while data is None:
+            received = self._stream.read_nowait(_RECEIVE)
+            if not received:
+                # Of a caller's own stream `b""` says that there is something, which only a read takes.
+                return received
+            data = self._decrypt(max_bytes, received)
         return data
 
     def watch(self, callback: Callable[[], None] | None) -> None:
@@ -243,15 +247,28 @@ class TLSStream(BackendStream):
 
     def _look(self) -> None:
         """Something came: tell the watcher, unless it was for TLS alone."""
-        data = self.read_nowait(1)
-        if data is None:
+        if not self._take_in():
             self._stream.watch(self._look)
             return
-        self._unread = data + self._unread
-        self._is_drained = False
         callback, self._watcher = self._watcher, None
         assert callback is not None, "watch(None) stops the stream below, too"
         callback()
+
+    def _take_in(self) -> bool:
+        """Receive and decrypt what is there; return whether a read would return at once.
+
+        Not what is for TLS alone, such as a session ticket. To ask the stream below would not do.
+        """
+        with self._lock:
+            try:
+                data = self.read_nowait(_RECEIVE)
+            except ReadError:
+                return True
+            if data is None:
+                return False
+            self._unread = data + self._unread
+            self._is_drained = False
+            return True
 
     # Writing
 
@@ -396,10 +413,9 @@ class TLSStream(BackendStream):
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object":
             return self._object
-        if info == "is_readable" and self._is_readable():
-            return True
+        if info == "is_readable":
+            with self._lock:
+                # What a read under way waits for must not be taken away from it.
+                if not self._is_reading:
+                    return self._take_in()
         return self._stream.get_extra_info(info)
-
-    def _is_readable(self) -> bool:
-        with self._lock:
-            return bool(self._unread) or self._read_failure is not None or self._holds_more()

@@ -297,14 +297,18 @@ async def what_is_there_is_read_without_waiting(subject: Subject, connect: Conne
 
 
 @own_checks.add_for_streams
-async def a_broken_stream_looks_ended_when_read_without_waiting(
+async def a_broken_stream_says_so_when_read_without_waiting(
     subject: Subject, connect: Connect
 ) -> None:
     async with connect(resets) as stream:
         await stream.write(b"x", LIMIT)
-        assert await read_soon(subject, stream, 100) == b""
+        with raises(ReadError):
+            await read_soon(subject, stream, 100)
+        with raises(ReadError):
+            stream.read_nowait(100)
         stream.abort()
-        assert stream.read_nowait(100) == b""
+        with raises(ReadError):
+            stream.read_nowait(100)
 
 
 @own_checks.add_for_streams
