@@ -10,8 +10,6 @@ with the number of bytes that came.
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -26,6 +24,7 @@ from benchmarks.cases import Case
 from benchmarks.environments import ROOT
 from benchmarks.machine import pin, raise_limit_of_descriptors
 from benchmarks.pages import page
+from tests.support.programs import find
 
 _CONFIGURATION = """
 daemon off;
@@ -130,7 +129,7 @@ def _certify(folder: Path) -> None:
 def _nginx_or_uvicorn(
     folder: Path, origins: int, tunnel: str | None, core: int | None
 ) -> Iterator[Server]:
-    program = _find("nginx")
+    program = find("nginx")
     authority = folder / "authority.pem"
     more: list[str] = []
     if program is None:
@@ -199,7 +198,7 @@ visible_hostname squid
 
 @contextmanager
 def _squid(folder: Path, core: int | None) -> Iterator[str | None]:
-    program = _find("squid")
+    program = find("squid")
     if program is None:
         yield None
         return
@@ -207,10 +206,6 @@ def _squid(folder: Path, core: int | None) -> Iterator[str | None]:
     (folder / "squid.conf").write_text(_SQUID.format(port=port))
     with _process([program, "-N", "-f", folder / "squid.conf"], [port], core):
         yield _origin(port)
-
-
-def _find(program: str) -> str | None:
-    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 _UVICORN = [sys.executable, "-m", "uvicorn", "--log-level", "error", "benchmarks.app:app"]

@@ -13,10 +13,22 @@ from pathlib import Path
 import pytest
 import trustme
 
+from .support import programs
 from .support.worlds import MAIN_WORLDS, WORLDS, AsyncWorld, World
 
 # They run in an environment without our packages, by a command of their own.
 collect_ignore = ["artifacts"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which programs are missing, in few lines; `-ra` names each skipped test."""
+    places = [report.longrepr for report in terminalreporter.getreports("skipped")]
+    # Of a skipped test this is its file, its line and the reason.
+    reasons = [place[2] for place in places if isinstance(place, tuple)]
+    if lines := list(programs.summary(reasons)):
+        terminalreporter.section("not installed")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 def _sockets() -> set[str]:

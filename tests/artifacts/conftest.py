@@ -41,8 +41,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             found[name] = stack.enter_context(
                 running("nginx", folder / name, given, http2=given is not None)
             )
-        (folder / "proxies").mkdir()
-        proxies = stack.enter_context(Proxies(folder / "proxies", certificate, authority))
+        proxies = stack.enter_context(Proxies(tmp_path_factory.mktemp, certificate, authority))
         found["socks"] = f"socks5://127.0.0.1:{proxies['microsocks'].port}"
         yield json.dumps(found)
 

@@ -83,8 +83,7 @@ def proxies(
     certificate = tmp_path_factory.mktemp("certificate") / "proxy.pem"
     issued = certificate_authority.issue_cert("127.0.0.1")
     issued.private_key_and_cert_chain_pem.write_to_path(certificate)
-    folder = tmp_path_factory.mktemp("proxies")
-    with Proxies(folder, certificate, certificate_authority) as proxies:
+    with Proxies(tmp_path_factory.mktemp, certificate, certificate_authority) as proxies:
         yield proxies
 
 

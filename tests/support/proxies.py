@@ -13,13 +13,14 @@
 | tiny-proxy | SOCKS4, SOCKS4a | | user ids |
 
 Rules: each is started when it is first asked for, and stopped through its handle. They run for root as for others.
-One that is missing is a failure in CI, and skipped elsewhere.
+Whether one is installed, with the proxy behind it, is found out before anything is made (`programs`).
 Must not know: httpcore2.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import Any, NamedTuple
 
 import trustme
 
-from . import real
+from . import programs, real
 from .server import unused_port
 
 USER = "user"
@@ -209,19 +210,21 @@ class Running(NamedTuple):
 class Proxies:
     """The proxies, started when they are first asked for, and stopped together."""
 
-    def __init__(self, folder: Path, certificate: Path, authority: trustme.CA) -> None:
+    def __init__(
+        self, make_folder: Callable[[str], Path], certificate: Path, authority: trustme.CA
+    ) -> None:
         """Start nothing yet.
 
         Args:
-            folder: an empty folder.
+            make_folder: makes an empty folder, given a name; another one each time.
             certificate: a PEM file with key and chain, for TLS to the proxies.
             authority: whom the proxies trust, and in whose name mitmproxy speaks for origins.
         """
-        self._folder = folder
+        self._make_folder = make_folder
         self._certificate = certificate
-        (folder / "authority").mkdir()
+        self._authority = make_folder("authority")
         for blob in (authority.private_key_pem, authority.cert_pem):
-            blob.write_to_path(folder / "authority" / "mitmproxy-ca.pem", append=True)
+            blob.write_to_path(self._authority / "mitmproxy-ca.pem", append=True)
         self._proxies: dict[str, Running] = {}
         self._running = ExitStack()
 
@@ -246,15 +249,16 @@ class Proxies:
         kind = KINDS[name]
         program = PROGRAMS[kind.program]
         if program.package is not None and find_spec(program.package) is None:
-            real.missing(kind.program)
-        proxy = Running(self._folder / name, unused_port())
-        proxy.folder.mkdir()
+            programs.missing(kind.program)
+        real.executable(program.command)
+        behind = self[kind.behind].port if kind.behind else None
+        proxy = Running(self._make_folder(name), unused_port())
         values = {
             "folder": proxy.folder,
             "port": proxy.port,
             "certificate": self._certificate,
-            "authority": self._folder / "authority",
-            "behind": self[kind.behind].port if kind.behind else None,
+            "authority": self._authority,
+            "behind": behind,
         }
         listen = program.secured if "https" in kind.schemes else program.plain
         rights = program.locked if kind.locked else program.open

@@ -1,14 +1,13 @@
 """Real servers on the loopback interface, each a process of its own.
 
 Rules: a server inherits a socket that listens already, where it can, so that nobody waits for it to come up; it is
-stopped through its handle. A server that is missing is a failure in CI, and skipped elsewhere.
+stopped through its handle. Whether a server is installed is found out before anything is made (`programs`).
 Must not know: httpcore2.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,8 +20,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
-import pytest
-
+from . import programs
 from .server import unused_port
 
 ROOT = Path(__file__).parents[2]
@@ -236,13 +234,6 @@ class Servers:
         return self._origins[key]
 
 
-def missing(what: str) -> None:
-    """Fail in CI, or skip the test, as something is not installed."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
-
 @contextmanager
 def _process(
     command: list[str], folder: Path, **options: object
@@ -275,7 +266,7 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
     package, _, parser = name.partition("-")
     for needed in filter(None, (package, parser)):
         if find_spec(needed) is None:
-            missing(needed)
+            programs.missing(needed)
     application = "tests.support.app:app"
     with ExitStack() as listeners:
         listener = listeners.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
@@ -314,6 +305,7 @@ def _program(
     backend: str | None,
     options: Mapping[str, object],
 ) -> Iterator[int]:
+    executable(program.command)
     files = folder / "files"
     (files / "bytes").mkdir(parents=True)
     for size in (0, 1, 1000, 1_000_000, 2_000_000):
@@ -334,6 +326,12 @@ def _program(
         yield port
 
 
+def executable(command: str) -> str:
+    """Return the path of a command's program; without it, skip the test, or fail in CI."""
+    name = command.split()[0]
+    return sys.executable if name == "python" else programs.require(name)
+
+
 @contextmanager
 def launched(
     command: str, configuration: str, values: Mapping[str, object], door: int | Path
@@ -346,14 +344,9 @@ def launched(
         values: for the templates, `folder` among them.
         door: where it listens: a port of the loopback interface, or the path of a unix socket.
     """
+    binary = executable(command)
     folder = Path(str(values["folder"]))
-    name, *arguments = Template(command).substitute(values).split()
-    binary = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if name == "python":
-        binary = sys.executable
-    if binary is None:
-        missing(name)
-        raise AssertionError("pytest has taken over")
+    arguments = Template(command).substitute(values).split()[1:]
     (folder / "configuration").write_text(Template(configuration).substitute(values))
     with _process([binary, *arguments], folder) as process:
         _wait_until_it_listens(door, process, folder)
