@@ -20,11 +20,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.programs import find
+
 from benchmarks.cases import Case
 from benchmarks.environments import ROOT
 from benchmarks.machine import pin, raise_limit_of_descriptors
 from benchmarks.pages import page
-from tests.support.programs import find
 
 _CONFIGURATION = """
 daemon off;

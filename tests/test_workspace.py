@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import runpy
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .wasm.__main__ import RELEASES
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
@@ -61,6 +64,26 @@ def test_the_fragments_of_the_changelog_have_lines_of_known_categories() -> None
 @each_package
 def test_a_distribution_is_called_like_its_folder(package: Path) -> None:
     assert project_of(package)["name"] == package.name
+
+
+def test_each_python_that_the_distributions_name_is_tested() -> None:
+    prefix = "Programming Language :: Python :: 3."
+    names = [
+        [line.removeprefix(prefix) for line in project_of(package)["classifiers"] if prefix in line]
+        for package in PACKAGES
+    ]
+    assert all(each == names[0] for each in names)
+    pythons = [f"3.{minor}" for minor in names[0]]
+    script = (ROOT / "scripts" / "test").read_text()
+    found = re.findall(r"^(?:supported|newer)='(.*?)'", script, re.M)
+    assert " ".join(found).split() == pythons
+    hatch = tomllib.loads((ROOT / "hatch.toml").read_text())
+    assert hatch["envs"]["test"]["matrix"] == [{"python": pythons}]
+    for workflow in ("ci", "release"):
+        text = (ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text()
+        assert re.findall(r"^ +(3\.\d+)$", text, re.M) == pythons
+    # Pyodide stands in for those that few machines have.
+    assert list(RELEASES) == found[1].split()
 
 
 @each_package

@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / "dist"
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DISTRIBUTIONS = (
     "httpcore2",

@@ -123,7 +123,7 @@ def test_the_bill_of_materials_is_valid_and_names_what_the_metadata_requires(
 
 def test_the_front_door_and_the_core_are_small_and_the_changelog_says_how_small() -> None:
     size = sum(wheel_of(name).stat().st_size for name in ("httpcore2", "httpcore2-core")) / 1000
-    assert size <= 120
+    assert size <= 200
     newest_first = [*(ROOT / "changelog.d").glob("*.md"), ROOT / "CHANGELOG.md"]
     changes = "".join(path.read_text() for path in newest_first)
     told = re.search(r"take (\d+) kB together", changes)

@@ -1,4 +1,4 @@
-"""The programs that tests start and that are no Python packages: where they are, and the Debian packages that have them.
+"""The programs that tests start, Python packages apart: where they are, and which Debian packages have them.
 
 Rules: a helper looks here before it makes anything, so that a skipped test leaves nothing behind. A missing program is
 a failure in CI, and skips the test elsewhere. The table is `programs.txt`, one program and its package a line, since

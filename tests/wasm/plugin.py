@@ -1,0 +1,96 @@
+"""Runs inside Pyodide: pytest, with what WebAssembly lacks left out or replaced.
+
+There are no sockets, threads, forks or TLS, and so no event loop that waits for a socket. trio and trustme need
+modules that are compiled for each platform.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+# These test what lies over sockets, threads or processes, or import trio or trustme.
+LEFT_OUT = {
+    "test_caller_backend.py",
+    "test_detect.py",
+    "test_fork.py",
+    "test_scripts.py",
+    "test_ssl.py",
+    "test_sync_backend.py",
+    "test_thread_backend.py",
+    "test_tls.py",
+}
+
+
+class _Timers:
+    """In place of a selector: waits for timers alone."""
+
+    def select(self, timeout: float | None) -> list[Any]:
+        assert timeout is not None, "the program waits for what can never come"
+        time.sleep(timeout)
+        return []
+
+
+class _Loop(asyncio.BaseEventLoop):
+    """An event loop without sockets."""
+
+    _selector = _Timers()
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        assert not event_list, "there are no sockets"
+
+    def _write_to_self(self) -> None:
+        """Nothing to wake: no other thread can schedule a call."""
+
+
+def _run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+    with asyncio.Runner(debug=debug, loop_factory=_Loop) as runner:
+        return runner.run(main)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    return True if collection_path.name in LEFT_OUT else None
+
+
+@pytest.fixture
+def nothing_left() -> None:
+    pytest.skip("needs sockets or threads")
+
+
+@pytest.fixture
+def server_tls() -> None:
+    pytest.skip("needs TLS")
+
+
+def _skip_tls(*args: object, **options: object) -> NoReturn:
+    pytest.skip("needs TLS")
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest and return its status."""
+    os.chdir("/work")
+    sys.path[:0] = [str(path) for path in Path("packages").glob("*/src")]
+    # Pyodide counts as running always, on JavaScript's event loop, where nothing can wait for a coroutine to end.
+    asyncio._set_running_loop(None)
+    asyncio.run = _run
+    ssl.SSLContext.wrap_bio = _skip_tls  # type: ignore[method-assign]
+    options = [
+        *("-p", "no:cacheprovider", "--quiet", "--override-ini", "faulthandler_timeout=0"),
+        *("--override-ini", "addopts=--strict-config --strict-markers --import-mode=importlib"),
+        # The conftest of all tests knows sockets.
+        *("--confcutdir", "tests/core"),
+    ]
+    status = pytest.main(
+        [*options, *(arguments or ["tests/core"])], plugins=[sys.modules[__name__]]
+    )
+    return int(status)
