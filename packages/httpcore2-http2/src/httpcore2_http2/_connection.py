@@ -20,6 +20,7 @@ from httpcore2_core._established import EstablishedConnection, ExchangeBody, Sta
 from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
+    NetworkError,
     ReadError,
     ReadTimeout,
     RemoteProtocolError,
@@ -278,12 +279,26 @@ class AsyncHTTP2Connection(EstablishedConnection):
     def look(self) -> bool:
         """Take in what is there already, if nobody reads; return whether there may be more."""
         with self.lock:
-            has_more = self.reader.look()
+            has_more = self._take_in()
             if self._exchanges and not self.reader.is_led:
                 self._on_silence()
             self._close_if_done()
         self._tell()
         return has_more
+
+    def _take_in(self) -> bool:
+        """Take in what is there already; return whether there may be more; under the lock."""
+        try:
+            return self.reader.look()
+        except NetworkError as exc:
+            self._keepalive.heard(self.runtime.now())
+            if self._exchanges:
+                # These learn of it when they read, and only then it is certain what came first: after a write that
+                # failed, asyncio tells the reason in the loop's next iteration.
+                self._retire()
+            else:
+                self._fail(exc)
+            return False
 
     def _on_arrival(self) -> None:
         """Something came while no request was under way."""
@@ -319,7 +334,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         due = self._keepalive.due
         if due is None or now < due:
             return
-        self.reader.look()  # something may have come while this thread or task had no turn
+        self._take_in()  # something may have come while this thread or task had no turn
         if self._keepalive.due != due or self._state is State.CLOSED:
             return
         if self._keepalive.is_asked:

@@ -123,15 +123,14 @@ class Reader:
         """Take in what is there already, if nobody reads; return whether there may be more. Under the lock.
 
         As much as one read brings: a peer that always has more must not keep all others waiting.
+
+        Raises:
+            NetworkError: the connection broke.
         """
         left = self._read_size
         # Of a caller's own stream nothing can be read without awaiting.
         while left and not (self.is_led or self._is_closed) and self._stream.is_resumable:
-            try:
-                data = self._stream.read_nowait(left)
-            except NetworkError as exc:
-                self._on_read(exc)
-                break
+            data = self._stream.read_nowait(left)
             if data is None:
                 break
             left -= len(data)
