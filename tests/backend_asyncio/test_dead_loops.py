@@ -143,6 +143,20 @@ async def write_until_cancelled(stream: AsyncIOStream) -> None:
     await asyncio.wait([writing])
 
 
+def test_a_child_closes_nothing_twice_of_a_loop_that_its_parent_had_closed(
+    loop_factory: LoopFactory, connect: Connect
+) -> None:
+    loop = loop_factory()
+    stream, peer = loop.run_until_complete(connect())
+    close(loop)
+    stream._generation -= 1  # as in a child
+    stream.abort()
+    assert not is_open(stream.get_extra_info("socket"))
+    assert peer.receive(1) == b""
+    del stream
+    gc.collect()
+
+
 FORK = """
     import asyncio, gc, os, socket, sys, traceback
     import {module}

@@ -18,15 +18,6 @@ PoolMaker = Callable[..., httpcore2.AsyncConnectionPool]
 
 
 @pytest.fixture(scope="session")
-def h2_server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
-    """For servers that speak HTTP/2, and HTTP/1.1 to those who don't."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    return context
-
-
-@pytest.fixture(scope="session")
 def servers(
     certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[real.Servers]:

@@ -156,14 +156,6 @@ def server_context_h2(
     return context
 
 
-@pytest.fixture(scope="module")
-def h2_server_tls(certificate_authority: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
-    context.set_alpn_protocols(["h2"])
-    return context
-
-
 @pytest.mark.parametrize("asked", ["request", "has_expired"])
 @pytest.mark.parametrize("touch", H2_TOUCHES)
 def test_an_http2_connection_that_has_ended_in_its_socket_is_not_used_again(
