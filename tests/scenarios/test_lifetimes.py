@@ -103,6 +103,31 @@ def test_an_async_pool_that_is_forgotten_warns_once_and_leaves_no_socket(
         world.run(scenario)
 
 
+def test_an_async_pool_that_another_thread_finalises_is_closed_while_its_loop_runs(
+    async_world: AsyncWorld,
+) -> None:
+    """As the garbage collector does, which runs in whatever thread comes along."""
+    world = async_world
+    closed = world.signal()
+
+    def handler(peer: Peer) -> None:
+        canned([FINE])(peer)
+        closed.set()
+
+    async def scenario() -> None:
+        pools = [world.pool()]
+        assert (await pools[0].request("GET", server.url)).content == b"fine"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            thread = threading.Thread(target=pools.clear)
+            thread.start()
+            thread.join()
+        await closed.wait()
+
+    with scripted(handler) as server:
+        world.run(scenario)
+
+
 def test_an_async_pool_that_was_closed_or_never_used_is_forgotten_silently(
     async_world: AsyncWorld,
 ) -> None:
