@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import httpcore2
 from httpcore2_asyncio._stream import AsyncIOStream
-from httpcore2_core._backends.threads import ThreadRuntime
+from httpcore2_core._backends.threads import ThreadRuntime, ThreadStream
 from httpcore2_core._http11.codec import Codec
 from httpcore2_core._interfaces import build_request
 from httpcore2_core._models import URL
@@ -223,6 +223,46 @@ def asyncio_stream() -> Iterator[Operations]:
     yield run
     sock.close()
     loop.close()
+
+
+@_workload
+def asyncio_stale() -> Iterator[Operations]:
+    """Ask an idle connection on asyncio whether something came; the system's share is most of it."""
+    loop = asyncio.new_event_loop()
+    sock, peer = socket.socketpair()
+    sock.setblocking(False)
+    stream = AsyncIOStream(loop, sock)
+    stream.connection_made(Transport(loop, stream))  # type: ignore[arg-type]
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            assert stream.read_nowait(1) is None
+
+    yield run
+    sock.close()
+    peer.close()
+    loop.close()
+
+
+@_workload
+def thread_stream() -> Iterator[Operations]:
+    """Write and read on the stream for threads."""
+    sock, peer = socket.socketpair()
+    sock.setblocking(False)
+    stream = ThreadStream(sock, ThreadRuntime())
+
+    async def exchange(count: int) -> None:
+        for _ in range(count):
+            await stream.write(b"?", 5.0)
+            peer.send(peer.recv(65536))
+            await stream.read(65536, 5.0)
+
+    def run(count: int) -> None:
+        run_blocking(exchange(count))
+
+    yield run
+    stream.abort()
+    peer.close()
 
 
 def _requests(pool: httpcore2.AsyncConnectionPool) -> Iterator[Operations]:

@@ -260,7 +260,6 @@ def test_a_reset_that_the_loop_has_not_received_stays_one(run: Run, connect: Con
             await stream.read(100)
         with pytest.raises(WriteError, match="reset by peer"):
             await stream.write(b"too late")
-            await stream.write(b"too late")
         stream.abort()
 
     run(main)
@@ -736,8 +735,7 @@ def test_a_write_that_finds_the_peers_end_and_a_reset_leaves_the_end_to_be_read(
         block_until_something_came(stream)
         peer.reset()
         with pytest.raises(WriteError):
-            for _ in range(1000):
-                await stream.write(b"more")
+            await stream.write(b"more")
         assert await stream.read(100) == b""
         stream.abort()
 

@@ -26,7 +26,6 @@ HALF_A_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
 LARGE = bytes(16 * 1024 * 1024)
 
 
-
 def end_and_close(peer: Peer) -> None:
     """Send the end, and then perhaps a reset: that is what closing comes to when something was not read."""
     peer.half_close()
@@ -63,9 +62,7 @@ def block_until(sock: socket.socket, mask: int = 0) -> None:
 def connected(events: list[tuple[str, dict[str, Any]]]) -> socket.socket:
     """Return the socket of the connection that a traced request has made."""
     (stream,) = (
-        info["return_value"]
-        for name, info in events
-        if name == "connection.connect_tcp.complete"
+        info["return_value"] for name, info in events if name == "connection.connect_tcp.complete"
     )
     sock: socket.socket = stream.get_extra_info("socket")
     return sock

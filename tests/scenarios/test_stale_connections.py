@@ -51,11 +51,16 @@ def end_with_close_notify(peer: Peer) -> None:
         peer.half_close()
 
 
+def forge_and_end(peer: Peer) -> None:
+    peer.send(FORGED)
+    peer.half_close()
+
+
 # What a server may do to a connection that it keeps.
 TOUCHES: dict[str, Callable[[Peer], None]] = {
     "response": lambda peer: peer.send(FORGED),
     "byte": lambda peer: peer.send(b"\n"),
-    "response and end": lambda peer: (peer.send(FORGED), peer.half_close())[1],
+    "response and end": forge_and_end,
     "end": Peer.half_close,
     "close_notify": end_with_close_notify,
     "reset": Peer.reset,
@@ -131,9 +136,14 @@ def say_goaway(peer: H2Peer) -> None:
     peer.flush()
 
 
+def say_goaway_and_end(peer: H2Peer) -> None:
+    say_goaway(peer)
+    peer.peer.half_close()
+
+
 H2_TOUCHES: dict[str, Callable[[H2Peer], None]] = {
     "GOAWAY": say_goaway,
-    "GOAWAY and end": lambda peer: (say_goaway(peer), peer.peer.half_close())[1],
+    "GOAWAY and end": say_goaway_and_end,
     "end": lambda peer: peer.peer.half_close(),
     "close_notify": lambda peer: end_with_close_notify(peer.peer),
     "reset": lambda peer: peer.peer.reset(),

@@ -183,17 +183,14 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             return self._end()
         if self._transport.is_closing():
             raise ReadError(_BROKEN)
-        return self._receive(max_bytes) if self._is_ready() else None
+        # Until then the descriptor is open: the transport, which shares it with our socket, has not closed it.
+        poller = self._poller
+        if poller is None or not poller.poll(0):
+            return None
+        return self._receive(max_bytes)
 
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._watcher = callback
-
-    def _is_ready(self) -> bool:
-        """Whether the system holds something that the loop has not received; not after the end.
-
-        Until then the descriptor is open: the transport, which shares it with our socket, has not closed it.
-        """
-        return self._poller is not None and bool(self._poller.poll(0))
 
     def _receive(self, max_bytes: int) -> bytes | None:
         """Receive in the loop's place; return `None` if there is nothing."""
@@ -232,9 +229,11 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         if reader.done() and not reader.cancelled():
             self._keep((reader.result() or b"") + self._received[self._taken :])
 
-    def _has_ended(self) -> bool:
+    def _is_readable(self) -> bool:
         # The stdlib's transport tells of a reset in the iteration after the one that saw it.
-        return self._ended or bool(self._transport.is_closing())
+        if self._received or self._ended or self._transport.is_closing():
+            return True
+        return self._poller is not None and bool(self._poller.poll(0))
 
     def _end(self) -> bytes:
         if self._aborted:
@@ -467,7 +466,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return bool(self._received) or self._has_ended() or self._is_ready()
+            return self._is_readable()
         if info == "socket":
             return self._socket
         try:

@@ -109,6 +109,7 @@ class BlockingStream(CallerStream):
             return
         self._is_aborted = True
         try:
+            # Another thread may be using it. When its descriptor is closed is the caller's to decide.
             self.inner.close()
         except Exception:
             # It is closed in the middle of other things, which must not fail because of it.
