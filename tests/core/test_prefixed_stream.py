@@ -60,6 +60,16 @@ def test_writing_watching_and_closing_are_the_streams_own() -> None:
     ]
 
 
+@pytest.mark.parametrize("cleanly", [True, False])
+def test_how_it_ended_is_the_streams_own(cleanly: bool) -> None:
+    class Ended(FakeStream):
+        @property
+        def ended_cleanly(self) -> bool:
+            return cleanly
+
+    assert PrefixedStream(Ended(), b"hello").ended_cleanly is cleanly
+
+
 def test_tls_begins_with_what_came_with_the_head() -> None:
     class Refusing(FakeStream):
         async def start_tls(self, *args: object, **kwargs: object) -> BackendStream:

@@ -488,6 +488,7 @@ def test_a_close_notify_is_the_end_whatever_the_stream_below_does(pair: Pair) ->
         assert pair.read() == b""
         assert pair.stream.read_nowait(1) == b""
     assert pair.wire.asked == [("read", None)]
+    assert pair.stream.ended_cleanly
 
 
 @pytest.mark.parametrize("is_cut", [False, True])
@@ -502,6 +503,7 @@ def test_the_end_of_the_stream_below_is_the_end(pair: Pair, is_cut: bool) -> Non
     for _ in range(3):
         assert pair.read() == b""
     assert pair.wire.asked == [("read", None)] * 2
+    assert not pair.stream.ended_cleanly
 
 
 def test_what_can_be_written_after_a_close_notify_arrives(pair: Pair) -> None:

@@ -199,6 +199,14 @@ class BackendStream(AsyncNetworkStream):
         return False
 
     @property
+    def ended_cleanly(self) -> bool:
+        """Once a read has returned the end: whether it was the peer that ended the stream.
+
+        Over TLS without close_notify anybody on the way can have cut it off.
+        """
+        return True
+
+    @property
     def runtime(self) -> Runtime:
         """The clock and scheduling of the world that this stream belongs to."""
         raise NotImplementedError
@@ -281,6 +289,10 @@ class PrefixedStream(BackendStream):
     @property
     def needs_settling(self) -> bool:
         return self._stream.needs_settling
+
+    @property
+    def ended_cleanly(self) -> bool:
+        return self._stream.ended_cleanly
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._leading_data:

@@ -4,8 +4,8 @@ Rules:
 
 - OpenSSL works in memory; the stream below carries the bytes.
 - A stream whose handshake fails or is cancelled is closed.
-- A peer that closes without close_notify has ended the stream like one that sends it: HTTP's own
-  framing tells whether a message is complete (RFC 9112, section 9.8).
+- A peer that closes without close_notify has ended the stream like one that sends it, but for `ended_cleanly`: most
+  messages tell by their own framing whether they are complete, and who reads another asks for it (RFC 9112, section 9.8).
 - One task or thread may read while others write. OpenSSL's calls (a few µs), never the waiting,
   are made under a lock. Who writes has the turn until all is sent: no write comes in the middle of
   another, and one that is given up before its turn has sent nothing.
@@ -65,6 +65,7 @@ class TLSStream(BackendStream):
         self._is_drained = False  # OpenSSL needs more to tell more
         self._is_reading = False  # a read is under way, which must miss nothing
         self._has_ended = False
+        self._ended_cleanly = True
         self._read_failure: str | None = None  # why nothing more can be read
         self._watcher: Callable[[], None] | None = None
         self._is_sending = False  # somebody has the turn
@@ -137,6 +138,10 @@ class TLSStream(BackendStream):
     def runtime(self) -> Runtime:
         return self._stream.runtime
 
+    @property
+    def ended_cleanly(self) -> bool:
+        return self._ended_cleanly
+
     # Reading
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -191,6 +196,7 @@ class TLSStream(BackendStream):
                     break  # part of a record, or what is for TLS alone, such as a session ticket
                 except ssl.SSLEOFError:
                     piece = b""
+                    self._ended_cleanly = False
                 except ssl.SSLError as exc:
                     self._read_failure = str(exc)
                     if pieces:

@@ -229,9 +229,17 @@ class AsyncHTTP11Connection(EstablishedConnection):
         """Return the next piece of the response's body; `b""` at its end."""
         codec = self._codec
         while True:
-            codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
+            received = await self._stream.read(self._read_size, timeouts.for_read())
+            codec.receive(received)
             data = codec.data()
             if data is not None:
+                if not received and not self._stream.ended_cleanly:
+                    # RFC 9112, sections 8 and 9.8. Had the body another end, the codec would have missed it.
+                    raise RemoteProtocolError(
+                        "The server closed the TLS connection without close_notify, and nothing else tells whether the "
+                        "body is complete. If the server never sends one, allow that with "
+                        "ssl_context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF."
+                    )
                 return data
 
     # The end of an exchange
