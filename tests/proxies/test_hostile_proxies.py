@@ -142,7 +142,7 @@ def test_a_proxy_may_close_at_every_byte(world: World, scheme: str, replies: byt
                     assert pool.connections == []
                 assert stream.closed == 1
                 is_handshake = length < len(replies)
-                assert hasattr(caught.value, "__notes__") == is_handshake
+                assert ("(asking the " in str(caught.value)) == is_handshake
                 if isinstance(end, Exception):
                     kind = httpcore2.ConnectError if is_handshake else httpcore2.ReadError
                     assert type(caught.value) is kind
@@ -196,7 +196,8 @@ def test_a_refusal_with_an_endless_body_is_hung_up_on(world: World) -> None:
         peer.send(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n")
         peer.send_endlessly(b"5\r\nhello\r\n", bound=20_000_000)
 
-    assert failing(world, handler, "http", httpcore2.ProxyError) == "403 Forbidden"
+    text = failing(world, handler, "http", httpcore2.ProxyError)
+    assert text.startswith("403 Forbidden (asking the proxy")
 
 
 @pytest.mark.parametrize(

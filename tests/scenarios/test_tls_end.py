@@ -38,7 +38,9 @@ def answering(data: bytes, *, politely: bool, bytewise: bool = False) -> Handler
             peer.socket.unwrap()
         else:
             peer.half_close()
-            peer.socket.recv(1)  # a close now could be a reset, should the client still have something to say
+            peer.socket.recv(
+                1
+            )  # a close now could be a reset, should the client still have something to say
 
     return handler
 

@@ -173,10 +173,13 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 await stream.settle()
                 raise
             connection.on_release = self.on_release
+            connection.peer = self._route
             if self._has_failed:  # closed while it was being opened
                 connection.abort()
                 await connection.settle()
-                raise ConnectError("The connection was closed while it was being established.")
+                raise ConnectError(
+                    f"The connection was closed while it was being established. ({self._route})"
+                )
             self._connection = connection
             self.exchange, self.is_stale = connection.exchange, connection.is_stale
         except BaseException:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ._backends.caller import adapt_async_stream
 from ._bodies import ReceivedBody, check_colour
-from ._exceptions import ReadError
+from ._exceptions import ReadError, add_context
 from ._interfaces import AsyncClosingContext, AsyncConnectionInterface
 from ._models import Origin, Request, Response
 from ._network import AsyncNetworkStream, BackendStream
@@ -40,6 +40,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     Attributes:
         runtime: the stream's.
+        peer: whom it leads to, and through whom, as a text or what becomes one: for the messages of errors.
         on_release: set by whoever pools this connection: told of the end of each exchange, whether the connection
             can be used again, and when it expires on the runtime's clock.
     """
@@ -54,6 +55,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         keepalive_expiry: float | None = None,
     ) -> None:
         self._origin = origin
+        self.peer: object = origin
         self._stream: BackendStream = adapt_async_stream(stream)
         self.runtime: Runtime = self._stream.runtime
         self._keepalive_expiry = keepalive_expiry
@@ -157,6 +159,10 @@ class Exchange(Protocol):
     def trailers(self) -> list[tuple[bytes, bytes]]:
         """The fields after the body, once it has ended."""
 
+    @property
+    def peer(self) -> object:
+        """Whom it is with, as a text or what becomes one: for the messages of errors."""
+
     def take_rest(self) -> bytes | None:
         """End it and return the rest of the body, if that costs no waiting; else `None`."""
 
@@ -228,7 +234,9 @@ class ExchangeBody(ReceivedBody):
         if self._is_complete:
             return b""
         if self.is_closed:
-            raise ReadError("The response was closed before its body was read to its end.")
+            raise ReadError(
+                f"The response was closed before its body was read to its end. ({self._exchange.peer})"
+            )
         rest = self.take_rest()
         if rest is not None:
             return rest
@@ -242,6 +250,7 @@ class ExchangeBody(ReceivedBody):
             if piece is None:
                 piece = await exchange.receive_piece(self._timeouts)
         except BaseException as exc:
+            add_context(exc, exchange.peer)
             await self._end("failed", {"exception": exc})
             raise
         if not exchange.has_body_left:

@@ -3,6 +3,8 @@
 The tree says who is at fault: a timeout (`TimeoutException`), the network (`NetworkError`), the
 peer (`RemoteProtocolError`), the caller (`LocalProtocolError`, `UnsupportedProtocol`), or a proxy
 (`ProxyError`).
+
+Rules: a message says what happened where it is known, and to whom (`add_context`) where that is known.
 """
 
 
@@ -64,3 +66,23 @@ class ReadError(NetworkError):
 
 class WriteError(NetworkError):
     """Writing to an established connection failed."""
+
+
+def add_context(exc: BaseException, context: object) -> None:
+    """Append to the message of one of our exceptions to whom it happened, since a log often has the message alone.
+
+    Its own words come first, for those who look for them. Cause, notes and traceback stay.
+
+    Args:
+        exc: any exception; those that are not ours stay as they are.
+        context: what its text is: an origin, say. Needed in case of an error alone, it is made then.
+    """
+    if not isinstance(exc, (NetworkError, ProtocolError, ProxyError, TimeoutException)):
+        return
+    words, text = str(exc), str(context)
+    if text in words:
+        return  # a caller's own backend may raise one exception again and again
+    if len(exc.args) > 1 or type(exc).__str__ is not BaseException.__str__:
+        exc.add_note(f"({text})")  # of a class of a caller's own, which makes its message itself
+    else:
+        exc.args = (f"{words} ({text})".lstrip(),)

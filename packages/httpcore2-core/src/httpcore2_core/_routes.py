@@ -14,14 +14,11 @@ from ._backends.caller import adapt_async_stream, public_stream
 from ._exceptions import (
     ConnectError,
     ConnectTimeout,
-    NetworkError,
-    ProtocolError,
-    ProxyError,
     ReadError,
     ReadTimeout,
-    TimeoutException,
     WriteError,
     WriteTimeout,
+    add_context,
 )
 from ._models import Origin, Request
 from ._network import SOCKET_OPTION, AsyncNetworkStream, BackendStream, RuntimeBackend
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     import ssl
 
 _SECURE_SCHEMES = (b"https", b"wss")
-_FAILURES = (NetworkError, ProtocolError, ProxyError, TimeoutException)
 
 
 def own_server_name(request: Request) -> bytes | None:
@@ -142,7 +138,7 @@ class Step(Protocol):
 
     @property
     def purpose(self) -> str:
-        """What it does and for whom, to follow "While" where its failure is told."""
+        """What it does and for whom, for the message of its failure."""
 
     async def take(self, opening: Opening) -> None:
         """Take the step. What it raises ends the way."""
@@ -155,6 +151,11 @@ class Endpoint(NamedTuple):
     local_address: str | None
     uds: str | None
     socket_options: list[SOCKET_OPTION] | None
+
+    def __str__(self) -> str:
+        return (
+            str(self.origin) if self.uds is None else f"{self.origin} at the unix socket {self.uds}"
+        )
 
 
 class Dial(NamedTuple):
@@ -222,13 +223,20 @@ class Secure(NamedTuple):
 
 
 class Route:
-    """The way to an origin."""
+    """The way to an origin. As text it says whom it leads to, and through which proxy or unix socket."""
 
-    def __init__(self, dial: Dial, *steps: Step, retries: int) -> None:
+    def __init__(self, origin: Origin, dial: Dial, *steps: Step, retries: int) -> None:
         """Say which steps it takes, and how often to try again, after 0, 0.5, 1, 2, … seconds."""
+        self._origin = origin
         self._dial = dial
         self._steps = (dial, *steps)
         self._retries = retries
+
+    def __str__(self) -> str:
+        dialled = self._dial.endpoint
+        if dialled.origin is self._origin:
+            return str(dialled)
+        return f"{self._origin} through the proxy {dialled}"
 
     async def open(
         self, backend: RuntimeBackend, request: Request, timeouts: Timeouts
@@ -249,7 +257,11 @@ class Route:
                 if not left:
                     raise
             left -= 1
-            pause = timeouts.for_pause(delay)
+            try:
+                pause = timeouts.for_pause(delay)
+            except ConnectTimeout as exc:
+                add_context(exc, self._dial.purpose)
+                raise
             delay = delay * 2 or 0.5
             tracer = Tracer.of(self._dial.prefix, request, backend.runtime.is_blocking)
             if tracer is None:
@@ -263,8 +275,7 @@ class Route:
             for step in self._steps:
                 await step.take(opening)
         except BaseException as exc:
-            if isinstance(exc, _FAILURES):
-                exc.add_note(f"While {step.purpose}.")
+            add_context(exc, step.purpose)
             await opening.close()
             raise
         return opening.stream
@@ -284,8 +295,9 @@ def direct_route(
     retries: int,
 ) -> Route:
     """The way to an origin with nobody in between."""
-    purpose = f"connecting to {endpoint.origin}"
+    purpose = f"connecting to {endpoint}"
     return Route(
+        endpoint.origin,
         Dial(endpoint, purpose, "connection"),
         Secure(endpoint.origin, ssl_context, protocols, purpose, "connection"),
         retries=retries,

@@ -24,6 +24,7 @@ from httpcore2_core._exceptions import (
     ReadError,
     ReadTimeout,
     RemoteProtocolError,
+    add_context,
 )
 from httpcore2_core._models import (
     IDEMPOTENT_METHODS,
@@ -171,6 +172,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 receiving = exchange.receive_head(timeouts, tracer)
                 head = await tracer.span("receive_response_headers", info, receiving)
         except BaseException as exc:
+            add_context(exc, self.peer if exchange is None else exchange.peer)
             self.finish(None if exchange is None else exchange.stream)
             try:
                 if tracer is not None and exchange is not None:

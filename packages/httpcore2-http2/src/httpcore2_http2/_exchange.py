@@ -170,6 +170,10 @@ class Exchange:
     # What the response's body sees
 
     @property
+    def peer(self) -> str:
+        return f"{self._connection.peer}, stream {self.stream.stream_id}"
+
+    @property
     def has_body_left(self) -> bool:
         stream = self.stream
         return not stream.is_tunnel and (bool(stream.buffer) or not stream.has_ended)

@@ -22,6 +22,7 @@ from .._exceptions import (
     ReadError,
     RemoteProtocolError,
     WriteError,
+    add_context,
 )
 from .._models import ByteStream, Origin, Request, Response, received_response
 from .._network import AsyncNetworkStream, PrefixedStream
@@ -109,7 +110,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
                         present=lambda head: (*head[:3], head.headers.copy()),
                     )
                 head = await receiving
-        except BaseException:
+        except BaseException as exc:
+            add_context(exc, self.peer)
             # What was refused before a byte left has not touched the connection.
             self._end(is_reusable=not self._has_sent)
             try:

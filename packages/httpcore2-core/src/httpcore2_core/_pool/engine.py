@@ -24,6 +24,7 @@ from .._exceptions import (
     PoolTimeout,
     RemoteProtocolError,
     UnsupportedProtocol,
+    add_context,
 )
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
@@ -231,7 +232,11 @@ class Engine:
         """Wait for a connection, or make one, as the ticket is granted."""
         try:
             if ticket.grant is None:
-                limit = timeouts.for_pool()
+                try:
+                    limit = timeouts.for_pool()
+                except PoolTimeout as exc:
+                    add_context(exc, request.url.origin)
+                    raise
                 if not await ticket.waiter.wait(limit) and ticket.grant is None:
                     raise self._pool_timeout(request, limit)
             if ticket.grant is Grant.REUSE:

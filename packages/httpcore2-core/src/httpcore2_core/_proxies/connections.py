@@ -116,6 +116,7 @@ class Connect:
             },
         )
         connection = AsyncHTTP11Connection(proxy.origin, opening.stream)
+        connection.peer = self.purpose
         connection.rewrite = self._rewrite
         with opening.conversing() as limits:
             response = await connection.exchange(request, limits)
@@ -179,10 +180,11 @@ class ProxiedConnection(AsyncHTTPConnection):
         proxy, origin = self._proxy, endpoint.origin
         between = proxy.url.origin
         endpoint = endpoint._replace(origin=between)
-        dialling = f"connecting to the proxy {between}, on the way to {origin}"
+        dialling = f"connecting to the proxy {endpoint}, on the way to {origin}"
         securing = f"connecting to {origin} through the proxy {between}"
         if proxy.url.scheme not in HTTP_SCHEMES:
             return Route(
+                origin,
                 Dial(endpoint, dialling, "socks"),
                 Socks(proxy, origin),
                 Secure(origin, ssl_context, protocols, securing, "socks"),
@@ -201,7 +203,7 @@ class ProxiedConnection(AsyncHTTPConnection):
         if origin.scheme != b"http":
             steps.append(Connect(proxy, origin))
             steps.append(Secure(origin, ssl_context, protocols, securing, "proxy"))
-        return Route(Dial(endpoint, dialling, "connection"), *steps, retries=retries)
+        return Route(origin, Dial(endpoint, dialling, "connection"), *steps, retries=retries)
 
     def __repr__(self) -> str:
         return (
