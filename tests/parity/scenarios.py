@@ -84,6 +84,7 @@ def every_case(server_tls: ssl.SSLContext) -> Iterator[Case]:
         get,
         {"local_address": "127.0.0.1", "socket_options": [(1, 9, 1)]},
     )
+    yield Case("an empty local address", fine, get, {"local_address": ""})
     yield Case("TLS", fine, get, tls=["http/1.1"])
     yield Case("the network stream", fine, [Call(end="held")])
     yield Case("the network stream of TLS", fine, [Call(end="held")], tls=["http/1.1"])

@@ -185,6 +185,18 @@ def test_the_local_address_is_where_the_connection_comes_from(world: World) -> N
     assert came_from == ["127.0.0.2"]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_empty_local_address_is_any(world: World, host: str) -> None:
+    async def scenario() -> None:
+        async with world.pool(local_address="") as pool:
+            name = f"[{host}]" if ":" in host else host
+            url = f"http://{name}:{server.port}/"
+            assert (await pool.request("GET", url)).content == b"fine"
+
+    with scripted(canned([FINE]), host=(host, 0) if ":" in host else None) as server:
+        world.run(scenario)
+
+
 def test_socket_options_are_set(world: World) -> None:
     async def scenario() -> None:
         options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]

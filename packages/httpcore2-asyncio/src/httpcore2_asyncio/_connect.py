@@ -34,7 +34,7 @@ async def open_tcp(
     """Return a socket that is connected to `host`:`port`, by its first address that answers."""
     loop = asyncio.get_running_loop()
     family, source = socket.AF_UNSPEC, None
-    if local_address is not None:
+    if local_address:  # an empty one is any, as for `socket.bind`
         family, _, _, _, source = (await resolve(loop, local_address, 0, family))[0]
     addresses = interleave(await resolve(loop, host, port, family))
     if len(addresses) > 1:

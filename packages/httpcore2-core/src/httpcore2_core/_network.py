@@ -101,7 +101,7 @@ class NetworkBackend:
             host: a name or an IP address.
             port: the TCP port.
             timeout: seconds for name resolution and connecting together; `None` waits for ever.
-            local_address: the address to connect from; also selects the address family.
+            local_address: the address to connect from; also selects the address family. An empty one is any.
             socket_options: arguments of `setsockopt`, applied before connecting.
 
         Raises:

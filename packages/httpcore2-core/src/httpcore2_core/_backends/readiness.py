@@ -345,7 +345,7 @@ class ReadinessBackend(RuntimeBackend):
         self, host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]
     ) -> socket.socket:
         family, source = socket.AF_UNSPEC, None
-        if local_address is not None:
+        if local_address:  # an empty one is any, as for `socket.bind`
             family, _, _, _, source = (await self.runtime.resolve(local_address, 0, family))[0]
         # A request is written in one piece: Nagle's algorithm could only delay it. The caller's
         # options come later, and win.
