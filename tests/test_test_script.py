@@ -15,7 +15,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-COMMANDS = "awk cat dirname grep kill mkdir printf rm sh tail touch tr xargs".split()
+COMMANDS = [
+    "awk",
+    "cat",
+    "dirname",
+    "grep",
+    "kill",
+    "mkdir",
+    "printf",
+    "rm",
+    "sh",
+    "tail",
+    "touch",
+    "tr",
+    "xargs",
+]
 
 # It says by `started` that the first tests have ended, and ends when it is told so.
 HATCH = """\

@@ -94,6 +94,16 @@ def error_of(backend: Any, package: Any) -> str:
     raise AssertionError("it was connected")
 
 
+def its_private_places() -> None:
+    """Where test kits patch 2.16.2."""
+    pools = importlib.import_module(f"{PLACE}.httpcore2._sync.connection_pool")
+    assert pools.ConnectionPool is front.ConnectionPool
+    connections = importlib.import_module(f"{PLACE}.httpcore2._async.connection")
+    assert connections.AsyncHTTPConnection is core.AsyncHTTPConnection
+    backend = front._backends.auto.AutoBackend()
+    assert on_asyncio(backend) == on_trio(backend) == b"HTTP/1.1"
+
+
 def its_errors() -> None:
     assert error_of(for_asyncio.AsyncIOBackend(), core) == f"{PLACE}.httpcore2"
 
@@ -125,6 +135,7 @@ def state_of(place: str) -> dict[int, str]:
 
 
 its_work()
+its_private_places()
 its_errors()
 its_names()
 if installed is not None:

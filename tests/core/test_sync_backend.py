@@ -21,7 +21,7 @@ from httpcore2_core._backends.sync import (
     adapt_stream,
     public_sync_stream,
 )
-from httpcore2_core._backends.threads import ThreadBackend, ThreadStream
+from httpcore2_core._backends.threads import ThreadStream
 from httpcore2_core._exceptions import ReadError, WriteError
 from httpcore2_core._network import NetworkBackend, NetworkStream, PrefixedStream
 from httpcore2_core._runtime import run_blocking
@@ -159,10 +159,15 @@ def test_sleeping_blocks_the_thread() -> None:
 # Which backend and which stream
 
 
-def test_our_own_backend_carries_the_transport_itself() -> None:
+def test_our_own_backend_is_the_one_of_pools_that_were_given_none(
+    listener: socket.socket,
+) -> None:
     backend = adapt_backend(None)
-    assert isinstance(backend, ThreadBackend)
     assert adapt_backend(SyncBackend()) is backend
+    stream = run_blocking(backend.connect_tcp(*listener.getsockname()))
+    # Nothing stands between the transport and the socket.
+    assert isinstance(stream, ThreadStream)
+    stream.abort()
 
 
 def test_a_backend_derived_from_ours_is_the_callers_own(listener: socket.socket) -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 Facts = dict[str, dict[str, dict[str, str]]]
 
-BY_LOOKING = ("Names", "Base classes", "Members", "Signatures", "Types", "Attributes")
+PRIVATE = "Private modules"
+
+BY_LOOKING = ("Names", "Base classes", "Members", "Signatures", "Types", "Attributes", PRIVATE)
 """Sections about what there is. What only this release has is of no concern to callers of the other."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .compare import Comparison, Difference, Facts
+from .compare import PRIVATE, Comparison, Difference, Facts
 
 EXAMPLES = 3
 WIDTH = 160
@@ -32,6 +32,7 @@ def write(result: Comparison, ours: Facts) -> str:
             INTRODUCTION,
             *_summary(result),
             *_different(result),
+            *_private(result, ours),
             *_additional(result),
             *_identical(result, ours),
         ]
@@ -49,10 +50,49 @@ def _summary(result: Comparison) -> Iterator[str]:
     yield ""
 
 
+PRIVATE_MODULES = """\
+## Private modules
+
+Test kits patch classes in the modules where 2.16.2 has them, and guards against forged requests derive from the
+backends there. So these modules exist here, too. Each is loaded when it is asked for, and holds the classes that are
+used; names that such a module of 2.16.2 imports from another one are in that one alone. In effect are, as in 2.16.2:
+
+- patches of `handle_request` and `handle_async_request` on the classes of pools, for every request: those of a client
+  on top, of `pool.request`, `pool.stream`, and `httpcore2.request`; and on `HTTPConnection` and `AsyncHTTPConnection`,
+  for every request on a connection that was made after the patch;
+- patches of `connect_tcp` and `connect_unix_socket` on `SyncBackend`, `AutoBackend`, `TrioBackend`, and for asyncio on
+  `AnyIOBackend` and on our own `AsyncIOBackend`, for every connection to come of pools without a backend of their own;
+- `pool._network_backend`, to be wrapped or replaced, for every connection to come.
+
+Not in effect are patches of the methods of `HTTP11Connection`, `HTTP2Connection`, their asynchronous counterparts and
+streams, within a pool; and another class put in the place of one of these: patch its method, or hand it to the pool.
+"""
+
+
+def _private(result: Comparison, ours: Facts) -> Iterator[str]:
+    yield PRIVATE_MODULES
+    missing = [
+        each.item for _, found in result.different for each in found if each.section == PRIVATE
+    ]
+    added = {found.item for found in result.additional}
+    modules: dict[str, tuple[list[str], list[str]]] = {}
+    for names, items in enumerate((ours[PRIVATE].keys() - added, missing)):
+        for item in sorted(items):
+            module, _, name = item.partition(": ")
+            modules.setdefault(module, ([], []))[names].append(_code(name))
+    yield "| `httpcore2.` | there | missing |"
+    yield "|---|---|---|"
+    for module, (there, lacking) in sorted(modules.items()):
+        yield f"| {_code(module)} | {', '.join(there)} | {', '.join(lacking)} |"
+    yield ""
+
+
 def _different(result: Comparison) -> Iterator[str]:
     yield "## Different"
     yield ""
     for reason, found in result.different:
+        if found[0].section == PRIVATE:
+            continue  # they have a section of their own
         yield f"### {reason.what}"
         yield ""
         yield reason.why

@@ -16,6 +16,13 @@ REASONS = (
         "Types",
         item=r"\.(connect_tcp|connect_unix_socket|create_connection|aiter_stream): result$",
     ),
+    Reason(
+        "Parts of private modules are missing",
+        "What this release does not have, or does in another way, has no name there, so that an import or a patch "
+        "fails instead of having no effect.",
+        "Private modules",
+        published="there",
+    ),
     # URLs
     Reason(
         "IPv6 addresses are in brackets",

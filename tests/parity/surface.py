@@ -6,11 +6,15 @@ Must not know: which release it looks at.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
+import pkgutil
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 Facts = dict[str, dict[str, str]]
@@ -47,7 +51,26 @@ def collect() -> Facts:
         "Representations": dict(_representations()),
         "Exceptions": dict(_exceptions()),
         "Use and misuse": dict(_uses()),
+        "Private modules": dict(_places()),
     }
+
+
+def _places() -> Iterator[tuple[str, str]]:
+    """The classes, functions and constants of private modules, which others import or patch all the same."""
+    for found in pkgutil.walk_packages(httpcore2.__path__, "httpcore2."):
+        module = importlib.import_module(found.name)
+        for name in getattr(module, "__all__", None) or _defined(module):
+            yield f"{found.name.partition('.')[2]}: {name}", "there"
+
+
+def _defined(module: ModuleType) -> Iterator[str]:
+    """The names that the module does not import."""
+    for statement in ast.parse(Path(module.__file__ or "").read_text()).body:
+        if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield statement.name
+        elif isinstance(statement, ast.Assign):
+            names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
+            yield from (name for name in names if name not in ("T", "__getattr__", "logger"))
 
 
 def _names() -> Iterator[tuple[str, str]]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._backends.caller import adapt_async_backend
-from ._backends.detect import detect_backend
+from ._backends.caller import adapt_given_backend, default_backend
 from ._bodies import check_colour
 from ._exceptions import ConnectError, ConnectionNotAvailable
 from ._http11.connection import AsyncHTTP11Connection
@@ -83,9 +82,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._keepalive_expiry = keepalive_expiry
         self._http1 = http1
         self._http2 = http2
-        self._backend: RuntimeBackend | None = (
-            None if network_backend is None else adapt_async_backend(network_backend)
-        )
+        self._backend: RuntimeBackend | None = adapt_given_backend(network_backend)
         options = None if socket_options is None else list(socket_options)
         self._route = self._find_route(
             Endpoint(origin, local_address, uds, options),
@@ -203,7 +200,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
     def _use_backend(self) -> RuntimeBackend:
         if self._backend is None:
-            self._backend = detect_backend()
+            self._backend = default_backend()
         return self._backend
 
     # Life: that of the connection that speaks HTTP, once there is one

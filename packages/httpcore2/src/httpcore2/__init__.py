@@ -132,8 +132,27 @@ _SIBLINGS = {
     "TrioBackend": ("httpcore2_trio", "trio"),
 }
 
+# Modules of 2.16.2 that others import from, or patch. Each holds names from here, and is loaded when it is asked for.
+_PLACES = (
+    "_api",
+    "_async",
+    "_backends",
+    "_exceptions",
+    "_models",
+    "_ssl",
+    "_sync",
+    "_synchronization",
+    "_trace",
+    "_types",
+    "_utils",
+)
+
 
 def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        from importlib import import_module
+
+        return import_module(f".{name}", __name__)
     if name in _SIBLINGS:
         value = _load(name, *_SIBLINGS[name])
         globals()[name] = value

@@ -23,7 +23,7 @@ from .._network import (
     RuntimeBackend,
 )
 from .._runtime import Runtime, Waiter
-from .detect import detect_backend, running_loop
+from .detect import AutoBackend, detect_backend, is_patched, running_loop
 
 if TYPE_CHECKING:
     import ssl
@@ -34,6 +34,18 @@ T = TypeVar("T")
 def adapt_async_backend(backend: AsyncNetworkBackend) -> RuntimeBackend:
     """Return `backend` with a runtime: itself, if it brings one."""
     return backend if isinstance(backend, RuntimeBackend) else CallerBackend(backend)
+
+
+def adapt_given_backend(backend: AsyncNetworkBackend | None) -> RuntimeBackend | None:
+    """Return what carries the transport over the backend that a caller gave, or `None` for `default_backend()`."""
+    if backend is None or type(backend) is AutoBackend:
+        return None
+    return adapt_async_backend(backend)
+
+
+def default_backend() -> RuntimeBackend:
+    """Return what carries the transport where no backend was given; errors as for `detect_backend`."""
+    return CallerBackend(AutoBackend()) if is_patched(AutoBackend) else detect_backend()
 
 
 def adapt_async_stream(stream: AsyncNetworkStream) -> BackendStream:

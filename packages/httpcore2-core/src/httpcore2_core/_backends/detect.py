@@ -1,14 +1,17 @@
 """Finds out which event loop runs the caller, and the backend for it.
 
-Rules: a library that has not been imported can't be running; none is imported here.
+Rules: a library that has not been imported can't be running; none is imported here. Test kits keep requests from the
+network by replacing the methods by which 2.16.2 connects, those of `SyncBackend`, `AutoBackend` and `AnyIOBackend`:
+what they put there is called, though nothing else here would go that way.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
-from .._network import RuntimeBackend
-from .._siblings import load
+from .._network import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, RuntimeBackend
+from .._siblings import PREFIX, load
 
 _backends: dict[str, RuntimeBackend] = {}
 
@@ -42,6 +45,11 @@ def detect_backend() -> RuntimeBackend:
             "'httpcore2[asyncio]' or 'httpcore2[trio]'), or use the synchronous ConnectionPool."
         )
     library = found[0]
+    if library == "asyncio":
+        anyio = sys.modules.get(f"{PREFIX}httpcore2_asyncio._anyio")
+        if anyio is not None and is_patched(anyio.AnyIOBackend):
+            replaced: RuntimeBackend = anyio.AnyIOBackend()
+            return replaced
     backend = _backends.get(library)
     if backend is None:
         name = {"asyncio": "AsyncIOBackend", "trio": "TrioBackend"}[library]
@@ -49,3 +57,46 @@ def detect_backend() -> RuntimeBackend:
         assert isinstance(backend, RuntimeBackend), "siblings are of our own version"
         _backends[library] = backend
     return backend
+
+
+def is_patched(backend: type) -> bool:
+    """Whether the methods that connect, which the class inherits, were replaced on it."""
+    return (
+        backend.connect_tcp is not backend.__base__.connect_tcp  # type: ignore[attr-defined, union-attr]
+        or backend.connect_unix_socket is not backend.__base__.connect_unix_socket  # type: ignore[attr-defined, union-attr]
+    )
+
+
+class DetectingBackend(AsyncNetworkBackend):
+    """What `AutoBackend` inherits."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        return await detect_backend().connect_tcp(
+            host, port, timeout, local_address, socket_options
+        )
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        return await detect_backend().connect_unix_socket(path, timeout, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        await detect_backend().sleep(seconds)
+
+
+class AutoBackend(DetectingBackend):
+    """Opens connections with the native backend of whichever event loop runs the caller.
+
+    Pools without a backend of their own do the same without it. It is for backends that do something before they
+    connect, on every event loop: derive from it, or call its methods.
+    """

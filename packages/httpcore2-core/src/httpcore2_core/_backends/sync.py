@@ -22,6 +22,7 @@ from .._network import (
 from .._runtime import Runtime, run_blocking
 from .._siblings import PREFIX
 from .caller import CallerBackend, CallerStream, public_stream
+from .detect import is_patched
 from .threads import ThreadBackend
 
 if TYPE_CHECKING:
@@ -136,14 +137,48 @@ class BlockingBackend(CallerBackend):
         return await _THREADS.resolve_ipv4(host, timeout)
 
 
+class DefaultBackend(RuntimeBackend):
+    """Opens the connections of pools that were given no backend: with `SyncBackend`, if that was patched."""
+
+    runtime = _THREADS.runtime
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        return await _dialler().connect_tcp(host, port, timeout, local_address, socket_options)
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        return await _dialler().connect_unix_socket(path, timeout, socket_options)
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return await _THREADS.resolve_ipv4(host, timeout)
+
+
+def _dialler() -> RuntimeBackend:
+    return BlockingBackend(SyncBackend()) if is_patched(SyncBackend) else _THREADS
+
+
+_DEFAULT = DefaultBackend()
+
+
 def adapt_backend(backend: NetworkBackend | None) -> RuntimeBackend:
     """Return what carries the transport over `backend`.
 
-    For `None` and for our own that is the backend for threads itself. A class of the caller's that
+    For `None` and for our own that is the backend for threads. A class of the caller's that
     is derived from ours may do something of its own.
     """
     if backend is None or type(backend) is SyncBackend:
-        return _THREADS
+        return _DEFAULT
     return BlockingBackend(backend)
 
 

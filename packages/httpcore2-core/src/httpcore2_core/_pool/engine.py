@@ -14,8 +14,7 @@ from functools import partial
 from threading import RLock
 from typing import TypeAlias
 
-from .._backends.caller import adapt_async_backend
-from .._backends.detect import detect_backend
+from .._backends.caller import adapt_async_backend, adapt_given_backend, default_backend
 from .._bodies import ReceivedBody, check_colour
 from .._exceptions import (
     ConnectError,
@@ -65,7 +64,7 @@ class Engine:
         http1: bool,
         http2: bool,
     ) -> None:
-        self._given_backend = None if backend is None else adapt_async_backend(backend)
+        self._given_backend = adapt_given_backend(backend)
         self._backend: RuntimeBackend | None = self._given_backend
         self._limits = (max_connections, max_keepalive_connections, keepalive_expiry)
         # Where it may turn out to be HTTP/2: by ALPN, or because there is nothing else.
@@ -93,8 +92,14 @@ class Engine:
 
     @property
     def backend(self) -> RuntimeBackend | None:
-        """What opens connections: what was given, or what the first request found."""
-        return self._backend
+        """What opens connections, if it was given: else each finds it, and with it what a test kit has patched."""
+        return self._given_backend
+
+    def use_backend(self, backend: AsyncNetworkBackend) -> None:
+        """Open the connections to come with `backend`."""
+        self._given_backend = adapt_given_backend(backend)
+        if self._backend is not None:  # else the first request finds it
+            self._backend = adapt_async_backend(backend)
 
     def _enter(self) -> Runtime:
         """Return the caller's runtime, having made sure that the pool's connections belong to it.
@@ -114,7 +119,7 @@ class Engine:
 
     def _move(self) -> Runtime:
         """Come to another event loop, or to a forked child, and forget what belongs to the old one."""
-        backend = self._given_backend or detect_backend()
+        backend = self._given_backend or default_backend()
         token = backend.runtime.token()
         left = self._ledger.connections()
         if (

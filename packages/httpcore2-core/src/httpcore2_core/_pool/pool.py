@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .._backends.detect import AutoBackend
 from .._connection import AsyncHTTPConnection, check_protocols
 from .._interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
@@ -150,6 +151,17 @@ class AsyncConnectionPool(PoolFace, AsyncClosingContext, AsyncRequestInterface):
             network_backend,
             socket_options,
         )
+        self._given_network_backend = network_backend
+
+    @property
+    def _network_backend(self) -> AsyncNetworkBackend:
+        """What opens connections, where 2.16.2 has it: guards against forged requests wrap it in their own."""
+        return self._given_network_backend or AutoBackend()
+
+    @_network_backend.setter
+    def _network_backend(self, backend: AsyncNetworkBackend) -> None:
+        self._given_network_backend = backend
+        self._engine.use_backend(backend)
 
     def create_connection(self, origin: Origin) -> AsyncConnectionInterface:
         """Make the connection for requests to `origin`; nothing is opened yet.

@@ -22,6 +22,7 @@ from .._timeouts import Timeouts
 
 # What an HTTP/2 connection is taken to allow until its server has told (RFC 9113, section 6.5.2).
 _SHARED = 100
+_HANDLE_ASYNC_REQUEST = AsyncHTTPConnection.handle_async_request
 
 
 class CallersConnection:
@@ -164,7 +165,8 @@ def pooled(connection: AsyncConnectionInterface) -> PooledConnection:
     """Return what lets the pool use `connection`: itself, if it is of ours."""
     if (
         isinstance(connection, AsyncHTTPConnection)
-        and type(connection).handle_async_request is AsyncHTTPConnection.handle_async_request
+        # A derived class sends in a way of its own, and so does what a test kit patches into ours.
+        and type(connection).handle_async_request is _HANDLE_ASYNC_REQUEST
     ):
         return connection
     return CallersConnection(

@@ -1,0 +1,5 @@
+"""The place of `AsyncConnectionPool` in 2.16.2."""
+
+from .. import AsyncConnectionPool
+
+__all__ = ["AsyncConnectionPool"]

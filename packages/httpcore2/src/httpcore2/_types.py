@@ -1,0 +1,28 @@
+"""The place of the types in 2.16.2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from httpcore2_core._models import (
+    ByteOrStr,
+    Extensions,
+    HeadersAsMapping,
+    HeadersAsSequence,
+    HeaderTypes,
+)
+
+from . import SOCKET_OPTION
+
+ExceptionMapping: TypeAlias = Mapping[type[Exception], type[Exception]]
+
+__all__ = [
+    "SOCKET_OPTION",
+    "ByteOrStr",
+    "ExceptionMapping",
+    "Extensions",
+    "HeaderTypes",
+    "HeadersAsMapping",
+    "HeadersAsSequence",
+]

@@ -1,0 +1,46 @@
+"""`pytest-httpx2`: `respx` for `httpx2`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from respx.models import AllMockedAssertionError
+
+from tests.support.server import Server
+
+from .conftest import TRANSPORT_WAYS, Send, client_ways
+
+each_way = pytest.mark.parametrize(
+    "send",
+    [
+        pytest.param(send, id=name)
+        for name, send in {**client_ways("httpx2"), **TRANSPORT_WAYS}.items()
+    ],
+)
+
+
+@each_way
+def test_a_mocked_request_is_answered_and_sends_nothing(
+    send: Send, server: Server, httpx2_mock: Any
+) -> None:
+    route = httpx2_mock.get(server.url).mock(return_value=httpx.Response(299, content=b"mocked"))
+    assert send(server.url) == (299, b"mocked")
+    assert route.called
+    assert server.accepted == 0
+
+
+@each_way
+def test_a_request_that_matches_nothing_is_an_error(
+    send: Send, server: Server, httpx2_mock: Any
+) -> None:
+    with pytest.raises(AllMockedAssertionError):
+        send(server.url)
+    assert server.accepted == 0
+
+
+@each_way
+def test_a_request_may_be_let_through(send: Send, server: Server, httpx2_mock: Any) -> None:
+    httpx2_mock.get(server.url).pass_through()
+    assert send(server.url) == (200, b"from the server")
