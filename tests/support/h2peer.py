@@ -28,7 +28,7 @@ NARROW = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)]
 """Socket options for the client of a server that is `narrow`."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
-END_STREAM, END_HEADERS, PADDED, ACK = 0x1, 0x4, 0x8, 0x1
+END_STREAM, END_HEADERS, PADDED, PRIORITY_FLAG, ACK = 0x1, 0x4, 0x8, 0x20, 0x1
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:

@@ -326,6 +326,11 @@ class AsyncHTTP2Connection(EstablishedConnection):
         except RemoteProtocolError as exc:
             self.writer.push()
             self._fail(exc)
+        except Exception as exc:
+            # A bug, of ours or of h2. Raised here, it would fail whoever reads, and let all others wait.
+            error = RemoteProtocolError(f"What {self._origin} sent could not be dealt with: {exc!r}.")
+            error.__cause__ = exc
+            self._fail(error)
         else:
             if not self.writer.answer():
                 self._fail(RemoteProtocolError("The server takes in no answers to what it sends."))
@@ -352,21 +357,12 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self.writer.push()
 
     def _handle(self, event: Event) -> None:
-        if isinstance(event, GoAway):
-            self._go_away(event)
+        if isinstance(event, (GoAway, SettingsReceived, WindowOpened)):
+            self._handle_connection(event)
             return
-        if isinstance(event, SettingsReceived):
-            self.settings = event
-            self._has_changed = True
-            self.reader.wake_all()  # their windows may have changed with it
-            return
-        if isinstance(event, WindowOpened):
-            if not event.stream_id:
-                self.reader.wake_all()
-            elif event.stream_id in self._streams:
-                self._streams[event.stream_id].wake()
-            return
-        stream = self._streams[event.stream_id]
+        stream = self._streams.get(event.stream_id)
+        if stream is None:
+            return  # nobody waits for it any more
         if isinstance(event, DataReceived):
             stream.buffer += event.data
         elif isinstance(event, HeadReceived):
@@ -385,6 +381,18 @@ class AsyncHTTP2Connection(EstablishedConnection):
         else:
             self._fail_stream(stream, RemoteProtocolError(event.reason), False)
         stream.wake()
+
+    def _handle_connection(self, event: GoAway | SettingsReceived | WindowOpened) -> None:
+        if isinstance(event, GoAway):
+            self._go_away(event)
+        elif isinstance(event, SettingsReceived):
+            self.settings = event
+            self._has_changed = True
+            self.reader.wake_all()  # their windows may have changed with it
+        elif not event.stream_id:
+            self.reader.wake_all()
+        elif event.stream_id in self._streams:
+            self._streams[event.stream_id].wake()
 
     def _go_away(self, event: GoAway) -> None:
         self._farewell = event

@@ -1,26 +1,29 @@
 """The codec over h2.
 
 h2 keeps streams, what we may send, and the compression of what we send; nobody else knows of it. What it sees, it sees
-frame by frame, so that what came before a fault is still told. Three things go past it:
+frame by frame, so that what came before a fault is still told, and only what is right by itself (`_frames`). These go
+past it:
 
 - data, of which it sees only the end: that costs 3 µs a frame instead of 30, so what we may receive is counted here;
-- the fields of responses, which are checked here, faster, and with faults kept to their stream;
-- GOAWAY, after which it would refuse all that follows, though streams that the peer has taken on go on.
+- the fields of responses, which are checked here, faster, and with faults kept to their stream. A field block reaches
+  it as one frame without padding and priority, however it came;
+- GOAWAY, after which it would refuse all that follows, though streams that the peer has taken on go on;
+- what comes for streams that are closed, which it would reset again for each frame (RFC 9113, sections 5.1 and 5.4.2).
 
 Must not know: the network, clocks, locks, connections, pools.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from struct import Struct
 
 import h2.events as h2_events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
-from hpack import HeaderTuple
+from hpack import HeaderTuple, HPACKError, OversizedHeaderListError
 
 from httpcore2_core._exceptions import RemoteProtocolError
 
@@ -30,6 +33,7 @@ from ._codec import (
     MAX_HEADER_LIST,
     MAX_IDLE_FRAMES,
     MAX_INTERIM,
+    MAX_RESETS,
     MAX_STREAMS,
     MAX_TABLE,
     DataReceived,
@@ -45,25 +49,36 @@ from ._codec import (
     WindowOpened,
 )
 from ._fields import Headers, Inspection, Malformed, body_length, check_fields
+from ._frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEADER,
+    GOAWAY,
+    HEADERS,
+    MAX_FRAME,
+    PADDED,
+    PRIORITY,
+    PRIORITY_FIELDS,
+    RST_STREAM,
+    RST_STREAM_FRAME,
+    SETTINGS,
+    WINDOW_UPDATE,
+    WINDOW_UPDATE_FRAME,
+    Fault,
+    check_header,
+    check_settings,
+    content,
+    number,
+    two_numbers,
+)
 from ._hpack import RememberingDecoder, RememberingEncoder
 
-_DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS = range(5)
-_GOAWAY, _WINDOW_UPDATE, _CONTINUATION = range(7, 10)
-_ON_A_STREAM = frozenset((_DATA, _HEADERS, _RST_STREAM, _WINDOW_UPDATE, _CONTINUATION))
-_ACK = _END_STREAM = 0x1
-_END_HEADERS, _PADDED = 0x4, 0x8
-_HEADER = Struct(">BHBBL")
-_GOAWAY_PAYLOAD = Struct(">LL")
-_WINDOW_UPDATE_FRAME = Struct(">BHBBLL")
-_MAX_FRAME = 16 * 1024
 
-
-class _Fault(Exception):
-    """The connection can't go on; `code` is what the peer is told."""
-
-    def __init__(self, reason: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
-        super().__init__(reason)
-        self.code = code
+# Those without which a header block is more, or less, than the payload of its frame.
+_BLOCK_FLAGS = END_HEADERS | PADDED | PRIORITY_FIELDS
 
 
 class _Message:
@@ -71,6 +86,7 @@ class _Message:
 
     __slots__ = (
         "has_ended",
+        "has_sent_all",
         "interim",
         "is_forgotten",
         "is_open",
@@ -81,10 +97,11 @@ class _Message:
         "window",
     )
 
-    def __init__(self, method: bytes, window: int) -> None:
+    def __init__(self, method: bytes, window: int, has_sent_all: bool) -> None:
         self.method = method
         self.window = window  # what the peer may send
         self.has_ended = False
+        self.has_sent_all = has_sent_all  # the request is complete
         self.is_forgotten = False  # nobody waits for it
         self.is_open = False  # its head has come
         self.interim = 0
@@ -107,7 +124,19 @@ class _Decoder(RememberingDecoder):
         self.fields: Sequence[tuple[bytes, bytes]] = ()
 
     def decode(self, data: bytes, raw: bool = False) -> list[HeaderTuple]:
-        self.fields = fields = super().decode(data, raw)
+        try:
+            self.fields = fields = super().decode(data, raw)
+        except OversizedHeaderListError as exc:
+            raise Fault(
+                f"The server sent a header list that is too long: {exc}. At most {MAX_HEADER_LIST} bytes are allowed.",
+                ErrorCode.ENHANCE_YOUR_CALM,
+            ) from exc
+        except HPACKError as exc:
+            # RFC 9113, section 4.3: both sides' tables differ from here on.
+            raise Fault(
+                f"The server sent a header block that can't be decoded: {exc}.",
+                ErrorCode.COMPRESSION_ERROR,
+            ) from exc
         return fields[:1] if fields and fields[0][0][:1] == b":" else []
 
 
@@ -135,13 +164,22 @@ class H2Codec:
         self.allows_protocols: bool | None = None
         self._stream_window = stream_window
         self._connection_window = self._window = connection_window
-        self._updates = b""  # of windows, to be sent
+        self._frames = b""  # that h2 knows nothing of, to be sent
         self._unreturned = 0  # of the connection's window, received and not yet told to the peer
         self._messages: dict[int, _Message] = {}
+        # Streams that we have reset, and what the peer may still have sent before it heard of that.
+        self._resets: OrderedDict[int, int] = OrderedDict()
+        # The last streams of which both halves have ended.
+        self._ended: deque[int] = deque(maxlen=MAX_STREAMS)
         self._last_id = 0
-        self._data = b""
+        # What has come of a frame, and how many bytes there must be before it is worth a look.
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._needed = 0
         self._has_begun = False  # the peer's first frame has come
         self._block_id = 0  # whose header block is being received
+        self._block_flags = 0
+        self._block: list[bytes] = []
         self._block_size = 0
         self._idle_frames = 0
         self._check_head = Inspection()
@@ -160,6 +198,8 @@ class H2Codec:
         self._h2.initiate_connection()
         self._h2.decoder = self._decoder = _Decoder()
         self._h2.encoder = RememberingEncoder(MAX_TABLE)
+        # A header block comes to it as one frame; how long frames may be is checked before.
+        self._h2.max_inbound_frame_size = MAX_HEADER_BLOCK
         if connection_window > 65535:
             self._h2.increment_flow_control_window(connection_window - 65535)
 
@@ -176,12 +216,14 @@ class H2Codec:
             h2.send_headers(stream_id, fields, end_stream=end_stream)
         except TooManyStreamsError:
             # The peer counts those that it has not ended, though nobody waits for them.
-            for number, message in list(self._messages.items()):
+            for other, message in list(self._messages.items()):
                 if message.is_forgotten:
-                    self.reset(number)
+                    self.reset(other)
             h2.send_headers(stream_id, fields, end_stream=end_stream)
         self._last_id = stream_id
-        self._messages[stream_id] = _Message(pseudo[0][1], self._stream_window)
+        self._messages[stream_id] = _Message(pseudo[0][1], self._stream_window, end_stream)
+        # The peer may tell of it, however it ends: if all requests of an hour are given up, that is no flood.
+        self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
         return stream_id
 
     def window(self, stream_id: int) -> int:
@@ -195,14 +237,27 @@ class H2Codec:
             h2.send_data(stream_id, data[start : start + size])
             start += size
         h2.send_data(stream_id, data[start:] if start else data, end_stream)
+        if end_stream:
+            self._messages[stream_id].has_sent_all = True
         self._idle_frames = 0  # the peer may now tell of its windows again
 
     def reset(self, stream_id: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        self._messages.pop(stream_id, None)
+        message = self._messages.pop(stream_id, None)
+        if message is None:
+            return  # it was reset before, by whomever
+        if message.has_ended and message.has_sent_all:
+            self._ended.append(stream_id)
+            return
         try:
             self._h2.reset_stream(stream_id, code)
         except ProtocolError:
-            pass  # it is closed on both sides, or the connection is
+            return  # the connection is closed
+        self._note_reset(stream_id, message.window)
+
+    def _note_reset(self, stream_id: int, window: int) -> None:
+        self._resets[stream_id] = window
+        if len(self._resets) > MAX_RESETS:
+            self._resets.popitem(last=False)
 
     def forget(self, stream_id: int) -> None:
         message = self._messages.get(stream_id)
@@ -210,15 +265,16 @@ class H2Codec:
             message.is_forgotten = True
             if message.has_ended:
                 del self._messages[stream_id]
+                self._ended.append(stream_id)
 
     def ping(self) -> None:
         self._h2.ping(b"httpcor2")
 
     def take(self) -> bytes:
         data = self._h2.data_to_send()
-        if self._updates:
-            data += self._updates
-            self._updates = b""
+        if self._frames:
+            data += self._frames
+            self._frames = b""
         return data
 
     # Receiving
@@ -233,89 +289,168 @@ class H2Codec:
                 message.unreturned = 0
 
     def receive(self, data: bytes) -> Iterator[Event]:
-        if self._data:
-            data = self._data + data
+        if self._parts:
+            # Joined once it is worth it, however small the parts are.
+            self._parts.append(data)
+            self._size += len(data)
+            if self._size < self._needed:
+                return
+            data = b"".join(self._parts)
+            self._parts.clear()
         position = 0
+        needed = 9
         try:
             while len(data) - position >= 9:
-                high, low, kind, flags, stream_id = _HEADER.unpack_from(data, position)
+                high, low, kind, flags, stream_id = FRAME_HEADER.unpack_from(data, position)
                 stream_id &= 0x7FFFFFFF
                 length = high << 16 | low
                 self._check_frame(length, kind, flags, stream_id, data)
                 end = position + 9 + length
                 if end > len(data):
+                    needed = 9 + length
                     break
                 frame = data[position:end]
                 position = end
-                self._count(length, kind, flags, stream_id)
-                if kind == _DATA:
-                    message = self._messages.get(stream_id)
-                    if message is not None and (message.has_ended or message.is_forgotten):
-                        message = None
-                    piece = self._receive_data(frame, flags, stream_id, message)
-                    if piece is not None:
-                        yield piece
-                    if message is not None and not flags & _END_STREAM:
+                # Bound what costs the peer little (RFC 9113, section 10.5).
+                self._idle_frames += 1
+                if self._idle_frames > MAX_IDLE_FRAMES:
+                    raise Fault(
+                        "The server sent too many frames that belong to no response.",
+                        ErrorCode.ENHANCE_YOUR_CALM,
+                    )
+                message = self._messages.get(stream_id)
+                if kind == DATA:
+                    event = self._receive_data(frame, flags, stream_id, message)
+                    if event is not None:
+                        yield event
+                    if not flags & END_STREAM or stream_id not in self._messages:
                         continue
-                    # The end, or data that nobody waits for: h2 knows whether that is a fault.
-                    frame = _HEADER.pack(0, 0, _DATA, flags & _END_STREAM, stream_id)
-                if kind == _GOAWAY:
-                    # h2 would refuse all that follows, but streams that the peer has taken on go on.
-                    yield self._going_away(frame, stream_id)
-                elif kind != _PRIORITY and kind <= _CONTINUATION:
-                    for event in self._h2.receive_data(frame):
-                        yield from self._translate(event)
-        except _Fault as exc:
+                    frame = FRAME_HEADER.pack(0, 0, DATA, END_STREAM, stream_id)
+                elif kind == HEADERS or kind == CONTINUATION:
+                    if flags & _BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
+                        block = self._collect_block(frame, kind, flags, stream_id)
+                        if block is None:
+                            continue
+                        frame = block
+                    if message is None or message.has_ended:
+                        self._decoder.decode(frame[9:], raw=True)  # the tables must agree
+                        event = self._receive_closed(HEADERS, stream_id, 0, message)
+                        if event is not None:
+                            yield event
+                        continue
+                elif kind == GOAWAY:
+                    yield GoAway(*two_numbers(frame[9:]), frame[17:])
+                    continue
+                elif kind == PRIORITY or kind > CONTINUATION:
+                    continue
+                elif kind == SETTINGS:
+                    check_settings(frame[9:])
+                elif stream_id and message is None:
+                    continue  # a WINDOW_UPDATE or RST_STREAM that our end of the stream has crossed
+                elif kind == WINDOW_UPDATE:
+                    increment = number(frame[9:]) & 0x7FFFFFFF
+                    if not increment:
+                        event = self._receive_no_increment(stream_id, message)
+                        if event is not None:
+                            yield event
+                        continue
+                    frame = WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, increment)
+                for translated in self._h2.receive_data(frame):
+                    yield from self._translate(translated)
+        except Fault as exc:
             self._h2.close_connection(exc.code)
-            raise RemoteProtocolError(str(exc)) from None
+            raise RemoteProtocolError(str(exc)) from exc.__cause__
         except ProtocolError as exc:
             raise RemoteProtocolError(str(exc) or type(exc).__name__) from exc
         finally:
-            self._data = data[position:]
+            if position < len(data):
+                self._parts.append(data[position:])
+                self._size = len(data) - position
+                self._needed = needed
 
     def _check_frame(self, length: int, kind: int, flags: int, stream_id: int, data: bytes) -> None:
         """Refuse a frame by its header, before its payload has come."""
         if not self._has_begun:
             if data.startswith(b"HTTP/1."):
-                raise _Fault("The server answered in HTTP/1, where HTTP/2 was agreed on.")
-            if kind != _SETTINGS or flags & _ACK:
-                raise _Fault("The server began with something else than its settings.")
+                raise Fault("The server answered in HTTP/1, where HTTP/2 was agreed on.")
+            if kind != SETTINGS or flags & ACK:
+                raise Fault("The server began with something else than its settings.")
             self._has_begun = True
-        if length > _MAX_FRAME:
-            raise _Fault(f"The server sent a frame of {length} bytes.", ErrorCode.FRAME_SIZE_ERROR)
-        if kind in _ON_A_STREAM and (
-            stream_id > self._last_id or (not stream_id & 1 and stream_id)
+        if length > MAX_FRAME:
+            raise Fault(
+                f"The server sent a frame of {length} bytes; at most {MAX_FRAME} are allowed.",
+                ErrorCode.FRAME_SIZE_ERROR,
+            )
+        if (self._block_id or kind == CONTINUATION) and (
+            kind != CONTINUATION or stream_id != self._block_id
         ):
-            raise _Fault(f"The server sent a frame for stream {stream_id}, which is not open.")
-        if (kind == _CONTINUATION) is not bool(self._block_id) or (
-            kind == _CONTINUATION and stream_id != self._block_id
-        ):
-            raise _Fault("The server sent the frames of a header block out of order.")
+            raise Fault("The server sent the frames of a header block out of order.")
+        if kind > HEADERS or not stream_id & 1 or stream_id > self._last_id:
+            if kind <= CONTINUATION:
+                check_header(kind, length, flags, stream_id, self._last_id)
 
-    def _count(self, length: int, kind: int, flags: int, stream_id: int) -> None:
-        """Bound what costs the peer little (RFC 9113, section 10.5)."""
-        self._idle_frames += 1
-        if self._idle_frames > MAX_IDLE_FRAMES:
-            raise _Fault(
-                "The server sent too many frames that belong to no response.",
+    def _collect_block(self, frame: bytes, kind: int, flags: int, stream_id: int) -> bytes | None:
+        """Return the header block that ends with a frame, as one frame; `None` if more of it is to come."""
+        if kind == HEADERS:
+            self._block_id = stream_id
+            self._block_flags = flags & END_STREAM
+            self._block_size = 0
+            fragment = content(HEADERS, frame[9:], flags)
+        else:
+            fragment = frame[9:]
+        self._block.append(fragment)
+        self._block_size += len(fragment)
+        if self._block_size > MAX_HEADER_BLOCK:
+            raise Fault(
+                f"The server sent a header block that is too long: at most {MAX_HEADER_BLOCK} bytes are allowed.",
                 ErrorCode.ENHANCE_YOUR_CALM,
             )
-        if kind in (_HEADERS, _CONTINUATION):
-            self._block_size += length
-            if self._block_size > MAX_HEADER_BLOCK:
-                raise _Fault(
-                    "The server sent a header block that is too long.", ErrorCode.ENHANCE_YOUR_CALM
-                )
-            if flags & _END_HEADERS:
-                self._block_id = self._block_size = 0
-            else:
-                self._block_id = stream_id
+        if not flags & END_HEADERS:
+            return None
+        block = b"".join(self._block)
+        self._block.clear()
+        self._block_id = 0
+        size = len(block)
+        header = FRAME_HEADER.pack(
+            size >> 16, size & 0xFFFF, HEADERS, self._block_flags | END_HEADERS, stream_id
+        )
+        return header + block
 
-    def _going_away(self, frame: bytes, stream_id: int) -> GoAway:
-        if len(frame) < 17 or stream_id:
-            raise _Fault("The server sent a GOAWAY that is none.", ErrorCode.FRAME_SIZE_ERROR)
-        last_stream_id, code = _GOAWAY_PAYLOAD.unpack_from(frame, 9)
-        return GoAway(last_stream_id & 0x7FFFFFFF, code, frame[17:])
+    def _receive_closed(
+        self, kind: int, stream_id: int, size: int, message: _Message | None
+    ) -> StreamEvent | None:
+        """Deal with a frame that belongs to a response, on a stream where none is to come (RFC 9113, section 5.1)."""
+        name = "DATA" if kind == DATA else "HEADERS"
+        reason = f"The server sent {name} on stream {stream_id} after the response's end."
+        if message is not None:
+            if message.has_sent_all:
+                raise Fault(reason, ErrorCode.STREAM_CLOSED)
+            self.reset(stream_id, ErrorCode.STREAM_CLOSED)
+            return StreamFailed(stream_id, reason)
+        left = self._resets.get(stream_id)
+        if left is not None:
+            # It was on its way already. What the peer had leave to send is no flood.
+            if 0 < size <= left:
+                self._resets[stream_id] = left - size
+                self._idle_frames -= 1
+        elif stream_id in self._ended:
+            raise Fault(reason, ErrorCode.STREAM_CLOSED)
+        else:
+            self._note_reset(stream_id, 0)
+            self._frames += RST_STREAM_FRAME.pack(
+                0, 4, RST_STREAM, 0, stream_id, ErrorCode.STREAM_CLOSED
+            )
+        return None
+
+    def _receive_no_increment(self, stream_id: int, message: _Message | None) -> StreamEvent | None:
+        """Deal with a window that is to be opened by nothing (RFC 9113, section 6.9)."""
+        reason = f"The server opened the window of stream {stream_id} by 0 bytes."
+        if message is None:
+            raise Fault(reason)
+        if message.has_ended and message.has_sent_all:
+            return None  # the stream is closed
+        self.reset(stream_id, ErrorCode.PROTOCOL_ERROR)
+        return None if message.is_forgotten else StreamFailed(stream_id, reason)
 
     def _translate(self, event: h2_events.Event) -> Iterator[Event]:
         if isinstance(event, h2_events.WindowUpdated):
@@ -334,10 +469,11 @@ class H2Codec:
         if message is None:
             return
         if message.is_forgotten:
-            if isinstance(event, (h2_events.StreamEnded, h2_events.StreamReset)):
-                del self._messages[stream_id]
-            elif isinstance(event, h2_events.DataReceived) and event.stream_ended is None:
-                self.reset(stream_id)
+            if isinstance(event, h2_events.StreamEnded):
+                message.has_ended = True
+                self.forget(stream_id)
+            elif isinstance(event, h2_events.StreamReset):
+                self._drop(event, message, stream_id)
             return
         translated: StreamEvent | None
         try:
@@ -376,10 +512,18 @@ class H2Codec:
                 raise Malformed("Too little data for the response's Content-Length")
             message.has_ended = True
             return Ended(stream_id, message.trailers)
-        assert isinstance(event, h2_events.StreamReset), f"{event} should concern no stream"
+        if isinstance(event, h2_events.StreamReset):
+            return self._drop(event, message, stream_id)
+        return None  # of all the others h2 is shown nothing that they could come from
+
+    def _drop(
+        self, event: h2_events.StreamReset, message: _Message, stream_id: int
+    ) -> StreamEvent:
+        """The stream was reset, by the peer, or by h2 since its window was opened too far."""
         del self._messages[stream_id]
         if event.remote_reset:
-            return Reset(stream_id, int(event.error_code))
+            return Reset(stream_id, int(event.error_code or 0))
+        self._note_reset(stream_id, message.window)
         return StreamFailed(stream_id, "The server opened the stream's window too far.")
 
     def _receive_data(
@@ -387,29 +531,29 @@ class H2Codec:
     ) -> StreamEvent | None:
         """Take in a data frame, and return what it means, its end apart."""
         size = len(frame) - 9  # padding included: RFC 9113, section 6.9.1
-        data = frame[9:]
-        if flags & _PADDED:
-            if not data or data[0] >= size:
-                raise _Fault("The server sent more padding than there is room for.")
-            data = data[1 : size - data[0]]
+        data = content(DATA, frame[9:], flags) if flags & PADDED else frame[9:]
         # The connection's window is given back as data comes: a stream's own window bounds what waits in it, and
         # one that isn't read can't stop the others.
         self._window -= size
         self._unreturned += size
         if self._window < 0 or (message is not None and message.window < size):
-            raise _Fault(
+            raise Fault(
                 "The server sent more data than it was allowed to.", ErrorCode.FLOW_CONTROL_ERROR
             )
         if self._unreturned >= self._connection_window // 4:
             self._window += self._unreturned
             self._open_window(0, self._unreturned)
             self._unreturned = 0
-        if message is None:
+        if message is None or message.has_ended:
+            return self._receive_closed(DATA, stream_id, size, message)
+        message.window -= size
+        if message.is_forgotten:
+            if not flags & END_STREAM:
+                self.reset(stream_id)
             return None
         if not message.is_open:
             self.reset(stream_id, ErrorCode.PROTOCOL_ERROR)
             return StreamFailed(stream_id, "The server sent data before the response's head.")
-        message.window -= size
         if message.left is not None:
             message.left -= len(data)
             if message.left < 0:
@@ -423,4 +567,4 @@ class H2Codec:
         return DataReceived(stream_id, data)
 
     def _open_window(self, stream_id: int, count: int) -> None:
-        self._updates += _WINDOW_UPDATE_FRAME.pack(0, 4, _WINDOW_UPDATE, 0, stream_id, count)
+        self._frames += WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, count)
