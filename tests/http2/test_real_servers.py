@@ -169,6 +169,33 @@ def test_the_bodies_of_many_requests_at_a_time_are_not_mixed_up(
     world.run(scenario)
 
 
+@pytest.mark.parametrize("server", [("nghttpd", False)], ids=_name, indirect=True)
+def test_downloads_that_are_left_early_end_no_others(
+    world: World, open_pool: Opener, server: tuple[str, str]
+) -> None:
+    """nghttp2 ends a connection after 1,000 resets in a burst."""
+    _, origin = server
+
+    async def scenario() -> None:
+        async with open_pool(origin) as pool:
+
+            async def leave() -> None:
+                async with pool.stream("GET", f"{origin}/bytes/2000000") as reply:
+                    async for _ in reply.aiter_stream():
+                        break
+
+            async def fetch() -> None:
+                assert (await pool.request("GET", f"{origin}/1000")).content == bytes(1000)
+
+            for _ in range(2):
+                await world.gather(*[fetch, *[leave] * 9] * 10)
+            await fetch()
+            (connection,) = pool.connections
+            assert connection.info().endswith("IDLE, Request Count: 201")
+
+    world.run(scenario)
+
+
 @pytest.mark.parametrize("server", NGINX, ids=_name, indirect=True)
 def test_nginx_and_its_files(world: World, open_pool: Opener, server: tuple[str, str]) -> None:
     _, origin = server
