@@ -318,7 +318,9 @@ FORMS: dict[str, Case] = {
     "the reserved bit of the stream": Case(
         WAITING, frame(HEADERS, END_HEADERS, WAITING | 1 << 31, OK), [HEAD]
     ),
-    "flags that mean nothing": Case(WAITING, frame(HEADERS, 0xD2 | END_HEADERS, WAITING, OK), [HEAD]),
+    "flags that mean nothing": Case(
+        WAITING, frame(HEADERS, 0xD2 | END_HEADERS, WAITING, OK), [HEAD]
+    ),
     # DATA (6.1)
     "DATA with padding": Case(
         ANSWERED, frame(DATA, PADDED, ANSWERED, b"\2x\0\0"), [DataReceived(ANSWERED, b"x")]
@@ -369,7 +371,9 @@ FORMS: dict[str, Case] = {
         [HEAD],
     ),
     "HEADERS with half a priority": Case(
-        WAITING, frame(HEADERS, END_HEADERS | PRIORITY_FLAG, WAITING, b"\0\0"), Dies(FRAME_SIZE_ERROR)
+        WAITING,
+        frame(HEADERS, END_HEADERS | PRIORITY_FLAG, WAITING, b"\0\0"),
+        Dies(FRAME_SIZE_ERROR),
     ),
     "HEADERS with padding where the priority should be": Case(
         WAITING,
@@ -420,7 +424,9 @@ FORMS: dict[str, Case] = {
         WAITING, frame(HEADERS, END_HEADERS, WAITING, b"\0\x82\xff\xff\1a"), Dies(COMPRESSION_ERROR)
     ),
     "a field block with a table larger than ours": Case(
-        WAITING, frame(HEADERS, END_HEADERS, WAITING, b"\x3f\xff\xff\3" + OK), Dies(COMPRESSION_ERROR)
+        WAITING,
+        frame(HEADERS, END_HEADERS, WAITING, b"\x3f\xff\xff\3" + OK),
+        Dies(COMPRESSION_ERROR),
     ),
     "a broken field block for a stream that we have reset": Case(
         LEFT, frame(HEADERS, END_HEADERS, LEFT, b"\xff" * 20), Dies(COMPRESSION_ERROR)

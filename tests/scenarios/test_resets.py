@@ -151,7 +151,7 @@ def test_what_a_write_notices_first_is_the_same_exception(
         yield b"first"
         may_end.set()
         if error is httpcore2.RemoteProtocolError:
-            block_until(connected(events), select.POLLIN)
+            block_until(connected(events), select.POLLRDHUP)
             yield b"second"  # the system takes it, and the server's resets the connection for it
         block_until(connected(events))
         yield b"third"
@@ -281,7 +281,7 @@ def test_what_ends_an_http2_connection_under_an_upload_is_the_same_exception(
             yield LARGE
         may_end.set()
         if error is httpcore2.RemoteProtocolError:
-            block_until(connected(events), select.POLLIN)
+            block_until(connected(events), select.POLLRDHUP)
             yield b"second"
         block_until(connected(events))
         yield b"third"
