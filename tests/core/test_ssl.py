@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import certifi
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from httpcore2_core import _ssl
 from httpcore2_core._ssl import default_ssl_context, shared_ssl_context
@@ -173,3 +179,106 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent() -> None:
 def test_nothing_is_loaded_before_it_is_needed() -> None:
     code = "import sys, httpcore2_core; sys.exit(bool({'ssl', 'certifi'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# How strictly
+
+
+def authority_without_key_identifiers(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """Make an authority as companies have them: a root whose certificates have no Authority Key Identifier.
+
+    Returns:
+        The file with the root, and a context for a server named "localhost".
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    server_key = ec.generate_private_key(ec.SECP256R1())
+    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Company root")])
+    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Company server")])
+    now = datetime.now(UTC)
+
+    def certificate(
+        subject: x509.Name, public_key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType
+    ) -> bytes:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(root_name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, isinstance(extension, x509.BasicConstraints))
+        return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    root = folder / "root.pem"
+    root.write_bytes(
+        certificate(root_name, key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
+    )
+    server = folder / "server.pem"
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    server.write_bytes(
+        certificate(server_name, server_key.public_key(), names)
+        + server_key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    return root, context
+
+
+def shake_hands(client_tls: ssl.SSLContext, server_tls: ssl.SSLContext) -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_tls.wrap_bio(to_client, to_server, server_hostname="localhost")
+    server = server_tls.wrap_bio(to_server, to_client, server_side=True)
+    for end in (client, server):
+        with pytest.raises(ssl.SSLWantReadError):
+            end.do_handshake()
+    client.do_handshake()
+
+
+@pytest.mark.parametrize("source", ["system", "SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_an_authority_without_key_identifiers_is_trusted_but_by_who_wants_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    root, server_tls = authority_without_key_identifiers(tmp_path)
+    if source == "system":
+        install(monkeypatch, root, "/nowhere")
+    elif source == "SSL_CERT_FILE":
+        monkeypatch.setenv(source, str(root))
+    elif shutil.which("openssl") is None:
+        pytest.skip("needs openssl, which names the files of such a folder")
+    else:
+        subprocess.run(["openssl", "rehash", tmp_path], check=True, capture_output=True)
+        monkeypatch.setenv(source, str(tmp_path))
+    context = default_ssl_context()
+    shake_hands(context, server_tls)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with pytest.raises(ssl.SSLCertVerificationError, match="Missing Authority Key Identifier"):
+        shake_hands(context, server_tls)
+
+
+def test_secrets_are_logged_where_the_environment_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "keys")
+    monkeypatch.setenv("SSLKEYLOGFILE", path)
+    assert default_ssl_context().keylog_filename == path
+    assert default_ssl_context(_trust_env=False).keylog_filename is None
+    monkeypatch.setenv("SSLKEYLOGFILE", "")
+    assert default_ssl_context().keylog_filename is None
+
+
+def test_who_leaves_the_environment_aside_has_no_secrets_logged(tmp_path: Path) -> None:
+    code = "import httpcore2_core as h, sys; sys.exit(h.default_ssl_context().keylog_filename is not None)"
+    environment = {**os.environ, "SSLKEYLOGFILE": str(tmp_path / "keys")}
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"]
+    assert (
+        subprocess.run([command[0], "-E", *command[1:]], env=environment, check=False).returncode
+        == 0
+    )
+    assert subprocess.run(command, env=environment, check=False).returncode == 1

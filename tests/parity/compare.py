@@ -6,6 +6,7 @@ Must not know: how the facts were found, how they are shown.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -45,6 +46,7 @@ class Reason:
         why: what speaks for it.
         section: the names of the sections, with `|` in between.
         item, published, ours: patterns.
+        since: the version of Python from which on there is a difference.
     """
 
     what: str
@@ -53,6 +55,7 @@ class Reason:
     item: str = ""
     published: str = ""
     ours: str = ""
+    since: tuple[int, int] = (3, 11)
 
     def covers(self, difference: Difference) -> bool:
         return difference.section in self.section.split("|") and all(
@@ -121,5 +124,9 @@ def compare(published: Facts, ours: Facts, reasons: Sequence[Reason]) -> Compari
                 else:
                     result.unexplained.append(difference)
     result.different = [(reason, found) for reason, found in explained.items() if found]
-    result.unused = [reason for reason, found in explained.items() if not found]
+    result.unused = [
+        reason
+        for reason, found in explained.items()
+        if not found and reason.since <= sys.version_info
+    ]
     return result

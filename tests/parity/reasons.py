@@ -37,6 +37,37 @@ REASONS = (
         f"Attributes|Representations|{_ALL}",
         item=r"/a;b",
     ),
+    Reason(
+        "A `?` without a query is kept",
+        "It is part of the URL (RFC 3986, section 6.2.3), and servers may tell `/a?` from `/a`.",
+        "Use and misuse|Requests on the wire",
+        item=r"\?'",
+        ours=r"/\?",
+    ),
+    Reason(
+        "Nothing is stripped from a URL",
+        "2.16.2 takes line breaks and tabs out of it, and blanks from its start: what is requested is not what was given, "
+        "or was checked. Here it is refused, when it is parsed or sent.",
+        f"Use and misuse|{_ALL}",
+        item=r"\\t|\\r\\n|URL\(' ",
+    ),
+    Reason(
+        "A host that no URL may have is refused, and an empty one",
+        "2.16.2 looks it up: of `127.0.0.1\\0.allowed.example` the system reads `127.0.0.1`. What a host may hold, "
+        "RFC 3986, section 3.2.2, says, and that it is not empty RFC 9110, section 4.2.1. Of `http://a\\@b/` 2.16.2 "
+        "drops what comes before the `@`, where browsers find the host.",
+        f"Use and misuse|{_ALL}",
+        item=r"^URL\('http://|a URL without a host",
+        ours=r"ValueError|LocalProtocolError|^None$|^$",
+    ),
+    Reason(
+        "The form of authorities that `SSL_CERT_FILE` and `SSL_CERT_DIR` name is not checked",
+        "On Python 3.13 and later 2.16.2 checks it (`VERIFY_X509_STRICT`) for these alone, not for the system's. "
+        "Many a company's own does not pass, and curl, Go and OpenSSL take it.",
+        "Default TLS context",
+        item=r"verify_flags with SSL_CERT_(FILE|DIR)$",
+        since=(3, 13),
+    ),
     # What is refused
     Reason(
         "Content of a wrong type, or for the other kind of pool, is refused before anything is sent",
@@ -55,6 +86,13 @@ REASONS = (
         "Servers that disagree on which of them holds take its body for another request (RFC 9112, section 6.1).",
         _ALL,
         item=r"both Content-Length and",
+    ),
+    Reason(
+        "Over TLS a body that ends with the connection needs a close_notify",
+        "Without one anybody on the way can have cut it off, and it is incomplete (RFC 9112, sections 8 and 9.8). "
+        "2.16.2 takes it for complete. A context with `ssl.OP_IGNORE_UNEXPECTED_EOF` does so here, too.",
+        _ALL,
+        item=r"TLS: a body that ends with the connection, without",
     ),
     Reason(
         "More than 100 interim responses are an error",
@@ -114,7 +152,7 @@ REASONS = (
         "A connection that is closed leaves the pool at once",
         "2.16.2 counts it as idle until the next request.",
         f"{_WIRE}|Log records|Use and misuse",
-        item=r"HTTP/2: an end|^get\(",
+        item=r"HTTP/2: an end|^get\(|TLS: a body that ends",
         published=r"1 idle|close.complete",
     ),
     Reason(
@@ -186,7 +224,8 @@ REASONS = (
     ),
     Reason(
         "Errors say more",
-        "Type and occasion are the same.",
+        "Type and occasion are the same. In brackets stands to whom it happened: the origin, and the proxy or unix socket "
+        "on the way.",
         "Messages of errors|Use and misuse",
         published=r"Error: |Timeout: ",
         ours=r"Error: |Timeout: ",

@@ -41,6 +41,22 @@ def _closes_the_first(peer: Peer) -> None:
     _sends(FINE, ends=not peer.number)(peer)
 
 
+def _ends_tls(politely: bool, peer: Peer) -> None:
+    """Send a body that the end of the connection ends, with a close_notify or without."""
+    if peer.receive_request() is None:
+        return
+    peer.send(b"HTTP/1.1 200 OK\r\n\r\nfine")
+    if not politely:
+        peer.half_close()
+        return
+    sock: Any = peer.socket
+    limit = sock.gettimeout()
+    sock.settimeout(0)
+    with suppress(ssl.SSLWantReadError):  # the client's own is not waited for
+        sock.unwrap()
+    sock.settimeout(limit)
+
+
 def _is_silent(peer: Peer) -> None:
     """Answer nothing."""
 
@@ -86,6 +102,14 @@ def every_case(server_tls: ssl.SSLContext) -> Iterator[Case]:
     )
     yield Case("an empty local address", fine, get, {"local_address": ""})
     yield Case("TLS", fine, get, tls=["http/1.1"])
+    for politely in (True, False):
+        how = "with" if politely else "without"
+        yield Case(
+            f"TLS: a body that ends with the connection, {how} close_notify",
+            partial(_ends_tls, politely),
+            get,
+            tls=["http/1.1"],
+        )
     yield Case("the network stream", fine, [Call(end="held")])
     yield Case("the network stream of TLS", fine, [Call(end="held")], tls=["http/1.1"])
     yield Case(

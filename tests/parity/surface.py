@@ -9,13 +9,17 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import pkgutil
 import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
+
+import trustme
 
 Facts = dict[str, dict[str, str]]
 """What is so, by section and item."""
@@ -50,6 +54,7 @@ def collect() -> Facts:
         "Attributes": dict(_attributes()),
         "Representations": dict(_representations()),
         "Exceptions": dict(_exceptions()),
+        "Default TLS context": dict(_tls()),
         "Use and misuse": dict(_uses()),
         "Private modules": dict(_places()),
     }
@@ -291,6 +296,31 @@ def _exceptions() -> Iterator[tuple[str, str]]:
             yield f"repr({name}({text}))", repr(exc)
 
 
+def _tls() -> Iterator[tuple[str, str]]:
+    """Every setting of the default context, by where the authorities come from."""
+    variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    outer = {name: os.environ.pop(name, None) for name in variables}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "ca.pem"
+        trustme.CA().cert_pem.write_to_path(file)
+        yield from _settings("")
+        for name, path in zip(variables, (str(file), folder), strict=True):
+            os.environ[name] = path
+            yield from _settings(f" with {name}")
+            del os.environ[name]
+    os.environ.update({name: value for name, value in outer.items() if value is not None})
+
+
+def _settings(where: str) -> Iterator[tuple[str, str]]:
+    context = httpcore2.default_ssl_context()
+    for key in dir(context):
+        value = getattr(context, key)
+        if not key.startswith("_") and not callable(value):
+            yield f"default_ssl_context().{key}{where}", repr(value)
+    ciphers = " ".join(cipher["name"] for cipher in context.get_ciphers())
+    yield f"default_ssl_context().get_ciphers(){where}", ciphers
+
+
 USES = [
     "URL('http://a/') == URL('http://a')",
     "URL('http://a/') == URL('http://a:80/')",
@@ -370,8 +400,21 @@ USES = [
     "Proxy('http://a', auth=('a',))",
     "Proxy('http://a', headers=1)",
     "ConnectionPool(proxy=Proxy('ftp://a'))",
-    "default_ssl_context().check_hostname",
-    "str(default_ssl_context().verify_mode)",
+    "URL('http://a/?')",
+    "URL('http://a?')",
+    "URL('/a\\r\\nb')",
+    "URL(' http://a/')",
+    "URL('http://a\\\\@b/')",
+    "URL('http://a\\0.b/')",
+    "URL('http://a%zz/')",
+    "URL('http://[::1]a/')",
+    "URL('http://[v1.a]/')",
+    "URL('http://[fe80::1%25eth0]/')",
+    "URL('http://[fe80::1%eth0]/')",
+    "URL('http://name.example./')",
+    "URL('http:///a')",
+    "URL('http:a')",
+    "URL(scheme='http', host='a', port=65616).origin.port",
 ]
 """What callers do, well or not so well."""
 

@@ -7,6 +7,7 @@ Must not know: connections, the network.
 from __future__ import annotations
 
 import os
+import sys
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -26,22 +27,32 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
     and `SSL_CERT_DIR` name, else the system's authorities, a company's own among them, and those
     that certifi brings, since not every system has any.
 
+    Certificates are checked as OpenSSL does by default, and with it curl. Python 3.13 and later can check the form of
+    authorities, too, by RFC 5280, which many of companies' own don't pass:
+
+        context = httpcore2.default_ssl_context()
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+
     Raises:
         FileNotFoundError: `SSL_CERT_FILE` names no file.
         ssl.SSLError: there is no certificate in it.
     """
     import ssl
 
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if _trust_env:
         file = os.environ.get("SSL_CERT_FILE")
-        if file:
-            return ssl.create_default_context(cafile=file)
-        folder = os.environ.get("SSL_CERT_DIR")
-        if folder:
-            return ssl.create_default_context(capath=folder)
+        folder = None if file else os.environ.get("SSL_CERT_DIR")
+        if file or folder:
+            context = ssl.create_default_context(cafile=file or None, capath=folder or None)
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            return context
+        keys = os.environ.get("SSLKEYLOGFILE")
+        if keys and not sys.flags.ignore_environment:
+            context.keylog_filename = keys  # for analysers of traffic, as `ssl.create_default_context` does
     import certifi
 
-    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_verify_locations(certifi.where())
     paths = ssl.get_default_verify_paths()
     system_file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
     system_folder = paths.openssl_capath if os.path.isdir(paths.openssl_capath) else None
