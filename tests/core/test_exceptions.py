@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from httpcore2_core import _exceptions
@@ -33,3 +38,28 @@ def test_every_exception_is_in_the_tree() -> None:
 @pytest.mark.parametrize(("name", "base"), TREE.items())
 def test_an_exception_has_one_base(name: str, base: str) -> None:
     assert [parent.__name__ for parent in getattr(_exceptions, name).__bases__] == [base]
+
+
+def pickled(thing: Any) -> Any:
+    return pickle.loads(pickle.dumps(thing))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+@pytest.mark.parametrize("name", TREE)
+def test_an_exception_is_copied_with_its_message_and_its_notes(
+    name: str, copied: Callable[[Any], Any]
+) -> None:
+    exc = getattr(_exceptions, name)("words")
+    _exceptions.add_context(exc, "http://a:80")
+    exc.add_note("a note")
+    clone = copied(exc)
+    assert type(clone) is type(exc)
+    assert clone.args == exc.args
+    assert clone.__notes__ == ["a note"]
+
+
+def test_only_exceptions_of_ours_get_a_context() -> None:
+    exc = ValueError("words")
+    _exceptions.add_context(exc, "http://a:80")
+    assert exc.args == ("words",)
+    assert not hasattr(exc, "__notes__")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from httpcore2_core._models import (
     URL,
     ByteStream,
+    Origin,
     Proxy,
     Request,
     Response,
@@ -489,3 +492,99 @@ def test_a_proxy_is_told_who_asks_before_anything_else(scheme: str) -> None:
 def test_what_is_no_proxy_is_refused(url: Any, auth: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         Proxy(url, auth)
+
+
+# Copies
+
+
+def pickled(thing: Any) -> Any:
+    return pickle.loads(pickle.dumps(thing))
+
+
+def shown(message: Request | Response) -> dict[str, Any]:
+    return {
+        name: list(iter_of(value)) if name == "stream" else value
+        for name in (*Request.__slots__, *Response.__slots__)
+        if (value := getattr(message, name, None)) is not None
+    }
+
+
+COPIERS = pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+
+
+@COPIERS
+@pytest.mark.parametrize(
+    "thing",
+    [URL("http://a:1/p?q"), URL(), Origin(b"http", b"a", 80)],
+    ids=["url", "parts", "origin"],
+)
+def test_urls_and_origins_can_be_copied(copied: Callable[[Any], Any], thing: URL | Origin) -> None:
+    clone = copied(thing)
+    assert clone == thing
+    assert type(clone) is type(thing)
+    clone.host = b"other"
+    assert clone != thing
+
+
+@COPIERS
+@pytest.mark.parametrize("content", [None, b"abc", [b"a", b"b"]])
+def test_a_request_can_be_copied(copied: Callable[[Any], Any], content: Any) -> None:
+    extensions = {"timeout": {"read": 5.0}}
+    request = Request("GET", A, headers={"a": "b"}, content=content, extensions=extensions)
+    clone = copied(request)
+    assert type(clone) is Request
+    assert shown(clone) == shown(request)
+
+
+@COPIERS
+@pytest.mark.parametrize("content", [None, b"abc", [b"a", b"b"]])
+def test_a_response_of_ones_own_can_be_copied(copied: Callable[[Any], Any], content: Any) -> None:
+    response = Response(200, headers={"a": "b"}, content=content, extensions={"x": 1})
+    clone = copied(response)
+    assert type(clone) is Response
+    assert shown(clone) == shown(response)
+    assert clone.read() == response.read()
+    assert shown(copied(response))["_content"] == response.content
+
+
+class Tagged(Response):
+    """A class of a caller's own, whose objects have a `__dict__`."""
+
+    tag: str
+
+
+@COPIERS
+def test_what_a_derived_class_has_besides_is_copied(copied: Callable[[Any], Any]) -> None:
+    response = Tagged(200, content=b"abc")
+    response.tag = "x"
+    clone = copied(response)
+    assert type(clone) is Tagged
+    assert clone.tag == "x"
+    assert clone.read() == b"abc"
+
+
+async def async_chunks() -> AsyncIterator[bytes]:
+    yield b"abc"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+@pytest.mark.parametrize(
+    "content", [lambda: (chunk for chunk in [b"abc"]), async_chunks, lambda: iter([b"abc"])]
+)
+def test_content_that_can_be_iterated_over_once_has_no_copy(
+    copied: Callable[[Any], Any], content: Callable[[], Any]
+) -> None:
+    with pytest.raises(TypeError, match="can't be pickled or deep-copied: its content is .* once"):
+        copied(Request("POST", A, content=content()))
+    with pytest.raises(TypeError, match="can't be pickled or deep-copied: its body was not read"):
+        copied(Response(200, content=content()))
+
+
+def test_a_shallow_copy_shares_the_body() -> None:
+    body = iter([b"abc"])
+    request = Request("POST", A, content=body)
+    assert copy.copy(request).stream is body
+    response = Response(200, content=body, extensions={"network_stream": object()})
+    clone = copy.copy(response)
+    assert clone.stream is body
+    assert clone.extensions is response.extensions

@@ -16,7 +16,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from ._urls import (
     DEFAULT_PORTS,
@@ -188,8 +188,40 @@ _EMPTY = ByteStream(b"")
 IDEMPOTENT_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 
 
-class Request:
+class _Message:
+    """What requests and responses have in common where they are copied.
+
+    A shallow copy shares the body with the original. A deep copy and a pickle have a body of their own.
+    """
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        clone = object.__new__(type(self))
+        derived, slots = self._attributes()
+        for name, value in {**(derived or {}), **slots}.items():
+            setattr(clone, name, value)
+        return clone
+
+    def _attributes(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return those of a derived class, and those in slots, as `copy` and `pickle` take them."""
+        attributes: Any = object.__getstate__(self)
+        derived, slots = attributes
+        return derived, slots
+
+    def _refuse_to_copy(self, reason: str) -> TypeError:
+        return TypeError(f"{self!r} can't be pickled or deep-copied: {reason}.")
+
+
+def _is_iterator(body: Iterable[bytes] | AsyncIterable[bytes]) -> bool:
+    """Whether it can be iterated over only once."""
+    return hasattr(body, "__next__") or hasattr(body, "__anext__")
+
+
+class Request(_Message):
     """An HTTP request.
+
+    It can be copied and pickled, unless its content can be iterated over only once, as that of a generator.
 
     Attributes:
         method: such as `b"GET"`.
@@ -240,12 +272,22 @@ class Request:
                 target=self.extensions["target"],
             )
 
+    def __getstate__(self) -> object:
+        if _is_iterator(self.stream):
+            kind = type(self.stream).__name__
+            raise self._refuse_to_copy(
+                f"its content is of the type {kind}, and can be iterated over only once. Give bytes or a list"
+            )
+        return self._attributes()
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} [{self.method!r}]>"
 
 
-class Response:
+class Response(_Message):
     """An HTTP response.
+
+    Once its body was read, it can be copied and pickled. The copy has no `network_stream`, which is of the connection.
 
     Attributes:
         status: the status code.
@@ -289,6 +331,22 @@ class Response:
                 f"Call '{call if hasattr(self.stream, '__iter__') else acall}' first."
             )
         return self._content
+
+    def __getstate__(self) -> object:
+        body = self.stream
+        if self._content is not None:
+            body = ByteStream(self._content)
+        elif _is_iterator(body) or hasattr(body, "read_all"):
+            raise self._refuse_to_copy(
+                "its body was streamed, and is kept nowhere"
+                if self._stream_consumed
+                else "its body was not read. Call response.read() or await response.aread() first"
+            )
+        extensions = {
+            name: value for name, value in self.extensions.items() if name != "network_stream"
+        }
+        derived, slots = self._attributes()
+        return derived, {**slots, "stream": body, "extensions": extensions}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} [{self.status}]>"

@@ -49,7 +49,8 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
             return context
         keys = os.environ.get("SSLKEYLOGFILE")
         if keys and not sys.flags.ignore_environment:
-            context.keylog_filename = keys  # for analysers of traffic, as `ssl.create_default_context` does
+            # For analysers of traffic, as `ssl.create_default_context` does.
+            context.keylog_filename = keys
     import certifi
 
     context.load_verify_locations(certifi.where())
