@@ -574,7 +574,7 @@ async def async_chunks() -> AsyncIterator[bytes]:
 def test_content_that_can_be_iterated_over_once_has_no_copy(
     copied: Callable[[Any], Any], content: Callable[[], Any]
 ) -> None:
-    with pytest.raises(TypeError, match="can't be pickled or deep-copied: its content is .* once"):
+    with pytest.raises(TypeError, match=r"can't be pickled or deep-copied: its content is .* once"):
         copied(Request("POST", A, content=content()))
     with pytest.raises(TypeError, match="can't be pickled or deep-copied: its body was not read"):
         copied(Response(200, content=content()))

@@ -46,8 +46,8 @@ REASONS = (
     ),
     Reason(
         "Nothing is stripped from a URL",
-        "2.16.2 takes line breaks and tabs out of it, and blanks from its start: what is requested is not what was given, "
-        "or was checked. Here it is refused, when it is parsed or sent.",
+        "2.16.2 takes line breaks and tabs out of it, and blanks from its start: what is requested is not what was "
+        "given, or was checked. Here it is refused, when it is parsed or sent.",
         f"Use and misuse|{_ALL}",
         item=r"\\t|\\r\\n|URL\(' ",
     ),
@@ -224,8 +224,8 @@ REASONS = (
     ),
     Reason(
         "Errors say more",
-        "Type and occasion are the same. In brackets stands to whom it happened: the origin, and the proxy or unix socket "
-        "on the way.",
+        "Type and occasion are the same. In brackets stands to whom it happened: the origin, and the proxy or unix "
+        "socket on the way.",
         "Messages of errors|Use and misuse",
         published=r"Error: |Timeout: ",
         ours=r"Error: |Timeout: ",

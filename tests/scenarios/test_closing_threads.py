@@ -151,7 +151,7 @@ def test_a_body_that_another_thread_ends_is_a_read_error(
         thread.join(LIMIT)
         assert not thread.is_alive()
         assert sock.fileno() == -1
-    assert outcomes == [f"The connection was closed on this side. ({server.url.rstrip('/')})"]
+    assert outcomes == [f"The connection was closed on this side. ({server.origin})"]
 
 
 @pytest.mark.parametrize("handshake", ["TLS", "http", "socks5", "socks4"])

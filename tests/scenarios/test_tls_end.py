@@ -76,13 +76,14 @@ def test_what_came_of_such_a_body_is_given_before_the_error(
     world: World, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
-        async with world.pool(ssl_context=client_tls) as pool:
-            received = b""
+        async with (
+            world.pool(ssl_context=client_tls) as pool,
+            pool.stream("GET", server.url) as response,
+        ):
+            pieces = response.aiter_stream()
+            assert await anext(pieces) == b"hello"
             with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
-                async with pool.stream("GET", server.url) as response:
-                    async for piece in response.aiter_stream():
-                        received += piece
-            assert received == b"hello"
+                await anext(pieces)
 
     handler = answering(HEAD + b"\r\nhello", politely=False)
     with scripted(handler, tls=server_tls, forgiving=True) as server:

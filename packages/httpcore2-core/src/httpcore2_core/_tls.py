@@ -4,8 +4,8 @@ Rules:
 
 - OpenSSL works in memory; the stream below carries the bytes.
 - A stream whose handshake fails or is cancelled is closed.
-- A peer that closes without close_notify has ended the stream like one that sends it, but for `ended_cleanly`: most
-  messages tell by their own framing whether they are complete, and who reads another asks for it (RFC 9112, section 9.8).
+- A peer that closes without close_notify has ended the stream like one that sends it, but for `ended_cleanly`. Most
+  messages tell by their own framing whether they are complete; for the others that is asked (RFC 9112, section 9.8).
 - One task or thread may read while others write. OpenSSL's calls (a few µs), never the waiting,
   are made under a lock. Who writes has the turn until all is sent: no write comes in the middle of
   another, and one that is given up before its turn has sent nothing.
