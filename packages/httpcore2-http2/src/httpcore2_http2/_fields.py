@@ -18,9 +18,9 @@ from httpcore2_core._models import Request, enforce_bytes
 Headers = list[tuple[bytes, bytes]]
 
 _is_authority = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]++\]|[-._~!$&'()*+,;=%0-9A-Za-z]++):[0-9]{1,5}+"
+    rb"(?:\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+,;=%0-9A-Za-z]+):[0-9]{1,5}"
 ).fullmatch
-_is_received_name = re.compile(rb"[\x21-\x39\x3b-\x40\x5b-\x7e]++").fullmatch
+_is_received_name = re.compile(rb"[\x21-\x39\x3b-\x40\x5b-\x7e]+").fullmatch
 _finds_illegal = re.compile(rb"[\0\r\n]").search
 _is_status = re.compile(rb"[1-9][0-9][0-9]").fullmatch
 

@@ -36,8 +36,8 @@ from .heads import (
 from .judge import HEAD_LIMIT, Judge, check_request
 
 _find_blank_line = re.compile(rb"\n\r?\n").search
-_match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16}+)\r\n").match
-_match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)\r\n").match
+_match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n").match
+_match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n").match
 _NO_START = frozenset(bytes([code]) for code in range(0x21))
 _CHUNK_LINE_SIZE = 20  # the longest that these match
 

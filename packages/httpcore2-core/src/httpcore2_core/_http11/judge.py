@@ -27,7 +27,7 @@ LINE_LIMIT = 4 * 1024
 _FRAMING = (b"content-length", b"transfer-encoding")
 _find_blank_line = re.compile(rb"\n\r?\n").search
 _find_illegal = re.compile(rb"[\0\v\f]|\r[^\n]").search
-_is_last_chunk = re.compile(rb"[\r\n]*+0++[;\s]").match
+_is_last_chunk = re.compile(rb"[\r\n]*0+[;\s]").match
 
 
 def _check_fields(lines: bytes) -> None:

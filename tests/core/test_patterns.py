@@ -1,0 +1,274 @@
+"""Every regular expression matches what a plain loop says, on each supported release of CPython, in linear time.
+
+CPython 3.11.0 to 3.11.4 match possessive and atomic groups wrongly (gh-106052), so none has any.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from itertools import product
+from re import _parser  # type: ignore[attr-defined]
+from types import ModuleType
+
+import pytest
+
+import httpcore2
+import httpcore2_asyncio
+import httpcore2_core
+import httpcore2_http2
+import httpcore2_trio
+from httpcore2_core import _urls
+from httpcore2_core._http11 import heads
+from httpcore2_core._http11.heads import HeaderBlock, read_head
+from httpcore2_http2 import _fields
+
+PACKAGES = (httpcore2, httpcore2_core, httpcore2_asyncio, httpcore2_trio, httpcore2_http2)
+
+TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+VISIBLE = frozenset(range(0x21, 0x7F))
+TEXT = VISIBLE | frozenset(range(0x80, 0x100))
+BLANKS = frozenset(b" \t")
+DIGITS = frozenset(b"0123456789")
+HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+def strings(alphabet: list[bytes], longest: int) -> Iterator[bytes]:
+    for size in range(longest + 1):
+        for parts in product(alphabet, repeat=size):
+            yield b"".join(parts)
+
+
+# Visible, blank, tab, CR, LF, NUL, colon, obs-text, DEL; and some more that a pattern knows.
+COMMON = [b"a", b" ", b"\t", b"\r", b"\n", b"\0", b":", b"\xe9", b"\x7f"]
+
+
+def is_all(data: bytes, allowed: frozenset[int], least: int = 1, most: int | None = None) -> bool:
+    return (
+        len(data) >= least
+        and (most is None or len(data) <= most)
+        and all(c in allowed for c in data)
+    )
+
+
+def is_value(data: bytes) -> bool:
+    """RFC 9110, section 5.5, without an empty beginning or end."""
+    inside = all(code in TEXT or code in BLANKS for code in data)
+    return inside and not (data and (data[0] in BLANKS or data[-1] in BLANKS))
+
+
+def is_field_line(line: bytes) -> bool:
+    name, colon, value = line.partition(b": ")
+    return colon == b": " and is_all(name, TOKEN) and is_value(value)
+
+
+def is_status_line(line: bytes) -> bool:
+    start, status, rest = line[:9], line[9:12], line[12:]
+    return (
+        start == b"HTTP/1.1 "
+        and is_all(status, DIGITS, 3, 3)
+        and status[:1] in (b"2", b"3", b"4", b"5")
+        and rest[:1] == b" "
+        and all(code in TEXT or code in BLANKS for code in rest)
+    )
+
+
+def is_authority(data: bytes) -> bool:
+    host, colon, port = data.rpartition(b":")
+    if not colon or not is_all(port, DIGITS, 1, 5):
+        return False
+    if host[:1] == b"[":
+        return host[-1:] == b"]" and is_all(host[1:-1], HEX | frozenset(b":."))
+    return is_all(host, frozenset(b"!$&'()*+,;=%._~-") | (TOKEN - frozenset(b"#^`|")))
+
+
+def is_plain_url(data: bytes) -> bool:
+    for scheme in (b"http://", b"https://"):
+        if data.startswith(scheme):
+            rest = data[len(scheme) :]
+            break
+    else:
+        return False
+    host_chars = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789.-")
+    end = 0
+    while end < len(rest) and rest[end] in host_chars:
+        end += 1
+    if end == 0:
+        return False
+    rest = rest[end:]
+    if rest[:1] == b":":
+        end = 1
+        while end < len(rest) and rest[end] in DIGITS:
+            end += 1
+        if not 1 <= end - 1 <= 5:
+            return False
+        rest = rest[end:]
+    if not rest:
+        return True
+    path, mark, query = rest.partition(b"?")
+    target = VISIBLE - frozenset(b"#")
+    return (
+        path[:1] == b"/"
+        and is_all(path, target - frozenset(b"?"))
+        and is_all(query, target, 0)
+    )
+
+
+Match = Callable[[bytes], object]
+
+CASES: dict[str, tuple[Match, Callable[[bytes], bool], list[bytes], int]] = {
+    "token": (heads.is_token, lambda data: is_all(data, TOKEN), COMMON, 5),
+    "target": (heads.is_target, lambda data: is_all(data, VISIBLE), COMMON, 5),
+    "value": (heads.is_value, is_value, COMMON, 6),
+    "length": (heads.is_length, lambda data: is_all(data, DIGITS, 1, 19), [b"0", b"9", *COMMON], 4),
+    "lengths": (heads.is_length, lambda data: is_all(data, DIGITS, 1, 19), [b"0" * 9, b"1"], 6),
+    "status line": (
+        lambda data: heads._match_status_line(b"HTTP/1.1 200" + data),
+        lambda data: b"\n" not in data and data[:1] == b" ",  # lines are split and checked before
+        COMMON,
+        5,
+    ),
+    "status": (
+        lambda data: heads._match_status_line(b"HTTP/1.1 " + data + b" OK"),
+        lambda data: is_status_line(b"HTTP/1.1 " + data + b" OK"),
+        [b"0", b"1", b"2", b"5", b"6", b"a", b" "],
+        4,
+    ),
+    "authority": (
+        _fields._is_authority,
+        is_authority,
+        [b"a", b"1", b":", b"[", b"]", b".", b"/", b" ", b"\n"],
+        6,
+    ),
+    "received name": (
+        _fields._is_received_name,
+        lambda data: is_all(data, VISIBLE - frozenset(b":ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
+        ["Z".encode(), b"[", b"@", *COMMON],
+        4,
+    ),
+    "url": (
+        _urls._match_plain_url,
+        is_plain_url,
+        [b"http://", b"https://", b"a", b":", b"8", b"/", b"?", b"#", b"\n"],
+        6,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("match", "reference", "alphabet", "longest"), CASES.values(), ids=list(CASES)
+)
+def test_a_pattern_matches_what_a_plain_loop_says(
+    match: Match, reference: Callable[[bytes], bool], alphabet: list[bytes], longest: int
+) -> None:
+    assert [
+        data for data in strings(alphabet, longest) if (match(data) is not None) != reference(data)
+    ] == []
+
+
+@pytest.mark.parametrize("match", [heads.is_token, heads.is_target, heads.is_value])
+def test_each_byte_is_in_the_class_where_it_belongs(match: Match) -> None:
+    allowed = {heads.is_token: TOKEN, heads.is_target: VISIBLE, heads.is_value: TEXT}[match]  # type: ignore[index]
+    for code in range(256):
+        assert (match(bytes([code])) is not None) == (code in allowed)
+    inner = heads.is_value(b"a\xffa")
+    assert inner is not None
+
+
+def test_a_request_is_plain_if_each_of_its_fields_is() -> None:
+    host = (b"Host", b"a")
+    for value in strings(COMMON, 4):
+        is_plain = HeaderBlock([host, (b"X", value)]).is_plain
+        assert is_plain == is_field_line(b"X: " + value), value
+        assert HeaderBlock([(b"X", value), host, (b"Y", b"")]).is_plain == is_plain
+    for name in strings(COMMON, 3):
+        assert HeaderBlock([host, (name, b"")]).is_plain == is_field_line(name + b": "), name
+
+
+def test_a_response_is_plain_if_each_of_its_lines_is() -> None:
+    for rest in strings([b"X", b":", b"\r\n", *COMMON[1:6], b"\xe9"], 5):
+        data = b"HTTP/1.1 200 OK\r\n" + rest + b"\r\n\r\n"
+        end = data.index(b"\r\n\r\n")
+        fields = data[:end].split(b"\r\n")[1:]
+        is_plain = all(
+            is_all(field.partition(b":")[0], TOKEN)
+            and b":" in field
+            and all(code in TEXT or code in BLANKS for code in field)
+            for field in fields
+        )
+        assert (read_head(data) is not None) == is_plain, data
+
+
+# Every pattern
+
+
+def modules() -> Iterator[ModuleType]:
+    for package in PACKAGES:
+        yield package
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            yield importlib.import_module(found.name)
+
+
+def patterns() -> dict[str, re.Pattern[bytes] | re.Pattern[str]]:
+    """All patterns that a module keeps, or a method of."""
+    found = {}
+    for module in modules():
+        for name, value in vars(module).items():
+            owner = getattr(value, "__self__", value)
+            if isinstance(owner, re.Pattern):
+                found[f"{module.__name__}.{name}"] = owner
+    return found
+
+
+def operations(parsed: object) -> Iterator[str]:
+    """The operations of a parsed pattern, those inside others too."""
+    if isinstance(parsed, _parser.SubPattern):
+        parsed = parsed.data
+    if isinstance(parsed, list | tuple):
+        for item in parsed:
+            yield from operations(item)
+    else:
+        yield str(parsed)
+
+
+def test_no_pattern_has_what_some_releases_match_wrongly() -> None:
+    found = patterns()
+    assert "httpcore2_core._http11.heads.is_value" in found
+    assert "httpcore2_http2._fields._is_authority" in found
+    assert len(found) > 10
+    for name, pattern in found.items():
+        used = set(operations(_parser.parse(pattern.pattern, pattern.flags)))
+        assert not used & {"POSSESSIVE_REPEAT", "ATOMIC_GROUP"}, name
+    assert "POSSESSIVE_REPEAT" in set(operations(_parser.parse("(?:a(?:b++)?)++")))
+
+
+MANY = 100_000
+LONG = [
+    b"a" * MANY,
+    b" " * MANY,
+    b"a" + b" " * MANY,
+    b"a" + b" " * MANY + b"\0",
+    b"a " * (MANY // 2) + b"\0",
+    b"a: " + b" b" * (MANY // 2) + b"\0\r\n",
+    b"5;" + b" " * MANY + b"\0",
+    b"5" + b" \t" * (MANY // 2) + b"x",
+    b"http://" + b"a" * MANY + b"\n",
+    b"http://a/" + b"?" * MANY + b"\n",
+    b"timeout" * (MANY // 7),
+    b"timeout" + b" " * MANY + b"=" + b" " * MANY,
+    b"transfer-encoding:\n" + b" \n" * (MANY // 2),
+    b"x\n" + b" \t\n" * (MANY // 3) + b" ",
+    b"\n\r" * (MANY // 2),
+    b"[" + b":" * MANY,
+]
+
+
+@pytest.mark.parametrize("data", LONG, ids=lambda data: f"{data[:12]!r}")
+def test_a_pattern_takes_linear_time(data: bytes) -> None:
+    """In quadratic time these would take minutes, each."""
+    for pattern in patterns().values():
+        if isinstance(pattern.pattern, bytes):
+            pattern.search(data) if pattern.flags & re.MULTILINE else pattern.match(data)
+            pattern.fullmatch(data)
