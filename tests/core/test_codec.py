@@ -10,8 +10,7 @@ import pytest
 from httpcore2_core._exceptions import LocalProtocolError, RemoteProtocolError
 from httpcore2_core._http11 import heads as heads_module
 from httpcore2_core._http11.codec import Codec, RequestState, ResponseState
-from httpcore2_core._http11.heads import ResponseHead
-from httpcore2_core._http11.judge import HEAD_LIMIT
+from httpcore2_core._http11.heads import HEAD_LIMIT, ResponseHead
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -73,6 +72,12 @@ def chunked_and_ended() -> Codec:
     return codec
 
 
+def in_trailers() -> Codec:
+    codec = received(CHUNKED + b"0\r\n")
+    assert codec.data() is None
+    return codec
+
+
 REQUEST_STATES: dict[RequestState, Callable[[], Codec]] = {
     RequestState.IDLE: Codec,
     RequestState.LENGTH: lambda: started(b"POST", (b"Content-Length", b"3")),
@@ -84,8 +89,8 @@ RESPONSE_STATES: dict[ResponseState, Callable[[], Codec]] = {
     ResponseState.HEAD: started,
     ResponseState.LENGTH: lambda: received(OK + b"Content-Length: 3\r\n\r\n"),
     ResponseState.CHUNKED: lambda: received(CHUNKED),
+    ResponseState.TRAILERS: in_trailers,
     ResponseState.UNTIL_CLOSE: lambda: received(OK + b"\r\n"),
-    ResponseState.JUDGED: lambda: received(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n"),
     ResponseState.DONE: lambda: received(OK + b"Content-Length: 0\r\n\r\n"),
     ResponseState.SWITCHED: lambda: received(b"HTTP/1.1 101 \r\n\r\n", b"GET", UPGRADE),
 }
@@ -199,11 +204,12 @@ def test_the_body_comes_after_the_head(state: ResponseState) -> None:
         (ResponseState.LENGTH, b"abcd", b"abc", ResponseState.DONE),
         (ResponseState.CHUNKED, b"3\r\na", b"a", ResponseState.CHUNKED),
         (ResponseState.CHUNKED, b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n", b"ab", ResponseState.DONE),
-        (ResponseState.CHUNKED, b"1;x\r\na\r\n", b"a", ResponseState.JUDGED),
+        (ResponseState.CHUNKED, b"1;x\r\na\r\n", b"a", ResponseState.CHUNKED),
+        (ResponseState.CHUNKED, b"1\r\na\r\n0\r\n", b"a", ResponseState.TRAILERS),
         (ResponseState.CHUNKED, b"1\r\na\r\n0\r\nX: y\r\n\r\n", b"a", ResponseState.DONE),
+        (ResponseState.TRAILERS, b"X: y\r\n\r\n", b"", ResponseState.DONE),
+        (ResponseState.TRAILERS, b"\r\nmore", b"", ResponseState.DONE),
         (ResponseState.UNTIL_CLOSE, b"ab", b"ab", ResponseState.UNTIL_CLOSE),
-        (ResponseState.JUDGED, b"ab", b"ab", ResponseState.JUDGED),
-        (ResponseState.JUDGED, b"abcd", b"abc", ResponseState.DONE),
         (ResponseState.DONE, b"ab", b"", ResponseState.DONE),
         (ResponseState.SWITCHED, b"ab", b"", ResponseState.SWITCHED),
     ],
@@ -218,7 +224,7 @@ def test_the_body_is_read_as_the_response_declared(
 
 
 READING = [ResponseState.LENGTH, ResponseState.CHUNKED, ResponseState.UNTIL_CLOSE]
-READING += [ResponseState.JUDGED]
+READING += [ResponseState.TRAILERS]
 
 
 @pytest.mark.parametrize("state", READING)
@@ -444,7 +450,7 @@ def test_connections_keep_heads_that_are_the_same_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(heads_module, "_last_head", None)
     first, second = (received(OK + b"Content-Length: 2\r\n\r\nok") for _ in range(2))
     assert first._block is second._block
-    assert first._plain_head is second._plain_head
+    assert first._head is second._head
 
 
 def test_a_head_that_begins_like_the_last_one_is_read_for_itself() -> None:
@@ -490,7 +496,27 @@ CASES = {
     ),
     "204": Case(b"HTTP/1.1 204 No Content\r\n\r\n", (204, b"No Content", [])),
     "304": Case(
-        b"HTTP/1.1 304  a\r\nContent-Length: 5\r\n\r\n", (304, b" a", [(b"Content-Length", b"5")])
+        b"HTTP/1.1 304  a\r\nContent-Length: 0\r\n\r\n", (304, b" a", [(b"Content-Length", b"0")])
+    ),
+    "304 with a length": Case(
+        b"HTTP/1.1 304 \r\nContent-Length: 5\r\n\r\n",
+        (304, b"", [(b"Content-Length", b"5")]),
+        is_reusable=False,
+    ),
+    "204 with a length": Case(
+        b"HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n",
+        (204, b"", [(b"Content-Length", b"5")]),
+        is_reusable=False,
+    ),
+    "204 with a length in a head for h11": Case(
+        b"HTTP/1.1 204\r\nContent-Length: 5\r\n\r\n",
+        (204, b"", [(b"Content-Length", b"5")]),
+        is_reusable=False,
+    ),
+    "204 with chunks": Case(
+        b"HTTP/1.1 204 \r\nTransfer-Encoding: chunked\r\n\r\n",
+        (204, b"", [(b"Transfer-Encoding", b"chunked")]),
+        is_reusable=False,
     ),
     "HEAD": Case(
         OK + b"Content-Length: 5\r\n\r\n", (200, b"OK", [(b"Content-Length", b"5")]), method=b"HEAD"
@@ -600,6 +626,68 @@ CASES = {
         b"ab",
         is_reusable=False,
     ),
+    "204 with a length of 0": Case(
+        b"HTTP/1.1 204 \r\nContent-Length: 0\r\n\r\n", (204, b"", [(b"Content-Length", b"0")])
+    ),
+    "empty line before the status line": Case(
+        b"\r\n" + OK + b"Content-Length: 2\r\n\r\nab",
+        (200, b"OK", [(b"Content-Length", b"2")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "empty line after an interim response": Case(
+        b"HTTP/1.1 100 Continue\r\n\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\nab",
+        (200, b"OK", [(b"Content-Length", b"2")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "odd interim response": Case(
+        b"\nHTTP/1.1 100\r\nX : y\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\nab",
+        (200, b"OK", [(b"Content-Length", b"2")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "interim response that closes": Case(
+        b"HTTP/1.0 100 \r\nConnection: close\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\nab",
+        (200, b"OK", [(b"Content-Length", b"2")]),
+        b"ab",
+    ),
+    "blank line before the first field": Case(
+        OK + b" \t\r\nContent-Length: 2\r\n\r\nab",
+        (200, b"OK", [(b"Content-Length", b"2")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "blank before the colon": Case(
+        OK + b"Content-Length : 2\r\n\r\nab",
+        (200, b"OK", [(b"Content-Length", b"2")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "chunked twice": Case(
+        OK
+        + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        (200, b"OK", [(b"Transfer-Encoding", b"chunked")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "chunked twice in one field": Case(
+        OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        (200, b"OK", [(b"Transfer-Encoding", b"chunked")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "identity and chunked": Case(
+        OK + b"Transfer-Encoding: identity, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        (200, b"OK", [(b"Transfer-Encoding", b"chunked")]),
+        b"ab",
+        is_reusable=False,
+    ),
+    "blank before a chunk extension": Case(
+        CHUNKED + b"2 ;x\r\nab\r\n0\t;y\r\n\r\n",
+        (200, b"OK", [(b"Transfer-Encoding", b"chunked")]),
+        b"ab",
+    ),
     "HTTP/1.0": Case(
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab",
         (200, b"OK", [(b"Content-Length", b"2")]),
@@ -647,11 +735,19 @@ def test_bytes_after_a_response_condemn_the_connection(
 
 
 @each_cut
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"",
+        b"Transfer-Encoding: identity\r\n",
+        b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n",
+    ],
+)
 def test_a_body_without_a_length_ends_with_the_connection(
-    cut: Callable[[bytes], list[bytes]],
+    cut: Callable[[bytes], list[bytes]], fields: bytes
 ) -> None:
     codec = started()
-    head, body = read(codec, [*cut(OK + b"\r\nhello"), b""])
+    head, body = read(codec, [*cut(OK + fields + b"\r\nhello"), b""])
     assert head.status == 200
     assert body == b"hello"
     assert codec.response_state is ResponseState.DONE
@@ -733,12 +829,12 @@ def test_a_connection_that_ends_before_the_response_is_an_error(data: bytes) -> 
         (OK + b"Content-Length: 5\r\n\r\nab", r"message body \(received 2 bytes, expected 5\)"),
         (OK + b"Content-Length: 5,5\r\n\r\nab", r"message body \(received 2 bytes, expected 5\)"),
         (CHUNKED, r"message body \(incomplete chunked read\)"),
-        (CHUNKED + b"5", r"message body \(incomplete chunked read\)|unexpectedly closed"),
+        (CHUNKED + b"5", r"message body \(incomplete chunked read\)"),
         (CHUNKED + b"5\r\nab", r"message body \(incomplete chunked read\)"),
         (CHUNKED + b"2\r\nab\r", r"message body \(incomplete chunked read\)"),
         (CHUNKED + b"2\r\nab\r\n0\r\n\r", r"message body \(incomplete chunked read\)"),
         (CHUNKED + b"2;x\r\nab", r"message body \(incomplete chunked read\)"),
-        (CHUNKED + b"2\r\nab\r\n0\r\nX: y\r\n", "peer unexpectedly closed connection"),
+        (CHUNKED + b"2\r\nab\r\n0\r\nX: y\r\n", r"message body \(incomplete chunked read\)"),
     ],
 )
 def test_a_body_that_breaks_off_is_an_error(data: bytes, message: str) -> None:
@@ -753,6 +849,7 @@ def test_a_body_that_broke_off_before_it_was_read_is_an_error() -> None:
     codec = received(CHUNKED)
     codec.receive(b"2\r\nab\r\n2;x\r\nc")
     codec.receive(b"")
+    assert codec.data() == b"abc"
     with pytest.raises(RemoteProtocolError, match="incomplete chunked read"):
         codec.data()
 
@@ -760,29 +857,24 @@ def test_a_body_that_broke_off_before_it_was_read_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\x15\x03\x01", "illegal request line"),
-        (b"\r\n" + OK + b"\r\n", "no response line received|illegal request line"),
-        (b"ICY 200 OK\r\n\r\n", "illegal status line"),
-        (b"HTTP/1.1 20 OK\r\n\r\n", "illegal status line"),
+        (b"\x15\x03\x01", "did not send an HTTP/1.1 response"),
+        (b"\r\n\r\n" + OK + b"\r\n", "did not send an HTTP/1.1 response"),
+        (b"ICY 200 OK\r\n\r\n", "did not send an HTTP/1.1 response"),
+        (b"HTTP/1.1 20 OK\r\n\r\n", "did not send an HTTP/1.1 response"),
         (b"HTTP/1.1 099 OK\r\n\r\n", "should be in range"),
         (b"HTTP/1.1 101 OK\r\n\r\n", "without a pending proposal"),
         (OK + b"X\r\n\r\n", "illegal header line"),
-        (OK + b"X : y\r\n\r\n", "illegal header line"),
         (OK + b" X: y\r\n\r\n", "continuation line at start of headers"),
         (OK + b"X: a\0b\r\n\r\n", "illegal header line"),
         (OK + b"Content-Length: -1\r\n\r\n", "bad Content-Length"),
         (OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "conflicting Content-Length"),
         (OK + b"Content-Length: 123456789012345678901\r\n\r\n", "bad Content-Length"),
         (OK + b"Transfer-Encoding: gzip\r\n\r\n", "Only Transfer-Encoding: chunked is supported"),
-        (
-            OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "multiple Transfer-Encoding headers",
-        ),
         (CHUNKED + b"x\r\n", "illegal chunk header"),
         (CHUNKED + b"1\r\na\r\nx\r\n", "illegal chunk header"),
         (CHUNKED + b"1\r\nab", "A chunk of the body is longer than its size says"),
         (CHUNKED + b"1\r\na\rb", "A chunk of the body is longer than its size says"),
-        (CHUNKED + b"1;x\r\nab", "malformed chunk footer"),
+        (CHUNKED + b"1;x\r\nab", "A chunk of the body is longer than its size says: b'b'"),
         (CHUNKED + b"0\r\nX\r\n\r\n", "illegal header line"),
     ],
 )
@@ -796,13 +888,87 @@ def test_a_response_that_breaks_the_rules_is_refused(
     assert not codec.is_reusable
 
 
+NO_RESPONSE = [
+    b"SSH-2.0-OpenSSH_9.6\r\n",
+    b"SSH-2.0-OpenSSH_9.6",
+    b"220 mail.example.com ESMTP Postfix\r\n",
+    b"220-FTP server ready\r\n",
+    b"554 no\r\n",
+    b"+OK POP3 ready\r\n",
+    b"* OK IMAP4rev1\r\n",
+    b"RFB 003.008\n",
+    b"\x15\x03\x01\x00\x02\x02\x16",
+    b"\x00\x00\x12\x04\x00\x00\x00\x00\x00",
+    b"J\x00\x00\x00\n8.0.36\x00",
+    b"-ERR wrong number of arguments\r\n",
+    b"AMQP\x00\x00\x09\x01",
+    b"<html><body>Hello</body></html>",
+    b"<!DOCTYPE html>\n<html>\n",
+    b"<?xml version='1.0'?>\n",
+    b'{"error": "bad request"}',
+    b"Hello",
+    b"\r\n\r\n",
+    b"\n\n",
+    b"\r\r",
+    b" HTTP/1.1 200 OK\r\n",
+    b"ICY 200 OK\r\n",
+    b"RTSP/1.0 200 OK\r\n",
+    b"http/1.1 200 OK\r\n",
+    b"HTTP 200 OK\r\n",
+    b"HTTP/1 200 OK\r\n",
+    b"HTTP/2 200\r\n",
+    b"HTTP/1.1  200 OK\r\n",
+    b"HTTP/1.1\r\n",
+    b"HTTP/1.1 OK\r\n",
+    b"HTTP/1.1 20 OK\r\n",
+    b"HTTP/1.1 2000 OK\r\n",
+    b"GET / HTTP/1.1\r\n",
+    OK + b"<html>",
+    OK + b"<html>\r\n",
+    OK + b"no field\r\n",
+    OK + b"nofield\n",
+    OK + b"X: y\r\n: z\r\n",
+    OK + b"X: y\r\nX: \0\r\n",
+    b"HTTP/1.1 200 \0\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nSSH-2.0-OpenSSH_9.6\r\n",
+    CHUNKED + b"5\nhello\n0\n\n",
+    CHUNKED + b"5\n",
+    CHUNKED + b"5;x\n",
+    CHUNKED + b"\n",
+    CHUNKED + b"\r\n",
+    CHUNKED + b"<html>",
+    CHUNKED + b"-1",
+    CHUNKED + b"0x5",
+    CHUNKED + b"5 5",
+    CHUNKED + b"5\r\nhello\n",
+    CHUNKED + b"5\r\nhello0\r\n",
+    CHUNKED + b"5\r\nhello\r\n\r\n",
+    CHUNKED + b"5\r\nhello\r\n5\n",
+    CHUNKED + b"0\n",
+    CHUNKED + b"0\r\nnonsense\r\n",
+    CHUNKED + b"0\r\n<html>",
+]
+
+
+@each_cut
+@pytest.mark.parametrize("surplus", [b"", b"x", b"\r\n"])
+@pytest.mark.parametrize("data", NO_RESPONSE)
+def test_what_can_never_become_a_response_is_refused_while_the_connection_is_open(
+    data: bytes, surplus: bytes, cut: Callable[[bytes], list[bytes]]
+) -> None:
+    codec = started()
+    with pytest.raises(RemoteProtocolError, match=r"b['\"]"):  # it says what came
+        read(codec, cut(data + surplus))
+    assert not codec.is_reusable
+
+
 # Size and time
 
 
 def padded(size: int) -> bytes:
-    """A head of `size` bytes."""
+    """A head of `size` bytes before its blank line."""
     start = OK + b"Content-Length: 0\r\nX: "
-    return start + b"x" * (size - len(start) - 4) + b"\r\n\r\n"
+    return start + b"x" * (size - len(start) - 2) + b"\r\n\r\n"
 
 
 def slices(data: bytes) -> list[bytes]:
@@ -822,15 +988,15 @@ def test_a_head_may_have_a_hundred_kibibytes(cut: Callable[[bytes], list[bytes]]
 def test_a_longer_head_is_refused(cut: Callable[[bytes], list[bytes]], surplus: int) -> None:
     codec = started()
     with pytest.raises(
-        RemoteProtocolError, match=r"head is longer than 102400 bytes|Receive buffer too long"
+        RemoteProtocolError, match="The response's head is longer than 102400 bytes"
     ):
         read(codec, cut(padded(HEAD_LIMIT + surplus)))
 
 
 def test_a_head_without_an_end_is_refused() -> None:
     codec = started()
-    codec.receive(padded(HEAD_LIMIT + 9)[:-1])
-    with pytest.raises(RemoteProtocolError, match="Receive buffer too long"):
+    codec.receive(padded(HEAD_LIMIT + 1)[:-1])
+    with pytest.raises(RemoteProtocolError, match="head is longer than 102400 bytes"):
         codec.head()
 
 
@@ -866,7 +1032,7 @@ def test_a_head_made_to_take_long_is_read(data: bytes, fields: int) -> None:
         OK + b"X:" + b" " * MANY + b"\0\r\n\r\n",
         OK + b"X: a" + b" a" * (MANY // 2) + b"\0\r\n\r\n",
         OK + b"X" * MANY + b"\r\n\r\n",
-        OK + b"X" * MANY + b" : y\r\n\r\n",
+        OK + b"X" * MANY + b" y\r\n\r\n",
         OK + b"X:\r\n" * (MANY // 5) + b"\0\r\n\r\n",
         b"HTTP/1.1 200" + b" " * MANY + b"\0\r\n\r\n",
         b" " * MANY + b"\r\n\r\n",

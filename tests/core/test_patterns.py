@@ -21,7 +21,7 @@ import httpcore2_core
 import httpcore2_http2
 import httpcore2_trio
 from httpcore2_core import _urls
-from httpcore2_core._http11 import heads
+from httpcore2_core._http11 import codec, h11_fallback, heads, lines
 from httpcore2_core._http11.heads import HeaderBlock, read_head
 from httpcore2_http2 import _fields
 
@@ -73,6 +73,14 @@ def is_status_line(line: bytes) -> bool:
         and rest[:1] == b" "
         and all(code in TEXT or code in BLANKS for code in rest)
     )
+
+
+def is_chunk_line(line: bytes) -> bool:
+    if line[-2:] != b"\r\n" or b"\n" in line[:-2]:
+        return False
+    size, _, _ = line[:-2].partition(b";")
+    digits = size.rstrip(b" \t")
+    return is_all(digits, HEX, 1, 20)
 
 
 def is_authority(data: bytes) -> bool:
@@ -136,6 +144,18 @@ CASES: dict[str, tuple[Match, Callable[[bytes], bool], list[bytes], int]] = {
         [b"0", b"1", b"2", b"5", b"6", b"a", b" "],
         4,
     ),
+    "chunk line": (
+        lambda data: lines._match_chunk_line(data),
+        lambda data: is_chunk_line(data[: data.find(b"\n") + 1]),
+        [b"5", b"F", b";", b" ", b"\t", b"\r\n", b"\r", b"\n", b"x"],
+        5,
+    ),
+    "chunk size": (
+        lambda data: lines._match_chunk_line(data + b"\r\n"),
+        lambda data: is_all(data, HEX, 1, 20),
+        [b"0" * 5, b"a", b"F", b"g"],
+        5,
+    ),
     "authority": (
         _fields._is_authority,
         is_authority,
@@ -145,7 +165,7 @@ CASES: dict[str, tuple[Match, Callable[[bytes], bool], list[bytes], int]] = {
     "received name": (
         _fields._is_received_name,
         lambda data: is_all(data, VISIBLE - frozenset(b":ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
-        ["Z".encode(), b"[", b"@", *COMMON],
+        [b"Z", b"[", b"@", *COMMON],
         4,
     ),
     "url": (
@@ -237,7 +257,7 @@ def test_no_pattern_has_what_some_releases_match_wrongly() -> None:
     found = patterns()
     assert "httpcore2_core._http11.heads.is_value" in found
     assert "httpcore2_http2._fields._is_authority" in found
-    assert len(found) > 10
+    assert len(found) > 20
     for name, pattern in found.items():
         used = set(operations(_parser.parse(pattern.pattern, pattern.flags)))
         assert not used & {"POSSESSIVE_REPEAT", "ATOMIC_GROUP"}, name
@@ -272,3 +292,26 @@ def test_a_pattern_takes_linear_time(data: bytes) -> None:
         if isinstance(pattern.pattern, bytes):
             pattern.search(data) if pattern.flags & re.MULTILINE else pattern.match(data)
             pattern.fullmatch(data)
+
+
+def test_chunk_patterns_of_the_fast_path_agree_with_the_others() -> None:
+    for data in strings([b"5", b"F", b"\r\n", b"\r", b"\n", b";", b" "], 4):
+        first = codec._match_first_chunk(data)
+        following = codec._match_next_chunk(b"\r\n" + data)
+        other = lines._match_chunk_line(data)
+        assert (first is None) == (following is None)
+        if first is not None:
+            assert following is not None and other is not None
+            assert first[1] == following[1] == other[1]
+            assert first.end() == other.end() == following.end() - 2
+
+
+def test_patterns_for_odd_heads_leave_other_bytes_as_they_are() -> None:
+    for data in strings([b"a", b" ", b":", b"\n", b"\r\n", b"\t", b"/"], 5):
+        plain = b"\n".join(
+            name.rstrip(b" \t") + colon + rest
+            if colon and is_all(name.rstrip(b" \t"), TOKEN)
+            else name + colon + rest
+            for name, colon, rest in (line.partition(b":") for line in data.split(b"\n"))
+        )
+        assert h11_fallback._remove_blanks(rb"\1:", data) == plain

@@ -134,6 +134,20 @@ REASONS = (
         ours="1 idle|close.complete|^http11.send_request_headers|^GET.*GET|^None$",
     ),
     Reason(
+        "Responses in some odd forms are read, and their connection is not used again",
+        "An empty line before the status line, a line of blanks before the first field, a blank before a colon, "
+        "`chunked` twice, `identity`: servers send them, and RFC 9112 tells how to read them. 2.16.2 refuses them.",
+        _ALL,
+        item=r"X : a|chunked\\r\\nTransfer-Encoding: chunked|b'\\r\\nHTTP",
+        published=r"RemoteProtocolError|illegal|multiple|no response line|failed|idle",
+    ),
+    Reason(
+        "A connection is not used again after a 204 or 304 that declares a body",
+        "The server may yet send it, and 2.16.2 takes it for the head of the next response.",
+        _ALL,
+        item=r"HTTP/1\.1 (204|304) .*(Content-Length: [1-9]|[Cc]hunked)",
+    ),
+    Reason(
         "What a server sends beyond the end of a response is never part of the next one",
         "2.16.2 takes it for the head of the next response, and fails, or returns it as the answer "
         "(response splitting). Here such a connection is not used again.",

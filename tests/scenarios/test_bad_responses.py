@@ -13,19 +13,26 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 INVALID: list[tuple[str, bytes, str | None]] = [
-    ("garbage", b"garbage\r\n\r\n", "illegal status line"),
-    ("another protocol", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "illegal status line"),
-    ("status of two digits", b"HTTP/1.1 20 OK\r\n\r\n", None),
-    ("field line without a colon", HEAD + b"nonsense\r\n\r\n", "illegal header line"),
+    ("garbage", b"garbage\r\n\r\n", r"not send an HTTP/1.1 response, but b'g.*'\. Check the host"),
+    ("banner of SSH", b"SSH-2.0-OpenSSH_9.6\r\n", "not send an HTTP/1.1 response, but b'S"),
+    ("banner of SMTP", b"220 mail.example ESMTP\r\n", "not send an HTTP/1.1 response, but b'2"),
+    ("alert of TLS", b"\x15\x03\x01\0\2\2\x16", "not send an HTTP/1.1 response, but b'.x15"),
+    ("HTML without a head", b"<html>hi</html>", "not send an HTTP/1.1 response, but b'<"),
+    ("HTML in a head", HEAD + b"<html>hi</html>", "illegal header line: b'<"),
+    ("status of two digits", b"HTTP/1.1 20 OK\r\n\r\n", "status line is malformed"),
+    ("field line without a colon", HEAD + b"nonsense\r\n", "illegal header line"),
+    ("field line before the first", HEAD + b" a: b\r\n\r\n", "continuation line"),
     ("field name with a space", HEAD + b"a b: c\r\n\r\n", "illegal header line"),
     ("field value with NUL", HEAD + b"a: b\0c\r\nContent-Length: 0\r\n\r\n", None),
     ("two lengths", HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", None),
     ("negative length", HEAD + b"Content-Length: -1\r\n\r\n", None),
     ("length that is no number", HEAD + b"Content-Length: x\r\n\r\n", None),
     ("unknown transfer coding", HEAD + b"Transfer-Encoding: gzip\r\n\r\n", None),
-    ("chunk size that is no number", CHUNKED + b"xyz\r\n", "illegal chunk header"),
+    ("identity after chunked", HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n", None),
+    ("chunk size that is no number", CHUNKED + b"xyz", "illegal chunk header"),
+    ("chunk size that ends in LF", CHUNKED + b"2\nhi\n0\n\n", "ends in LF; CRLF is required"),
     ("chunk longer than its size", CHUNKED + b"2\r\nabcd\r\n0\r\n\r\n", None),
-    ("trailer without a colon", CHUNKED + b"0\r\nnonsense\r\n\r\n", "illegal header line"),
+    ("trailer without a colon", CHUNKED + b"0\r\nnonsense\r\n", "illegal header line"),
     ("switch that nobody asked for", b"HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n", "_SWITCH_UPGRADE"),
 ]
 
@@ -154,12 +161,13 @@ def test_endless_input_that_is_no_body_is_a_remote_protocol_error(
         world.run(scenario)
 
 
-def test_a_head_of_just_under_the_limit_is_read_and_one_beyond_is_refused(world: World) -> None:
-    frame = len(HEAD + b"X: \r\nContent-Length: 0\r\n\r\n")
-    filling = 102_400 - frame
+def test_a_head_may_have_its_limit_before_the_blank_line_and_not_one_byte_more(
+    world: World,
+) -> None:
+    filling = 102_400 - len(HEAD + b"X: \r\nContent-Length: 0\r\n")
 
     def handler(peer: Peer) -> None:
-        for extra in (-1, 2000):
+        for extra in (0, 1):
             peer.receive_head()
             peer.send(HEAD + b"X: " + b"a" * (filling + extra) + b"\r\nContent-Length: 0\r\n\r\n")
         peer.receive_end()
@@ -167,8 +175,8 @@ def test_a_head_of_just_under_the_limit_is_read_and_one_beyond_is_refused(world:
     async def scenario() -> None:
         async with world.pool() as pool:
             response = await pool.request("GET", server.url)
-            assert response.headers[0] == (b"X", b"a" * (filling - 1))
-            with pytest.raises(httpcore2.RemoteProtocolError):
+            assert response.headers[0] == (b"X", b"a" * filling)
+            with pytest.raises(httpcore2.RemoteProtocolError, match="longer than 102400 bytes"):
                 await pool.request("GET", server.url)
 
     with scripted(handler, forgiving=True) as server:

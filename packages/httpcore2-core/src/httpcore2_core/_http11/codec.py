@@ -1,9 +1,11 @@
 """HTTP/1.1 as an object without I/O: what is to be sent -> bytes; bytes -> what was received.
 
-There is a fast lane, and h11 is the judge. What matches strict forms (`heads.py`) is read and written
-here, in a few microseconds. Anything else is given to h11, whose verdict stands. The lane is never
-laxer than h11: whatever it accepts, h11 accepts, with the same status, headers, body and fate of
-the connection; a differential test holds that.
+There is a fast path, and h11 as fallback and reference. Heads that match strict forms (`heads.py`) are
+read and written here, in a few microseconds, as are bodies; other heads, and trailer sections, are
+given to h11 when they are complete. The fast path is never laxer than h11: whatever it accepts, h11
+accepts, with the same status, headers, body and reuse of the connection; a differential test holds that.
+How the bytes were cut makes no difference: all limits count bytes, and what is incomplete is neither
+copied nor scanned again when more of it comes.
 
 One `Codec` serves one connection, one exchange after the other:
 
@@ -23,23 +25,33 @@ from enum import Enum
 
 from .._bodies import check_size, enforce_chunk
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from . import h11_fallback
 from .heads import (
+    HEAD_LIMIT,
     HeaderBlock,
-    PlainHead,
+    ReceivedHead,
     ResponseHead,
     header_block,
-    keep_alive_timeout_of,
     read_head,
     recall_head,
     request_line,
 )
-from .judge import HEAD_LIMIT, Judge, check_request
+from .lines import (
+    check_beginning,
+    check_lines,
+    excerpt,
+    find_blank_line,
+    match_chunk_line,
+    status_line_start,
+)
 
-_find_blank_line = re.compile(rb"\n\r?\n").search
+INTERIM_LIMIT = 100
+# Chunk extensions and trailers may outweigh the data only so far, as in Go's net/http (CVE-2023-39326).
+OVERHEAD_LIMIT = 16 * 1024
+OVERHEAD_PER_CHUNK = 16
+
 _match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n").match
 _match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n").match
-_NO_START = frozenset(bytes([code]) for code in range(0x21))
-_CHUNK_LINE_SIZE = 20  # the longest that these match
 
 
 def _broken_off(missing: str) -> RemoteProtocolError:
@@ -64,16 +76,18 @@ class ResponseState(Enum):
     HEAD = "the response's head"
     LENGTH = "a body of known length"
     CHUNKED = "a chunked body"
+    TRAILERS = "the fields after a chunked body"
     UNTIL_CLOSE = "a body that ends with the connection"
-    JUDGED = "a message that h11 reads"
     DONE = "complete: nothing may follow"
     SWITCHED = "no HTTP any more"
 
 
 # Enum's own way to its members is slow; see those of `_established.State`.
 _UNSENT, _SENDING_LENGTH, _SENDING_CHUNKS, SENT = RequestState
-_IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _JUDGED, DONE, SWITCHED = ResponseState
+_IDLE, _HEAD, _LENGTH, _CHUNKED, _TRAILERS, _UNTIL_CLOSE, DONE, SWITCHED = ResponseState
 NO_BODY_LEFT = (DONE, SWITCHED)
+# What can be incomplete, and then grows by what is received.
+_IN_LINES = (_HEAD, _CHUNKED, _TRAILERS)
 
 
 class Codec:
@@ -82,6 +96,7 @@ class Codec:
     Attributes:
         request_state: how much of the request has been made into bytes.
         response_state: what the next received bytes are.
+        head_limit: how many bytes a response's head, or a trailer section, may have before its blank line.
         head_size: how long the next head is if it is like the last, and a large body followed; else 0.
         keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
         trailers: the fields after a chunked body, once it has ended.
@@ -91,13 +106,16 @@ class Codec:
         "_block",
         "_data",
         "_ended",
-        "_judge",
+        "_head",
+        "_interim",
         "_keeps_alive",
         "_left_to_receive",
         "_left_to_send",
-        "_plain_head",
+        "_overhead",
+        "_received",
         "_request",
         "_scanned",
+        "head_limit",
         "head_size",
         "keep_alive_timeout",
         "request_state",
@@ -105,7 +123,8 @@ class Codec:
         "trailers",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, head_limit: int = HEAD_LIMIT) -> None:
+        self.head_limit = head_limit
         self.request_state = _UNSENT
         self.response_state = _IDLE
         self.head_size = 0
@@ -115,12 +134,16 @@ class Codec:
         self._block: HeaderBlock | None = None
         self._left_to_send = 0
         self._keeps_alive = True
-        self._data = b""  # received and not yet handed out
+        self._data = b""  # received and not yet handed out; see `receive`
         self._ended = False  # the peer closed its side
-        self._scanned = 0  # of an incomplete head, how much holds no blank line
+        self._scanned = (
+            0  # of an incomplete head, chunk line or trailer section, how much was looked at
+        )
+        self._interim = 0  # responses
         self._left_to_receive = 0
-        self._judge: Judge | None = None
-        self._plain_head: PlainHead | None = None
+        self._received = 0  # of the data of a chunked body
+        self._overhead = 0  # of chunk extensions, beyond what each chunk may have
+        self._head: ReceivedHead | None = None
 
     # The request
 
@@ -147,7 +170,7 @@ class Codec:
             block = self._block = header_block(headers)
         line = request_line(method, target)
         if line is None or not block.is_plain:
-            head = check_request(method, target, headers)
+            head = h11_fallback.check_request(method, target, headers)
         else:
             head = line + block.lines
         chunked = block.chunked
@@ -214,12 +237,15 @@ class Codec:
         if not data:
             self._ended = True
             self._keeps_alive = False
-        if self._judge is not None:
-            self._judge.receive(data)
-        elif self._data:
+        elif not self._data:
+            self._data = data
+        elif self.response_state in _IN_LINES:
+            # More can be added to a bytearray without a copy of what is there.
+            if type(self._data) is bytes:
+                self._data = bytearray(self._data)  # type: ignore[assignment]
             self._data += data
         else:
-            self._data = data
+            self._data += data
 
     def head(self) -> ResponseHead | None:
         """Return the response's head; `None` if more bytes are needed.
@@ -228,36 +254,76 @@ class Codec:
             RemoteProtocolError: it is no response, is too long, or was broken off.
         """
         assert self.response_state is _HEAD, "a response is due"
-        if self._ended:
-            raise RemoteProtocolError("Server disconnected without sending a response.")
-        if self._judge is None:
-            data = self._data
-            is_connect = self._request[0] == b"CONNECT"  # the answer may leave HTTP: for h11
-            if not is_connect:
-                plain = self._plain_head
-                if plain is None or not data.startswith(plain.data):
-                    plain = recall_head(data)
-                # A head that comes in many pieces is not read from its start each time.
-                if plain is None and (
-                    not self._scanned or _find_blank_line(data, self._scanned) is not None
-                ):
-                    plain = read_head(data)
-                if plain is not None:
-                    return self._begin_body(plain)
-            # What begins with a blank or a control character can't become a head: TLS, say.
-            may_come = len(data) <= HEAD_LIMIT and data[:1] not in _NO_START
-            if may_come and _find_blank_line(data, self._scanned) is None:
-                self._scanned = max(0, len(data) - 3)
-                return None
-            self._call_judge(data)
-        return self._judged_head()
+        data = self._data
+        if type(data) is bytes and self._request[0] != b"CONNECT":  # it came in one piece
+            head = self._head
+            if head is None or not data.startswith(head.data):
+                head = recall_head(data, self.head_limit) or read_head(data, self.head_limit)
+            if head is not None:
+                return self._begin_body(head)
+        return self._next_head()
 
-    def _begin_body(self, head: PlainHead) -> ResponseHead:
+    def _next_head(self) -> ResponseHead | None:
+        """Read a head that is not complete yet, or not in the strict form, or follows an interim response."""
+        while True:
+            data = self._data
+            check_beginning(data)
+            end = self._find_section_end(self.head_limit, "head")
+            if end is None:
+                if self._ended:
+                    raise RemoteProtocolError("Server disconnected without sending a response.")
+                check_lines(data, self._scanned, status_line_start(data))
+                self._scanned = len(data)
+                return None
+            block = bytes(data[:end])
+            # The answer to CONNECT may leave HTTP: for h11.
+            head = None if self._request[0] == b"CONNECT" else read_head(block, self.head_limit)
+            has_switched = False
+            if head is None:
+                head, has_switched = h11_fallback.read_head(self._request, block)
+            if has_switched:
+                self._drop(end)
+                self.response_state = SWITCHED
+                self.keep_alive_timeout = None
+                return head.head
+            if head.head.status >= 200:
+                self._data = bytes(data)
+                return self._begin_body(head)
+            self._drop(end)
+            if head.close:
+                self._keeps_alive = False
+            self._interim += 1
+            if self._interim > INTERIM_LIMIT:
+                raise RemoteProtocolError(
+                    f"The server sent more than {INTERIM_LIMIT} interim responses "
+                    "before its response."
+                )
+
+    def _find_section_end(self, limit: int, section: str) -> int | None:
+        """Return where the head or trailer section ends that is due; `None` if more bytes are needed.
+
+        Raises:
+            RemoteProtocolError: it is too long, however much of it has come.
+        """
+        data = self._data
+        found = find_blank_line(data, max(0, self._scanned - 2))
+        # A blank line that is still to come begins with the last byte at the earliest.
+        size = len(data) - 1 if found is None else found.start() + 1
+        if size > limit:
+            raise RemoteProtocolError(f"The response's {section} is longer than {limit} bytes.")
+        return None if found is None else found.end()
+
+    def _drop(self, end: int) -> None:
+        """Go on with what was received behind `end`."""
+        self._data = bytes(self._data[end:])
+        self._scanned = 0
+
+    def _begin_body(self, head: ReceivedHead) -> ResponseHead:
         """Go on to the body that follows `head`, with which the received data begin."""
-        self._plain_head = head
+        self._head = head
         self._data = self._data[len(head.data) :]
         self.head_size = head.size_apart
-        self._scanned = 0
+        self._scanned = self._interim = 0
         self.keep_alive_timeout = head.keep_alive_timeout
         if head.close:
             self._keeps_alive = False
@@ -270,6 +336,7 @@ class Codec:
             self.response_state = _LENGTH
         elif head.chunked:
             self._left_to_receive = -1
+            self._received = self._overhead = 0
             self.response_state = _CHUNKED
         else:
             self.response_state = _UNTIL_CLOSE
@@ -302,8 +369,8 @@ class Codec:
             if left > 0:
                 if not data:
                     if self._ended:
-                        assert self._plain_head is not None and self._plain_head.length is not None
-                        size = self._plain_head.length
+                        assert self._head is not None and self._head.length is not None
+                        size = self._head.length
                         received = size - self._left_to_receive
                         raise _broken_off(f"received {received} bytes, expected {size}")
                     return None
@@ -324,8 +391,8 @@ class Codec:
             if data or not self._ended:
                 return data or None
             self.response_state = DONE
-        elif state is _JUDGED:
-            return self._judged_data([])
+        elif state is _TRAILERS:
+            return self._read_trailers([])
         else:
             assert state in NO_BODY_LEFT, "the head comes first"
         return b""
@@ -346,7 +413,7 @@ class Codec:
     @property
     def is_unanswered(self) -> bool:
         """Whether a response is due of which not a byte has come."""
-        return self.response_state is _HEAD and self._judge is None and not self._data
+        return self.response_state is _HEAD and not self._interim and not self._data
 
     @property
     def leading_data(self) -> bytes:
@@ -354,12 +421,13 @@ class Codec:
         return self._data
 
     def _chunked_data(self) -> bytes | None:
-        """Read chunks while they are plain; what came together is handed out as one piece."""
+        """Read chunks; what came together is handed out as one piece."""
         data = self._data
-        size = len(data)
         position = 0
         left = self._left_to_receive  # of the current chunk; -1 before the first
-        pieces = []
+        pieces: list[bytes] = []
+        received = self._received  # of this body, with those of `pieces` that were counted
+        counted = 0
         while True:
             if left > 0:
                 piece = data[position : position + left]
@@ -371,92 +439,68 @@ class Codec:
                 continue
             matched = (_match_first_chunk if left < 0 else _match_next_chunk)(data, position)
             if matched is None:
-                rest = data[position:]
+                start = position
                 if left == 0:
-                    if rest[:2] != b"\r\n"[: len(rest)]:
+                    if data[start : start + 2] != b"\r\n"[: len(data) - start]:
                         raise RemoteProtocolError(
-                            "A chunk of the body is longer than its size says."
+                            "A chunk of the body is longer than its size says: "
+                            f"{excerpt(data, start)} follows it, and not CRLF."
                         )
-                    if len(rest) < _CHUNK_LINE_SIZE and b"\n" not in rest[2:]:
-                        break
-                    rest = rest[2:]
-                elif len(rest) < _CHUNK_LINE_SIZE and b"\n" not in rest:
+                    start += 2
+                matched = match_chunk_line(data, start, self._scanned)
+                if matched is None:
                     break
-                return self._chunks_to_judge(rest, pieces)
-            left_now = int(matched[1], 16)
-            if left_now == 0:
-                end = matched.end()
-                if data[end : end + 2] == b"\r\n":
-                    self.response_state = DONE
-                    self._data = data[end + 2 :]
-                    return b"".join(pieces)
-                if size - end < 2 and data[end:] in (b"", b"\r"):
-                    break
-                return self._chunks_to_judge(data[matched.start(1) :], pieces)
-            left = left_now
+                received += sum(map(len, pieces[counted:]))
+                counted = len(pieces)
+                self._count_overhead(matched, received)
+            left = int(matched[1], 16)
             position = matched.end()
-        self._data = data[position:]
+            if left == 0:
+                if data[position : position + 2] == b"\r\n":
+                    self.response_state = DONE
+                    self._drop(position + 2)
+                    return b"".join(pieces)
+                self._received += sum(map(len, pieces))
+                self._drop(position)
+                self.response_state = _TRAILERS
+                return self._read_trailers(pieces)
+        if position:
+            self._data = data[position:]
+        self._scanned = len(self._data)
         self._left_to_receive = left
         if self._ended and not pieces:
             raise _broken_off("incomplete chunked read")
-        return b"".join(pieces) or None
+        body = b"".join(pieces)
+        self._received += len(body)
+        return body or None
 
-    # The judge
+    def _count_overhead(self, line: re.Match[bytes], received: int) -> None:
+        """Count a size line that is not plain; `received` is how much data came before it."""
+        self._overhead += line.end() - line.start() - OVERHEAD_PER_CHUNK
+        if self._overhead > OVERHEAD_LIMIT + 2 * (received + int(line[1], 16)):
+            raise RemoteProtocolError(
+                f"The body's chunk extensions are longer than {OVERHEAD_LIMIT} bytes, "
+                f"{OVERHEAD_PER_CHUNK} bytes a chunk and twice the data."
+            )
 
-    def _call_judge(self, data: bytes) -> Judge:
-        """Let h11 read the response from its first byte on."""
-        self._judge = judge = Judge(*self._request)
-        self._data = b""
-        self._scanned = 0
-        self.keep_alive_timeout = None
-        judge.receive(data)
-        return judge
-
-    def _dismiss_judge(self, judge: Judge) -> None:
-        """Take back what h11 has not read: whatever it is, it is not part of the response."""
-        self._data = judge.unread
-        self._judge = None
-
-    def _chunks_to_judge(self, rest: bytes, pieces: list[bytes]) -> bytes | None:
-        """Let h11 read on at a chunk: it is shown the head, and then that chunk as the first."""
-        assert self._plain_head is not None, "there were chunks"
-        judge = self._call_judge(self._plain_head.data + rest)
-        head = judge.head()
-        assert head is not None, "h11 takes what the lane takes"
-        if self._ended:
-            judge.receive(b"")
-        self.response_state = _JUDGED
-        return self._judged_data(pieces)
-
-    def _judged_head(self) -> ResponseHead | None:
-        assert self._judge is not None, "the judge has been called"
-        event = self._judge.head()
-        if event is None:
-            return None
-        headers = list(event.headers.raw_items())
-        names = {name.lower() for name, _ in headers}
-        if b"content-length" in names and b"transfer-encoding" in names:
-            # RFC 9112, section 6.3: somebody on the way may have framed it otherwise.
-            self._keeps_alive = False
-        for name, value in headers:
-            if name.lower() == b"keep-alive":
-                self.keep_alive_timeout = keep_alive_timeout_of(value)
-        if self._judge.has_switched:
-            self.response_state = SWITCHED
-            self._dismiss_judge(self._judge)
+    def _read_trailers(self, pieces: list[bytes]) -> bytes | None:
+        """Read what follows the last chunk; `pieces` are those of the body that came with it."""
+        data = self._data
+        if data[:2] == b"\r\n":
+            end: int | None = 2
+        elif data[:1] == b"\n":
+            end = 1
         else:
-            self.response_state = _JUDGED
-        return ResponseHead(
-            b"HTTP/" + event.http_version, event.status_code, bytes(event.reason), headers
-        )
-
-    def _judged_data(self, pieces: list[bytes]) -> bytes | None:
-        assert self._judge is not None, "the judge has been called"
-        data, ended = self._judge.body()
-        if ended:
-            self.response_state = DONE
-            self.trailers = self._judge.trailers
-            self._keeps_alive = self._keeps_alive and self._judge.keeps_alive
-            self._dismiss_judge(self._judge)
-        data = b"".join([*pieces, data])
-        return data if data or ended else None
+            allowed = OVERHEAD_LIMIT + 2 * self._received - self._overhead
+            end = self._find_section_end(min(allowed, self.head_limit), "trailer section")
+            if end is not None:
+                self.trailers = h11_fallback.read_trailers(bytes(data[:end]))
+        if end is None:
+            check_lines(data, self._scanned, None)
+            self._scanned = len(data)
+            if self._ended and not pieces:
+                raise _broken_off("incomplete chunked read")
+            return b"".join(pieces) or None
+        self._drop(end)
+        self.response_state = DONE
+        return b"".join(pieces)

@@ -1,6 +1,6 @@
-"""The fast lane's view of a message's head: strict patterns, and what the fields mean.
+"""What the fast path knows of a message's head: strict patterns, and what the fields mean.
 
-What is read here, h11 takes too, with the same meaning; all else is for h11 to rule on. It takes linear time: no two
+What is read here, h11 takes too, with the same meaning; all else is for h11. It takes linear time: no two
 repetitions of a pattern can share a byte out in two ways, so that 100 kB of blanks cost microseconds.
 Must not know: states, bodies, the network.
 """
@@ -11,7 +11,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from .judge import HEAD_LIMIT
+# How long a response's head, or a trailer section, may be before its blank line.
+HEAD_LIMIT = 100 * 1024
 
 # Nothing in them is possessive or atomic: CPython 3.11.0 to 3.11.4 match such groups wrongly (gh-106052).
 _VISIBLE = rb"[\x21-\x7e\x80-\xff]"
@@ -44,6 +45,7 @@ _MEANINGFUL = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive")
 )
 _OTHER = b"any other"
+BODILESS = (204, 304)
 # What the names that were seen mean, so that each is checked once. Bounded: a peer may make names up.
 _known_names: dict[bytes, bytes] = {}
 _KNOWN_NAMES_LIMIT = 1024
@@ -62,7 +64,7 @@ def _learn(name: bytes) -> bytes | None:
     return field
 
 
-def _elements(value: bytes) -> list[bytes]:
+def elements(value: bytes) -> list[bytes]:
     """The elements of a comma-separated list (RFC 9110, section 5.6.1), in lower case."""
     return [element.strip() for element in value.lower().split(b",")]
 
@@ -74,7 +76,7 @@ def keep_alive_timeout_of(value: bytes) -> int | None:
 
 @lru_cache(maxsize=256)
 def request_line(method: bytes, target: bytes) -> bytes | None:
-    """Return the line with which a request begins (RFC 9112, section 3); `None` if h11 has to rule on it."""
+    """Return the line with which a request begins (RFC 9112, section 3); `None` if h11 has to check it."""
     if is_target(target) is None or is_token(method) is None:
         return None
     return b"%b %b HTTP/1.1\r\n" % (method, target)
@@ -112,19 +114,19 @@ class HeaderBlock:
                     is_plain = is_plain and not self.chunked and value == b"chunked"
                     self.chunked = True
                 elif field == b"connection":
-                    self.close = self.close or b"close" in _elements(value)
+                    self.close = self.close or b"close" in elements(value)
                 elif field is None:
                     is_plain = False
         block = b"".join(lines)
         self.lines = block + b"\r\n"
-        # If not, h11 rules on it. Besides text there are the ends of its lines, and no others.
+        # If not, h11 checks it. Besides text there are the ends of its lines, and no others.
         self.is_plain = (
             is_plain and hosts == 1 and block.translate(None, _TEXT) == b"\r\n" * len(headers)
         )
 
 
-class PlainHead:
-    """A response's head in the strict form, and what it means; made once for equal heads."""
+class ReceivedHead:
+    """A response's head, and what it means; made once for equal heads."""
 
     __slots__ = (
         "chunked",
@@ -145,12 +147,20 @@ class PlainHead:
         self.keep_alive_timeout: int | None = None
         self.size_apart = 0  # its own, if it is better read apart from its body
 
+    def leave_out_body(self) -> None:
+        """Expect no body, whatever the head declares (RFC 9112, section 6.3).
 
-def read_head(data: bytes) -> PlainHead | None:
-    """Return the head with which `data` begins; `None` if it is not complete, or for h11 to rule on."""
+        The server may send one all the same, and later: if it is declared, nothing may follow it.
+        """
+        self.close = self.close or self.chunked or bool(self.length)
+        self.length = 0
+
+
+def read_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
+    """Return the head with which `data` begins; `None` if it is not complete, too long, or for h11 to read."""
     global _last_head
     size = data.find(b"\r\n\r\n") + 4
-    if size < 4 or size > HEAD_LIMIT:
+    if size < 4 or size - 2 > limit:
         return None
     data = data[:size]
     lines = data[:-4].split(b"\r\n")
@@ -161,7 +171,9 @@ def read_head(data: bytes) -> PlainHead | None:
     if status_line is None:
         return None
     headers: list[tuple[bytes, bytes]] = []
-    head = PlainHead(data, ResponseHead(b"HTTP/1.1", int(status_line[1]), status_line[2], headers))
+    head = ReceivedHead(
+        data, ResponseHead(b"HTTP/1.1", int(status_line[1]), status_line[2], headers)
+    )
     del lines[0]
     for line in lines:
         name, colon, value = line.partition(b":")
@@ -183,13 +195,13 @@ def read_head(data: bytes) -> PlainHead | None:
                 return None
             head.chunked = True
         elif field == b"connection":
-            head.close = head.close or (value != b"keep-alive" and b"close" in _elements(value))
+            head.close = head.close or (value != b"keep-alive" and b"close" in elements(value))
         elif field == b"keep-alive":
             head.keep_alive_timeout = keep_alive_timeout_of(value)
     if head.chunked and head.length is not None:
         return None
-    if head.head.status in (204, 304):
-        head.length = 0
+    if head.head.status in BODILESS:
+        head.leave_out_body()
     _last_head = head
     return head
 
@@ -197,7 +209,7 @@ def read_head(data: bytes) -> PlainHead | None:
 # The last ones of all connections: many to one origin send and receive the same, up to the second of the Date, and
 # should neither read nor keep it each for itself. That is 2.5 KiB of a connection's 9.
 _last_block: HeaderBlock | None = None
-_last_head: PlainHead | None = None
+_last_head: ReceivedHead | None = None
 
 
 def header_block(headers: list[tuple[bytes, bytes]]) -> HeaderBlock:
@@ -209,7 +221,9 @@ def header_block(headers: list[tuple[bytes, bytes]]) -> HeaderBlock:
     return block
 
 
-def recall_head(data: bytes) -> PlainHead | None:
-    """Return the head that was remembered last, if `data` begins with it."""
+def recall_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
+    """Return the head that was remembered last, if `data` begins with it and it is not too long."""
     head = _last_head
-    return head if head is not None and data.startswith(head.data) else None
+    if head is None or not data.startswith(head.data) or len(head.data) - 2 > limit:
+        return None
+    return head

@@ -1,0 +1,150 @@
+"""Lines as they arrive: what may still become part of a response, and what to say of the rest.
+
+A head or trailer section is parsed when its blank line has come. Until then each line is looked at once, when it is
+complete, and of an incomplete one only the beginning. So what can never become a response is refused at once, and a
+peer that sends byte by byte causes no more work than one that sends all at once.
+Must not know: states, h11, the network.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .._exceptions import RemoteProtocolError
+
+# As in Go's net/http; line end included.
+LINE_LIMIT = 4 * 1024
+
+_EXCERPT_SIZE = 60
+# How much of an incomplete line is looked at each time that more of it comes.
+_BEGINNING = 64
+
+# Patterns for lines that h11 may accept. It leaves all control characters alone but these, and so do we.
+_REST_OF_LINE = rb"[^\0\v\f\r\n]*\r?\n"
+_NAME = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+
+find_blank_line = re.compile(rb"\n\r?\n").search
+_match_status_line = re.compile(
+    rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _REST_OF_LINE + rb"|\r?\n)"
+).match
+# Blanks before the colon, and a line of blanks after the status line: see `h11_fallback`.
+_match_field_line = re.compile(rb"(?:" + _NAME + rb"[ \t]*:|[ \t])" + _REST_OF_LINE).match
+_may_be_field_line = re.compile(rb"[ \t]|\r?\Z|" + _NAME + rb"[ \t]*(?::|\Z)").match
+_match_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[^\n]*)?\r\n").match
+_may_be_chunk_line = re.compile(rb"[0-9A-Fa-f]{0,20}\Z|[0-9A-Fa-f]{1,20}[ \t]*(?:;|\r?\Z)").match
+
+_STATUS_LINE = b"HTTP/1.1 200 "
+_begins_status_line = re.compile(rb"HTTP/[0-9]\.[0-9] [0-9]{3}[ \r\n]").fullmatch
+
+_CAUSES = (
+    (rb"[\x14-\x17]\x03[\0-\x04]", "This is TLS: does the URL have to begin with https?"),
+    (rb"\0.{2}\x04\0\0{4}", "This is HTTP/2: it takes http1=False, http2=True."),
+    (rb"SSH-", "This is an SSH server."),
+    (rb"(?:220|421|554)[ -]", "This is a mail or FTP server."),
+    (rb"\s*<", "This is HTML or XML without a response head (HTTP/0.9 is not supported)."),
+    (rb"[A-Z]+ [^ ]+ HTTP/", "This is a request: does the server send back what it receives?"),
+    (rb"HTTP/", "The status line is malformed (RFC 9112, section 4)."),
+)
+
+
+def excerpt(data: bytes | bytearray, start: int = 0) -> str:
+    """Return what `data` has from `start` on, escaped, and cut off where it gets long."""
+    shown = bytes(data[start : start + _EXCERPT_SIZE])
+    return repr(shown) if len(data) - start <= _EXCERPT_SIZE else f"{shown!r}…"
+
+
+# Heads and trailer sections
+
+
+def status_line_start(data: bytes | bytearray) -> int:
+    """Return where the status line begins: an empty line may precede it (RFC 9112, section 2.2)."""
+    if data[:1] == b"\n":
+        return 1
+    return 2 if data[:2] == b"\r\n" else 0
+
+
+def check_beginning(data: bytes | bytearray) -> None:
+    """Check that `data` begins as a response does, as far as it has come.
+
+    Raises:
+        RemoteProtocolError: it is none.
+    """
+    if data == b"\r":
+        return
+    start = status_line_start(data)
+    beginning = bytes(data[start : start + len(_STATUS_LINE)])
+    if _begins_status_line(beginning + _STATUS_LINE[len(beginning) :]):
+        return
+    # Compiled where they are needed: at import that takes time.
+    causes = (cause for form, cause in _CAUSES if re.compile(form, re.DOTALL).match(data, start))
+    raise RemoteProtocolError(
+        f"The server did not send an HTTP/1.1 response, but {excerpt(data)}. "
+        + next(causes, "Check the host and the port of the URL.")
+    )
+
+
+def check_lines(data: bytes | bytearray, scanned: int, status_line_at: int | None) -> None:
+    """Check the lines of an incomplete head or trailer section as far as they have come.
+
+    Args:
+        data: its beginning.
+        scanned: how much of it was there at the last check.
+        status_line_at: where its status line begins; `None` for a trailer section.
+
+    Raises:
+        RemoteProtocolError: a line is neither the one that is due nor a field line.
+    """
+    end = data.rfind(b"\n", scanned) + 1
+    if end:
+        start = data.rfind(b"\n", 0, scanned) + 1
+        if status_line_at is not None:
+            start = max(start, status_line_at)
+        while start < end:
+            match = _match_status_line if start == status_line_at else _match_field_line
+            matched = match(data, start)
+            if matched is None:
+                raise RemoteProtocolError(f"illegal header line: {excerpt(data, start)}")
+            start = matched.end()
+    # The beginning of the line that is not complete, if that is where the new bytes are.
+    start = data.rfind(b"\n", max(0, scanned - _BEGINNING)) + 1
+    if start == 0 and (scanned > _BEGINNING or status_line_at is not None):
+        return
+    if start != status_line_at and not _may_be_field_line(data, start, start + _BEGINNING):
+        raise RemoteProtocolError(f"illegal header line: {excerpt(data, start)}")
+
+
+# Chunks
+
+
+def match_chunk_line(data: bytes | bytearray, start: int, scanned: int) -> re.Match[bytes] | None:
+    """Match a chunk's size line (RFC 9112, section 7.1).
+
+    Args:
+        data: what has come.
+        start: where the line begins.
+        scanned: up to where there is no line feed.
+
+    Returns:
+        The line, of which the size is the first group; `None` if more bytes are needed.
+
+    Raises:
+        RemoteProtocolError: it is none, or too long.
+    """
+    end = data.find(b"\n", max(start, scanned), start + LINE_LIMIT)
+    if end >= 0:
+        matched = _match_chunk_line(data, start)
+        if matched is not None:
+            return matched
+        if data[end - 1 : end] != b"\r":
+            raise RemoteProtocolError(
+                f"illegal chunk header: {excerpt(data[: end + 1], start)} ends in LF; "
+                "CRLF is required (RFC 9112, section 7.1)"
+            )
+    elif len(data) - start >= LINE_LIMIT:
+        raise RemoteProtocolError(f"A chunk's size line is longer than {LINE_LIMIT} bytes.")
+    elif _may_be_chunk_line(data, start, start + _BEGINNING):
+        return None
+    raise RemoteProtocolError(
+        f"illegal chunk header: {excerpt(data, start)}; "
+        "a size in hexadecimal digits is required (RFC 9112, section 7.1)"
+    )
