@@ -109,6 +109,80 @@ def test_an_http11_connection_speaks_over_any_stream(world: World) -> None:
     world.run(scenario)
 
 
+def _head(size: int) -> bytes:
+    """A response whose head has `size` bytes before its blank line."""
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: "
+    return start + b"a" * (size - len(start) - 2) + b"\r\n\r\n"
+
+
+class ReadSizes(ListStream):
+    """Notes how much it was asked for at a time."""
+
+    def __init__(self, *replies: bytes) -> None:
+        super().__init__(replies)
+        self.sizes: list[int] = []
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.sizes.append(max_bytes)
+        return await super().read(max_bytes, timeout)
+
+
+@pytest.mark.parametrize("limit", [300, 150_000])
+def test_the_limit_of_a_head_is_what_the_class_says(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    public = getattr(httpcore2, f"{world.prefix}HTTP11Connection")
+    monkeypatch.setattr(public, "MAX_INCOMPLETE_EVENT_SIZE", limit)
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            assert (await pool.request("GET", server.url)).status == 200
+            with pytest.raises(httpcore2.RemoteProtocolError, match=f"longer than {limit} bytes"):
+                await pool.request("GET", server.url)
+
+    with scripted(canned([_head(limit), _head(limit + 1)]), forgiving=True) as server:
+        world.run(scenario)
+
+
+def test_a_kind_of_connection_has_sizes_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{world.prefix}HTTP11Connection"
+    public = getattr(httpcore2, name)
+    sizes = {"MAX_INCOMPLETE_EVENT_SIZE": 300, "READ_NUM_BYTES": 7}
+
+    async def scenario() -> None:
+        others = ReadSizes(_head(301))
+        async with world.http11_connection(ORIGIN, others) as connection:
+            assert (await connection.request("GET", "http://h/")).status == 200
+        assert min(others.sizes) >= 65_536
+        monkeypatch.setattr(httpcore2, name, type(name, (public,), sizes))
+        stream = ReadSizes(_head(300), _head(301))
+        async with world.http11_connection(ORIGIN, stream) as connection:
+            assert (await connection.request("GET", "http://h/")).status == 200
+            with pytest.raises(httpcore2.RemoteProtocolError, match="longer than 300 bytes"):
+                await connection.request("GET", "http://h/")
+        assert set(stream.sizes) == {7}
+
+    world.run(scenario)
+
+
+def test_as_much_is_read_at_a_time_as_the_class_says(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = getattr(httpcore2, f"{world.prefix}HTTP11Connection")
+
+    async def scenario() -> None:
+        for size in (5, 1_000_000):
+            monkeypatch.setattr(public, "READ_NUM_BYTES", size)
+            stream = ReadSizes(FINE)
+            async with world.pool(network_backend=ListBackend(stream)) as pool:
+                assert (await pool.request("GET", "http://h/")).content == b"fine"
+            assert set(stream.sizes) == {size}
+
+    world.run(scenario)
+
+
 def test_mock_streams_are_streams(world: World) -> None:
     async def scenario() -> None:
         stream = world.mock_stream([FINE])

@@ -95,7 +95,12 @@ class HTTP11Connection(SyncConnection):
         keepalive_expiry: float | None = None,
     ) -> None:
         """Take over a stream; parameters as for `AsyncHTTP11Connection`."""
-        super().__init__(AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry))
+        connection = AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry)
+        connection.use_sizes(self)
+        super().__init__(connection)
+
+
+AsyncHTTP11Connection.sync_sizes = HTTP11Connection
 
 
 class HTTPConnection(SyncConnection):
