@@ -115,13 +115,9 @@ def is_plain_url(data: bytes) -> bool:
         rest = rest[end:]
     if not rest:
         return True
-    path, mark, query = rest.partition(b"?")
+    path, _, query = rest.partition(b"?")
     target = VISIBLE - frozenset(b"#")
-    return (
-        path[:1] == b"/"
-        and is_all(path, target - frozenset(b"?"))
-        and is_all(query, target, 0)
-    )
+    return path[:1] == b"/" and is_all(path, target - frozenset(b"?")) and is_all(query, target, 0)
 
 
 Match = Callable[[bytes], object]

@@ -136,9 +136,7 @@ class Codec:
         self._keeps_alive = True
         self._data = b""  # received and not yet handed out; see `receive`
         self._ended = False  # the peer closed its side
-        self._scanned = (
-            0  # of an incomplete head, chunk line or trailer section, how much was looked at
-        )
+        self._scanned = 0  # of an incomplete head, chunk line or trailer section
         self._interim = 0  # responses
         self._left_to_receive = 0
         self._received = 0  # of the data of a chunked body
@@ -310,7 +308,10 @@ class Codec:
         # A blank line that is still to come begins with the last byte at the earliest.
         size = len(data) - 1 if found is None else found.start() + 1
         if size > limit:
-            raise RemoteProtocolError(f"The response's {section} is longer than {limit} bytes.")
+            text = f"The response's {section} is longer than {limit} bytes."
+            if limit == self.head_limit:
+                text += " MAX_INCOMPLETE_EVENT_SIZE of (Async)HTTP11Connection allows more."
+            raise RemoteProtocolError(text)
         return None if found is None else found.end()
 
     def _drop(self, end: int) -> None:
