@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from httpcore2_core._exceptions import LocalProtocolError
+from httpcore2_core._exceptions import ConnectError, LocalProtocolError
 from httpcore2_core._models import Request, include_request_headers
 from httpcore2_core._urls import (
     URL,
@@ -221,7 +221,7 @@ def test_an_origin_needs_a_host() -> None:
 
 @pytest.mark.parametrize("port", [-1, 65536, 65536 + 80])
 def test_a_port_given_apart_is_checked_when_it_is_connected_to(port: int) -> None:
-    with pytest.raises(LocalProtocolError, match=f"There is no port {port}: a port is 0 to 65535"):
+    with pytest.raises(ConnectError, match=f"There is no port {port}: a port is 0 to 65535"):
         check_origin(URL(scheme="http", host="a", port=port).origin)
 
 

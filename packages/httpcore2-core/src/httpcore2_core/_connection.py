@@ -150,7 +150,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """Establish the connection; `request` tells what it is needed for, and who listens.
 
         Raises:
-            LocalProtocolError: the origin's host or port is none.
+            LocalProtocolError: the origin's host is none.
             ConnectError, ConnectTimeout: it could not be established.
             ProxyError, RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy on the way was at fault.
             ConnectionNotAvailable: that is being tried already, or was in vain.

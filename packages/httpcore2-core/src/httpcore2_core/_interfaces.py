@@ -99,7 +99,7 @@ class RequestInterface:
         Raises:
             TypeError, ValueError: an argument can't be used.
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
-            LocalProtocolError: the request would break HTTP's rules, or the URL's host or port is none.
+            LocalProtocolError: the request would break HTTP's rules, or the URL's host is none.
             RemoteProtocolError: the peer broke them.
             NetworkError: `ConnectError`, `ReadError` or `WriteError`.
             TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import ClassVar, TypeAlias
 
-from ._exceptions import LocalProtocolError
+from ._exceptions import ConnectError, LocalProtocolError
 
 ByteOrStr: TypeAlias = bytes | str
 
@@ -160,7 +160,8 @@ def check_origin(origin: Origin) -> None:
     """Refuse an origin that nothing can be connected to, before its host is looked up.
 
     Raises:
-        LocalProtocolError: there is no host, or none that a URL allows, or the port is none.
+        LocalProtocolError: there is no host, or none that a URL allows.
+        ConnectError: the port is none; 2.16.2 finds that out when it connects.
     """
     if not origin.host:
         raise LocalProtocolError(
@@ -170,7 +171,7 @@ def check_origin(origin: Origin) -> None:
     if not is_host(origin.host):
         raise LocalProtocolError(_no_host(origin.host))
     if not 0 <= origin.port <= 65535:
-        raise LocalProtocolError(f"There is no port {origin.port}: a port is 0 to 65535.")
+        raise ConnectError(f"There is no port {origin.port}: a port is 0 to 65535. ({origin})")
 
 
 def _no_host(host: bytes) -> str:

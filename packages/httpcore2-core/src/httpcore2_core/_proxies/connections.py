@@ -76,7 +76,8 @@ def check_host(origin: Origin) -> None:
     """Refuse an origin whose host can't be told to a proxy.
 
     Raises:
-        LocalProtocolError: it is no host, the port is none, or the address has a zone.
+        LocalProtocolError: it is no host, or the address has a zone.
+        ConnectError: the port is none.
     """
     check_origin(origin)
     address, _, zone = split_zone(origin.host)
