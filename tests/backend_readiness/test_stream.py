@@ -224,6 +224,72 @@ def test_a_write_to_a_broken_connection_says_why(loop: Loop, pair: Pair) -> None
     loop.run(main)
 
 
+# Breaking
+
+
+def reset(pair: Pair) -> None:
+    """Reset a connection of which the peer has read nothing."""
+    pair.stream.write_nowait(b"unread")
+    pair.peer.close()
+
+
+def test_a_reset_is_reported_for_good_though_the_system_reports_it_once(
+    loop: Loop, pair: Pair
+) -> None:
+    async def main() -> None:
+        reset(pair)
+        for _ in range(2):
+            with pytest.raises(ReadError, match="reset by peer"):
+                pair.stream.read_nowait(10)
+            with pytest.raises(ReadError, match="reset by peer"):
+                await pair.stream.read(10)
+
+    loop.run(main)
+
+
+@pytest.mark.parametrize("has_poll", [True, False], ids=["poll", "no poll"])
+def test_asking_whether_a_stream_is_readable_leaves_a_reset_to_be_read(
+    loop: Loop, pair: Pair, monkeypatch: pytest.MonkeyPatch, has_poll: bool
+) -> None:
+    if not has_poll:
+        monkeypatch.setattr(pair.stream, "_poller", None)
+
+    async def main() -> None:
+        reset(pair)
+        assert pair.stream.get_extra_info("is_readable")
+        with pytest.raises(ReadError, match="reset by peer"):
+            await pair.stream.read(10)
+
+    loop.run(main)
+
+
+@pytest.mark.parametrize("has_poll", [True, False], ids=["poll", "no poll"])
+def test_a_stream_is_readable_when_something_came(
+    loop: Loop, pair: Pair, monkeypatch: pytest.MonkeyPatch, has_poll: bool
+) -> None:
+    if not has_poll:
+        monkeypatch.setattr(pair.stream, "_poller", None)
+
+    async def main() -> None:
+        assert not pair.stream.get_extra_info("is_readable")
+        pair.peer.send(b"hello")
+        assert pair.stream.get_extra_info("is_readable")
+        assert await pair.stream.read(10) == b"hello"
+
+    loop.run(main)
+
+
+def test_a_write_that_meets_the_peers_end_leaves_the_end_to_be_read(loop: Loop, pair: Pair) -> None:
+    async def main() -> None:
+        pair.peer.close()
+        with pytest.raises(WriteError, match="Broken pipe"):
+            await pair.stream.write(b"x")
+        assert await pair.stream.read(10) == b""
+        assert pair.stream.read_nowait(10) == b""
+
+    loop.run(main)
+
+
 # Fairness
 
 

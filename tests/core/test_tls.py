@@ -600,6 +600,19 @@ def test_an_answer_that_takes_too_long_is_a_read_timeout(asking_pair: Pair) -> N
         pair.read(timeout=5)
 
 
+def test_an_answer_that_another_thread_has_sent_meanwhile_is_not_sent_again(pair: Pair) -> None:
+    class Emptied:
+        pending = 1
+
+        def read(self) -> bytes:
+            return b""
+
+    pair.stream._outgoing = Emptied()  # type: ignore[assignment]
+    pair.send(b"hello")
+    assert pair.read() == b"hello"
+    assert [kind for kind, _ in pair.wire.asked] == ["read"]
+
+
 def test_an_answer_is_left_to_a_write_under_way(asking_pair: Pair) -> None:
     pair = asking_pair
     pair.wire.is_held = True
