@@ -600,14 +600,16 @@ def test_an_answer_that_takes_too_long_is_a_read_timeout(asking_pair: Pair) -> N
         pair.read(timeout=5)
 
 
-def test_an_answer_that_another_thread_has_sent_meanwhile_is_not_sent_again(pair: Pair) -> None:
+def test_an_answer_that_another_thread_has_sent_meanwhile_is_not_sent_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Emptied:
         pending = 1
 
         def read(self) -> bytes:
             return b""
 
-    pair.stream._outgoing = Emptied()  # type: ignore[assignment]
+    monkeypatch.setattr(pair.stream, "_outgoing", Emptied())
     pair.send(b"hello")
     assert pair.read() == b"hello"
     assert [kind for kind, _ in pair.wire.asked] == ["read"]
