@@ -70,6 +70,21 @@ def last(world: World, tasks: int, requests: int, folder: Path) -> None:
         world.run(scenario)
 
 
+def few(world: World, tasks: int, requests: int, folder: Path) -> None:
+    """Get a page from an nginx that takes ten requests on each connection."""
+
+    async def scenario() -> None:
+        async with open_pool(world) as pool:
+            opened = await endurance.fetch_all(world, pool, f"{origin}/1000", 1000, requests, tasks)
+            found.append(f"0 errors, {opened} connections")
+
+    with (
+        real.running("nginx", folder, None, http2=True, requests=10) as origin,
+        timed("few", world, tasks, requests) as found,
+    ):
+        world.run(scenario)
+
+
 def mix(world: World, tasks: int, requests: int, folder: Path) -> None:
     """Have nghttpd echo bodies over one connection, each of which is another."""
 
@@ -136,6 +151,7 @@ def floods(world: World, tasks: int, requests: int, folder: Path) -> None:
 Job = Callable[[World, int, int, Path], None]
 JOBS: dict[str, tuple[Job, int, tuple[int, ...]]] = {
     "last": (last, 100_000, (1, 50)),
+    "few": (few, 20_000, (12, 100)),
     "mix": (mix, 10_000, (32,)),
     "give-up": (give_up, 12_000, (1, 50)),
     "floods": (floods, 1, (1,)),

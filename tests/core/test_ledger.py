@@ -754,6 +754,46 @@ def test_a_crowd_keeps_its_place_when_its_first_gives_up() -> None:
     assert other.grant is None
 
 
+def test_a_request_that_comes_again_goes_before_those_that_came_later() -> None:
+    ledger = new(max_connections=1)
+    before = ledger.arrivals
+    begin(ledger, "a", 1, share=True)
+    early = ask(ledger, "a", share=True)
+    between = ledger.arrivals
+    late = ask(ledger, "a", share=True)
+    second = ledger.reserve("a", True, between)
+    first = ledger.reserve("a", True, before)
+    third = ledger.reserve("a", True, between)
+    assert early.grant is None
+    ledger.established(1, capacity=10)
+    assert woken(ledger) == [first, early, second, third, late]
+
+
+def test_a_crowd_whose_first_comes_again_goes_before_the_crowds_of_other_keys() -> None:
+    ledger = new(max_connections=1)
+    before = ledger.arrivals
+    begin(ledger, "z", 1)
+    b1, a1 = (ask(ledger, key, share=True) for key in "ba")
+    again = ledger.reserve("a", True, before)
+    ledger.discard(1)
+    assert woken(ledger) == [again]
+    ledger.add(again, 2)
+    ledger.discard(2)
+    assert woken(ledger) == [b1]
+    assert a1.grant is None
+
+
+def test_a_request_that_comes_again_may_find_nobody_waiting() -> None:
+    ledger = new(max_connections=1)
+    before = ledger.arrivals
+    begin(ledger, "z", 1)
+    other = ask(ledger, "b", share=True)
+    again = ledger.reserve("a", True, before)
+    ledger.discard(1)
+    assert woken(ledger) == [again]
+    assert other.grant is None
+
+
 def test_a_joiner_that_gives_up_is_passed_over() -> None:
     ledger = new()
     begin(ledger, "a", 1, share=True)

@@ -34,9 +34,10 @@ class Connection:
 
 @dataclass(eq=False)
 class Request:
-    number: int
+    number: float
     key: str
     may_share: bool
+    comes_again: bool = False
     grant: Grant | None = None
     connection: Connection | None = None
 
@@ -100,12 +101,25 @@ class Model:
         key = request.key
         together = request.may_share and key not in self.exclusive
         if together and (key in self.awaited or self.crowd(key)):
-            self.waiting.append(request)
+            later = [r for r in self.crowd(key) if r.number > request.number]
+            place = self.waiting.index(later[0]) if later else len(self.waiting)
+            self.waiting.insert(place, request)
+            if key in self.queue and request.comes_again:
+                self.line_up(key)
         elif self.can_dial():
             self.grant_dial(request, together)
         else:
             self.waiting.append(request)
-            self.queue.append(key if together else request)
+            if together:
+                self.line_up(key)
+            else:
+                self.queue.append(request)
+
+    def line_up(self, key: str) -> None:
+        if self.queue and self.arrival(key) < self.arrival(self.queue[0]):
+            self.queue = [key, *(claimant for claimant in self.queue if claimant != key)]
+        elif key not in self.queue:
+            self.queue.append(key)
 
     def abandon(self, request: Request, now: float) -> None:
         if request.grant is None:
@@ -182,7 +196,7 @@ class Model:
     def key_of(self, claimant: Request | str) -> str:
         return claimant if isinstance(claimant, str) else claimant.key
 
-    def arrival(self, claimant: Request | str) -> int:
+    def arrival(self, claimant: Request | str) -> float:
         first = self.crowd(claimant)[0] if isinstance(claimant, str) else claimant
         return first.number
 
@@ -205,10 +219,7 @@ class Model:
                 self.queue = [q for q in self.queue if q != key]
                 self.queue += crowd
             elif key not in self.queue:
-                if self.queue and crowd[0].number < self.arrival(self.queue[0]):
-                    self.queue.insert(0, key)
-                else:
-                    self.queue.append(key)
+                self.line_up(key)
         self.serve()
 
     def serve(self) -> None:
@@ -330,9 +341,16 @@ class Histories(RuleBasedStateMachine):
             if expected is not None:
                 self.in_use.append(expected)
                 continue
-            request = Request(self.number(), key, data.draw(st.sampled_from(self.sharing)))
+            may_share = data.draw(st.sampled_from(self.sharing))
+            request = Request(self.number(), key, may_share)
+            arrival = None
+            if may_share and self.tickets and data.draw(SELDOM):
+                # It comes again, and came first just after another.
+                other = self.pick(data, list(self.tickets))
+                request = Request(int(other.number) + request.number * 1e-6, key, True, True)
+                arrival = self.tickets[other]._number
             self.model.reserve(request)
-            self.tickets[request] = self.ledger.reserve(key, request.may_share)
+            self.tickets[request] = self.ledger.reserve(key, may_share, arrival)
             self.undecided.append(request)
             if request.grant is Grant.DIAL:
                 self.use(data, request)
@@ -409,7 +427,10 @@ class Histories(RuleBasedStateMachine):
         connections, tickets = self.ledger.clear()
         assert connections == [c.number for c in self.model.connections]
         lost = sorted(self.model.waiting + self.model.dials, key=lambda request: request.number)
-        assert tickets == [self.tickets[request] for request in lost]
+        # Those that came first between the same two others may be in either order.
+        assert set(tickets) == {self.tickets[request] for request in lost}
+        numbers = [ticket._number for ticket in tickets]
+        assert numbers == [self.tickets[request]._number for request in lost]
         assert all(ticket.grant is Grant.CLEARED for ticket in tickets)
         for request in lost:
             self.ledger.abandon(self.tickets[request], self.now)

@@ -25,7 +25,6 @@ from ..support.h2peer import (
     PING,
     PRIORITY,
     PRIORITY_FLAG,
-    RST_STREAM,
     SETTINGS,
     WINDOW,
     H2Peer,

@@ -1,4 +1,4 @@
-"""Every frame type of RFC 9113, section 6, on a stream in every state: what is an error, of which kind, with which code.
+"""Every frame type of RFC 9113, section 6, on a stream in every state: which error it is, with which code, or none.
 
 Each case runs whole, byte by byte, and with frames behind it, on the codec alone.
 """

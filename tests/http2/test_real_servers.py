@@ -156,6 +156,21 @@ def test_nginx_may_say_farewell_again_and_again(
     world.run(scenario)
 
 
+@pytest.mark.parametrize("tasks", [12, 100])
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+def test_nginx_may_take_ten_requests_on_each_connection(
+    world: World, open_pool: Opener, servers: real.Servers, secured: bool, tasks: int
+) -> None:
+    origin = servers.origin("nginx", secured, requests=10)
+
+    async def scenario() -> None:
+        async with open_pool(origin) as pool:
+            opened = await endurance.fetch_all(world, pool, f"{origin}/1000", 1000, 300, tasks)
+            assert opened < 60  # thirty at least, and none fails
+
+    world.run(scenario)
+
+
 @pytest.mark.parametrize("server", [("nghttpd", False)], ids=_name, indirect=True)
 def test_the_bodies_of_many_requests_at_a_time_are_not_mixed_up(
     world: World, open_pool: Opener, server: tuple[str, str]

@@ -48,22 +48,36 @@ async def fetch_on_and_on(
     The pool is left with one, idle, and no other socket is open.
     """
     before = open_sockets()
-    firsts = 0
-
-    async def fetch(count: int) -> None:
-        nonlocal firsts
-        for _ in range(count):
-            reply = await pool.request("GET", url)
-            assert (reply.status, len(reply.content)) == (200, size)
-            assert reply.extensions["http_version"] == b"HTTP/2"
-            firsts += reply.extensions["stream_id"] == 1
-
-    await world.gather(*[partial(fetch, requests // tasks)] * tasks)
-    await fetch(1)  # the one before may have been the last of its connection
+    firsts = await fetch_all(world, pool, url, size, requests, tasks)
+    # The one before may have been the last of its connection.
+    firsts += await fetch_all(world, pool, url, size, 1, 1)
     check_rest(pool)
     # Those of asyncio are closed a turn after they were told to.
     await world.until(lambda: len(open_sockets() - before) == 1)
     return firsts
+
+
+async def fetch_all(
+    world: World,
+    pool: httpcore2.AsyncConnectionPool,
+    url: str,
+    size: int,
+    requests: int,
+    tasks: int,
+) -> int:
+    """Get `url` again and again; return over how many connections."""
+    firsts: list[int] = []
+
+    async def fetch() -> None:
+        for _ in range(requests // tasks):
+            reply = await pool.request("GET", url)
+            assert (reply.status, len(reply.content)) == (200, size)
+            assert reply.extensions["http_version"] == b"HTTP/2"
+            if reply.extensions["stream_id"] == 1:
+                firsts.append(1)
+
+    await world.gather(*[fetch] * tasks)
+    return len(firsts)
 
 
 async def mix(

@@ -209,7 +209,7 @@ class Servers:
         """
         self._make_folder = make_folder
         self._certificate = certificate
-        self._origins: dict[tuple[str, bool], str] = {}
+        self._origins: dict[tuple[str, bool, int], str] = {}
         self._running = ExitStack()
 
     def __enter__(self) -> Servers:
@@ -218,16 +218,19 @@ class Servers:
     def __exit__(self, *details: Any) -> None:
         self._running.__exit__(*details)
 
-    def origin(self, name: str, secured: bool) -> str:
-        """Return the origin of one of `HTTP2_SERVERS`. It serves the application, or files that look like it."""
-        key = (name, secured)
+    def origin(self, name: str, secured: bool, requests: int = 150) -> str:
+        """Return the origin of one of `HTTP2_SERVERS`. It serves the application, or files that look like it.
+
+        Of nginx there is one for each number of requests that it takes on a connection.
+        """
+        key = (name, secured, requests)
         if key not in self._origins:
             server = running(
                 name,
                 self._make_folder(name),
                 self._certificate if secured else None,
                 http2=True,
-                requests=150,
+                requests=requests,
                 backend=self.origin("hypercorn", False) if name in PROGRAMS else None,
             )
             self._origins[key] = self._running.enter_context(server)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._backends.caller import adapt_given_backend, default_backend
 from ._bodies import check_colour
+from ._established import RequestLimit
 from ._exceptions import ConnectError, ConnectionNotAvailable
 from ._http11.connection import AsyncHTTP11Connection
 from ._interfaces import AsyncClosingContext, AsyncConnectionInterface
@@ -217,6 +218,15 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     @property
     def is_retired(self) -> bool:
         return self._connection is not None and self._connection.is_retired
+
+    @property
+    def request_limit(self) -> RequestLimit | None:
+        return None if self._connection is None else self._connection.request_limit
+
+    @request_limit.setter
+    def request_limit(self, limit: RequestLimit) -> None:
+        assert self._connection is not None, "only an established connection takes any"
+        self._connection.request_limit = limit
 
     def abort(self) -> None:
         self._has_failed = True

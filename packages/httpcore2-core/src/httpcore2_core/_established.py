@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ._backends.caller import adapt_async_stream
 from ._bodies import ReceivedBody, check_colour
@@ -35,6 +35,14 @@ class State(Enum):
 NEW, ACTIVE, IDLE, CLOSED = State
 
 
+class RequestLimit(NamedTuple):
+    """How many requests a server takes on one connection, as the end of one told."""
+
+    count: int
+    is_certain: bool
+    """Two connections ended so, one after the other: the next is sent no more than that."""
+
+
 class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     """A connection over a stream that is already established.
 
@@ -43,7 +51,10 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         peer: whom it leads to, and through whom, as a text or what becomes one: for the messages of errors.
         on_release: set by whoever pools this connection: told of the end of each exchange, whether the connection
             can be used again, and when it expires on the runtime's clock.
+        request_limit: what is known, from this connection or the one before, of how many requests the server takes.
     """
+
+    request_limit: RequestLimit | None = None
 
     _version: str
     _first_state: State

@@ -9,7 +9,13 @@ Rules: a message says what happened where it is known, and to whom (`add_context
 
 
 class ConnectionNotAvailable(Exception):
-    """The connection can take no further request now. Pools catch it; it never leaves them."""
+    """The connection can take no further request now. Pools catch it; it never leaves them.
+
+    Attributes:
+        made_progress: the server did not process this request, but others meanwhile: it is worth another try.
+    """
+
+    made_progress = False
 
 
 class ProxyError(Exception):

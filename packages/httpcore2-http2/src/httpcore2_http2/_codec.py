@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, final
 
 from ._fields import Headers
 
@@ -108,18 +108,21 @@ class StreamFailed(NamedTuple):
     reason: str
 
 
+@final
 class WindowOpened(NamedTuple):
     """There may be room to send on the stream now; on any, if it is 0."""
 
     stream_id: int
 
 
+@final
 class SettingsReceived(NamedTuple):
     """The peer has changed its settings; the codec's `limit` is up to date."""
 
     changed: dict[int, int]
 
 
+@final
 class GoAway(NamedTuple):
     """The peer takes no new streams, and has not processed those above `last_stream_id`."""
 

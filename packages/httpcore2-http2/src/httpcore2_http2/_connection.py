@@ -16,7 +16,7 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._backends.caller import public_stream
-from httpcore2_core._established import EstablishedConnection, ExchangeBody, State
+from httpcore2_core._established import EstablishedConnection, ExchangeBody, RequestLimit, State
 from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
@@ -128,7 +128,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self._streams: dict[int, Stream] = {}
         self._exchanges = 0  # under way
         self._reads = 0  # how often something came
-        self._has_answered = False  # there was a response
+        self._last_answer = 0  # which of the reads brought a response's head, last
         self._is_retired = False  # takes no new request
         self._farewell: GoAway | None = None
         # The server's, of which no listener was told yet.
@@ -181,7 +181,9 @@ class AsyncHTTP2Connection(EstablishedConnection):
             finally:
                 await (exchange or self).settle()  # a listener may have raised before it began
             if exchange is not None and exchange.is_unprocessed(exc):
-                raise ConnectionNotAvailable(str(exc)) from exc
+                again = ConnectionNotAvailable(str(exc))
+                again.made_progress = exchange.stream.made_progress
+                raise again from exc
             raise
         stream = exchange.stream
         network_stream: AsyncNetworkStream = self._stream
@@ -326,9 +328,11 @@ class AsyncHTTP2Connection(EstablishedConnection):
         except RemoteProtocolError as exc:
             self.writer.push()
             self._fail(exc)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - re-raised, for all requests
             # A bug, of ours or of h2. Raised here, it would fail whoever reads, and let all others wait.
-            error = RemoteProtocolError(f"What {self._origin} sent could not be dealt with: {exc!r}.")
+            error = RemoteProtocolError(
+                f"What {self._origin} sent could not be dealt with: {exc!r}."
+            )
             error.__cause__ = exc
             self._fail(error)
         else:
@@ -357,7 +361,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self.writer.push()
 
     def _handle(self, event: Event) -> None:
-        if isinstance(event, (GoAway, SettingsReceived, WindowOpened)):
+        # `isinstance()` of another class costs 300 instructions.
+        if type(event) is GoAway or type(event) is SettingsReceived or type(event) is WindowOpened:
             self._handle_connection(event)
             return
         stream = self._streams.get(event.stream_id)
@@ -367,7 +372,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             stream.buffer += event.data
         elif isinstance(event, HeadReceived):
             stream.head = (event.status, event.headers)
-            self._has_answered = True
+            self._last_answer = self._reads
             if stream.may_send:
                 stream.is_tunnel = is_granted(event.status)
                 if not stream.is_tunnel:
@@ -377,6 +382,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             stream.trailers = event.trailers
         elif isinstance(event, Reset):
             error = RemoteProtocolError(f"The server reset the stream: {name_code(event.code)}.")
+            stream.made_progress = self._last_answer > stream.reads
             self._fail_stream(stream, error, event.code == ErrorCode.REFUSED_STREAM)
         else:
             self._fail_stream(stream, RemoteProtocolError(event.reason), False)
@@ -395,6 +401,12 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._streams[event.stream_id].wake()
 
     def _go_away(self, event: GoAway) -> None:
+        if event.last_stream_id and any(n > event.last_stream_id for n in self._streams):
+            # Some take so many on a connection and no more, as nginx does 1000. It may also be a restart.
+            count = (event.last_stream_id + 1) // 2
+            before = self.request_limit
+            is_certain = before is not None and before.count == count
+            self.request_limit = RequestLimit(count, is_certain)
         self._farewell = event
         self._retire()
         for stream in self._streams.values():
@@ -402,6 +414,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 error = RemoteProtocolError(
                     f"The server is closing the connection, and did not process the request: {name_code(event.code)}."
                 )
+                stream.made_progress = event.last_stream_id > 0
                 self._fail_stream(stream, error, True)
         self.reader.wake_all()
 
@@ -423,6 +436,12 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 softly = stream.is_tunnel and protocol_of(stream.request) is None
                 self.release(stream, softly)
             self._exchanges -= 1
+            limit = self.request_limit
+            if limit is not None and limit.is_certain:
+                self._has_changed = True  # there is room for one less
+                if not self._exchanges and self._request_count >= limit.count:
+                    # Unless it has said GOAWAY by now, the server takes more.
+                    self.request_limit = RequestLimit(limit.count, self._is_retired)
             self._close_if_done()
             if not self._exchanges and self._state is State.ACTIVE:
                 self._state = State.IDLE
@@ -487,7 +506,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 code = name_code(self._farewell.code)
                 own.add_note(f"Before, the server had said: {code} {self._farewell.debug_data!r}.")
             # As it goes when the server closes an idle connection while a request is on its way to it.
-            is_unanswered = self._has_answered and stream.reads == self._reads
+            is_unanswered = self._last_answer > 0 and stream.reads == self._reads
             may_repeat = (
                 is_unanswered and not is_ours and stream.request.method in IDEMPOTENT_METHODS
             )
@@ -507,7 +526,12 @@ class AsyncHTTP2Connection(EstablishedConnection):
     @property
     def capacity(self) -> int:
         """How many requests the connection takes at a time."""
-        return self.codec.limit
+        limit = self.request_limit
+        if limit is None or not limit.is_certain:
+            return self.codec.limit
+        # So many requests are not done, at most.
+        left = limit.count - self._request_count + len(self._streams)
+        return max(0, min(self.codec.limit, left))
 
     @property
     def is_retired(self) -> bool:

@@ -1,8 +1,8 @@
 """Frames by themselves (RFC 9113, sections 4 and 6): which headers and payloads are errors, whatever came before.
 
-Rules: a fault is a connection error, with the code that the RFC names. A PRIORITY of the wrong length, which is a stream
-error there, is one of the connection here, as in nghttp2 and Go. What the RFC wants ignored (reserved bits, flags and
-settings without a meaning, priorities) is not looked at.
+Rules: a fault is a connection error, with the code that the RFC names. A PRIORITY of the wrong length is one, too, as
+in nghttp2 and Go, though a stream error there. What the RFC wants ignored (reserved bits, flags and settings without a
+meaning, priorities) is not looked at.
 
 Must not know: which streams there are, but for the highest that was opened; h2.
 """
@@ -31,8 +31,16 @@ _TWO_NUMBERS = Struct(">LL")
 _NUMBER = Struct(">L")
 
 _NAMES = (
-    *("DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY"),
-    *("WINDOW_UPDATE", "CONTINUATION"),
+    "DATA",
+    "HEADERS",
+    "PRIORITY",
+    "RST_STREAM",
+    "SETTINGS",
+    "PUSH_PROMISE",
+    "PING",
+    "GOAWAY",
+    "WINDOW_UPDATE",
+    "CONTINUATION",
 )
 _SECTIONS = dict(enumerate(f"RFC 9113, section 6.{number}" for number in range(1, 11)))
 # Of the whole connection, so that their stream must be 0.

@@ -76,8 +76,8 @@ from ._frames import (
 )
 from ._hpack import RememberingDecoder, RememberingEncoder
 
-
-# Those without which a header block is more, or less, than the payload of its frame.
+_NOTHING = -1
+# Those that tell whether a header block is the payload of one frame.
 _BLOCK_FLAGS = END_HEADERS | PADDED | PRIORITY_FIELDS
 
 
@@ -176,8 +176,8 @@ class H2Codec:
         self._parts: list[bytes] = []
         self._size = 0
         self._needed = 0
-        self._has_begun = False  # the peer's first frame has come
-        self._block_id = 0  # whose header block is being received
+        # Whose header block is being received; 0 between them, `_NOTHING` until the peer's first frame has come.
+        self._block_id = _NOTHING
         self._block_flags = 0
         self._block: list[bytes] = []
         self._block_size = 0
@@ -304,7 +304,14 @@ class H2Codec:
                 high, low, kind, flags, stream_id = FRAME_HEADER.unpack_from(data, position)
                 stream_id &= 0x7FFFFFFF
                 length = high << 16 | low
-                self._check_frame(length, kind, flags, stream_id, data)
+                if (
+                    kind > HEADERS
+                    or length > MAX_FRAME
+                    or self._block_id
+                    or not stream_id & 1
+                    or stream_id > self._last_id
+                ):
+                    self._check_frame(length, kind, flags, stream_id, data)
                 end = position + 9 + length
                 if end > len(data):
                     needed = 9 + length
@@ -326,7 +333,7 @@ class H2Codec:
                     if not flags & END_STREAM or stream_id not in self._messages:
                         continue
                     frame = FRAME_HEADER.pack(0, 0, DATA, END_STREAM, stream_id)
-                elif kind == HEADERS or kind == CONTINUATION:
+                elif kind in (HEADERS, CONTINUATION):
                     if flags & _BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
                         block = self._collect_block(frame, kind, flags, stream_id)
                         if block is None:
@@ -369,13 +376,13 @@ class H2Codec:
                 self._needed = needed
 
     def _check_frame(self, length: int, kind: int, flags: int, stream_id: int, data: bytes) -> None:
-        """Refuse a frame by its header, before its payload has come."""
-        if not self._has_begun:
+        """Refuse a frame by its header, before its payload has come: any but a response's that is in order."""
+        if self._block_id == _NOTHING:
             if data.startswith(b"HTTP/1."):
                 raise Fault("The server answered in HTTP/1, where HTTP/2 was agreed on.")
             if kind != SETTINGS or flags & ACK:
                 raise Fault("The server began with something else than its settings.")
-            self._has_begun = True
+            self._block_id = 0
         if length > MAX_FRAME:
             raise Fault(
                 f"The server sent a frame of {length} bytes; at most {MAX_FRAME} are allowed.",
@@ -385,9 +392,8 @@ class H2Codec:
             kind != CONTINUATION or stream_id != self._block_id
         ):
             raise Fault("The server sent the frames of a header block out of order.")
-        if kind > HEADERS or not stream_id & 1 or stream_id > self._last_id:
-            if kind <= CONTINUATION:
-                check_header(kind, length, flags, stream_id, self._last_id)
+        if kind <= CONTINUATION:
+            check_header(kind, length, flags, stream_id, self._last_id)
 
     def _collect_block(self, frame: bytes, kind: int, flags: int, stream_id: int) -> bytes | None:
         """Return the header block that ends with a frame, as one frame; `None` if more of it is to come."""
@@ -516,9 +522,7 @@ class H2Codec:
             return self._drop(event, message, stream_id)
         return None  # of all the others h2 is shown nothing that they could come from
 
-    def _drop(
-        self, event: h2_events.StreamReset, message: _Message, stream_id: int
-    ) -> StreamEvent:
+    def _drop(self, event: h2_events.StreamReset, message: _Message, stream_id: int) -> StreamEvent:
         """The stream was reset, by the peer, or by h2 since its window was opened too far."""
         del self._messages[stream_id]
         if event.remote_reset:

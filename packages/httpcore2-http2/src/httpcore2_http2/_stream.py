@@ -112,6 +112,7 @@ class Stream:
         has_ended: the response is complete.
         error: why it never will be.
         is_unprocessed: with an error: the request may be sent again.
+        made_progress: the server processed others meanwhile.
         waiters: those who wait for something to come.
     """
 
@@ -123,6 +124,7 @@ class Stream:
         "is_released",
         "is_tunnel",
         "is_unprocessed",
+        "made_progress",
         "may_send",
         "reads",
         "request",
@@ -154,6 +156,7 @@ class Stream:
         self.has_ended: bool = False
         self.error: Exception | None = None
         self.is_unprocessed: bool = False
+        self.made_progress: bool = False
         self.waiters: list[Waiter] = []
 
     @property

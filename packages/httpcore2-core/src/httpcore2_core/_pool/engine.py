@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from .._backends.caller import adapt_async_backend, adapt_given_backend, default_backend
 from .._bodies import ReceivedBody, check_colour
+from .._established import RequestLimit
 from .._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
@@ -39,8 +40,12 @@ _Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, bytes]
 _Ticket: TypeAlias = Ticket[_Key, PooledConnection]
 
 _SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
-# How often a request may come to a connection in vain, before it fails: a server may refuse for ever.
+# How often a request may come to a connection in vain before it fails: a server may refuse forever.
 _ATTEMPTS = 10
+# How often while the server processes others, as it does if it closes each connection after a few requests.
+_MAX_ATTEMPTS = 1000
+# Origins of which it is remembered how many requests they take on a connection.
+_MAX_REMEMBERED = 100
 
 
 def _unsupported(scheme: bytes) -> UnsupportedProtocol:
@@ -87,6 +92,8 @@ class Engine:
         self._lock = RLock()
         self._ledger: Ledger[_Key, PooledConnection] = Ledger(*self._limits)
         self._unsettled: list[PooledConnection] = []
+        # How many requests an origin takes on a connection, where that has shown.
+        self._request_limits: dict[_Key, RequestLimit] = {}
 
     # Which world
 
@@ -171,26 +178,34 @@ class Engine:
             name = own_server_name(request)
             if name is not None:
                 key = (*key, name)
-        attempts = 0
+        attempts = vain_attempts = 0
+        began = self._ledger.arrivals
+        arrival: int | None = None
         while True:
             if self._unsettled:
                 await self._settle()
-            connection, ticket = self._ask(key, runtime)
+            connection, ticket = self._ask(key, runtime, arrival)
             if connection is None:
                 assert ticket is not None, "it is one or the other"
                 connection = await self._obtain(ticket, request, timeouts, runtime, create)
             if connection.is_stale():
                 self._drop(connection)
+                arrival = began
                 continue
             try:
                 response = await connection.exchange(request, timeouts)
             except ConnectionNotAvailable as exc:
-                if not connection.can_multiplex():
+                if connection.can_multiplex():
+                    # It has given the reservation back: it is full or going away, which another thread may not have
+                    # told the ledger yet, or the server did not process the request, which may then be sent again,
+                    # whatever its method (RFC 9113, section 8.7).
+                    self._update(connection, key)
+                else:
                     self._drop(connection)  # it was closed in this very moment
-                # Else it has given the reservation back: it is full or going away, or the server did not process the
-                # request, which may then be sent again, whatever its method (RFC 9113, section 8.7).
+                arrival = began
                 attempts += 1
-                if attempts == _ATTEMPTS:
+                vain_attempts = 0 if exc.made_progress else vain_attempts + 1
+                if vain_attempts == _ATTEMPTS or attempts == _MAX_ATTEMPTS:
                     raise RemoteProtocolError(
                         f"The request was sent {attempts} times, and never processed. {exc}"
                     ) from exc
@@ -204,24 +219,26 @@ class Engine:
                 response.stream.keeper = keeper
                 return response
 
-    def _ask(self, key: _Key, runtime: Runtime) -> tuple[PooledConnection | None, _Ticket | None]:
+    def _ask(
+        self, key: _Key, runtime: Runtime, arrival: int | None
+    ) -> tuple[PooledConnection | None, _Ticket | None]:
         """Return a connection that is there, or else a ticket for one."""
         ticket = None
         if runtime.is_blocking:
             with self._lock:
                 connection = self._ledger.checkout(key, runtime.now())
                 if connection is None:
-                    ticket = self._reserve(key, runtime)
+                    ticket = self._reserve(key, runtime, arrival)
         else:
             connection = self._ledger.checkout(key, runtime.now())
             if connection is None:
-                ticket = self._reserve(key, runtime)
+                ticket = self._reserve(key, runtime, arrival)
         if self._ledger.closing:
             self._carry_out()
         return connection, ticket
 
-    def _reserve(self, key: _Key, runtime: Runtime) -> _Ticket:
-        ticket = self._ledger.reserve(key, may_share=key[0] in self._shared_schemes)
+    def _reserve(self, key: _Key, runtime: Runtime, arrival: int | None) -> _Ticket:
+        ticket = self._ledger.reserve(key, key[0] in self._shared_schemes, arrival)
         if ticket.grant is None:
             ticket.waiter = runtime.create_waiter()
         return ticket
@@ -251,7 +268,7 @@ class Engine:
             connection = create(origin)
             connection.on_release = partial(self._release, connection)
             connection.on_lost = partial(self._drop, connection)
-            connection.on_change = partial(self._update, connection)
+            connection.on_change = partial(self._update, connection, ticket.key)
             with self._lock:
                 if ticket.grant is Grant.CLEARED:
                     raise ConnectError(
@@ -269,6 +286,8 @@ class Engine:
             self._drop(connection)
             raise
         with self._lock:
+            if ticket.key in self._request_limits:
+                connection.request_limit = self._request_limits[ticket.key]
             self._ledger.established(connection, connection.capacity)
         self._carry_out()
         return connection
@@ -310,10 +329,14 @@ class Engine:
         if ledger.granted or ledger.closing:
             self._carry_out()
 
-    def _update(self, connection: PooledConnection) -> None:
+    def _update(self, connection: PooledConnection, key: _Key) -> None:
         """`connection` now takes another number of requests, or none any more."""
         ledger = self._ledger
         with self._lock:
+            if connection.request_limit is not None:
+                self._request_limits[key] = connection.request_limit
+                if len(self._request_limits) > _MAX_REMEMBERED:
+                    del self._request_limits[next(iter(self._request_limits))]
             if connection.is_closed():
                 ledger.discard(connection)
             elif connection.is_retired:

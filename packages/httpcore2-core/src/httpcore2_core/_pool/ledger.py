@@ -21,6 +21,7 @@ Rules:
 - A connection whose expiry has come when its last request ends is closed then, and serves no waiter: its server may be
   closing it. With an expiry of 0 seconds, or no keep-alive at all, each connection serves one request at a time and once.
 - A request that gives up hands on what it was just given (`abandon`).
+- A request that comes again, since its connection did not process it, goes before those of its key that came later.
 - Each operation takes the same time for one and for a million connections, keys or waiters (amortised), and
   a key with neither connections nor waiters leaves nothing behind.
 - A connection that the ledger doesn't hold is ignored: it may have been discarded while requests were using it.
@@ -35,6 +36,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from enum import Enum, auto
+from itertools import takewhile
 from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -143,7 +145,7 @@ class Ledger(Generic[K, C]):
         "_max_keepalive",
         "_queue",
         "_slots",
-        "_tickets",
+        "arrivals",
         "closing",
         "granted",
     )
@@ -174,7 +176,8 @@ class Ledger(Generic[K, C]):
         self._expires = keepalive_expiry is not None
         # Who waits for a slot: single requests, and groups on behalf of their crowds; and of which group they are.
         self._queue: OrderedDict[Ticket[K, C] | _Group[K, C], _Group[K, C]] = OrderedDict()
-        self._tickets = 0
+        # How many have reserved so far: for whoever comes now, its place in the queue if it comes again.
+        self.arrivals = 0
 
     # Requests
 
@@ -201,18 +204,19 @@ class Ledger(Generic[K, C]):
             return slot.connection
         return None
 
-    def reserve(self, key: K, may_share: bool) -> Ticket[K, C]:
+    def reserve(self, key: K, may_share: bool, arrival: int | None = None) -> Ticket[K, C]:
         """Grant a dial, or queue; only after `checkout()` returned `None`.
 
         With `may_share`, which is the same for all requests of a key, they expect to be able to use one connection:
         a request waits for the dial of another instead of dialling, unless the key's last dial has shown otherwise.
+        One that comes again tells `arrival`: what `arrivals` was when it came first.
         """
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(key)
         assert not group.available, "reserve() although checkout() has a connection"
-        self._tickets += 1
-        ticket = Ticket(group, self._tickets)
+        self.arrivals += 1
+        ticket = Ticket(group, self.arrivals if arrival is None else arrival)
         if not may_share or group.exclusive:
             if self._can_dial():
                 self._grant_dial(ticket)
@@ -221,12 +225,14 @@ class Ledger(Generic[K, C]):
                 self._queue[ticket] = group
         elif group.crowd or group.dial is not None:
             group.crowd[ticket] = None
+            if arrival is not None:
+                self._go_ahead(group, ticket)
         elif self._can_dial():
             group.dial = ticket
             self._grant_dial(ticket)
         else:
             group.crowd[ticket] = None
-            self._queue[group] = group
+            self._line_up(group)
         return ticket
 
     def abandon(self, ticket: Ticket[K, C], now: float) -> None:
@@ -422,9 +428,27 @@ class Ledger(Generic[K, C]):
                 queue[joiner] = group
             group.crowd.clear()
         elif group not in queue:
-            queue[group] = group
-            if _arrival(group) < _arrival(next(iter(queue))):
-                queue.move_to_end(group, last=False)
+            self._line_up(group)
+
+    def _line_up(self, group: _Group[K, C]) -> None:
+        """Have the crowd stand in the queue, where its first belongs if that is the front."""
+        queue = self._queue
+        queue[group] = group
+        if _arrival(group) < _arrival(next(iter(queue))):
+            queue.move_to_end(group, last=False)
+
+    def _go_ahead(self, group: _Group[K, C], ticket: Ticket[K, C]) -> None:
+        """Move `ticket` from the end of its crowd to before those that came later.
+
+        It is those before it that are moved: few, since all of them come again, as it does.
+        """
+        crowd = group.crowd
+        before = list(takewhile(lambda other: other._number <= ticket._number, crowd))
+        crowd.move_to_end(ticket, last=False)
+        for other in reversed(before):
+            crowd.move_to_end(other, last=False)
+        if group in self._queue:
+            self._line_up(group)
 
     def _serve(self) -> None:
         """Give what slots there are to those who have stood in the queue longest."""

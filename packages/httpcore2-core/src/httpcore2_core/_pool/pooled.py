@@ -15,6 +15,7 @@ from .._backends.caller import CallerRuntime
 from .._backends.sync import adapt_stream
 from .._bodies import ReceivedBody, iterate
 from .._connection import AsyncHTTPConnection
+from .._established import RequestLimit
 from .._exceptions import ConnectionNotAvailable
 from .._interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionState
 from .._models import Origin, Request, Response
@@ -30,6 +31,7 @@ class CallersConnection:
 
     may_be_resent = False
     is_retired = False
+    request_limit: RequestLimit | None = None
 
     def __init__(
         self,
