@@ -38,7 +38,7 @@ NEW, ACTIVE, IDLE, CLOSED = State
 class RequestLimit(NamedTuple):
     """How many requests a server takes on one connection, as the end of one told."""
 
-    count: int
+    requests: int
     is_certain: bool
     """Two connections ended so, one after the other: the next is sent no more than that."""
 

@@ -405,7 +405,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             # Some take so many on a connection and no more, as nginx does 1000. It may also be a restart.
             count = (event.last_stream_id + 1) // 2
             before = self.request_limit
-            is_certain = before is not None and before.count == count
+            is_certain = before is not None and before.requests == count
             self.request_limit = RequestLimit(count, is_certain)
         self._farewell = event
         self._retire()
@@ -439,9 +439,9 @@ class AsyncHTTP2Connection(EstablishedConnection):
             limit = self.request_limit
             if limit is not None and limit.is_certain:
                 self._has_changed = True  # there is room for one less
-                if not self._exchanges and self._request_count >= limit.count:
+                if not self._exchanges and self._request_count >= limit.requests:
                     # Unless it has said GOAWAY by now, the server takes more.
-                    self.request_limit = RequestLimit(limit.count, self._is_retired)
+                    self.request_limit = RequestLimit(limit.requests, self._is_retired)
             self._close_if_done()
             if not self._exchanges and self._state is State.ACTIVE:
                 self._state = State.IDLE
@@ -530,7 +530,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         if limit is None or not limit.is_certain:
             return self.codec.limit
         # So many requests are not done, at most.
-        left = limit.count - self._request_count + len(self._streams)
+        left = limit.requests - self._request_count + len(self._streams)
         return max(0, min(self.codec.limit, left))
 
     @property
