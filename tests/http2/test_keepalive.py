@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import h2.events
@@ -27,6 +28,7 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
+from ..support.h2state import inner
 from ..support.server import scripted
 from ..support.worlds import World
 from .conftest import PoolMaker
@@ -53,6 +55,16 @@ def falling_silent(peer: H2Peer) -> None:
     stream_id = peer.whole_request()
     assert stream_id is not None
     peer.respond(stream_id, b"fine")
+    peer.peer.receive_end()
+
+
+def falling_silent_in_a_body(peer: H2Peer, bodies: int = 1) -> None:
+    """Begin the responses of so many requests on the first connection, and then nothing more; answer all on others."""
+    if peer.number:
+        answering(b"moved")(peer)
+        return
+    for _ in range(bodies):
+        peer.head(peer.request())
     peer.peer.receive_end()
 
 
@@ -92,9 +104,20 @@ def test_it_can_be_left_out() -> None:
     assert keepalive.due is None
     assert not keepalive.is_doubtful(1e9)
     assert not keepalive.casts_doubt(1e9)
+    assert keepalive.longest is None
     keepalive.asked(1.0)
     keepalive.heard(2.0)
     assert keepalive.due is None
+
+
+def test_an_answer_that_is_overdue_gets_a_little_longer_once() -> None:
+    keepalive = KeepAlive(None, 60.0, 5.0, now=0.0)
+    assert keepalive.longest == 5.0
+    for began in (10.0, 30.0):
+        keepalive.asked(began)
+        assert keepalive.has_grace(began + 7.0)
+        assert keepalive.due == began + 7.05
+        assert not keepalive.has_grace(began + 8.0)
 
 
 # Before reuse
@@ -359,4 +382,129 @@ def test_a_dead_server_is_found_out_by_who_waits_to_write(
             over.set()
 
     with scripted(speaking(script), forgiving=True) as server:
+        world.run(scenario)
+
+
+# A connection on which somebody waits without a limit
+
+
+def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_follow(
+    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None
+) -> None:
+    """Who reads for all began to wait before the PING, and wakes for nothing."""
+    configure(timeout=0.3)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            begun = world.signal()
+
+            async def listen() -> None:
+                async with pool.stream("GET", server.url) as reply:
+                    begun.set()
+                    with pytest.raises(
+                        httpcore2.ReadTimeout, match=r"did not answer a PING within 0\.3 seconds"
+                    ):
+                        await reply.aread()
+
+            async def others() -> None:
+                await begun.wait()
+                await world.until(lambda: inner(pool).reader.is_led)
+                first = pool.connections[0]
+                extensions = {"timeout": {"read": 0.05}}
+                for _ in range(100):
+                    try:
+                        reply = await pool.request("POST", server.url, extensions=extensions)
+                    except httpcore2.ReadTimeout:
+                        assert not first.is_closed()
+                    else:
+                        break
+                assert reply.content == b"moved"
+                assert first.is_closed()
+
+            await world.gather(listen, others)
+
+    with scripted(speaking(falling_silent_in_a_body)) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_dead_connection_ends_its_requests_without_limit(
+    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None, count: int
+) -> None:
+    """Whether or not another waits beside the one that reads for all."""
+    configure(timeout=0.2)
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            begun = [world.signal() for _ in range(count + 1)]
+
+            def listening(number: int) -> Callable[[], Any]:
+                async def listen() -> None:
+                    async with pool.stream("GET", server.url) as reply:
+                        begun[number].set()
+                        with pytest.raises(httpcore2.ReadTimeout, match="did not answer a PING"):
+                            await reply.aread()
+
+                return listen
+
+            async def impatient() -> None:
+                for signal in begun:
+                    await signal.wait()
+                reader = inner(pool).reader
+                await world.until(lambda: reader.is_led and len(reader._waiting) == count)
+                with pytest.raises(httpcore2.ReadTimeout, match="0.05"):
+                    await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
+
+            await world.gather(impatient, *[listening(number) for number in range(count + 1)])
+            assert (await pool.request("POST", server.url)).content == b"moved"
+
+    with scripted(speaking(partial(falling_silent_in_a_body, bodies=count + 1))) as server:
+        world.run(scenario)
+        assert server.accepted == 2
+
+
+def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
+    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None
+) -> None:
+    """Those who wait may see that it is overdue before the one who reads has had a turn."""
+    configure(timeout=0.1)
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.head(stream_id)
+        peer.wait_for(h2.events.PingReceived)
+        answered.set()
+        peer.data(stream_id, b"fine", end=True)
+        peer.until_end()
+
+    answered = world.signal()
+
+    async def scenario() -> None:
+        async with h2_pool(world) as pool:
+            begun = world.signal()
+
+            async def listen() -> None:
+                async with pool.stream("GET", server.url) as reply:
+                    begun.set()
+                    assert await reply.aread() == b"fine"
+
+            async def impatient() -> None:
+                await begun.wait()
+                connection = inner(pool)
+                await world.until(lambda: connection.reader.is_led)
+                with pytest.raises(httpcore2.ReadTimeout):
+                    await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
+                with connection.lock:
+                    # As if this process had been stopped until now.
+                    if connection._keepalive.is_asked:
+                        answered.wait_in_thread()
+                        connection._keepalive.due = connection.runtime.now() - 1.0
+                        connection._on_silence()
+                assert not connection.is_closed()
+
+            await world.gather(listen, impatient)
+            assert len(pool.connections) == 1
+
+    with scripted(speaking(script)) as server:
         world.run(scenario)

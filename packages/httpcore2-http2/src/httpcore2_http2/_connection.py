@@ -284,7 +284,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         """Take in what is there already, if nobody reads; return whether there may be more."""
         with self.lock:
             has_more = self._take_in()
-            if self._exchanges and not self.reader.is_led:
+            if self._exchanges:
                 self._on_silence()
             self._close_if_done()
         self._tell()
@@ -349,6 +349,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         if self._keepalive.due != due or self._state is State.CLOSED:
             return
         if self._keepalive.is_asked:
+            if self.reader.is_led and self._keepalive.has_grace(now):
+                return  # who reads may have had no turn, either
             seconds = self._keepalive.timeout
             self._fail(ReadTimeout(f"The server did not answer a PING within {seconds} seconds."))
         else:
@@ -359,6 +361,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._keepalive.asked(now)
             self.codec.ping()
             self.writer.push()
+            self.reader.wake_all()  # it is due sooner than they wait for
 
     def _handle(self, event: Event) -> None:
         # `isinstance()` of another class costs 300 instructions.

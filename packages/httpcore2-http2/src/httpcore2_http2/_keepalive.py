@@ -10,7 +10,7 @@ DOUBT_AFTER = 1.0
 """Seconds of silence after which a request that is given up casts doubt on the peer, and not on its own patience."""
 
 
-# Seconds to take in an answer that has come while nobody waited.
+# Seconds to take in an answer that has come while nobody waited, or whoever reads had no turn.
 _GRACE = 0.05
 
 
@@ -20,9 +20,20 @@ class KeepAlive:
     Attributes:
         is_asked: there was a PING, and nothing came since.
         due: when there is something to be done while requests wait; `None` for never.
+        longest: seconds after which whoever waits looks at `due` again, lest a PING that was sent meanwhile go
+            unanswered for long; `None` where none is ever sent.
     """
 
-    __slots__ = ("_before_reuse", "_interval", "_since", "due", "is_asked", "timeout")
+    __slots__ = (
+        "_before_reuse",
+        "_had_grace",
+        "_interval",
+        "_since",
+        "due",
+        "is_asked",
+        "longest",
+        "timeout",
+    )
 
     def __init__(
         self, interval: float | None, before_reuse: float | None, timeout: float, now: float
@@ -40,6 +51,8 @@ class KeepAlive:
         self._before_reuse = before_reuse
         self._since = now
         self.is_asked: bool = False
+        self._had_grace = False  # since the PING
+        self.longest: float | None = None if interval is None and before_reuse is None else timeout
         self.due: float | None = None
         self.resume(now)
 
@@ -61,7 +74,16 @@ class KeepAlive:
     def asked(self, now: float) -> None:
         """A PING was sent."""
         self.is_asked = True
+        self._had_grace = False
         self.due = now + self.timeout
+
+    def has_grace(self, now: float) -> bool:
+        """Whether an answer that is overdue gets a little longer, once: it may be there, though nobody has looked."""
+        if self._had_grace:
+            return False
+        self._had_grace = True
+        self.due = now + _GRACE
+        return True
 
     def is_doubtful(self, now: float) -> bool:
         """Whether to ask before the idle connection is used again."""

@@ -61,6 +61,8 @@ class Reader:
         self._writer = writer
         self._read_size = read_size
         self._keepalive = keepalive
+        # A caller's own stream may not be fit to be read again after a read that has timed out.
+        self._longest = keepalive.longest if stream.is_resumable else None
         self._on_read = on_read
         self._on_silence = on_silence
         self._after_read = after_read
@@ -103,14 +105,14 @@ class Reader:
                 else:
                     self.is_led = True
                 pause = left
-                if writer.unsent and (left is None or left > PATIENCE):
-                    pause = PATIENCE
                 due = self._keepalive.due
-                if due is not None:
-                    silence = max(0.0, due - runtime.now())
-                    pause = silence if pause is None else min(pause, silence)
+                most = self._longest if due is None else max(0.0, due - runtime.now())
+                if most is not None and (pause is None or most < pause):
+                    pause = most
+                if waiter is None and writer.unsent and (pause is None or pause > PATIENCE):
+                    pause = PATIENCE
             if waiter is not None:
-                await self._follow(waiters, waiter, left)
+                await self._follow(waiters, waiter, pause)
             elif must_flush:
                 await writer.write_once(left)
             else:
@@ -148,14 +150,22 @@ class Reader:
         self.wake_all()
 
     async def _follow(self, waiters: list[Waiter], waiter: Waiter, timeout: float | None) -> None:
-        """Wait until one is woken, or the lead is free."""
+        """Wait until one is woken, or the lead is free; see to what is due then.
+
+        Who leads can't be woken: it may have begun to wait before there was anything due.
+        """
+        was_woken = True
         try:
-            await waiter.wait(timeout)
+            was_woken = await waiter.wait(timeout)
         finally:
             with self.lock:
                 del self._waiting[waiter]
                 waiters.remove(waiter)
+                if not (was_woken or self._is_closed):
+                    self._on_silence()
                 self._hand_on()
+        if not was_woken:
+            self._after_read()
 
     async def _lead(self, timeout: float | None) -> None:
         """Read once, for all."""
