@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import h2.events
 import pytest
-from hpack import Decoder
+from hpack import Decoder, Encoder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +23,7 @@ from httpcore2_http2._h2_codec import H2Codec
 from httpcore2_http2._hpack import RememberingEncoder
 
 from ..support.h2peer import (
+    CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
@@ -148,8 +149,6 @@ def test_what_nobody_waits_for_may_end(end: bytes) -> None:
 
 
 def test_header_blocks_are_remembered_as_long_as_their_table_is_the_same() -> None:
-    from hpack import Encoder
-
     encoder = Encoder()
     codec = H2Codec(65535, 65535)
     feed(codec, PREFACE)
@@ -323,11 +322,25 @@ def test_any_event_of_h2_has_a_meaning_or_none(
         assert isinstance(event, Event)
 
 
-def test_what_comes_in_small_parts_is_joined_once() -> None:
+@pytest.mark.parametrize("kind", ["DATA", "HEADERS", "CONTINUATION"])
+def test_what_comes_in_small_parts_is_joined_once(kind: str) -> None:
     """A frame of 16 KiB that comes byte by byte was copied, all that there was of it, for each byte."""
     codec = make()
-    feed(codec, PREFACE + HEAD)
-    data = frame(DATA, 0, 1, bytes(16_384))
+    feed(codec, PREFACE)
+    fields = [(b":status", b"200"), (b"x", b"y" * 16_000), *[(b"n", b"%d" % n) for n in range(9)]]
+    whole = Encoder().encode(fields, huffman=False)
+    expected: Event = HeadReceived(1, 200, fields[1:])
+    if kind == "DATA":
+        feed(codec, HEAD)
+        data = frame(DATA, 0, 1, bytes(16_384))
+        expected = DataReceived(1, bytes(16_384))
+    elif kind == "HEADERS":
+        data = frame(HEADERS, END_HEADERS, 1, whole)
+    else:
+        # A third of it in frames of a byte each.
+        data = frame(HEADERS, 0, 1, whole[:5000])
+        data += b"".join(frame(CONTINUATION, 0, 1, whole[n : n + 1]) for n in range(5000, 10_000))
+        data += frame(CONTINUATION, END_HEADERS, 1, whole[10_000:])
     copied = 0
 
     class Part(bytes):
@@ -341,8 +354,9 @@ def test_what_comes_in_small_parts_is_joined_once() -> None:
     events = []
     for index in range(len(data)):
         events += feed(codec, Part(data[index : index + 1]))
-    assert events == [DataReceived(1, bytes(16_384))]
-    assert copied < 100
+    assert events == [expected]
+    # No more than the header of each frame.
+    assert copied < 100_000
 
 
 def test_what_h2_is_told_can_be_looked_up_where_it_always_was() -> None:

@@ -604,3 +604,37 @@ def test_what_is_dropped_keeps_the_table_of_headers_right() -> None:
         + frame(HEADERS, END_HEADERS, WAITING, third)
     )
     assert list(codec.receive(data)) == [HeadReceived(WAITING, 200, fields[1:])]
+
+
+def test_a_connection_that_has_failed_resets_no_stream() -> None:
+    codec = in_all_states()
+    with pytest.raises(RemoteProtocolError):
+        list(codec.receive(frame(PING, 0, 1, bytes(8))))
+    codec.take()
+    codec.reset(WAITING)
+    assert codec.take() == b""
+
+
+def test_only_so_many_streams_that_were_reset_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("httpcore2_http2._closed.MAX_RESETS", 1)
+    codec = in_all_states()
+    codec.reset(ANSWERED)
+    codec.take()
+    late = frame(DATA, 0, LEFT, b"x") + frame(DATA, 0, ANSWERED, b"x")
+    assert list(codec.receive(late)) == []
+    # The one that was forgotten for the other is now remembered in its place.
+    assert sent_by(codec) == [reset_frame(n, STREAM_CLOSED) for n in (LEFT, ANSWERED)]
+
+
+def test_a_stream_that_nobody_waits_for_may_fail() -> None:
+    for data, code in (
+        (frame(WINDOW, 0, OPEN, bytes(4)), PROTOCOL_ERROR),
+        (frame(WINDOW, 0, OPEN, b"\x7f\xff\xff\xff"), FLOW_CONTROL_ERROR),
+        (frame(DATA, 0, OPEN, b"x"), ErrorCode.CANCEL),
+    ):
+        codec = in_all_states()
+        codec.forget(OPEN)
+        assert list(codec.receive(data)) == []
+        assert sent_by(codec) == [reset_frame(OPEN, code)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -411,14 +412,12 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
                 await world.until(lambda: inner(pool).reader.is_led)
                 first = pool.connections[0]
                 extensions = {"timeout": {"read": 0.05}}
-                for _ in range(100):
-                    try:
+                content = b""
+                while not content:
+                    with suppress(httpcore2.ReadTimeout):
                         reply = await pool.request("POST", server.url, extensions=extensions)
-                    except httpcore2.ReadTimeout:
-                        assert not first.is_closed()
-                    else:
-                        break
-                assert reply.content == b"moved"
+                        content = reply.content
+                assert content == b"moved"
                 assert first.is_closed()
 
             await world.gather(listen, others)
@@ -453,7 +452,7 @@ def test_a_dead_connection_ends_its_requests_without_limit(
                     await signal.wait()
                 reader = inner(pool).reader
                 await world.until(lambda: reader.is_led and len(reader._waiting) == count)
-                with pytest.raises(httpcore2.ReadTimeout, match="0.05"):
+                with pytest.raises(httpcore2.ReadTimeout, match=r"0\.05"):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
 
             await world.gather(impatient, *[listening(number) for number in range(count + 1)])

@@ -35,9 +35,6 @@ MAX_IDLE_FRAMES = 10_000
 IDLE_FRAMES_PER_DATA = 10
 """How many of them are forgiven for a frame that has data. If all were, a byte now and then would excuse any flood."""
 
-MAX_RESETS = 1000
-"""Streams that we have reset, and of which we remember it: what was on its way then may still come."""
-
 MAX_TABLE = 4096
 """Bytes of headers that we remember so as to refer to them, though the peer may have room for any number."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ._codec import ErrorCode
+from ._codec import MAX_HEADER_BLOCK, ErrorCode
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = range(9)
 CONTINUATION = 9
@@ -136,6 +136,50 @@ def content(kind: int, payload: bytes, flags: int) -> bytes:
     return payload[start:end]
 
 
+class HeaderBlock:
+    """What has come of a header block that takes more than one frame, or is not all of its frame's payload."""
+
+    __slots__ = ("_flags", "_fragments", "_size")
+
+    def __init__(self) -> None:
+        self._fragments: list[bytes] = []
+        self._flags = 0
+        self._size = 0
+
+    def add(self, frame: bytes, kind: int, flags: int) -> bytes | None:
+        """Take in a frame of the block, in its order.
+
+        Args:
+            frame: all of it.
+            kind: HEADERS begins a block, CONTINUATION goes on with it.
+            flags: its flags.
+
+        Returns:
+            The block as a single HEADERS frame, whose size may be beyond that of any frame; `None` if more is to come.
+
+        Raises:
+            Fault: the block is too long, or the frame's payload is none.
+        """
+        fragment = frame[9:]
+        if kind == HEADERS:
+            fragment = content(HEADERS, fragment, flags)
+            self._flags = flags & END_STREAM
+            self._size = 0
+        self._fragments.append(fragment)
+        self._size += len(fragment)
+        if self._size > MAX_HEADER_BLOCK:
+            raise Fault(
+                f"The server sent a header block that is too long: at most {MAX_HEADER_BLOCK} bytes are allowed.",
+                ErrorCode.ENHANCE_YOUR_CALM,
+            )
+        if not flags & END_HEADERS:
+            return None
+        block = b"".join(self._fragments)
+        self._fragments.clear()
+        header = (self._size >> 16, self._size & 0xFFFF, HEADERS, self._flags | END_HEADERS)
+        return FRAME_HEADER.pack(*header, number(frame[5:9])) + block
+
+
 def check_settings(payload: bytes) -> None:
     """Check the values in a SETTINGS frame, of which each counts (section 6.5.3).
 
@@ -154,7 +198,7 @@ def check_settings(payload: bytes) -> None:
 
 
 def number(payload: bytes) -> int:
-    """Return the error code of a RST_STREAM, or the increment of a WINDOW_UPDATE and its reserved bit."""
+    """Return the error code of a RST_STREAM, or a stream or an increment with its reserved bit."""
     value: int = _NUMBER.unpack(payload)[0]
     return value
 

@@ -15,25 +15,23 @@ Must not know: the network, clocks, locks, connections, pools.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import h2.events as h2_events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
-from hpack import HeaderTuple, HPACKError, OversizedHeaderListError
 
 from httpcore2_core._exceptions import RemoteProtocolError
 
+from ._closed import ClosedStreams
 from ._codec import (
     IDLE_FRAMES_PER_DATA,
     MAX_HEADER_BLOCK,
     MAX_HEADER_LIST,
     MAX_IDLE_FRAMES,
     MAX_INTERIM,
-    MAX_RESETS,
     MAX_STREAMS,
     MAX_TABLE,
     DataReceived,
@@ -68,13 +66,14 @@ from ._frames import (
     WINDOW_UPDATE,
     WINDOW_UPDATE_FRAME,
     Fault,
+    HeaderBlock,
     check_header,
     check_settings,
     content,
     number,
     two_numbers,
 )
-from ._hpack import RememberingDecoder, RememberingEncoder
+from ._hpack import RememberingEncoder, StatusDecoder
 
 _NOTHING = -1
 # Those that tell whether a header block is the payload of one frame.
@@ -110,36 +109,6 @@ class _Message:
         self.unreturned = 0  # taken by the receiver, and not yet told to the peer
 
 
-class _Decoder(RememberingDecoder):
-    """Shows h2 no more of a header block than it must know: whether it begins with a status, and which.
-
-    h2 would check a Content-Length, against that of a 304, too, and let the connection pay for one that is wrong.
-
-    Attributes:
-        fields: what the last block stood for.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(MAX_HEADER_LIST)
-        self.fields: Sequence[tuple[bytes, bytes]] = ()
-
-    def decode(self, data: bytes, raw: bool = False) -> list[HeaderTuple]:
-        try:
-            self.fields = fields = super().decode(data, raw)
-        except OversizedHeaderListError as exc:
-            raise Fault(
-                f"The server sent a header list that is too long: {exc}. At most {MAX_HEADER_LIST} bytes are allowed.",
-                ErrorCode.ENHANCE_YOUR_CALM,
-            ) from exc
-        except HPACKError as exc:
-            # RFC 9113, section 4.3: both sides' tables differ from here on.
-            raise Fault(
-                f"The server sent a header block that can't be decoded: {exc}.",
-                ErrorCode.COMPRESSION_ERROR,
-            ) from exc
-        return fields[:1] if fields and fields[0][0][:1] == b":" else []
-
-
 class H2Codec:
     """The HTTP/2 of one connection, as a client; see `Codec`."""
 
@@ -167,10 +136,7 @@ class H2Codec:
         self._frames = b""  # that h2 knows nothing of, to be sent
         self._unreturned = 0  # of the connection's window, received and not yet told to the peer
         self._messages: dict[int, _Message] = {}
-        # Streams that we have reset, and what the peer may still have sent before it heard of that.
-        self._resets: OrderedDict[int, int] = OrderedDict()
-        # The last streams of which both halves have ended.
-        self._ended: deque[int] = deque(maxlen=MAX_STREAMS)
+        self._closed = ClosedStreams()
         self._last_id = 0
         # What has come of a frame, and how many bytes there must be before it is worth a look.
         self._parts: list[bytes] = []
@@ -178,9 +144,7 @@ class H2Codec:
         self._needed = 0
         # Whose header block is being received; 0 between them, `_NOTHING` until the peer's first frame has come.
         self._block_id = _NOTHING
-        self._block_flags = 0
-        self._block: list[bytes] = []
-        self._block_size = 0
+        self._block = HeaderBlock()
         self._idle_frames = 0
         self._check_head = Inspection()
         self._h2 = H2Connection(self.CONFIG)
@@ -196,7 +160,7 @@ class H2Codec:
         # A server's to send; some servers take offence.
         del self._h2.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self._h2.initiate_connection()
-        self._h2.decoder = self._decoder = _Decoder()
+        self._h2.decoder = self._decoder = StatusDecoder(MAX_HEADER_LIST)
         self._h2.encoder = RememberingEncoder(MAX_TABLE)
         # A header block comes to it as one frame; how long frames may be is checked before.
         self._h2.max_inbound_frame_size = MAX_HEADER_BLOCK
@@ -246,18 +210,13 @@ class H2Codec:
         if message is None:
             return  # it was reset before, by whomever
         if message.has_ended and message.has_sent_all:
-            self._ended.append(stream_id)
+            self._closed.note_end(stream_id)
             return
         try:
             self._h2.reset_stream(stream_id, code)
         except ProtocolError:
             return  # the connection is closed
-        self._note_reset(stream_id, message.window)
-
-    def _note_reset(self, stream_id: int, window: int) -> None:
-        self._resets[stream_id] = window
-        if len(self._resets) > MAX_RESETS:
-            self._resets.popitem(last=False)
+        self._closed.note_reset(stream_id, message.window)
 
     def forget(self, stream_id: int) -> None:
         message = self._messages.get(stream_id)
@@ -265,7 +224,7 @@ class H2Codec:
             message.is_forgotten = True
             if message.has_ended:
                 del self._messages[stream_id]
-                self._ended.append(stream_id)
+                self._closed.note_end(stream_id)
 
     def ping(self) -> None:
         self._h2.ping(b"httpcor2")
@@ -335,9 +294,11 @@ class H2Codec:
                     frame = FRAME_HEADER.pack(0, 0, DATA, END_STREAM, stream_id)
                 elif kind in (HEADERS, CONTINUATION):
                     if flags & _BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
-                        block = self._collect_block(frame, kind, flags, stream_id)
+                        block = self._block.add(frame, kind, flags)
                         if block is None:
+                            self._block_id = stream_id
                             continue
+                        self._block_id = 0
                         frame = block
                     if message is None or message.has_ended:
                         self._decoder.decode(frame[9:], raw=True)  # the tables must agree
@@ -395,33 +356,6 @@ class H2Codec:
         if kind <= CONTINUATION:
             check_header(kind, length, flags, stream_id, self._last_id)
 
-    def _collect_block(self, frame: bytes, kind: int, flags: int, stream_id: int) -> bytes | None:
-        """Return the header block that ends with a frame, as one frame; `None` if more of it is to come."""
-        if kind == HEADERS:
-            self._block_id = stream_id
-            self._block_flags = flags & END_STREAM
-            self._block_size = 0
-            fragment = content(HEADERS, frame[9:], flags)
-        else:
-            fragment = frame[9:]
-        self._block.append(fragment)
-        self._block_size += len(fragment)
-        if self._block_size > MAX_HEADER_BLOCK:
-            raise Fault(
-                f"The server sent a header block that is too long: at most {MAX_HEADER_BLOCK} bytes are allowed.",
-                ErrorCode.ENHANCE_YOUR_CALM,
-            )
-        if not flags & END_HEADERS:
-            return None
-        block = b"".join(self._block)
-        self._block.clear()
-        self._block_id = 0
-        size = len(block)
-        header = FRAME_HEADER.pack(
-            size >> 16, size & 0xFFFF, HEADERS, self._block_flags | END_HEADERS, stream_id
-        )
-        return header + block
-
     def _receive_closed(
         self, kind: int, stream_id: int, size: int, message: _Message | None
     ) -> StreamEvent | None:
@@ -433,16 +367,14 @@ class H2Codec:
                 raise Fault(reason, ErrorCode.STREAM_CLOSED)
             self.reset(stream_id, ErrorCode.STREAM_CLOSED)
             return StreamFailed(stream_id, reason)
-        left = self._resets.get(stream_id)
-        if left is not None:
+        if self._closed.was_reset(stream_id):
             # It was on its way already. What the peer had leave to send is no flood.
-            if 0 < size <= left:
-                self._resets[stream_id] = left - size
+            if self._closed.had_leave(stream_id, size):
                 self._idle_frames -= 1
-        elif stream_id in self._ended:
+        elif self._closed.has_ended(stream_id):
             raise Fault(reason, ErrorCode.STREAM_CLOSED)
         else:
-            self._note_reset(stream_id, 0)
+            self._closed.note_reset(stream_id, 0)
             self._frames += RST_STREAM_FRAME.pack(
                 0, 4, RST_STREAM, 0, stream_id, ErrorCode.STREAM_CLOSED
             )
@@ -527,7 +459,7 @@ class H2Codec:
         del self._messages[stream_id]
         if event.remote_reset:
             return Reset(stream_id, int(event.error_code or 0))
-        self._note_reset(stream_id, message.window)
+        self._closed.note_reset(stream_id, message.window)
         return StreamFailed(stream_id, "The server opened the stream's window too far.")
 
     def _receive_data(

@@ -1,15 +1,18 @@
 """Header compression that remembers the header block before, each way (RFC 7541).
 
 What a block stands for depends on the table, so only one counts that found it, and left it, as it was.
-Must not know: streams, what fields mean.
+Must not know: streams, what fields mean, but that a status comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from hpack import Decoder, Encoder, HeaderTuple
+from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
+
+from ._codec import ErrorCode
+from ._frames import Fault
 
 Field = tuple[bytes, bytes]
 
@@ -48,6 +51,37 @@ class RememberingDecoder(Decoder):
         is_constant = not self.header_table.has_changed and data[:1] not in _SIZE_UPDATES
         self._block, self._headers = (data if is_constant else b""), headers
         return headers
+
+
+class StatusDecoder(RememberingDecoder):
+    """Shows h2 no more of a header block than it must know: whether it begins with a status, and which.
+
+    h2 would check a Content-Length, against that of a 304, too, and let the connection pay for one that is wrong.
+
+    Attributes:
+        fields: what the last block stood for.
+    """
+
+    def __init__(self, max_header_list_size: int) -> None:
+        super().__init__(max_header_list_size)
+        self.fields: Sequence[Field] = ()
+
+    def decode(self, data: bytes, raw: bool = False) -> list[HeaderTuple]:
+        try:
+            self.fields = fields = super().decode(data, raw)
+        except OversizedHeaderListError as exc:
+            raise Fault(
+                f"The server sent a header list that is too long: {exc}. "
+                f"At most {self.max_header_list_size} bytes are allowed.",
+                ErrorCode.ENHANCE_YOUR_CALM,
+            ) from exc
+        except HPACKError as exc:
+            # RFC 9113, section 4.3: both sides' tables differ from here on.
+            raise Fault(
+                f"The server sent a header block that can't be decoded: {exc}.",
+                ErrorCode.COMPRESSION_ERROR,
+            ) from exc
+        return fields[:1] if fields and fields[0][0][:1] == b":" else []
 
 
 class RememberingEncoder(Encoder):
