@@ -181,7 +181,8 @@ def test_requests_for_other_names_take_slots_as_those_for_other_origins_do(
                 with pytest.raises(httpcore2.PoolTimeout) as caught:
                     await pool.request("GET", origin.url, extensions=extensions)
         assert str(caught.value).startswith(
-            f"No connection to {origin.url.rstrip('/')} with the sni_hostname 'a.test' became free within 0.01 seconds. "
+            f"No connection to {origin.url.rstrip('/')} with the sni_hostname 'a.test' "
+            "became free within 0.01 seconds. "
             "The pool allows 1: 1 are active, 1 of them to this origin; "
         )
 
