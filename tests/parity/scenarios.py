@@ -124,6 +124,13 @@ def every_case(server_tls: ssl.SSLContext) -> Iterator[Case]:
         [Call(extensions={"sni_hostname": "www.example.com"})],
         tls=["http/1.1"],
     )
+    for name, start, fields in (
+        ("an empty line before the status line", b"\r\nHTTP/1.1 200 OK\r\n", b"Content-Length: 4"),
+        ("a blank before a colon", b"HTTP/1.1 200 OK\r\n", b"Content-Length : 4"),
+        ("`identity`", b"HTTP/1.1 200 OK\r\n", b"Transfer-Encoding: identity"),
+    ):
+        odd = start + fields + b"\r\n\r\nfine"
+        yield Case(f"an odd form: {name}", _sends(odd, ends=True), get)
     yield Case("no keep-alive", fine, twice, {"max_keepalive_connections": 0})
     yield Case("keep-alive that has expired", fine, twice, {"keepalive_expiry": 0.0})
     farewell = response(b"fine", b"Connection: close")
