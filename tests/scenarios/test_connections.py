@@ -11,7 +11,7 @@ import httpcore2
 
 from ..support.fakes import ListBackend, ListStream
 from ..support.server import Peer, canned, response, scripted
-from ..support.worlds import World
+from ..support.worlds import WORLDS, World
 
 FINE = response(b"fine")
 ORIGIN = httpcore2.Origin(b"http", b"h", 80)
@@ -57,6 +57,27 @@ def test_a_connection_gets_no_attribute_after_it_was_made(world: World) -> None:
 
     with scripted(canned([FINE])) as server:
         world.run(scenario)
+
+
+def test_a_connection_that_another_thread_closes_as_it_is_established_is_closed() -> None:
+    class ClosedMeanwhile(httpcore2.AsyncHTTPConnection):
+        """One that is closed just before it gets what speaks HTTP."""
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "_connection" and value is not None:
+                self.abort()
+            super().__setattr__(name, value)
+
+    stream = ListStream([FINE])
+
+    async def scenario() -> None:
+        connection = ClosedMeanwhile(ORIGIN, network_backend=ListBackend(stream))
+        with pytest.raises(httpcore2.ConnectError, match="closed while it was being established"):
+            await connection.request("GET", "http://h/")
+        assert connection.info() == "CONNECTION FAILED"
+        assert stream.closed == 1
+
+    WORLDS["asyncio"].run(scenario)
 
 
 def test_a_connection_that_could_not_be_made_is_closed(world: World) -> None:

@@ -172,13 +172,15 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 raise
             connection.on_release = self.on_release
             connection.peer = self._route
-            if self._has_failed:  # closed while it was being opened
+            # In this order: a thread that closes this one sees the connection, or is seen here.
+            self._connection = connection
+            if self._has_failed:
+                self._connection = None
                 connection.abort()
                 await connection.settle()
                 raise ConnectError(
                     f"The connection was closed while it was being established. ({self._route})"
                 )
-            self._connection = connection
             self.exchange, self.is_stale = connection.exchange, connection.is_stale
         except BaseException:
             self._has_failed = True
