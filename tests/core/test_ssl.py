@@ -10,6 +10,7 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -19,9 +20,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from httpcore2_core import _ssl
-from httpcore2_core._ssl import default_ssl_context, shared_ssl_context
+from httpcore2_core import ConnectionPool, _ssl
+from httpcore2_core._ssl import (
+    default_ssl_context,
+    offer_protocols,
+    shared_ssl_context,
+    wrap_memory,
+)
 
+from ..support.server import canned, response, scripted
 from .conftest import in_child
 
 
@@ -172,8 +179,77 @@ def test_threads_that_need_it_at_once_make_one_context(monkeypatch: pytest.Monke
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 def test_a_child_does_not_wait_for_a_thread_of_its_parent() -> None:
-    with _ssl._lock:
-        assert in_child(lambda: shared_ssl_context(("http/1.1",)))
+    with _ssl._lock, _ssl._use_lock:
+        assert in_child(use_in_another_thread)
+
+
+def use_in_another_thread() -> bool:
+    done: list[ssl.SSLObject] = []
+
+    def use() -> None:
+        context = shared_ssl_context(("http/1.1",))
+        offer_protocols(context, ["h2"])
+        done.append(wrap_memory(context, ssl.MemoryBIO(), ssl.MemoryBIO(), "a.test"))
+
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(5)
+    return bool(done)
+
+
+def test_a_contexts_protocols_are_not_set_while_another_thread_makes_a_connection_of_it() -> None:
+    """OpenSSL copies them without Python's lock: the ClientHello had memory in it that was freed."""
+    has_lock: dict[str, bool] = {}
+
+    def is_locked_for_others() -> bool:
+        found: list[bool] = []
+
+        def ask() -> None:
+            is_free = _ssl._use_lock.acquire(blocking=False)
+            if is_free:
+                _ssl._use_lock.release()
+            found.append(not is_free)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        return found[0]
+
+    class Context(ssl.SSLContext):
+        def set_alpn_protocols(self, alpn_protocols: Any) -> None:
+            has_lock["set"] = is_locked_for_others()
+            super().set_alpn_protocols(alpn_protocols)
+
+        def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+            has_lock["wrap"] = is_locked_for_others()
+            return super().wrap_bio(*args, **options)
+
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
+    offer_protocols(context, ("h2", "http/1.1"))
+    wrap_memory(context, ssl.MemoryBIO(), ssl.MemoryBIO(), "a.test")
+    assert has_lock == {"set": True, "wrap": True}
+    assert not is_locked_for_others()
+
+
+def test_every_connection_of_a_pool_is_made_under_that_lock(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    class Lock:
+        def __enter__(self) -> None:
+            used.append("lock")
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(_ssl, "_use_lock", Lock())
+    with (
+        scripted(canned([response(b"fine")]), tls=server_tls) as server,
+        ConnectionPool(ssl_context=client_tls) as pool,
+    ):
+        assert pool.request("GET", server.url).content == b"fine"
+    assert used == ["lock"] * 2
 
 
 def test_nothing_is_loaded_before_it_is_needed() -> None:

@@ -22,7 +22,7 @@ from ._exceptions import (
 )
 from ._models import Origin, Request
 from ._network import SOCKET_OPTION, AsyncNetworkStream, BackendStream, RuntimeBackend
-from ._ssl import shared_ssl_context
+from ._ssl import offer_protocols, shared_ssl_context
 from ._timeouts import Timeouts
 from ._trace import Tracer
 from ._urls import host_to_dial, server_name
@@ -216,7 +216,7 @@ class Secure(NamedTuple):
         def start_tls() -> Coroutine[Any, Any, BackendStream]:
             if self.ssl_context is not None:
                 # As late as can be: a proxy may have been given the same context, and is offered less.
-                self.ssl_context.set_alpn_protocols(list(self.protocols))
+                offer_protocols(self.ssl_context, self.protocols)
             return opening.stream.start_tls(**info)
 
         await opening.advance(self.prefix, "start_tls", info, start_tls)

@@ -1,6 +1,11 @@
-"""The TLS settings that hold where a caller gives none.
+"""The TLS settings that hold where a caller gives none, and how several threads share a context.
 
-Rules: `ssl` and the certificates take some milliseconds, and are loaded once, for the first TLS connection.
+Rules:
+
+- `ssl` and the certificates take some milliseconds, and are loaded once, for the first TLS connection.
+- The protocols of a context are not set while a connection is made of it: OpenSSL's `SSL_new`, for which Python lets
+  go of the interpreter's lock, copies what is freed meanwhile, and the ClientHello has other memory in it.
+
 Must not know: connections, the network.
 """
 
@@ -8,7 +13,8 @@ from __future__ import annotations
 
 import os
 import sys
-from threading import Lock
+from collections.abc import Iterable
+from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
 from ._runtime import call_in_children
@@ -17,6 +23,8 @@ if TYPE_CHECKING:
     import ssl
 
 _lock = Lock()
+# Re-entrant, for a signal handler that sends a request in between.
+_use_lock = RLock()
 _contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 
 
@@ -76,10 +84,30 @@ def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
         return context
 
 
-def _renew_lock() -> None:
-    global _lock
+def offer_protocols(context: ssl.SSLContext, protocols: Iterable[str]) -> None:
+    """Have the next connections that are made of `context` offer `protocols` by ALPN."""
+    with _use_lock:
+        context.set_alpn_protocols(list(protocols))
+
+
+def wrap_memory(
+    context: ssl.SSLContext,
+    incoming: ssl.MemoryBIO,
+    outgoing: ssl.MemoryBIO,
+    server_hostname: str | None,
+) -> ssl.SSLObject:
+    """Make the client's end of a TLS connection, whose bytes go through memory."""
+    with _use_lock:
+        return context.wrap_bio(
+            incoming, outgoing, server_side=False, server_hostname=server_hostname
+        )
+
+
+def _renew_locks() -> None:
+    global _lock, _use_lock
     _lock = Lock()
+    _use_lock = RLock()
 
 
-# The thread that held it when the process forked is not there to let go of it.
-call_in_children(_renew_lock)
+# The thread that held one when the process forked is not there to let go of it.
+call_in_children(_renew_locks)

@@ -35,6 +35,7 @@ from ._exceptions import (
 )
 from ._network import BackendStream
 from ._runtime import Deadline, Runtime, Waiter
+from ._ssl import wrap_memory
 
 _RECEIVE = 64 * 1024
 # What is encrypted at a time. OpenSSL's memory keeps its size: 70 kB a connection after a large body,
@@ -90,9 +91,7 @@ class TLSStream(BackendStream):
         """
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         try:
-            ssl_object = ssl_context.wrap_bio(
-                incoming, outgoing, server_side=False, server_hostname=server_hostname
-            )
+            ssl_object = wrap_memory(ssl_context, incoming, outgoing, server_hostname)
             encrypted = cls(stream, ssl_object, incoming, outgoing)
             await encrypted._shake_hands(Deadline(timeout, stream.runtime))
         except TimeoutException as exc:
