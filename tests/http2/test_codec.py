@@ -303,7 +303,12 @@ EVENTS_OF_H2 = [
 def event_of(kind: type[h2.events.Event]) -> h2.events.Event:
     """An event on stream 1, which has no more than it must, whether this release of h2 has it as a dataclass or not."""
     event = kind.__new__(kind)
-    for name, value in (("stream_id", 1), ("changed_settings", {}), ("error_code", None)):
+    for name, value in (
+        ("stream_id", 1),
+        ("changed_settings", {}),
+        ("error_code", None),
+        ("remote_reset", True),
+    ):
         setattr(event, name, value)
     return event
 
