@@ -783,6 +783,16 @@ def test_a_crowd_whose_first_comes_again_goes_before_the_crowds_of_other_keys() 
     assert a1.grant is None
 
 
+def test_a_crowd_whose_first_came_before_one_that_comes_again_keeps_its_place() -> None:
+    ledger = new(max_connections=1)
+    begin(ledger, "a", 1, share=True)
+    joiner = ask(ledger, "a", share=True)
+    again = ledger.reserve("b", True, ledger.arrivals)
+    ledger.discard(1)
+    assert woken(ledger) == [joiner]
+    assert again.grant is None
+
+
 def test_a_request_that_comes_again_may_find_nobody_waiting() -> None:
     ledger = new(max_connections=1)
     before = ledger.arrivals

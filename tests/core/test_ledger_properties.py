@@ -347,8 +347,8 @@ class Histories(RuleBasedStateMachine):
             if may_share and self.tickets and data.draw(SELDOM):
                 # It comes again, and came first just after another.
                 other = self.pick(data, list(self.tickets))
-                request = Request(int(other.number) + request.number * 1e-6, key, True, True)
-                arrival = self.tickets[other]._number
+                request = Request(int(other.number) + 0.5, key, True, True)
+                arrival = int(self.tickets[other]._number)
             self.model.reserve(request)
             self.tickets[request] = self.ledger.reserve(key, may_share, arrival)
             self.undecided.append(request)

@@ -78,7 +78,7 @@ class Ticket(Generic[K, C]):
 
     __slots__ = ("_group", "_number", "_spent", "connection", "grant", "key", "waiter")
 
-    def __init__(self, group: _Group[K, C], number: int) -> None:
+    def __init__(self, group: _Group[K, C], number: float) -> None:
         self.key = group.key
         self.grant: Grant | None = None
         self.connection: C | None = None
@@ -216,7 +216,8 @@ class Ledger(Generic[K, C]):
             group = self._groups[key] = _Group(key)
         assert not group.available, "reserve() although checkout() has a connection"
         self.arrivals += 1
-        ticket = Ticket(group, self.arrivals if arrival is None else arrival)
+        # One that comes again came after the ticket of that number, and before the next.
+        ticket = Ticket(group, self.arrivals if arrival is None else arrival + 0.5)
         if not may_share or group.exclusive:
             if self._can_dial():
                 self._grant_dial(ticket)
@@ -503,10 +504,10 @@ class Ledger(Generic[K, C]):
             del self._groups[group.key]
 
 
-def _number(ticket: Ticket[K, C]) -> int:
+def _number(ticket: Ticket[K, C]) -> float:
     return ticket._number
 
 
-def _arrival(waiting: Ticket[K, C] | _Group[K, C]) -> int:
+def _arrival(waiting: Ticket[K, C] | _Group[K, C]) -> float:
     ticket = waiting if isinstance(waiting, Ticket) else next(iter(waiting.crowd))
     return ticket._number
