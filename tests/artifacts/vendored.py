@@ -94,7 +94,7 @@ def error_of(backend: Any, package: Any) -> str:
     raise AssertionError("it was connected")
 
 
-def its_private_places() -> None:
+def its_module_paths_of_2_16_2() -> None:
     """Where test kits patch 2.16.2."""
     pools = importlib.import_module(f"{PLACE}.httpcore2._sync.connection_pool")
     assert pools.ConnectionPool is front.ConnectionPool
@@ -135,7 +135,7 @@ def state_of(place: str) -> dict[int, str]:
 
 
 its_work()
-its_private_places()
+its_module_paths_of_2_16_2()
 its_errors()
 its_names()
 if installed is not None:

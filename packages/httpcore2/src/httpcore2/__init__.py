@@ -132,8 +132,8 @@ _SIBLINGS = {
     "TrioBackend": ("httpcore2_trio", "trio"),
 }
 
-# Modules of 2.16.2 that others import from, or patch. Each holds names from here, and is loaded when it is asked for.
-_PLACES = (
+# Module paths of 2.16.2, which others import from or patch. Each re-exports names, and is loaded when it is asked for.
+_MODULES_OF_2 = (
     "_api",
     "_async",
     "_backends",
@@ -149,7 +149,7 @@ _PLACES = (
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PLACES:
+    if name in _MODULES_OF_2:
         from importlib import import_module
 
         return import_module(f".{name}", __name__)

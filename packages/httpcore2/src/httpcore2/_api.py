@@ -1,4 +1,4 @@
-"""The place of the functions at the top in 2.16.2."""
+"""Module path of 2.16.2: the functions `request` and `stream`."""
 
 from . import request, stream
 

@@ -1,4 +1,4 @@
-"""The place of the exceptions in 2.16.2, and of what backends of a caller's own raise them with."""
+"""Module path of 2.16.2: the exceptions, and what backends of a caller's own raise them with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place of the models in 2.16.2."""
+"""Module path of 2.16.2: the models."""
 
 from httpcore2_core._models import (
     DEFAULT_PORTS,

@@ -1,4 +1,4 @@
-"""The place of `default_ssl_context` in 2.16.2."""
+"""Module path of 2.16.2: `default_ssl_context`."""
 
 from . import default_ssl_context
 

@@ -1,4 +1,4 @@
-"""The place of the locks in 2.16.2, for connections of a caller's own: those for threads, and those for event loops."""
+"""Module path of 2.16.2: the locks, for connections of a caller's own: those for threads, and those for event loops."""
 
 from __future__ import annotations
 

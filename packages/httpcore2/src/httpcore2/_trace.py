@@ -1,4 +1,4 @@
-"""The place of `Trace` in 2.16.2, which connections of a caller's own tell their steps by."""
+"""Module path of 2.16.2: `Trace`, by which connections of a caller's own report their steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place of the types in 2.16.2."""
+"""Module path of 2.16.2: the types."""
 
 from __future__ import annotations
 

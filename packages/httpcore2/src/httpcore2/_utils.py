@@ -1,4 +1,4 @@
-"""The place of `is_socket_readable` in 2.16.2."""
+"""Module path of 2.16.2: `is_socket_readable`."""
 
 from __future__ import annotations
 

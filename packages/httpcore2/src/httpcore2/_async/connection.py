@@ -1,4 +1,4 @@
-"""The place of `AsyncHTTPConnection` in 2.16.2."""
+"""Module path of 2.16.2: `AsyncHTTPConnection`."""
 
 from .. import AsyncHTTPConnection
 

@@ -1,4 +1,4 @@
-"""The place of `AsyncConnectionPool` in 2.16.2."""
+"""Module path of 2.16.2: `AsyncConnectionPool`."""
 
 from .. import AsyncConnectionPool
 

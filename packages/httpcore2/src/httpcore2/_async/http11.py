@@ -1,4 +1,4 @@
-"""The place of `AsyncHTTP11Connection` in 2.16.2."""
+"""Module path of 2.16.2: `AsyncHTTP11Connection`."""
 
 from .. import AsyncHTTP11Connection
 

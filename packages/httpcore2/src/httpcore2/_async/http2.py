@@ -1,4 +1,4 @@
-"""The place of `AsyncHTTP2Connection` in 2.16.2."""
+"""Module path of 2.16.2: `AsyncHTTP2Connection`."""
 
 from .. import AsyncHTTP2Connection
 

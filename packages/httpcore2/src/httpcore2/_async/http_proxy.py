@@ -1,4 +1,4 @@
-"""The place of `AsyncHTTPProxy` in 2.16.2."""
+"""Module path of 2.16.2: `AsyncHTTPProxy`."""
 
 from .. import AsyncHTTPProxy
 

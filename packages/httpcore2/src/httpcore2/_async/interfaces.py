@@ -1,4 +1,4 @@
-"""The place of the interfaces for event loops in 2.16.2."""
+"""Module path of 2.16.2: the interfaces for event loops."""
 
 from httpcore2_core import AsyncConnectionInterface, AsyncRequestInterface
 

@@ -1,4 +1,4 @@
-"""The place of `AsyncSOCKSProxy` in 2.16.2."""
+"""Module path of 2.16.2: `AsyncSOCKSProxy`."""
 
 from .. import AsyncSOCKSProxy
 

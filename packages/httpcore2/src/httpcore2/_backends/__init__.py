@@ -1,4 +1,4 @@
-"""The places of the network backends in 2.16.2; each is loaded when it is first asked for."""
+"""Module paths of 2.16.2: the network backends. Each is loaded when it is first asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place of `AnyIOBackend` in 2.16.2."""
+"""Module path of 2.16.2: `AnyIOBackend`."""
 
 from .. import AnyIOBackend
 

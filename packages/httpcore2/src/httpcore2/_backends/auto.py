@@ -1,4 +1,4 @@
-"""The place of `AutoBackend` in 2.16.2."""
+"""Module path of 2.16.2: `AutoBackend`."""
 
 from httpcore2_core._backends.detect import AutoBackend
 

@@ -1,4 +1,4 @@
-"""The place of the network's interfaces in 2.16.2."""
+"""Module path of 2.16.2: the network's interfaces."""
 
 from .. import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend, NetworkStream
 

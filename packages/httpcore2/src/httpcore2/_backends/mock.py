@@ -1,4 +1,4 @@
-"""The place of the mocks in 2.16.2."""
+"""Module path of 2.16.2: the mocks."""
 
 from httpcore2_core._backends.mock import MockSSLObject
 

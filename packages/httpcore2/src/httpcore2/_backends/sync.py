@@ -1,4 +1,4 @@
-"""The place of `SyncBackend` in 2.16.2."""
+"""Module path of 2.16.2: `SyncBackend`."""
 
 from .. import SyncBackend
 

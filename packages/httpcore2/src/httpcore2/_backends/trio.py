@@ -1,4 +1,4 @@
-"""The place of `TrioBackend` in 2.16.2."""
+"""Module path of 2.16.2: `TrioBackend`."""
 
 from .. import TrioBackend
 

@@ -1,4 +1,4 @@
-"""The places of the classes for threads in 2.16.2; that of HTTP/2, which loads more, when it is first asked for."""
+"""Module paths of 2.16.2: the classes for threads. HTTP/2, which loads more, is loaded on first use."""
 
 from __future__ import annotations
 

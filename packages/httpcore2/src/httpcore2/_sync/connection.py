@@ -1,4 +1,4 @@
-"""The place of `HTTPConnection` in 2.16.2."""
+"""Module path of 2.16.2: `HTTPConnection`."""
 
 from .. import HTTPConnection
 

@@ -1,4 +1,4 @@
-"""The place of `ConnectionPool` in 2.16.2."""
+"""Module path of 2.16.2: `ConnectionPool`."""
 
 from .. import ConnectionPool
 

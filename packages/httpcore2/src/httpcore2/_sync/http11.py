@@ -1,4 +1,4 @@
-"""The place of `HTTP11Connection` in 2.16.2."""
+"""Module path of 2.16.2: `HTTP11Connection`."""
 
 from .. import HTTP11Connection
 

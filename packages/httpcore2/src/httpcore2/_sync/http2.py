@@ -1,4 +1,4 @@
-"""The place of `HTTP2Connection` in 2.16.2."""
+"""Module path of 2.16.2: `HTTP2Connection`."""
 
 from .. import HTTP2Connection
 

@@ -1,4 +1,4 @@
-"""The place of `HTTPProxy` in 2.16.2."""
+"""Module path of 2.16.2: `HTTPProxy`."""
 
 from .. import HTTPProxy
 

@@ -1,4 +1,4 @@
-"""The place of `SOCKSProxy` in 2.16.2."""
+"""Module path of 2.16.2: `SOCKSProxy`."""
 
 from .. import SOCKSProxy
 

@@ -51,7 +51,7 @@ def run(code: str) -> str:
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "httpcore2._backends"])
-def test_a_place_holds_the_objects_that_are_used_here(name: str) -> None:
+def test_a_module_path_holds_the_objects_that_are_used_here(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__all__
     for each in module.__all__:
@@ -68,17 +68,17 @@ def test_a_place_holds_the_objects_that_are_used_here(name: str) -> None:
             assert getattr(module, each) is here[0]
 
 
-def test_no_place_is_loaded_before_it_is_asked_for() -> None:
+def test_no_module_path_is_loaded_before_it_is_asked_for() -> None:
     code = "import sys, httpcore2; print([name for name in sys.modules if name.startswith('httpcore2._')])"
     assert run(code) == "[]"
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_place_is_reached_as_an_attribute_as_in_2_16_2(name: str) -> None:
+def test_a_module_path_is_reached_as_an_attribute_as_in_2_16_2(name: str) -> None:
     assert run(f"import httpcore2; print({name}.__name__)") == name
 
 
-def test_the_places_of_classes_load_no_codec_and_no_event_loop() -> None:
+def test_the_module_paths_of_classes_load_no_codec_and_no_event_loop() -> None:
     code = (
         "import sys, httpcore2._sync.connection_pool, httpcore2._async.connection_pool, httpcore2._backends.auto;"
         "print({'asyncio', 'h2', 'ssl', 'trio', 'anyio'} & set(sys.modules))"
@@ -87,7 +87,7 @@ def test_the_places_of_classes_load_no_codec_and_no_event_loop() -> None:
 
 
 @pytest.mark.parametrize("name", ["_sync", "_async", "_backends"])
-def test_what_is_no_place_is_an_attribute_error(name: str) -> None:
+def test_any_other_private_name_is_an_attribute_error(name: str) -> None:
     module: ModuleType = getattr(httpcore2, name)
     with pytest.raises(
         AttributeError, match=f"module 'httpcore2.{name}' has no attribute 'nothing'"
