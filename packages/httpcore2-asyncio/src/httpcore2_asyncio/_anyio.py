@@ -17,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 from httpcore2_core._backends.readiness import (
@@ -26,9 +27,10 @@ from httpcore2_core._backends.readiness import (
     Nursery,
     ReadinessBackend,
     ReadinessRuntime,
+    foremost,
     wait_until_ready,
 )
-from httpcore2_core._runtime import Waiter
+from httpcore2_core._runtime import Interrupter, Waiter, before_suspending
 
 from ._runtime import RUNTIME as ASYNCIO
 
@@ -116,6 +118,35 @@ class AnyIORuntime(ReadinessRuntime):
         with anyio.CancelScope(shield=True):
             result = await call()
         return result
+
+    async def interruptible(
+        self,
+        work: Coroutine[Any, Any, object],
+        interrupt: Callable[[], Coroutine[Any, Any, bool]] | None,
+        timeout: float | None,
+    ) -> bool:
+        if isinstance(self.token(), asyncio.AbstractEventLoop):
+            # No scope of anyio's: these have to end in the reverse order, and the work may leave some open.
+            return await ASYNCIO.interruptible(work, interrupt, timeout)
+        interrupter: Interrupter | None = None
+        was_cancelled = True
+        try:
+            async with anyio.create_task_group() as tasks:
+                if timeout is not None:
+                    tasks.cancel_scope.deadline = anyio.current_time() + timeout
+                if interrupt is None:
+                    await work
+                else:
+                    interrupter = Interrupter(interrupt, tasks.cancel_scope.cancel)
+                    start = partial(tasks.start_soon, interrupter.run)
+                    await before_suspending(work, start)
+                was_cancelled = tasks.cancel_scope.cancel_called
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as exc:
+            raise foremost(exc.exceptions) from None
+        if interrupter is not None and interrupter.error is not None:
+            raise interrupter.error
+        return not was_cancelled
 
     async def checkpoint(self) -> None:
         await anyio.lowlevel.checkpoint()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+import types
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
-from httpcore2_core._runtime import Runtime, Waiter
+from httpcore2_core._runtime import Interrupter, Runtime, Waiter, resume
 
 T = TypeVar("T")
 
@@ -164,5 +165,55 @@ class AsyncIORuntime(Runtime):
         # goes along as its cause.
         raise cancellation from (None if task.cancelled() else task.exception())
 
+    async def interruptible(
+        self,
+        work: Coroutine[Any, Any, object],
+        interrupt: Callable[[], Coroutine[Any, Any, bool]] | None,
+        timeout: float | None,
+    ) -> bool:
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + timeout
+        # Most work doesn't suspend. What comes below takes as long as four awaits, a task as long as fifty.
+        try:
+            yielded = work.send(None)
+        except StopIteration:
+            return True
+        limit = asyncio.timeout_at(deadline)
+
+        def cancel() -> None:
+            if not limit.expired():
+                limit.reschedule(0)  # in the past of every loop's clock
+
+        interrupter: Interrupter | None = None
+        task: asyncio.Task[None] | None = None
+        has_failed = False
+        try:
+            async with limit:
+                if interrupt is not None:
+                    interrupter = Interrupter(interrupt, cancel)
+                    task = loop.create_task(interrupter.run())
+                try:
+                    await _resume(work, yielded)
+                except Exception:
+                    has_failed = True
+                    raise
+        except TimeoutError:
+            if has_failed:
+                raise  # it is the work's own
+        except GeneratorExit:
+            task = None  # the loop is gone, and nothing can be waited for
+            raise
+        finally:
+            if task is not None:
+                task.cancel()
+                cancellation = await wait_out((task,))
+                if cancellation is not None:
+                    raise cancellation
+        if interrupter is not None and interrupter.error is not None:
+            raise interrupter.error
+        return not limit.expired()
+
+
+_resume = types.coroutine(resume)
 
 RUNTIME = AsyncIORuntime()

@@ -189,6 +189,18 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             return None
         return self._receive(max_bytes)
 
+    async def wait_readable(self) -> None:
+        if self._received or self._ended or self._transport.is_closing():
+            return
+        # A read with room for nothing: all that comes is kept.
+        self._max_bytes = 0
+        self._deadline = math.inf
+        self._reader = self._create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._watcher = callback
 

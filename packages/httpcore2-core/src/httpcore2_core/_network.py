@@ -233,6 +233,13 @@ class BackendStream(AsyncNetworkStream):
         """
         raise NotImplementedError
 
+    async def wait_readable(self) -> None:
+        """Wait until `read_nowait` returns something, in a task that may be cancelled; nobody may read meanwhile.
+
+        Event loops alone need it. The default never returns.
+        """
+        await self.runtime.create_waiter().wait(None)
+
     def write_nowait(self, buffer: bytes) -> int:
         """Take as much of `buffer` as can be sent without waiting; return how many bytes that is.
 
@@ -321,6 +328,10 @@ class PrefixedStream(BackendStream):
         if self._leading_data:
             return self._take(max_bytes)
         return self._stream.read_nowait(max_bytes)
+
+    async def wait_readable(self) -> None:
+        if not self._leading_data:
+            await self._stream.wait_readable()
 
     def watch(self, callback: Callable[[], None] | None) -> None:
         self._stream.watch(callback)

@@ -8,8 +8,9 @@ Must not know: sockets, HTTP, the pool.
 from __future__ import annotations
 
 import os
+import types
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -72,6 +73,88 @@ class Runtime(ABC):
     @abstractmethod
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
         """Await `call()` to its end; a cancellation of the caller is delivered afterwards."""
+
+    async def interruptible(
+        self,
+        work: Coroutine[Any, Any, object],
+        interrupt: Callable[[], Coroutine[Any, Any, bool]] | None,
+        timeout: float | None,
+    ) -> bool:
+        """Await `work` in the calling task, and cancel it when `interrupt` says so or the time is over.
+
+        An exception that `work` raises, also when it is cancelled, is raised here; so is one of `interrupt`,
+        which cancels `work`. The default, which threads use, can cancel nothing: it awaits `work` alone.
+
+        Args:
+            work: what may have to be cancelled. It may leave cancel scopes open that it has opened.
+            interrupt: runs in a task of its own as soon as `work` suspends, and returns whether to cancel it. When
+                `work` has ended, `interrupt` is cancelled, and waited for.
+            timeout: seconds after which `work` is cancelled; `None` for no limit.
+
+        Returns:
+            Whether `work` came to its end; `False` if it was cancelled here, whatever it made of that.
+        """
+        await work
+        return True
+
+
+class Interrupter:
+    """What `Runtime.interruptible` runs in a task of its own.
+
+    Attributes:
+        error: what `interrupt` raised.
+    """
+
+    __slots__ = ("_cancel", "_interrupt", "error")
+
+    def __init__(
+        self, interrupt: Callable[[], Coroutine[Any, Any, bool]], cancel: Callable[[], object]
+    ) -> None:
+        self._interrupt = interrupt
+        self._cancel = cancel
+        self.error: Exception | None = None
+
+    async def run(self) -> None:
+        """Call `cancel` if `interrupt` says so, or fails."""
+        try:
+            if not await self._interrupt():
+                return
+        except Exception as exc:  # noqa: BLE001 - `interruptible` raises it
+            self.error = exc
+        self._cancel()
+
+
+@types.coroutine
+def before_suspending(
+    coroutine: Coroutine[Any, Any, T], call: Callable[[], object]
+) -> Generator[Any, Any, T]:
+    """Await `coroutine`, and call `call` when it is about to suspend for the first time."""
+    try:
+        yielded = coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    call()
+    return (yield from resume(coroutine, yielded))
+
+
+def resume(coroutine: Coroutine[Any, Any, T], yielded: object) -> Generator[Any, Any, T]:
+    """Go on with a coroutine that has just yielded this, as `yield from` does (PEP 380), which begins at the start."""
+    thrown: list[BaseException] = []  # popped at once: in a variable, it would keep itself alive
+    try:
+        while True:
+            received = None
+            try:
+                received = yield yielded
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as exc:  # noqa: BLE001 - it is the coroutine's
+                thrown.append(exc)
+            yielded = coroutine.throw(thrown.pop()) if thrown else coroutine.send(received)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
 
 
 class Deadline:

@@ -250,6 +250,10 @@ class TLSStream(BackendStream):
         self._watcher = callback
         self._stream.watch(None if callback is None else self._look)
 
+    async def wait_readable(self) -> None:
+        while not self._take_in():
+            await self._stream.wait_readable()
+
     def _look(self) -> None:
         """Something came: tell the watcher, unless it was for TLS alone."""
         if not self._take_in():

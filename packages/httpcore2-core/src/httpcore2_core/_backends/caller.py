@@ -9,7 +9,7 @@ Must not know: HTTP, the pool.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._exceptions import ReadError, WriteError
@@ -86,6 +86,18 @@ class CallerRuntime(Runtime):
         except (ImportError, RuntimeError):
             return await call()  # a loop that we have no backend for: it gets no shield
         return await runtime.shielded(call)
+
+    async def interruptible(
+        self,
+        work: Coroutine[Any, Any, object],
+        interrupt: Callable[[], Coroutine[Any, Any, bool]] | None,
+        timeout: float | None,
+    ) -> bool:
+        try:
+            runtime = detect_backend().runtime
+        except (ImportError, RuntimeError):
+            return await super().interruptible(work, interrupt, timeout)
+        return await runtime.interruptible(work, interrupt, timeout)
 
 
 _RUNTIME = CallerRuntime()

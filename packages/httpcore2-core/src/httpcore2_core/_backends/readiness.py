@@ -189,6 +189,9 @@ class SocketStream(BackendStream):
             return None
         return self._receive(max_bytes)
 
+    async def wait_readable(self) -> None:
+        await self._runtime.wait_readable(self._socket, None)
+
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._eager >= EAGER_CALLS:
             await self._yield()
