@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,18 @@ def _streamed_post(world: AsyncWorld) -> Operation:
     return run
 
 
+def _waiting_post(world: AsyncWorld) -> Operation:
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in (b"x", b"y"):
+            await world.turn()
+            yield chunk
+
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        assert (await pool.request("POST", url, content=chunks())).content == b"fine"
+
+    return run
+
+
 def _streamed_response(world: AsyncWorld) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         async with pool.stream("GET", url) as streamed:
@@ -56,6 +68,7 @@ def _reused(world: AsyncWorld) -> Operation:
 OPERATIONS = {
     "get": get,
     "streamed post": _streamed_post,
+    "post that waits for its body": _waiting_post,
     "streamed response": _streamed_response,
     "reused connection": _reused,
     "with timeouts": timed,

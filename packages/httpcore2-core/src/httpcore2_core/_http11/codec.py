@@ -228,6 +228,10 @@ class Codec:
         check_size(-self._left_to_send)
         return b""
 
+    def abandon_request(self) -> None:
+        """Send no more of the request: the server can't tell where the next one would begin."""
+        self._keeps_alive = False
+
     # The response
 
     def receive(self, data: bytes) -> None:

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Protocol
 
 from .._backends.caller import public_stream
 from .._backends.sync import public_sync_stream
-from .._bodies import close_generator, iterate
 from .._established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection, ExchangeBody
 from .._exceptions import (
     ConnectionNotAvailable,
@@ -22,6 +21,7 @@ from .._exceptions import (
     ReadError,
     RemoteProtocolError,
     WriteError,
+    WriteTimeout,
     add_context,
 )
 from .._models import ByteStream, Origin, Request, Response, received_response
@@ -30,10 +30,11 @@ from .._timeouts import Timeouts
 from .._trace import Tracer
 from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec
 from .heads import HEAD_LIMIT, ResponseHead
+from .upload import Upload
 
-# Up to here head and body leave in one write; copying them together costs less than a second segment.
-_SMALL_BODY = 64 * 1024
-_SLICE = 256 * 1024
+# Up to here head and body leave in one write: copying them together costs less than a second segment. The peer's system
+# takes in as much (Linux, macOS and Windows begin with a window of 64 KiB), so nobody watches for a response meanwhile.
+_SMALL_BODY = 60 * 1024
 _READ_SIZE = 64 * 1024
 
 
@@ -108,17 +109,25 @@ class AsyncHTTP11Connection(EstablishedConnection):
                 if tracer is None:
                     await self._send_head(request, timeouts)
                     if codec.request_state is not SENT or type(request.stream) is not ByteStream:
-                        await self._send_body(request, timeouts)
-                    # Most heads come in one piece: these cost no coroutine.
-                    size = codec.head_size or self._read_size
-                    codec.receive(await self._stream.read(size, timeouts.for_read()))
-                    head = codec.head()
+                        head = await self._send_body(request, timeouts)
+                    if head is None:
+                        # Most heads come in one piece: these cost no coroutine.
+                        size = codec.head_size or self._read_size
+                        codec.receive(await self._stream.read(size, timeouts.for_read()))
+                        head = codec.head()
                 else:
-                    await self._send_traced(request, timeouts, tracer)
+                    head = await self._send_traced(request, timeouts, tracer)
             except WriteError as exc:
                 write_error = exc  # the server may have answered before it hung up
-            if head is None:
-                receiving = self._receive_head(timeouts, write_error)
+                codec.abandon_request()
+            except WriteTimeout:
+                if not self._has_sent:
+                    raise
+                head = Upload(self._stream, codec, self._read_size, timeouts).last_look()
+                if head is None:
+                    raise
+            if head is None or tracer is not None:
+                receiving = self._receive_head(timeouts, write_error, head)
                 if tracer is not None:
                     receiving = tracer.span(
                         "receive_response_headers",
@@ -165,13 +174,16 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._has_consumed = False
         self._expires_at = None
 
-    async def _send_traced(self, request: Request, timeouts: Timeouts, tracer: Tracer) -> None:
+    async def _send_traced(
+        self, request: Request, timeouts: Timeouts, tracer: Tracer
+    ) -> ResponseHead | None:
         async def send_head() -> None:
             await self._send_head(request, timeouts)
 
         info = {"request": request}
         await tracer.span("send_request_headers", info, send_head())
-        await tracer.span("send_request_body", info, self._send_body(request, timeouts))
+        sending = self._send_body(request, timeouts)
+        return await tracer.span("send_request_body", info, sending, present=_nothing)
 
     def _send_head(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, None]:
         """Send the head, and a small body along with it."""
@@ -180,6 +192,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
                 f"extensions['protocol'] is for HTTP/2, and {self._origin} speaks HTTP/1.1. "
                 "For a WebSocket, send a GET with 'Upgrade: websocket'."
             )
+        limit = timeouts.for_write()
         codec = self._codec
         stream = request.stream
         content = stream.content if type(stream) is ByteStream else None
@@ -195,40 +208,22 @@ class AsyncHTTP11Connection(EstablishedConnection):
             data += codec.send_data(content)
             data += codec.end_request()
         self._has_sent = True
-        return self._stream.write(data, timeouts.for_write())
+        return self._stream.write(data, limit)
 
-    async def _send_body(self, request: Request, timeouts: Timeouts) -> None:
-        """Send what is left of the body."""
-        codec = self._codec
-        stream = request.stream
-        if type(stream) is ByteStream:
-            if codec.request_state is SENT:
-                return
-            content = stream.content
-            for start in range(0, len(content), _SLICE):
-                data = codec.send_data(content[start : start + _SLICE])
-                await self._stream.write(data, timeouts.for_write())
-        else:
-            # It is iterated even if no body is declared: it may turn out not to be empty.
-            chunks = aiter(iterate(stream, self.runtime.is_blocking))
-            try:
-                async for chunk in chunks:
-                    self._has_consumed = True
-                    data = codec.send_data(chunk)
-                    if data:
-                        await self._stream.write(data, timeouts.for_write())
-            except BaseException:
-                await close_generator(chunks)
-                raise
-        data = codec.end_request()
-        if data:
-            await self._stream.write(data, timeouts.for_write())
+    async def _send_body(self, request: Request, timeouts: Timeouts) -> ResponseHead | None:
+        """Send what is left of the body; return the response's head if it is here already."""
+        if type(request.stream) is ByteStream and self._codec.request_state is SENT:
+            return None
+        upload = Upload(self._stream, self._codec, self._read_size, timeouts)
+        try:
+            return await upload.send(request.stream)
+        finally:
+            self._has_consumed = upload.has_begun
 
     async def _receive_head(
-        self, timeouts: Timeouts, write_error: WriteError | None
+        self, timeouts: Timeouts, write_error: WriteError | None, head: ResponseHead | None
     ) -> ResponseHead:
         codec = self._codec
-        head = None
         try:
             while head is None:
                 codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
@@ -357,3 +352,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
 
     def _is_lost(self) -> bool:
         return bool(self._stream.get_extra_info("is_readable"))
+
+
+def _nothing(_: object) -> None:
+    """Show a listener what it has always been shown of something sent."""
