@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +40,18 @@ def _streamed_post(world: AsyncWorld) -> Operation:
     return run
 
 
+def _waiting_post(world: AsyncWorld) -> Operation:
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in (b"x", b"y"):
+            await world.turn()
+            yield chunk
+
+    async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
+        assert (await pool.request("POST", url, content=chunks())).content == b"xy"
+
+    return run
+
+
 def _streamed_response(world: AsyncWorld) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         async with pool.stream("POST", url, content=bytes(100_000)) as streamed:
@@ -60,6 +72,7 @@ def _early_close(world: AsyncWorld) -> Operation:
 OPERATIONS = {
     "get": get,
     "streamed post": _streamed_post,
+    "post that waits for its body": _waiting_post,
     "streamed response": _streamed_response,
     "early close": _early_close,
     "with timeouts": timed,

@@ -155,7 +155,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 if request.method == b"CONNECT":
                     await self._check_protocol(request, timeouts)
                 exchange = self._open(request)
-                await self.writer.flush(timeouts.for_write())
+                await self.writer.flush(timeouts.for_write(), exchange.stream.has_head)
                 if exchange.stream.upload is not None:
                     await exchange.send_body(timeouts)
                 head = exchange.stream.head or await exchange.receive_head(timeouts)
@@ -166,7 +166,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 await self._check_protocol(request, timeouts)
                 exchange = self._open(request)
                 info = {"request": request, "stream_id": exchange.stream.stream_id}
-                flushing = self.writer.flush(timeouts.for_write())
+                flushing = self.writer.flush(timeouts.for_write(), exchange.stream.has_head)
                 await tracer.span("send_request_headers", info, flushing)
                 await tracer.span("send_request_body", info, exchange.send_body(timeouts))
                 receiving = exchange.receive_head(timeouts, tracer)

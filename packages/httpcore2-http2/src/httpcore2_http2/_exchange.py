@@ -2,17 +2,19 @@
 
 Rules: what the codec takes and tells is dealt with under the connection's lock; nothing is awaited there. A complete
 response ends the upload. When a response's head comes before the body has gone, the rest of it is sent as the response
-is read.
+is read. While the caller's body keeps an event loop waiting, a task of its own waits for a response that leaves the
+body no use, and the request's total goes on: either cancels the body, which is iterated in the caller's task.
 
 Must not know: other exchanges, who reads and writes for whom, what frames look like.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from httpcore2_core._exceptions import WriteTimeout
+from httpcore2_core._runtime import Waiter, before_suspending
 from httpcore2_core._timeouts import Timeouts
 from httpcore2_core._trace import Tracer
 
@@ -37,30 +39,88 @@ class Exchange:
 
     async def send_body(self, timeouts: Timeouts) -> None:
         """Send the body, until the response's head has come."""
+        upload = self.stream.upload
+        if upload is None or upload.iterator is None or self._connection.runtime.is_blocking:
+            await self._send_until_head(timeouts)
+        else:
+            # Around all of it, not each step: trio's and anyio's scopes may be open from one step to the next.
+            await self._interruptible(self._send_until_head, upload, timeouts)
+
+    async def _send_until_head(self, timeouts: Timeouts, waiter: Waiter | None = None) -> None:
         stream = self.stream
         while stream.upload is not None and stream.head is None and not stream.is_over:
-            await self._send_some(stream.upload, timeouts, self._has_head_or_window)
+            await self._send_some(stream.upload, timeouts, stream.has_head, waiter)
+
+    async def _interruptible(
+        self,
+        send: Callable[[Timeouts, Waiter], Coroutine[Any, Any, None]],
+        upload: Upload,
+        timeouts: Timeouts,
+    ) -> None:
+        """Send; what ends it is the request's total, or a response that leaves the body no use."""
+        connection = self._connection
+        runtime = connection.runtime
+        stream = self.stream
+        waiter = runtime.create_waiter()
+
+        async def work() -> None:
+            try:
+                await send(timeouts, waiter)
+            except BaseException:
+                await upload.aclose()
+                raise
+            if upload.is_stopped:
+                await upload.aclose()
+
+        async def await_refusal() -> bool:
+            # While we wait for the network, we read ourselves.
+            await waiter.wait(None)
+            await connection.reader.wait(stream.waiters, stream.is_refused, None)
+            # What we wait for ourselves ends without being cancelled.
+            upload.is_stopped = upload.is_waiting
+            return upload.is_stopped
+
+        limit = timeouts.for_body()
+        # A caller's own stream may not be fit to be read again after a read that was cancelled.
+        interrupt = await_refusal if connection.reader.is_resumable else None
+        if not await runtime.interruptible(work(), interrupt, limit) and not upload.is_stopped:
+            raise timeouts.exceeded(WriteTimeout)
 
     async def _send_some(
-        self, upload: Upload, timeouts: Timeouts, is_ready: Callable[[], bool]
+        self,
+        upload: Upload,
+        timeouts: Timeouts,
+        has_come: Callable[[], bool],
+        waiter: Waiter | None = None,
     ) -> None:
-        """Send the next part of the body, or wait until that is possible or `is_ready`."""
+        """Send the next part of the body, or wait until that is possible or something `has_come`.
+
+        The waiter is woken when the caller's body has to be waited for.
+        """
         connection = self._connection
         stream = self.stream
         if not upload.chunk and upload.iterator is not None:
-            await upload.next_chunk()
+            if waiter is None:
+                await upload.next_chunk()
+            else:
+                await before_suspending(upload.next_chunk(), waiter.wake)
+            timeouts.for_body()
         with connection.lock:
-            if stream.is_over:
+            if stream.is_over or upload.is_stopped:
                 return
             was_sent = self.send_part(upload)
         if was_sent:
-            await connection.writer.flush(timeouts.for_write())
+            is_pointless = stream.has_head if stream.head is None else stream.is_refused
+            await connection.writer.flush(timeouts.for_write(), is_pointless)
             upload.parts += 1
             if connection.look() or not upload.parts % EAGER_PARTS:
                 await connection.runtime.sleep(0)
         else:
             await connection.reader.wait(
-                stream.waiters, is_ready, timeouts.for_write(), WriteTimeout
+                stream.waiters,
+                lambda: has_come() or self._has_window(),
+                timeouts.for_write(),
+                WriteTimeout,
             )
 
     def send_part(self, upload: Upload) -> bool:
@@ -143,10 +203,18 @@ class Exchange:
                 return piece
             if stream.error is not None:
                 self._raise_error()
-            if stream.upload is not None:
-                await self._send_some(stream.upload, timeouts, self._has_data_or_window)
-            else:
+            upload = stream.upload
+            if upload is None or upload.is_stopped:
                 await connection.reader.wait(stream.waiters, stream.has_data, timeouts.for_read())
+            elif upload.chunk or upload.iterator is None or connection.runtime.is_blocking:
+                await self._send_some(upload, timeouts, stream.has_data, None)
+            else:
+                await self._interruptible(self._send_for_reader, upload, timeouts)
+
+    async def _send_for_reader(self, timeouts: Timeouts, waiter: Waiter) -> None:
+        stream = self.stream
+        assert stream.upload is not None, "it has something to send"
+        await self._send_some(stream.upload, timeouts, stream.has_data, waiter)
 
     def is_unprocessed(self, exc: BaseException) -> bool:
         """Whether `exc` says that the server did not process the request, which may be sent again."""
@@ -155,14 +223,6 @@ class Exchange:
     def _raise_error(self) -> NoReturn:
         assert self.stream.error is not None, "there is one if nothing else came"
         raise self.stream.error
-
-    # What is waited for
-
-    def _has_head_or_window(self) -> bool:
-        return self.stream.has_head() or self._has_window()
-
-    def _has_data_or_window(self) -> bool:
-        return self.stream.has_data() or self._has_window()
 
     def _has_window(self) -> bool:
         return self._connection.codec.window(self.stream.stream_id) > 0

@@ -30,6 +30,7 @@ class Reader:
     Attributes:
         lock: the connection's.
         is_led: somebody reads.
+        is_resumable: whether the stream can be read again after a read that was given up: not a caller's own.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class Reader:
         self._writer = writer
         self._read_size = read_size
         self._keepalive = keepalive
-        # A caller's own stream may not be fit to be read again after a read that has timed out.
-        self._longest = keepalive.longest if stream.is_resumable else None
+        self.is_resumable: bool = stream.is_resumable
+        self._longest = keepalive.longest if self.is_resumable else None
         self._on_read = on_read
         self._on_silence = on_silence
         self._after_read = after_read
@@ -131,7 +132,7 @@ class Reader:
         """
         left = self._read_size
         # Of a caller's own stream nothing can be read without awaiting.
-        while left and not (self.is_led or self._is_closed) and self._stream.is_resumable:
+        while left and not (self.is_led or self._is_closed) and self.is_resumable:
             data = self._stream.read_nowait(left)
             if data is None:
                 break

@@ -18,7 +18,7 @@ from ._fields import Headers
 class Upload:
     """A request's body, as far as it has not been sent."""
 
-    __slots__ = ("chunk", "has_begun", "iterator", "left", "parts")
+    __slots__ = ("chunk", "has_begun", "is_stopped", "is_waiting", "iterator", "left", "parts")
 
     def __init__(
         self, content: bytes, iterator: AsyncIterator[bytes] | None, length: int | None
@@ -36,6 +36,10 @@ class Upload:
         self.parts: int = 0  # how many have been sent
         # Whether something was taken from the iterator, which can't be put back.
         self.has_begun: bool = False
+        # Whether no more is sent of it, though it has not gone whole.
+        self.is_stopped: bool = False
+        # Whether the iterator has the turn.
+        self.is_waiting: bool = False
 
     @classmethod
     def of(cls, request: Request, length: int | None, is_blocking: bool) -> Upload | None:
@@ -71,11 +75,13 @@ class Upload:
             LocalProtocolError: the body is not as long as its Content-Length.
         """
         assert self.iterator is not None, "there is more to come"
-        self.has_begun = True
+        self.has_begun = self.is_waiting = True
         try:
             chunk = await anext(self.iterator)
         except StopAsyncIteration:
             self.iterator, chunk = None, b""
+        finally:
+            self.is_waiting = False
         if self.iterator is None:
             check_size(-(self.left or 0))
             return
@@ -172,6 +178,10 @@ class Stream:
     def has_head(self) -> bool:
         """Whether nobody needs to wait for the response's head."""
         return self.head is not None or self.is_over
+
+    def is_refused(self) -> bool:
+        """Whether the response leaves the request's body no use: it is complete, or no success (see HTTP/1.1)."""
+        return self.is_over or (self.head is not None and self.head[0] >= 300)
 
     def has_data(self) -> bool:
         """Whether nobody needs to wait for what follows it."""

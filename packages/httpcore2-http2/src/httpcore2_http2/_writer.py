@@ -96,8 +96,15 @@ class Writer:
         self._answers = min(self._answers + self._queued - queued, len(self.unsent))
         return self._answers <= MAX_ANSWERS
 
-    async def flush(self, limit: float | None) -> None:
-        """Wait until all that was queued so far is written; `limit` in seconds.
+    async def flush(
+        self, limit: float | None, is_pointless: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait until all that was queued so far is written.
+
+        Args:
+            limit: seconds.
+            is_pointless: whether there is something better to do than to wait; asked under the lock. What was queued
+                stays so.
 
         Raises:
             WriteTimeout: it took longer.
@@ -116,6 +123,8 @@ class Writer:
                 self.push()
                 # What nobody waits for is left to whoever writes: there may be no other before long.
                 if self._sent >= mark and (self._waiting or not self.unsent):
+                    return
+                if is_pointless():
                     return
                 if self.is_writing:
                     waiter = runtime.create_waiter()
