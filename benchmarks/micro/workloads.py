@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -17,6 +18,7 @@ from httpcore2_asyncio._stream import AsyncIOStream
 from httpcore2_core._backends.threads import ThreadRuntime, ThreadStream
 from httpcore2_core._http11.codec import Codec
 from httpcore2_core._interfaces import build_request
+from httpcore2_core._lease import Lease
 from httpcore2_core._models import URL
 from httpcore2_core._pool.ledger import Ledger
 from httpcore2_core._runtime import run_blocking
@@ -129,7 +131,8 @@ def ledger_reuse() -> Iterator[Operations]:
     """Check a connection out and in, one of 1000."""
     ledger: Ledger[int, str] = Ledger(None, None, None)
     for number in range(1000):
-        ticket = ledger.reserve(number, may_share=False)
+        lease: Lease[str] = Lease()
+        ticket = ledger.reserve(number, False, lease)
         ledger.add(ticket, f"connection {number}")
         ledger.established(f"connection {number}", 1)
         ledger.checkin(f"connection {number}", 0.0)
@@ -137,9 +140,9 @@ def ledger_reuse() -> Iterator[Operations]:
 
     def run(count: int) -> None:
         for _ in range(count):
-            connection = ledger.checkout(next(keys), 1.0)
-            assert connection is not None
-            ledger.checkin(connection, 1.0)
+            lease = ledger.checkout(next(keys), 1.0)
+            assert lease is not None
+            ledger.checkin(lease.connection, 1.0)
 
     yield run
 
@@ -152,7 +155,8 @@ def ledger_dial() -> Iterator[Operations]:
     def run(count: int) -> None:
         for _ in range(count):
             assert ledger.checkout(1, 1.0) is None
-            ledger.add(ledger.reserve(1, may_share=False), "connection")
+            lease: Lease[str] = Lease()
+            ledger.add(ledger.reserve(1, False, lease), "connection")
             ledger.established("connection", 1)
             ledger.discard("connection")
 
@@ -163,16 +167,19 @@ def ledger_dial() -> Iterator[Operations]:
 def ledger_wait() -> Iterator[Operations]:
     """Hand a connection on to the first of 1000 who wait."""
     ledger: Ledger[int, str] = Ledger(1, None, None)
-    ledger.add(ledger.reserve(1, may_share=False), "connection")
+    leases: deque[Lease[str]] = deque((Lease() for _ in range(1001)), maxlen=1001)
+    ledger.add(ledger.reserve(1, False, leases[0]), "connection")
     ledger.established("connection", 1)
-    for _ in range(1000):
-        ledger.reserve(1, may_share=False)
+    for lease in itertools.islice(leases, 1, None):
+        ledger.reserve(1, False, lease)
 
     def run(count: int) -> None:
         for _ in range(count):
-            ledger.reserve(1, may_share=False)
+            leases.append(Lease())
+            ledger.reserve(1, False, leases[-1])
             ledger.checkin("connection", 1.0)
-            assert ledger.granted.pop().connection == "connection"
+            lease = ledger.granted.pop().lease
+            assert lease is not None and lease.connection == "connection"
 
     yield run
 

@@ -13,7 +13,9 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from httpcore2_core._pool.ledger import Counts, Grant, Ledger, State, Ticket
+from httpcore2_core._lease import Lease
+from httpcore2_core._pool.ledger import Ledger
+from httpcore2_core._pool.tables import Counts, Grant, State, Ticket
 
 KEYS = st.sampled_from("abc")
 SOME = st.integers(1, 4)
@@ -133,6 +135,23 @@ class Model:
         elif request.connection in self.connections:
             self.checkin(request.connection, now, request.connection.expires_at)
 
+    def recover(self, held: list[Connection], asking: list[Request]) -> None:
+        """Take back all but what those who use a connection, and those who ask for one, have."""
+        for connection in [c for c in self.connections if c.in_use and c not in held]:
+            self.close(connection)
+            self.dial_is_over(connection.ticket)
+        for request in sorted(self.dials + self.waiting, key=lambda request: request.number):
+            if request in asking:
+                continue
+            if request in self.dials:
+                self.dials.remove(request)
+                self.dial_is_over(request)
+            else:
+                self.waiting.remove(request)
+                self.queue = [q for q in self.queue if q is not request]
+                self.tidy()
+        self.serve()
+
     def add(self, request: Request, connection: Connection) -> None:
         self.dials.remove(request)
         self.connections.append(connection)
@@ -209,6 +228,10 @@ class Model:
             self.close(self.idle[0])
 
     def end_dial(self, request: Request) -> None:
+        self.dial_is_over(request)
+        self.serve()
+
+    def dial_is_over(self, request: Request) -> None:
         key = request.key
         if self.awaited.get(key) is request:
             del self.awaited[key]
@@ -220,7 +243,6 @@ class Model:
                 self.queue += crowd
             elif key not in self.queue:
                 self.line_up(key)
-        self.serve()
 
     def serve(self) -> None:
         self.tidy()
@@ -287,9 +309,11 @@ class Histories(RuleBasedStateMachine):
         self.now = 0.0
         self.numbers = 0
         self.tickets: dict[Request, Ticket[str, int]] = {}
-        # Requests that have not begun to use what they got; connections, once for each request that uses them.
+        self.leases: dict[Request, Lease[int]] = {}
+        # Requests that have not begun to use what they got; connections, once for each request that uses them, and
+        # what it holds them by.
         self.undecided: list[Request] = []
-        self.in_use: list[Connection] = []
+        self.in_use: list[tuple[Connection, Lease[int]]] = []
         self.known: list[Connection] = []
         self.woken: set[Request] = set()
 
@@ -301,7 +325,11 @@ class Histories(RuleBasedStateMachine):
         return self.numbers
 
     def dialing(self) -> list[Connection]:
-        return [c for c in self.model.connections if c.state is State.DIALING]
+        return [
+            connection
+            for connection in self.model.connections
+            if connection.state is State.DIALING and connection.ticket in self.leases
+        ]
 
     def settled(self) -> list[Connection]:
         return [c for c in self.known if c.state not in (State.DIALING, State.GONE)]
@@ -313,12 +341,15 @@ class Histories(RuleBasedStateMachine):
         if data.draw(SELDOM):
             return  # not yet
         self.undecided.remove(request)
+        ticket = self.tickets[request]
         if request.connection is not None:
-            self.in_use.append(request.connection)
+            assert ticket.lease is not None
+            self.in_use.append((request.connection, ticket.lease))
+            del self.tickets[request], self.leases[request]
             return
         connection = Connection(self.number(), request.key, request)
         self.model.add(request, connection)
-        self.ledger.add(self.tickets[request], connection.number)
+        self.ledger.add(ticket, connection.number)
         self.known.append(connection)
         if data.draw(st.booleans()):
             self.succeed(data, connection)
@@ -327,7 +358,8 @@ class Histories(RuleBasedStateMachine):
         capacity = data.draw(st.sampled_from(self.capacities))
         self.model.established(connection, capacity)
         self.ledger.established(connection.number, capacity)
-        self.in_use.append(connection)
+        del self.tickets[connection.ticket]
+        self.in_use.append((connection, self.leases.pop(connection.ticket)))
 
     # Requests
 
@@ -335,11 +367,12 @@ class Histories(RuleBasedStateMachine):
     def requests_come(self, data: st.DataObject, burst: int) -> None:
         for _ in range(burst):
             key = data.draw(KEYS)
-            got = self.ledger.checkout(key, self.now)
+            lease = self.ledger.checkout(key, self.now)
             expected = self.model.checkout(key, self.now)
-            assert got == (expected and expected.number)
+            assert (lease and lease.connection) == (expected and expected.number)
             if expected is not None:
-                self.in_use.append(expected)
+                assert lease is not None
+                self.in_use.append((expected, lease))
                 continue
             may_share = data.draw(st.sampled_from(self.sharing))
             request = Request(self.number(), key, may_share)
@@ -348,9 +381,12 @@ class Histories(RuleBasedStateMachine):
                 # It comes again, and came first just after another.
                 other = self.pick(data, list(self.tickets))
                 request = Request(int(other.number) + 0.5, key, True, True)
-                arrival = int(self.tickets[other]._number)
+                arrival = int(self.tickets[other].number)
             self.model.reserve(request)
-            self.tickets[request] = self.ledger.reserve(key, may_share, arrival)
+            self.leases[request] = Lease()
+            self.tickets[request] = self.ledger.reserve(
+                key, may_share, self.leases[request], arrival
+            )
             self.undecided.append(request)
             if request.grant is Grant.DIAL:
                 self.use(data, request)
@@ -365,8 +401,9 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), burst=SOME)
     def requests_end(self, data: st.DataObject, burst: int) -> None:
         for _ in range(min(burst, len(self.in_use))):
-            connection = self.pick(data, self.in_use)
-            self.in_use.remove(connection)
+            used = self.pick(data, self.in_use)
+            self.in_use.remove(used)
+            connection, _ = used
             lasts = data.draw(st.sampled_from([None, None, 0.0, 2.0, 50.0]))
             expires_at = None if lasts is None else self.now + lasts
             if connection.state is not State.GONE:
@@ -383,6 +420,32 @@ class Histories(RuleBasedStateMachine):
             self.undecided.remove(request)
             self.model.abandon(request, self.now)
             self.ledger.abandon(self.tickets[request], self.now)
+            del self.leases[request]
+
+    @rule(data=st.data(), burst=st.integers(1, 3))
+    def requests_vanish(self, data: st.DataObject, burst: int) -> None:
+        # Those that gave up have let go of what they were granted.
+        self.tickets = {r: ticket for r, ticket in self.tickets.items() if r in self.leases}
+        for _ in range(burst):
+            self.one_vanishes(data)
+        held = [connection for connection, _ in self.in_use] + self.dialing()
+        held += [r.connection for r in self.undecided if r.connection is not None]
+        self.model.recover(held, self.undecided)
+        self.ledger.recover()
+
+    def one_vanishes(self, data: st.DataObject) -> None:
+        among = [*self.undecided, *self.dialing(), *self.in_use]
+        if not among:
+            return
+        gone = self.pick(data, among)
+        if isinstance(gone, tuple):
+            self.in_use.remove(gone)
+            return
+        if isinstance(gone, Request):
+            self.undecided.remove(gone)
+        else:
+            gone = gone.ticket
+        del self.leases[gone], self.tickets[gone]
 
     # Connections
 
@@ -429,11 +492,12 @@ class Histories(RuleBasedStateMachine):
         lost = sorted(self.model.waiting + self.model.dials, key=lambda request: request.number)
         # Those that came first between the same two others may be in either order.
         assert set(tickets) == {self.tickets[request] for request in lost}
-        numbers = [ticket._number for ticket in tickets]
-        assert numbers == [self.tickets[request]._number for request in lost]
+        numbers = [ticket.number for ticket in tickets]
+        assert numbers == [self.tickets[request].number for request in lost]
         assert all(ticket.grant is Grant.CLEARED for ticket in tickets)
         for request in lost:
             self.ledger.abandon(self.tickets[request], self.now)
+            del self.leases[request]
             self.undecided.remove(request)
         for connection in self.model.connections:
             connection.state = State.GONE
@@ -453,7 +517,8 @@ class Histories(RuleBasedStateMachine):
             assert request not in self.woken
             self.woken.add(request)
             assert ticket.grant is request.grant
-            assert ticket.connection == (request.connection and request.connection.number)
+            connection = ticket.lease and ticket.lease.connection
+            assert connection == (request.connection and request.connection.number)
         for decided in (model.closing, model.granted, ledger.closing, ledger.granted):
             decided.clear()
         for request in self.undecided:
@@ -506,7 +571,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def a_crowd_is_in_the_order_of_arrival(self) -> None:
         for group in self.ledger._groups.values():
-            arrivals = [ticket._number for ticket in group.crowd]
+            arrivals = [ticket.number for ticket in group.crowd]
             assert arrivals == sorted(arrivals)
 
     @invariant()
@@ -524,7 +589,7 @@ class Histories(RuleBasedStateMachine):
         for connection in self.ledger.connections():
             self.ledger.discard(connection)
         ledger = self.ledger
-        for held in (ledger._groups, ledger._slots, ledger._dials, ledger._idle, ledger._queue):
+        for held in (ledger._groups, ledger._slots, ledger._tickets, ledger._idle, ledger._queue):
             assert not held
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import AsyncGeneratorType
+from typing import Any
 
 from ._exceptions import LocalProtocolError
+from ._lease import Lease
 from ._models import ByteStream, Response
 from ._runtime import run_blocking
 
@@ -26,12 +28,16 @@ class ReceivedBody:
 
     Attributes:
         keeper: kept alive for as long as the body is.
+        lease: of its connection, if that is pooled and not given back yet. If the body is dropped, it is lost with it.
+        uses: those of the lease when the connection was got; see `Lease`.
         is_closed: whether its connection was given back, or dropped, so that nothing is left to close.
     """
 
-    __slots__ = ("is_closed", "keeper")
+    __slots__ = ("is_closed", "keeper", "lease", "uses")
 
     keeper: object
+    lease: Lease[Any] | None
+    uses: int
     is_closed: bool
 
     def __aiter__(self) -> AsyncIterator[bytes]:

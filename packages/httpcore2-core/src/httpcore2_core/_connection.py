@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import ref
 
 from ._backends.caller import adapt_given_backend, default_backend
 from ._bodies import check_colour
@@ -102,6 +103,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_change: Callable[[], None] | None = None
+        # What shows it to synchronous callers, if anybody has that.
+        self.facade: ref[Any] | None = None
 
     def _find_route(
         self,

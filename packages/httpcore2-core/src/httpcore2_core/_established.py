@@ -232,13 +232,21 @@ class ExchangeBody(ReceivedBody):
         self._has_begun = False
         self._is_complete = False  # read to its end
         self.is_closed = False
+        self.lease = None
 
     def take_rest(self) -> bytes | None:
         if self._tracer is not None or self.is_closed:
             return None
-        rest = self._exchange.take_rest()
+        try:
+            rest = self._exchange.take_rest()
+        except BaseException:
+            # Some of it may have been taken: what is left must not pass for the whole.
+            self.is_closed = True
+            self._finish(has_failed=True)
+            raise
         if rest is not None:
             self.is_closed = self._is_complete = True
+            self.lease = None
         return rest
 
     async def next_piece(self) -> bytes:
@@ -290,8 +298,21 @@ class ExchangeBody(ReceivedBody):
                 closing = {key: value for key, value in self._info.items() if key != "request"}
                 await self._tracer.event("response_closed.started", closing)
         finally:
-            exchange.finish(has_failed=fate == "failed")
+            self._finish(has_failed=fate == "failed")
             if exchange.needs_settling:
                 await exchange.settle()
         if self._tracer is not None:
             await self._tracer.event("response_closed.complete", {"return_value": None})
+
+    def _finish(self, has_failed: bool) -> None:
+        """End the exchange, once: the connection may be another request's as soon as it was given back."""
+        lease = self.lease
+        if lease is not None and lease.uses != self.uses:
+            return  # in the moment before an exception came
+        try:
+            self._exchange.finish(has_failed)
+        except BaseException:
+            if lease is None or lease.uses == self.uses:
+                self._exchange.finish(has_failed=True)
+            raise
+        self.lease = None

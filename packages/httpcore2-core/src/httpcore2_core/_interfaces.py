@@ -105,10 +105,13 @@ class RequestInterface:
             TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.
         """
         response = self.handle_request(build_request(method, url, headers, content, extensions))
-        if not read_at_once(response):
-            try:
+        is_done = False
+        try:
+            is_done = read_at_once(response)
+            if not is_done:
                 response.read()
-            finally:
+        finally:
+            if not is_done:
                 response.close()
         return response
 
@@ -161,10 +164,13 @@ class AsyncRequestInterface:
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
         )
-        if not read_at_once(response):
-            try:
+        is_done = False
+        try:
+            is_done = read_at_once(response)
+            if not is_done:
                 await response.aread()
-            finally:
+        finally:
+            if not is_done:
                 await response.aclose()
         return response
 

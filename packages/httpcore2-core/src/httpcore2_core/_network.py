@@ -188,8 +188,11 @@ class BackendStream(AsyncNetworkStream):
         is_resumable: whether what `write_nowait` and `write_some` take is sure to be sent, so that a
             write that was cancelled or timed out can be gone on with. Not to be mixed with `write`.
         read_size: how many bytes to ask for at a time; 64 KiB cost least where each read makes room.
+        owner: kept alive for as long as the stream is. Of a stream that has left HTTP it is the response's
+            body, without which the pool would take the connection for forgotten.
     """
 
+    owner: object = None
     is_resumable = False
     read_size = 64 * 1024
 
@@ -344,7 +347,9 @@ class PrefixedStream(BackendStream):
     ) -> BackendStream:
         if self._leading_data:
             return await super().start_tls(ssl_context, server_hostname, timeout)
-        return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        encrypted = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        encrypted.owner = self.owner
+        return encrypted
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable" and self._leading_data:

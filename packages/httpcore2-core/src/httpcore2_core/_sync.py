@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from ._backends.sync import SyncBackend, adapt_backend, adapt_stream, public_sync_stream
 from ._bodies import BlockingBody, ReceivedBody
@@ -184,9 +184,6 @@ class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
             socket_options,
         )
         self._given_network_backend = network_backend
-        # The façades that somebody still holds, so that `connections` shows the same ones. Each keeps
-        # its connection, and so the number is not given to another.
-        self._facades: WeakValueDictionary[int, HTTPConnection] = WeakValueDictionary()
 
     @property
     def _network_backend(self) -> NetworkBackend:
@@ -210,7 +207,7 @@ class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
             or type(facade).handle_request is not SyncConnection.handle_request
         ):
             return pooled_for_threads(facade)
-        self._facades[id(facade._twin)] = facade
+        facade._twin.facade = ref(facade)
         return facade._twin
 
     @property
@@ -221,13 +218,26 @@ class ConnectionPool(PoolFace, ClosingContext, RequestInterface):
     def _facade(self, twin: AsyncHTTPConnection | ConnectionInterface) -> ConnectionInterface:
         if isinstance(twin, ConnectionInterface):
             return twin  # the caller's own
-        facade = self._facades.get(id(twin))
+        # The one that somebody still holds, if anybody does.
+        facade: HTTPConnection | None = None if twin.facade is None else twin.facade()
         if facade is None:
-            facade = self._facades[id(twin)] = HTTPConnection._of(twin)
+            facade = HTTPConnection._of(twin)
+            twin.facade = ref(facade)
         return facade
 
     def handle_request(self, request: Request) -> Response:
-        return _for_threads(run_blocking(self._engine.handle(request, self._create_twin, self)))
+        handling = self._engine.handle(request, self._create_twin, self)
+        try:
+            response = run_blocking(handling)
+        except BaseException:
+            handling.close()  # an exception may have come before it began
+            raise
+        body: Any = response.stream
+        try:
+            return _for_threads(response)
+        except BaseException:
+            run_blocking(body.aclose())  # nobody else can
+            raise
 
     def close(self) -> None:
         """Close all connections, whatever they are doing. The pool may be used again."""

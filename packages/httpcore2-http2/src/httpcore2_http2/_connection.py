@@ -21,13 +21,16 @@ from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
     NetworkError,
+    ProtocolError,
     ReadError,
     ReadTimeout,
     RemoteProtocolError,
+    TimeoutException,
     add_context,
 )
 from httpcore2_core._models import (
     IDEMPOTENT_METHODS,
+    ByteStream,
     Origin,
     Request,
     Response,
@@ -63,6 +66,8 @@ from ._writer import Writer
 # Bytes that wait for a server which is stuck, left by requests that gave up: new ones had better go elsewhere.
 # All requests that there can be at a time have less.
 _MAX_UNSENT = 8 * 1024 * 1024
+# What an exchange may end in. Anything else has come from outside, or from code of the caller's.
+_EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)
 
 
 class AsyncHTTP2Connection(EstablishedConnection):
@@ -172,6 +177,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 receiving = exchange.receive_head(timeouts, tracer)
                 head = await tracer.span("receive_response_headers", info, receiving)
         except BaseException as exc:
+            self.end_if_interrupted(exc, None if tracer is not None else request)
             add_context(exc, self.peer if exchange is None else exchange.peer)
             self.finish(None if exchange is None else exchange.stream)
             try:
@@ -186,16 +192,16 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 raise again from exc
             raise
         stream = exchange.stream
-        network_stream: AsyncNetworkStream = self._stream
-        if stream.is_tunnel:
-            network_stream = Tunnel(self, stream, self._stream)
+        tunnel = Tunnel(self, stream, self._stream) if stream.is_tunnel else None
         extensions = {
             "http_version": b"HTTP/2",
-            "network_stream": public_stream(network_stream),
+            "network_stream": public_stream(tunnel or self._stream),
             "stream_id": stream.stream_id,
         }
         info = {"request": request, "stream_id": stream.stream_id}
         body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
+        if tunnel is not None:
+            tunnel.owner = body  # the caller may keep the stream alone
         return received_response(*head, body, extensions)
 
     def _enter(self) -> None:
@@ -433,6 +439,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         """End an exchange. What is not complete is given up."""
         with self.lock:
             if stream is not None:
+                if stream.stream_id not in self._streams:
+                    return  # an exception came in the middle of this, and it is tried again
                 del self._streams[stream.stream_id]
                 # What is spoken by an extended CONNECT has an end of its own. Browsers reset the stream after it, and
                 # hypercorn 0.18 breaks the connection when the stream's end follows it.
@@ -560,6 +568,24 @@ class AsyncHTTP2Connection(EstablishedConnection):
         with self.lock:
             self._fail(ReadError("The connection was closed."), is_ours=True)
         self._stream.abort()
+
+    def end_if_interrupted(self, exc: BaseException, request: Request | None) -> None:
+        """Close the connection if `exc` came to a thread from outside, as KeyboardInterrupt does.
+
+        It may have come in the middle of a frame that was being read or written for all, or have cost all others who
+        reads for them: they fail at once, instead of waiting for what never comes.
+
+        Args:
+            exc: what ends the exchange.
+            request: the exchange's; `None` if a listener of the caller's may have raised `exc`.
+        """
+        if not self.runtime.is_blocking or isinstance(exc, _EXPECTED):
+            return
+        # The caller's own code raises what it likes, and where nothing is half done.
+        runs_callers_code = request is None or type(request.stream) is not ByteStream
+        if not (runs_callers_code and isinstance(exc, Exception)):
+            self.abort()
+            self._tell()
 
     def can_multiplex(self) -> bool:
         return True

@@ -197,19 +197,25 @@ class Exchange:
         """Return the next piece of the response's body, at least a byte; `b""` at its end."""
         connection = self._connection
         stream = self.stream
-        while True:
-            piece = self.take_piece()
-            if piece is not None:
-                return piece
-            if stream.error is not None:
-                self._raise_error()
-            upload = stream.upload
-            if upload is None or upload.is_stopped:
-                await connection.reader.wait(stream.waiters, stream.has_data, timeouts.for_read())
-            elif upload.chunk or upload.iterator is None or connection.runtime.is_blocking:
-                await self._send_some(upload, timeouts, stream.has_data, None)
-            else:
-                await self._interruptible(self._send_for_reader, upload, timeouts)
+        try:
+            while True:
+                piece = self.take_piece()
+                if piece is not None:
+                    return piece
+                if stream.error is not None:
+                    self._raise_error()
+                upload = stream.upload
+                if upload is None or upload.is_stopped:
+                    await connection.reader.wait(
+                        stream.waiters, stream.has_data, timeouts.for_read()
+                    )
+                elif upload.chunk or upload.iterator is None or connection.runtime.is_blocking:
+                    await self._send_some(upload, timeouts, stream.has_data, None)
+                else:
+                    await self._interruptible(self._send_for_reader, upload, timeouts)
+        except BaseException as exc:
+            connection.end_if_interrupted(exc, stream.request)
+            raise
 
     async def _send_for_reader(self, timeouts: Timeouts, waiter: Waiter) -> None:
         stream = self.stream

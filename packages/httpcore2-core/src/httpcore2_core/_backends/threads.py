@@ -64,18 +64,31 @@ class _Local(threading.local):
 
 
 class ThreadWaiter(Waiter):
-    """One thread that waits."""
+    """One thread that waits.
 
-    __slots__ = ("_event",)
+    Not a `threading.Event`, which is written in Python: an exception from a signal handler would leave its lock held.
+    """
+
+    __slots__ = ("_is_woken", "_lock")
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_woken = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
 
     def wake(self) -> None:
-        self._event.set()
+        self._is_woken = True
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # it was woken before
 
     async def wait(self, timeout: float | None) -> bool:
-        return self._event.wait(_bounded(timeout))
+        if not self._is_woken:
+            self._lock.acquire(
+                timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            )
+        return self._is_woken
 
 
 def _bounded(timeout: float | None) -> float | None:

@@ -156,6 +156,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
         }
         info = {} if tracer is None else {"request": request}
         body = ExchangeBody(self, timeouts, tracer, info, extensions)
+        if type(stream) is PrefixedStream:
+            stream.owner = body  # the caller may keep the stream alone
         return received_response(head.status, head.headers.copy(), body, extensions)
 
     def _begin(self) -> None:

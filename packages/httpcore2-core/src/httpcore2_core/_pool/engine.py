@@ -1,9 +1,18 @@
 """Carries out what the ledger decides: dials, waits, sends, and gives connections back.
 
-Rules: the ledger is touched only under the lock, and nothing else is done there. On an event loop nobody else is
-there, so the two operations of every request go without it: it would cost 5 % of them. Giving back, waking
-and closing never await, so that no cancellation can come in between. A connection is with exactly
-one of: the ledger as idle, one request, or nobody (closed).
+Rules:
+
+- The ledger is touched only under the lock, and little else is done there. On an event loop nobody else is there, so
+  the two operations of every request go without it: it would cost 5 % of them.
+- Giving back, waking and closing never await, so that no cancellation can come in between.
+- A connection is with exactly one of: the ledger as idle, one request, or nobody (closed). A request has it from the
+  checkout on, and hands it on with the response, whose body gives it back.
+- On a thread an exception may come between any two instructions: what a signal handler raises, or another thread by
+  `PyThreadState_SetAsyncExc`. CPython looks for it where a function is entered, after a call, and at the end of a
+  loop's body, and nowhere else. What must not be parted is therefore written without calls; a list that tells what is
+  left to do is worked off from one end, and done again from there; and what is lost all the same, to the second
+  exception that comes while the first is dealt with, is found by its lease (`recover`).
+
 Must not know: HTTP's framing, sockets, which world it runs in.
 """
 
@@ -12,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from threading import RLock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .._backends.caller import adapt_async_backend, adapt_given_backend, default_backend
-from .._bodies import ReceivedBody, check_colour
+from .._bodies import check_colour
 from .._established import RequestLimit
 from .._exceptions import (
     ConnectError,
@@ -26,18 +35,21 @@ from .._exceptions import (
     UnsupportedProtocol,
     add_context,
 )
+from .._lease import Lease
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._network import AsyncNetworkBackend, RuntimeBackend
 from .._routes import own_server_name
-from .._runtime import Runtime, generation
+from .._runtime import Deadline, Runtime, generation
 from .._timeouts import Timeouts
 from .._trace import log
-from .ledger import Counts, Grant, Ledger, Ticket
+from .ledger import Ledger
 from .pooled import PooledConnection
+from .tables import Counts, Grant, Ticket
 
 # Scheme, host and port, and the `sni_hostname` of those that have one of their own.
 _Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, bytes]
 _Ticket: TypeAlias = Ticket[_Key, PooledConnection]
+_Lease: TypeAlias = Lease[PooledConnection]
 
 _SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
 # How often a request may come to a connection in vain before it fails: a server may refuse forever.
@@ -46,6 +58,9 @@ _ATTEMPTS = 10
 _MAX_ATTEMPTS = 1000
 # Origins of which it is remembered how many requests they take on a connection.
 _MAX_REMEMBERED = 100
+# Seconds after which a thread that waits for a connection looks by itself: who should have woken it may have been
+# interrupted.
+_PATIENCE = 0.5
 
 
 def _unsupported(scheme: bytes) -> UnsupportedProtocol:
@@ -181,116 +196,174 @@ class Engine:
         attempts = vain_attempts = 0
         began = self._ledger.arrivals
         arrival: int | None = None
-        while True:
-            if self._unsettled:
-                await self._settle()
-            connection, ticket = self._ask(key, runtime, arrival)
-            if connection is None:
-                assert ticket is not None, "it is one or the other"
-                connection = await self._obtain(ticket, request, timeouts, runtime, create)
-            if connection.is_stale():
-                self._drop(connection)
-                arrival = began
-                continue
-            try:
-                response = await connection.exchange(request, timeouts)
-            except ConnectionNotAvailable as exc:
-                if connection.can_multiplex():
-                    # It has given the reservation back: it is full or going away, which another thread may not have
-                    # told the ledger yet, or the server did not process the request, which may then be sent again,
-                    # whatever its method (RFC 9113, section 8.7).
-                    self._update(connection, key)
+        lease: _Lease | None = None
+        uses: int | None = None
+        has_begun = False
+        try:
+            while True:
+                lease = uses = None
+                has_begun = False
+                if self._unsettled:
+                    await self._settle()
+                ledger = self._ledger
+                if runtime.is_blocking:
+                    with self._lock:
+                        lease = ledger.checkout(key, runtime.now())
                 else:
-                    self._drop(connection)  # it was closed in this very moment
-                arrival = began
-                attempts += 1
-                vain_attempts = 0 if exc.made_progress else vain_attempts + 1
-                if vain_attempts == _ATTEMPTS or attempts == _MAX_ATTEMPTS:
-                    raise RemoteProtocolError(
-                        f"The request was sent {attempts} times, and never processed. {exc}"
-                    ) from exc
-            except (NetworkError, RemoteProtocolError):
-                # The server closed an idle connection while the request was on its way to it: it did
-                # not answer, and to send it again does no harm (RFC 9110, section 9.2.2).
-                if not (connection.may_be_resent and request.method in IDEMPOTENT_METHODS):
-                    raise
-            else:
-                assert isinstance(response.stream, ReceivedBody), "connections make no other"
-                response.stream.keeper = keeper
-                return response
+                    lease = ledger.checkout(key, runtime.now())
+                if ledger.closing:
+                    self._carry_out()
+                if lease is None:
+                    lease = await self._acquire(key, arrival, request, timeouts, runtime, create)
+                uses = lease.uses
+                connection = lease.connection
+                if connection.is_stale():
+                    self._drop(connection)
+                    arrival = began
+                    continue
+                try:
+                    has_begun = True
+                    response = await connection.exchange(request, timeouts)
+                    # From here on nothing is called: the body has the connection now.
+                    body: Any = response.stream
+                    body.keeper = keeper
+                    body.lease = lease
+                    body.uses = uses
+                    return response
+                except ConnectionNotAvailable as exc:
+                    if connection.can_multiplex():
+                        # It has given the reservation back: it is full or going away, which another thread may not have
+                        # told the ledger yet, or the server did not process the request, which may then be sent again,
+                        # whatever its method (RFC 9113, section 8.7).
+                        self._update(connection, key)
+                    else:
+                        self._drop(connection)  # it was closed in this very moment
+                    arrival = began
+                    attempts += 1
+                    vain_attempts = 0 if exc.made_progress else vain_attempts + 1
+                    if vain_attempts == _ATTEMPTS or attempts == _MAX_ATTEMPTS:
+                        raise RemoteProtocolError(
+                            f"The request was sent {attempts} times, and never processed. {exc}"
+                        ) from exc
+                except (NetworkError, RemoteProtocolError):
+                    # The server closed an idle connection while the request was on its way to it: it did
+                    # not answer, and to send it again does no harm (RFC 9110, section 9.2.2).
+                    if not (connection.may_be_resent and request.method in IDEMPOTENT_METHODS):
+                        raise
+        except BaseException:
+            if lease is not None:
+                self._give_up(lease, uses, has_begun, runtime)
+            raise
 
-    def _ask(
-        self, key: _Key, runtime: Runtime, arrival: int | None
-    ) -> tuple[PooledConnection | None, _Ticket | None]:
-        """Return a connection that is there, or else a ticket for one."""
-        ticket = None
-        if runtime.is_blocking:
-            with self._lock:
-                connection = self._ledger.checkout(key, runtime.now())
-                if connection is None:
-                    ticket = self._reserve(key, runtime, arrival)
-        else:
-            connection = self._ledger.checkout(key, runtime.now())
-            if connection is None:
-                ticket = self._reserve(key, runtime, arrival)
-        if self._ledger.closing:
-            self._carry_out()
-        return connection, ticket
+    def _give_up(self, lease: _Lease, uses: int | None, has_begun: bool, runtime: Runtime) -> None:
+        """The request failed, or was interrupted: see to it that its use of the connection is over.
 
-    def _reserve(self, key: _Key, runtime: Runtime, arrival: int | None) -> _Ticket:
-        ticket = self._ledger.reserve(key, key[0] in self._shared_schemes, arrival)
-        if ticket.grant is None:
-            ticket.waiter = runtime.create_waiter()
-        return ticket
+        Args:
+            lease: the connection's.
+            uses: `lease.uses` when the request got it; `None` if it got it in this very moment.
+            has_begun: whether the connection was given the request.
+            runtime: the caller's.
+        """
+        ledger = self._ledger
+        if uses is None:
+            uses = lease.uses
+        with self._lock:
+            if not lease.connection.can_multiplex():
+                ledger.give_up(lease, uses)
+            elif not has_begun:
+                ledger.checkin(lease.connection, runtime.now())
+            # Else the connection has seen to it.
+        self._carry_out()
 
-    async def _obtain(
+    async def _acquire(
         self,
-        ticket: _Ticket,
+        key: _Key,
+        arrival: int | None,
         request: Request,
         timeouts: Timeouts,
         runtime: Runtime,
         create: Callable[[Origin], PooledConnection],
-    ) -> PooledConnection:
-        """Wait for a connection, or make one, as the ticket is granted."""
+    ) -> _Lease:
+        """Wait for a connection, or make one, as the ledger grants it."""
+        lease: _Lease = Lease()
+        found: _Lease | None = None
+        ledger = self._ledger
         try:
+            with self._lock:
+                if ledger.lost:
+                    self._recover()
+                # Another thread may have left one meanwhile.
+                found = ledger.checkout(key, runtime.now())
+                if found is None:
+                    ledger.reserve(key, key[0] in self._shared_schemes, lease, arrival)
+                    if lease.ticket.grant is None:
+                        lease.ticket.waiter = runtime.create_waiter()
+            self._carry_out()
+            if found is not None:
+                return found
+            ticket: _Ticket = lease.ticket
             if ticket.grant is None:
                 try:
                     limit = timeouts.for_pool()
                 except PoolTimeout as exc:
                     add_context(exc, request.url.origin)
                     raise
-                if not await ticket.waiter.wait(limit) and ticket.grant is None:
+                await self._wait(ticket, limit, runtime)
+                if ticket.grant is None:
                     raise self._pool_timeout(request, limit)
             if ticket.grant is Grant.REUSE:
-                assert ticket.connection is not None, "it is what was granted"
-                return ticket.connection
+                assert ticket.lease is not None, "it is what was granted"
+                return ticket.lease
             origin = request.url.origin
             connection = create(origin)
             connection.on_release = partial(self._release, connection)
             connection.on_lost = partial(self._drop, connection)
-            connection.on_change = partial(self._update, connection, ticket.key)
+            connection.on_change = partial(self._update, connection, key)
             with self._lock:
                 if ticket.grant is Grant.CLEARED:
                     raise ConnectError(
                         f"The pool was closed while a request to {origin} waited for a connection."
                     )
-                self._ledger.add(ticket, connection)
-        except BaseException:
+                ledger.add(ticket, connection)
+            await connection.connect(request, timeouts)
             with self._lock:
-                self._ledger.abandon(ticket, runtime.now())
+                if key in self._request_limits:
+                    connection.request_limit = self._request_limits[key]
+                ledger.established(connection, connection.capacity)
+            self._carry_out()
+        except BaseException:
+            if found is not None:
+                self._give_up(found, None, False, runtime)
+            elif lease.ticket is not None:
+                with self._lock:
+                    ledger.abandon(lease.ticket, runtime.now())
             self._carry_out()
             raise
-        try:
-            await connection.connect(request, timeouts)
-        except BaseException:
-            self._drop(connection)
-            raise
-        with self._lock:
-            if ticket.key in self._request_limits:
-                connection.request_limit = self._request_limits[ticket.key]
-            self._ledger.established(connection, connection.capacity)
-        self._carry_out()
-        return connection
+        lease.ticket = None
+        return lease
+
+    async def _wait(self, ticket: _Ticket, limit: float | None, runtime: Runtime) -> None:
+        """Wait until `ticket` is granted something, at most `limit` seconds."""
+        if not runtime.is_blocking:
+            await ticket.waiter.wait(limit)
+            return
+        deadline = Deadline(limit, runtime)
+        left = limit
+        while ticket.grant is None and left != 0:
+            pause = _PATIENCE if left is None else min(left, _PATIENCE)
+            if not await ticket.waiter.wait(pause):
+                with self._lock:
+                    self._recover()
+                self._carry_out()
+            left = deadline.left()
+
+    def _recover(self) -> None:
+        """Take back connections and slots whose requests are gone; under the lock."""
+        ledger = self._ledger
+        # Those that are lost meanwhile stay for the next time.
+        count = len(ledger.lost)
+        ledger.recover()
+        del ledger.lost[:count]
 
     def _pool_timeout(self, request: Request, limit: float | None) -> PoolTimeout:
         origin = request.url.origin
@@ -348,27 +421,43 @@ class Engine:
     def _drop(self, connection: PooledConnection) -> None:
         """`connection` is of no use any more."""
         with self._lock:
-            self._ledger.discard(connection)
             self._ledger.closing.append(connection)
+            self._ledger.discard(connection)
         self._carry_out()
 
     def _carry_out(self) -> None:
         """Wake those whom the ledger has granted something, and close what it wants closed."""
         ledger = self._ledger
-        with self._lock:
-            granted, ledger.granted = ledger.granted, []
-            closing, ledger.closing = ledger.closing, []
-        for ticket in granted:
-            ticket.waiter.wake()
-        for connection in closing:
-            if connection.is_connected():
-                log("connection", "close.started")
-                connection.abort()
-                log("connection", "close.complete")
-            else:
-                connection.abort()
-            if connection.needs_settling:
-                self._unsettled.append(connection)
+        if ledger.granted:
+            with self._lock:
+                for ticket in ledger.granted:
+                    if ticket.waiter is not None:
+                        ticket.waiter.wake()  # again, if this was interrupted before, which does no harm
+                ledger.granted.clear()
+        connection = None
+        try:
+            while ledger.closing:
+                with self._lock:
+                    if ledger.closing:
+                        connection = ledger.closing[0]
+                        del ledger.closing[0]
+                if connection is not None:
+                    self._close(connection)
+                connection = None
+        except BaseException:
+            if connection is not None:
+                ledger.closing.append(connection)
+            raise
+
+    def _close(self, connection: PooledConnection) -> None:
+        if connection.is_connected():
+            log("connection", "close.started")
+            connection.abort()
+            log("connection", "close.complete")
+        else:
+            connection.abort()
+        if connection.needs_settling:
+            self._unsettled.append(connection)
 
     async def _settle(self) -> None:
         """Await what closing a caller's own streams has left to do."""
@@ -380,7 +469,7 @@ class Engine:
         with self._lock:
             connections, tickets = self._ledger.clear()
             self._ledger.closing += connections
-            self._ledger.granted += (ticket for ticket in tickets if ticket.waiter is not None)
+            self._ledger.granted += tickets
         self._carry_out()
 
     async def aclose(self) -> None:

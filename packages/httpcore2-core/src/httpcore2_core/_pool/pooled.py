@@ -125,6 +125,7 @@ class _Body(ReceivedBody):
         )
         self._connection = connection
         self.is_closed = False
+        self.lease = None
 
     async def next_piece(self) -> bytes:
         piece = b""
@@ -146,6 +147,7 @@ class _Body(ReceivedBody):
                     await self._close()
             finally:
                 await self._connection.end()
+                self.lease = None
 
 
 class _AsyncStream:
