@@ -97,7 +97,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
                         "POST",
                         server.url,
                         content=bytes(2_000_000),
-                        extensions={"timeout": {"write": 0.2}},
+                        extensions={"timeout": {"write": 1.0}},
                     )
                 given_up.set()
 

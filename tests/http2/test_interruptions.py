@@ -1,0 +1,94 @@
+"""An exception that comes to a thread in the middle of an HTTP/2 exchange, where it may be reading or writing for all.
+
+What comes from outside ends the connection, so that no other thread waits for what never comes. What the caller's own
+code raises ends one stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import httpcore2
+
+from ..support.h2peer import answering, speaking
+from ..support.server import scripted
+
+Send = Callable[[httpcore2.ConnectionPool, str, BaseException], object]
+
+
+def by_a_listener(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
+    def listen(name: str, info: dict[str, Any]) -> None:
+        if name == "http2.send_request_body.started":
+            raise exc
+
+    pool.request("GET", url, extensions={"trace": listen})
+
+
+def by_the_body(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
+    def body() -> Iterator[bytes]:
+        yield b"first"
+        raise exc
+
+    pool.request("POST", url, content=body())
+
+
+def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
+    """As a signal handler does it while the thread sends."""
+    twin: Any = pool.connections[0]
+    writer = twin._twin._connection.writer
+
+    def flush(*_: object) -> None:
+        del writer.flush
+        raise exc
+
+    writer.flush = flush
+    pool.request("GET", url)
+
+
+def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
+    with pool.stream("GET", url) as response:
+        body: Any = response.stream
+        exchange = body.body._exchange
+        exchange.stream.buffer.clear()
+        exchange.stream.has_ended = False
+
+        def wait(*_: object) -> None:
+            del exchange._connection.reader.wait
+            raise exc
+
+        exchange._connection.reader.wait = wait
+        response.read()
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(
+    ("send", "exc", "ends_connection"),
+    [
+        (by_a_listener, KeyboardInterrupt(), True),
+        (by_a_listener, ValueError(), False),
+        (by_the_body, KeyboardInterrupt(), True),
+        (by_the_body, ValueError(), False),
+        (by_nobody, KeyboardInterrupt(), True),
+        (by_nobody, OSError(), True),
+        (by_nobody, httpcore2.WriteTimeout(), False),
+        (while_it_reads, KeyboardInterrupt(), True),
+        (while_it_reads, OSError(), True),
+        (while_it_reads, httpcore2.ReadTimeout(), False),
+    ],
+)
+def test_an_exception_from_outside_ends_the_connection_and_any_other_one_stream(
+    send: Send, exc: BaseException, ends_connection: bool
+) -> None:
+    with (
+        scripted(speaking(answering()), forgiving=True) as server,
+        httpcore2.ConnectionPool(http1=False, http2=True) as pool,
+    ):
+        assert pool.request("GET", server.url).content == b"fine"
+        with pytest.raises(type(exc)):
+            send(pool, server.url, exc)
+        assert pool.request("GET", server.url).content == b"fine"
+        assert server.accepted == (2 if ends_connection else 1)
+        assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
