@@ -12,7 +12,9 @@ import pytest
 
 import httpcore2
 from httpcore2_core import _sync
+from httpcore2_core._backends.threads import ThreadRuntime
 from httpcore2_core._lease import Lease
+from httpcore2_core._pool.ledger import Ledger
 from httpcore2_core._runtime import run_blocking
 
 from ..support.server import response
@@ -69,8 +71,8 @@ class Own(httpcore2.ConnectionInterface):
 class Pool(httpcore2.ConnectionPool):
     """Makes connections of the caller's own."""
 
-    def __init__(self, *, is_shared: bool = False) -> None:
-        super().__init__(max_connections=1)
+    def __init__(self, *, is_shared: bool = False, keepalive_expiry: float | None = None) -> None:
+        super().__init__(max_connections=1, keepalive_expiry=keepalive_expiry)
         self.made: list[Any] = []
         self._is_shared = is_shared
 
@@ -106,6 +108,99 @@ def test_a_request_that_is_interrupted_before_it_is_sent_gives_its_connection_ba
         extensions = {"timeout": {"pool": 0.0}}
         assert pool.request("GET", "http://a/", extensions=extensions).content == b"fine"
         assert len(pool.made) == (1 if is_shared else 2)
+
+
+def test_a_connection_that_came_back_meanwhile_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread gives one back after the first look, and before the request would wait."""
+    with Pool() as pool:
+        pool.request("GET", "http://a/")
+        looks = []
+        look = Ledger.checkout
+
+        def checkout(ledger: Any, key: Any, now: float) -> Any:
+            looks.append(key)
+            return None if len(looks) == 1 else look(ledger, key, now)
+
+        monkeypatch.setattr(Ledger, "checkout", checkout)
+        assert pool.request("GET", "http://a/").content == b"fine"
+        assert len(pool.made) == 1
+        # An exception in the moment in which it was found.
+        looks.clear()
+        monkeypatch.setattr(pool._engine, "_carry_out", Once(pool._engine._carry_out))
+        with pytest.raises(KeyboardInterrupt):
+            pool.request("GET", "http://a/")
+        monkeypatch.undo()
+        assert "Requests: 0 active, 0 queued" in repr(pool)
+        assert pool.request("GET", "http://a/").content == b"fine"
+
+
+def test_a_request_that_is_interrupted_before_it_has_asked_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Pool() as pool:
+        pool.request("GET", "http://a/")
+        monkeypatch.setattr(Ledger, "checkout", lambda *_: interrupted_later(monkeypatch))
+        with pytest.raises(KeyboardInterrupt):
+            pool.request("GET", "http://a/")
+        monkeypatch.undo()
+        assert "Requests: 0 active, 0 queued" in repr(pool)
+        assert pool.request("GET", "http://a/").content == b"fine"
+
+
+def interrupted_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find nothing, and be interrupted the next time."""
+    monkeypatch.setattr(Ledger, "checkout", Once())
+
+
+def test_a_dial_that_a_repair_meets_goes_on() -> None:
+    class Repaired(Pool):
+        def create_connection(self, origin: httpcore2.Origin) -> httpcore2.ConnectionInterface:
+            self._engine._ledger._is_changing = True
+            assert "Requests: 1 active" in repr(self)
+            return super().create_connection(origin)
+
+    with Repaired() as pool:
+        assert pool.request("GET", "http://a/").content == b"fine"
+
+
+def test_a_connection_that_another_thread_closes_first_is_left_to_it() -> None:
+    pool = Pool()
+    pool.request("GET", "http://a/")
+    engine: Any = pool._engine
+    lock, ledger = engine._lock, engine._ledger
+    taken: list[Any] = []
+
+    class Lock:
+        def __enter__(self) -> None:
+            lock.acquire()
+            taken.extend(ledger.closing)
+            ledger.closing.clear()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    with lock:
+        ledger.closing += ledger.clear()[0]
+    engine._lock = Lock()
+    engine._carry_out()
+    assert len(taken) == 1
+    (own,) = pool.made
+    assert not own.was_closed
+
+
+def test_a_connection_that_has_expired_is_closed_when_the_next_request_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(ThreadRuntime, "now", lambda _: now[0])
+    with Pool(keepalive_expiry=5.0) as pool:
+        pool.request("GET", "http://a/")
+        now[0] += 6.0
+        assert pool.request("GET", "http://a/").content == b"fine"
+        first, second = pool.made
+        assert "Connections: 0 active, 1 idle" in repr(pool)
+        assert not second.was_closed
+    assert first.was_closed
 
 
 def exchanged(on_release: Callable[..., Any]) -> tuple[Any, httpcore2.Response]:

@@ -1402,3 +1402,51 @@ def test_nothing_is_dialled_for_a_ticket_that_was_abandoned() -> None:
     ledger.abandon(ticket, now=0.0)
     with pytest.raises(AssertionError, match="abandoned or used"):
         ledger.add(ticket, 1)
+
+
+def _ask_again(ledger: _Ledger) -> None:
+    HELD.append(Lease())
+    ledger.reserve("a", False, HELD[-1])
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda ledger: ledger.established(1, capacity=1),
+        lambda ledger: ledger.discard(1),
+        lambda ledger: ledger.counts(),
+        _ask_again,
+    ],
+)
+def test_an_operation_on_a_dial_first_repairs_what_an_interrupted_one_left(
+    operate: Callable[[_Ledger], object],
+) -> None:
+    ledger = new()
+    begin(ledger, "a", 1)
+    ledger._groups.clear()
+    ledger._is_changing = True
+    operate(ledger)
+    assert not ledger._is_changing
+    assert list(ledger._groups) == (["a"] if ledger.connections() else [])
+
+
+@pytest.mark.parametrize(
+    "operate",
+    [
+        lambda ledger: ledger.set_capacity(1, 2),
+        lambda ledger: ledger.checkin(1, now=0.0),
+        lambda ledger: ledger.retire(1),
+        lambda ledger: ledger.discard(1),
+    ],
+)
+def test_an_operation_on_a_connection_first_repairs_what_an_interrupted_one_left(
+    operate: Callable[[_Ledger], object],
+) -> None:
+    ledger = new()
+    dial(ledger, "a", 1)
+    ledger._groups.clear()
+    ledger._is_changing = True
+    operate(ledger)
+    assert not ledger._is_changing
+    ledger.discard(1)
+    assert_nothing_is_left(ledger)

@@ -83,10 +83,15 @@ class Model:
 
     # What happens
 
-    def checkout(self, key: str, now: float) -> Connection | None:
+    def checkout(self, key: str, now: float, held: list[Connection]) -> Connection | None:
+        """Reserve a connection; of those in use only one of `held`, as nobody has any other."""
         self.expire(now)
         for connection in [c for c in reversed(self.available) if c.key == key]:
             self.available.remove(connection)
+            if connection not in self.idle and connection not in held:
+                self.close(connection)
+                self.serve()
+                continue
             if connection in self.idle:
                 if connection.expires_at < now:
                     self.close(connection)
@@ -368,7 +373,7 @@ class Histories(RuleBasedStateMachine):
         for _ in range(burst):
             key = data.draw(KEYS)
             lease = self.ledger.checkout(key, self.now)
-            expected = self.model.checkout(key, self.now)
+            expected = self.model.checkout(key, self.now, self.held())
             assert (lease and lease.connection) == (expected and expected.number)
             if expected is not None:
                 assert lease is not None
@@ -428,10 +433,13 @@ class Histories(RuleBasedStateMachine):
         self.tickets = {r: ticket for r, ticket in self.tickets.items() if r in self.leases}
         for _ in range(burst):
             self.one_vanishes(data)
-        held = [connection for connection, _ in self.in_use] + self.dialing()
-        held += [r.connection for r in self.undecided if r.connection is not None]
-        self.model.recover(held, self.undecided)
+        self.model.recover(self.held(), self.undecided)
         self.ledger.recover()
+
+    def held(self) -> list[Connection]:
+        """The connections whose leases somebody has."""
+        held = [connection for connection, _ in self.in_use] + self.dialing()
+        return held + [r.connection for r in self.undecided if r.connection is not None]
 
     def one_vanishes(self, data: st.DataObject) -> None:
         among = [*self.undecided, *self.dialing(), *self.in_use]

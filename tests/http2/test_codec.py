@@ -367,3 +367,14 @@ def test_what_comes_in_small_parts_is_joined_once(kind: str) -> None:
 def test_what_h2_is_told_can_be_looked_up_where_it_always_was() -> None:
     assert AsyncHTTP2Connection.CONFIG is HTTP2Connection.CONFIG
     assert make()._h2.config is HTTP2Connection.CONFIG
+
+
+def test_a_stream_that_has_ended_both_ways_is_not_reset() -> None:
+    codec = make()
+    feed(codec, PREFACE + HEAD + frame(DATA, END_STREAM, 1, b"x"))
+    codec.take()
+    codec.reset(1)
+    assert codec.take() == b""
+    # What still comes for it is a fault.
+    with pytest.raises(RemoteProtocolError, match="stream 1"):
+        feed(codec, frame(DATA, 0, 1, b"x"))

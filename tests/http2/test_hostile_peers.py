@@ -199,8 +199,8 @@ ONCE = {
     "settings on a stream": (frame(SETTINGS, 0, 1, setting(4, 100)), "."),
     "a short ping": (frame(PING, 0, 0, b"x"), "."),
     "a ping on a stream": (frame(PING, 0, 1, bytes(8)), "."),
-    "a short farewell": (frame(GOAWAY, 0, 0, b"\0\0\0\1"), "Malformed GOAWAY frame: 4 bytes"),
-    "a farewell on a stream": (frame(GOAWAY, 0, 1, bytes(8)), "GOAWAY frame for stream 1"),
+    "a short GOAWAY": (frame(GOAWAY, 0, 0, b"\0\0\0\1"), "Malformed GOAWAY frame: 4 bytes"),
+    "a GOAWAY on a stream": (frame(GOAWAY, 0, 1, bytes(8)), "GOAWAY frame for stream 1"),
     "more padding than frame": (HEAD + frame(DATA, PADDED, 1, b"\xff"), "."),
 }
 

@@ -92,3 +92,16 @@ def test_an_exception_from_outside_ends_the_connection_and_any_other_one_stream(
         assert pool.request("GET", server.url).content == b"fine"
         assert server.accepted == (2 if ends_connection else 1)
         assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+
+def test_an_exchange_that_is_ended_again_ends_once() -> None:
+    with (
+        scripted(speaking(answering())) as server,
+        httpcore2.ConnectionPool(http1=False, http2=True) as pool,
+        pool.stream("GET", server.url) as response,
+    ):
+        body: Any = response.stream
+        exchange = body.body._exchange
+        exchange._connection.finish(exchange.stream)
+        exchange._connection.finish(exchange.stream)
+        assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)

@@ -109,6 +109,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
         """
         super().__init__(origin, stream, keepalive_expiry)
+        self.request_limit: RequestLimit | None = None
         # Re-entrant, since the collector may close this connection while one of its own callbacks holds it.
         self.lock: RLock = RLock()
         self._generation = generation()
