@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,7 +49,9 @@ def _ends_tls(politely: bool, peer: Peer) -> None:
         return
     peer.send(b"HTTP/1.1 200 OK\r\n\r\nfine")
     if not politely:
-        peer.half_close()
+        # Beneath TLS: its own socket would end TLS both ways, and note what the client encrypts from then on.
+        with socket.socket(fileno=os.dup(peer.socket.fileno())) as beneath:
+            beneath.shutdown(socket.SHUT_WR)
         return
     sock: Any = peer.socket
     limit = sock.gettimeout()
