@@ -127,12 +127,22 @@ def test_a_socket_that_has_room_again_gets_what_is_left() -> None:
     assert stream.sent == content
 
 
-def test_an_answer_that_came_before_a_full_socket_timed_out_is_returned() -> None:
-    stream = ThreadStream(SUCCESS, room=100)
-    upload = upload_of(stream, 1000, write=1.0)
-    head = run_blocking(upload.send(ByteStream(bytes(1000))))
+def test_a_refusal_that_came_before_a_full_socket_timed_out_is_returned() -> None:
+    class Full(ThreadStream):
+        async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+            raise httpcore2.WriteTimeout("The peer took in too little.")
+
+    stream = Full(REFUSAL, b"", room=100)
+    head = run_blocking(upload_of(stream, 1000, write=1.0).send(ByteStream(bytes(1000))))
     assert head is not None
-    assert head.status == 200
+    assert head.status >= 300
+
+
+def test_a_success_does_not_hide_that_a_full_socket_timed_out() -> None:
+    upload = upload_of(ThreadStream(SUCCESS, room=100), 1000, write=1.0)
+    with pytest.raises(httpcore2.WriteTimeout):
+        run_blocking(upload.send(ByteStream(bytes(1000))))
+    assert upload.last_look() is None
 
 
 def test_a_connection_is_asked_once_more_before_a_write_timeout_is_raised(world: World) -> None:
@@ -166,7 +176,10 @@ def test_a_small_body_that_is_not_taken_does_not_lose_the_answer() -> None:
         assert connection.is_closed()
         return reply.status, reply.content
 
-    assert run_blocking(exchange(Full(response(b"fine"), b""))) == (200, b"fine")
+    refusal = response(b"no").replace(b"200 OK", b"413 Content Too Large")
+    assert run_blocking(exchange(Full(refusal, b""))) == (413, b"no")
+    with pytest.raises(httpcore2.WriteTimeout):
+        run_blocking(exchange(Full(response(b"fine"), b"")))
     with pytest.raises(httpcore2.WriteTimeout):
         run_blocking(exchange(Full()))
 

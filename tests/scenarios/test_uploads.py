@@ -192,7 +192,7 @@ def test_a_server_that_answers_early_and_reads_on_gets_the_whole_body(
     "limits", [{"write": SOON_ENOUGH}, {"total": SOON_ENOUGH}], ids=["write", "total"]
 )
 @pytest.mark.parametrize("framing", ["bytes", "chunked"])
-def test_an_answer_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_taken(
+def test_a_refusal_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_taken(
     world: World, framing: str, limits: dict[str, float]
 ) -> None:
     done = world.signal()
@@ -202,7 +202,7 @@ def test_an_answer_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_t
         peer.send(FINE)
         if peer.number == 0:
             peer.receive_head()
-            peer.send(response(b"enough"))
+            peer.send(REFUSAL)
             done.wait_in_thread()
         else:
             peer.receive_end()
@@ -215,7 +215,7 @@ def test_an_answer_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_t
             reply = await pool.request(
                 "POST", server.url, headers=headers, content=content, extensions=extensions
             )
-            assert reply.content == b"enough"
+            assert reply.status == 413
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
@@ -314,4 +314,31 @@ def test_the_end_of_a_refusal_that_came_while_sending_is_as_good_as_any_other(
             done.set()
 
     with scripted(answering_once(early), tls=server_tls, forgiving=True) as server:
+        world.run(scenario)
+
+
+@pytest.mark.parametrize("framing", ["bytes", "chunked"])
+def test_a_success_that_is_here_does_not_hide_that_the_rest_of_the_upload_is_not_taken(
+    world: World, framing: str
+) -> None:
+    """Its head alone may have come, as httpx tests it: the upload has timed out."""
+    done = world.signal()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nen")
+        done.wait_in_thread()
+
+    async def scenario() -> None:
+        async with world.pool() as pool:
+            content, headers = large_body(world, framing)
+            extensions = {"timeout": {"write": SOON_ENOUGH}}
+            with pytest.raises(httpcore2.WriteTimeout):
+                await pool.request(
+                    "POST", server.url, headers=headers, content=content, extensions=extensions
+                )
+            assert pool.connections == []
+        done.set()
+
+    with scripted(handler, forgiving=True) as server:
         world.run(scenario)

@@ -28,7 +28,7 @@ from .._models import ByteStream, Origin, Request, Response, received_response
 from .._network import AsyncNetworkStream, PrefixedStream
 from .._timeouts import Timeouts
 from .._trace import Tracer
-from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec
+from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec, ResponseState
 from .heads import HEAD_LIMIT, ResponseHead
 from .upload import Upload
 
@@ -121,7 +121,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
                 write_error = exc  # the server may have answered before it hung up
                 codec.abandon_request()
             except WriteTimeout:
-                if not self._has_sent:
+                if not self._has_sent or codec.response_state is not ResponseState.HEAD:
                     raise
                 head = Upload(self._stream, codec, self._read_size, timeouts).last_look()
                 if head is None:

@@ -3,7 +3,8 @@
 Rules: who sends also watches for the response (RFC 9112, section 9.5). A final response of 300 or more ends the
 sending: the server has no use for the body (a redirect wants it elsewhere, if at all), and may take in nothing more of
 it. After 1xx and 2xx the sending goes on; after a 2xx nothing more is received until it is done. A response that is
-here is never lost to an error of the sending. A request that was not sent whole is the connection's last.
+here is never lost to a broken connection, and one of 300 or more to no error of the sending: a 2xx says nothing about a
+body that can't be sent in time. A request that was not sent whole is the connection's last.
 
 On event loops a task of its own watches, from the first time on that the sending has to wait, be it for the socket or
 for the caller's body; the body itself is iterated in the caller's task. On threads, and of a caller's own stream, which
@@ -114,19 +115,26 @@ class Upload:
                     raise timeouts.exceeded(WriteTimeout)
         except _Stopped:
             pass
-        except (WriteError, WriteTimeout):
+        except WriteError:
             if self.head is None:
                 raise
             self._has_stopped = True
+        except WriteTimeout:
+            if not self._is_refused:
+                raise
         if self._has_stopped:
             self._codec.abandon_request()
         return self.head
 
     def last_look(self) -> ResponseHead | None:
-        """After a `WriteTimeout`, return the response's head if it has come nevertheless."""
+        """After a `WriteTimeout`, return the head of a response that has come nevertheless, and refuses the body."""
         self._take_in()
         self._codec.abandon_request()
-        return self.head
+        return self.head if self._is_refused else None
+
+    @property
+    def _is_refused(self) -> bool:
+        return self.head is not None and self.head.status >= _REFUSED
 
     # The request
 
@@ -237,4 +245,4 @@ class Upload:
             return
         self._codec.receive(data)
         self.head = self._codec.head()
-        self._has_stopped = self.head is not None and self.head.status >= _REFUSED
+        self._has_stopped = self._is_refused
