@@ -203,6 +203,47 @@ def test_a_connection_that_has_expired_is_closed_when_the_next_request_comes(
     assert first.was_closed
 
 
+def test_what_is_to_be_closed_stays_so_if_the_lock_is_not_had() -> None:
+    pool = Pool()
+    pool.request("GET", "http://a/")
+    engine: Any = pool._engine
+    lock, ledger = engine._lock, engine._ledger
+
+    class Lock:
+        def __enter__(self) -> None:
+            raise KeyboardInterrupt
+
+        def __exit__(self, *_: object) -> None:
+            raise AssertionError("it was not entered")
+
+    with lock:
+        ledger.closing += ledger.clear()[0]
+    engine._lock = Lock()
+    with pytest.raises(KeyboardInterrupt):
+        engine._carry_out()
+    engine._lock = lock
+    pool.close()
+    (own,) = pool.made
+    assert own.was_closed
+
+
+def test_a_response_whose_exchange_has_just_ended_is_not_ended_again() -> None:
+    lease: Lease[Any] = Lease()
+
+    def release(*_: object) -> None:
+        released.append(None)
+        lease.uses += 1
+        raise KeyboardInterrupt
+
+    released: list[None] = []
+    _, received = exchanged(release)
+    body: Any = received.stream
+    body.body.lease, body.body.uses = lease, 0
+    with pytest.raises(KeyboardInterrupt):
+        received.close()
+    assert len(released) == 1
+
+
 def exchanged(on_release: Callable[..., Any]) -> tuple[Any, httpcore2.Response]:
     """Return a connection, and a response of it whose body is still to be read."""
     origin = httpcore2.Origin(b"http", b"a", 80)

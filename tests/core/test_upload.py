@@ -274,3 +274,15 @@ def test_a_callers_own_stream_that_can_be_read_in_vain_is_waited_for_once(world:
 
     with scripted(handler) as server:
         world.run(scenario)
+
+
+def test_a_refusal_that_comes_along_with_a_write_timeout_is_returned() -> None:
+    class Late(ThreadStream):
+        async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+            upload._receive(REFUSAL)
+            raise httpcore2.WriteTimeout("The peer took in too little.")
+
+    upload = upload_of(Late(room=100), 1000, write=1.0)
+    head = run_blocking(upload.send(ByteStream(bytes(1000))))
+    assert head is not None
+    assert head.status == 413
