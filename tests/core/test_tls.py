@@ -503,7 +503,9 @@ def test_the_end_of_the_stream_below_is_the_end(pair: Pair, is_cut: bool) -> Non
     for _ in range(3):
         assert pair.read() == b""
     assert pair.wire.asked == [("read", None)] * 2
-    assert not pair.stream.ended_cleanly
+    # Debian's CPython 3.11.2 ignores it unless told otherwise, and so nothing can be told apart there.
+    is_ignored = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).options & ssl.OP_IGNORE_UNEXPECTED_EOF
+    assert pair.stream.ended_cleanly is bool(is_ignored)
 
 
 def test_what_can_be_written_after_a_close_notify_arrives(pair: Pair) -> None:

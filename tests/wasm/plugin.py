@@ -19,16 +19,21 @@ import pytest
 
 T = TypeVar("T")
 
-# These test what lies over sockets, threads or processes, or import trio or trustme.
+# These test what lies over sockets, threads or processes, interrupt a thread, or import trio, trustme or hpack.
 LEFT_OUT = {
     "test_caller_backend.py",
     "test_detect.py",
     "test_fork.py",
+    "test_interrupted_ends.py",
+    "test_interruptible.py",
+    "test_ledger_interruptions.py",
+    "test_patterns.py",
     "test_scripts.py",
     "test_ssl.py",
     "test_sync_backend.py",
     "test_thread_backend.py",
     "test_tls.py",
+    "test_upload.py",
 }
 
 
