@@ -178,7 +178,8 @@ class Engine:
 
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
-            TypeError: the body is of the other colour, or `sni_hostname` is neither text nor bytes.
+            TypeError: an async body was given to the sync API, or the reverse; or `sni_hostname` is neither
+                text nor bytes.
         """
         runtime = self._enter()
         url = request.url
