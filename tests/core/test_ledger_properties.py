@@ -429,8 +429,6 @@ class Histories(RuleBasedStateMachine):
 
     @rule(data=st.data(), burst=st.integers(1, 3))
     def requests_vanish(self, data: st.DataObject, burst: int) -> None:
-        # Those that gave up have let go of what they were granted.
-        self.tickets = {r: ticket for r, ticket in self.tickets.items() if r in self.leases}
         for _ in range(burst):
             self.one_vanishes(data)
         self.model.recover(self.held(), self.undecided)
@@ -529,6 +527,8 @@ class Histories(RuleBasedStateMachine):
             assert connection == (request.connection and request.connection.number)
         for decided in (model.closing, model.granted, ledger.closing, ledger.granted):
             decided.clear()
+        # A ticket holds the connection that it was granted: requests that gave up drop theirs.
+        self.tickets = {r: ticket for r, ticket in self.tickets.items() if r in self.leases}
         for request in self.undecided:
             assert self.tickets[request].grant is request.grant
 
