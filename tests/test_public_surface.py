@@ -302,7 +302,7 @@ class URL
 class UnsupportedProtocol
 class WriteError(NetworkError)
 class WriteTimeout(TimeoutException)
-default_ssl_context(*, _trust_env=True)
+default_ssl_context()
 request(method, url, *, headers=None, content=None, extensions=None)
 stream(method, url, *, headers=None, content=None, extensions=None)
 """
@@ -328,6 +328,8 @@ NAMES = sorted(line.removeprefix("class ").partition("(")[0] for line in TOP)
 def _signature(function: Callable[..., Any]) -> str:
     parts: list[str] = []
     for parameter in inspect.signature(function).parameters.values():
+        if parameter.name.startswith("_"):
+            continue  # for the project's own use
         if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
             parts.append("*")
         default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"

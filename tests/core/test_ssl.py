@@ -57,6 +57,16 @@ def from_file(path: str | Path) -> list[bytes]:
     return trusted_at_once(ssl.create_default_context(cafile=path))
 
 
+@pytest.mark.parametrize("has_file", [False, True])
+def test_tls_ends_with_a_close_notify_on_every_python(
+    monkeypatch: pytest.MonkeyPatch, has_file: bool
+) -> None:
+    # CPython up to 3.11.2 sets it in each context.
+    if has_file:
+        monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    assert not default_ssl_context().options & ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
 def test_certificates_and_names_are_verified() -> None:
     context = default_ssl_context()
     assert context.verify_mode is ssl.CERT_REQUIRED

@@ -48,6 +48,23 @@ def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> N
     pool.request("GET", url)
 
 
+def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
+    """As a signal handler does it, though the request has code of the caller's, too."""
+    connection: Any = pool.connections[0]
+    reader = connection._twin._connection.reader
+
+    def wait(*_: object) -> None:
+        del reader.wait
+        reader.is_led = True
+        raise exc
+
+    def body() -> Iterator[bytes]:
+        yield b"all"
+        reader.wait = wait
+
+    pool.request("POST", url, content=body(), extensions={"trace": lambda *_: None})
+
+
 def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     with pool.stream("GET", url) as response:
         body: Any = response.stream
@@ -74,6 +91,7 @@ def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
         (by_nobody, KeyboardInterrupt(), True),
         (by_nobody, OSError(), True),
         (by_nobody, httpcore2.WriteTimeout(), False),
+        (by_nobody_while_traced, ValueError(), True),
         (while_it_reads, KeyboardInterrupt(), True),
         (while_it_reads, OSError(), True),
         (while_it_reads, httpcore2.ReadTimeout(), False),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
+from h2.config import H2Configuration
 
 import httpcore2
 
@@ -202,6 +204,46 @@ def test_as_much_is_read_at_a_time_as_the_class_says(
             assert set(stream.sizes) == {size}
 
     world.run(scenario)
+
+
+def test_http2_reads_as_much_at_a_time_and_is_configured_as_the_class_says(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = getattr(httpcore2, f"{world.prefix}HTTP2Connection")
+    used: list[bool] = []
+
+    class Config(H2Configuration):
+        @property
+        def client_side(self) -> bool:
+            used.append(True)
+            return True
+
+        @client_side.setter
+        def client_side(self, value: bool) -> None:
+            pass
+
+    async def scenario(make: Callable[[ReadSizes], Any]) -> None:
+        stream = ReadSizes()
+        used.clear()
+        async with make(stream) as client:
+            with pytest.raises(httpcore2.RemoteProtocolError, match="Server disconnected"):
+                await client.request("GET", "http://h/")
+        assert set(stream.sizes) == {77}
+        assert used
+
+    def of_pool(stream: ReadSizes) -> Any:
+        return world.pool(http1=False, http2=True, network_backend=ListBackend(stream))
+
+    def of_subclass(stream: ReadSizes) -> Any:
+        settings = {"READ_NUM_BYTES": 77, "CONFIG": Config(header_encoding=None)}
+        monkeypatch.setattr(httpcore2, public.__name__, type("Derived", (public,), settings))
+        return world.http2_connection(ORIGIN, stream)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(public, "READ_NUM_BYTES", 77)
+        patch.setattr(public, "CONFIG", Config(header_encoding=None))
+        world.run(lambda: scenario(of_pool))
+    world.run(lambda: scenario(of_subclass))
 
 
 def test_mock_streams_are_streams(world: World) -> None:

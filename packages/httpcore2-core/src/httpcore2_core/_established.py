@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from ._backends.caller import adapt_async_stream
 from ._bodies import ReceivedBody, check_colour
@@ -55,6 +55,8 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     """
 
     request_limit: RequestLimit | None = None
+    # The class of the sync API, whose settings hold on threads: its users know no other.
+    sync_counterpart: ClassVar[type | None] = None
 
     _version: str
     _first_state: State
@@ -74,6 +76,10 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         self._state = self._first_state
         self._request_count = 0
         self.on_release: Callable[[bool, float | None], None] | None = None
+
+    def _class_settings(self) -> Any:
+        """Return the object whose `READ_NUM_BYTES` and the like hold, unless a façade passes itself."""
+        return (self.sync_counterpart if self.runtime.is_blocking else None) or self
 
     # Requests
 

@@ -54,6 +54,7 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
         if file or folder:
             context = ssl.create_default_context(cafile=file or None, capath=folder or None)
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            _require_close_notify(context)
             return context
         keys = os.environ.get("SSLKEYLOGFILE")
         if keys and not sys.flags.ignore_environment:
@@ -70,7 +71,15 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
         context.load_verify_locations(system_file, system_folder)
     else:
         context.load_default_certs()  # Windows has a store in place of files
+    _require_close_notify(context)
     return context
+
+
+def _require_close_notify(context: ssl.SSLContext) -> None:
+    """Do not take the end of the TCP connection for that of TLS, as CPython up to 3.11.2 tells OpenSSL 3 to."""
+    import ssl
+
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
 
 def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:

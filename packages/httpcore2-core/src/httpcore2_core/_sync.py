@@ -95,12 +95,12 @@ class HTTP11Connection(SyncConnection):
         keepalive_expiry: float | None = None,
     ) -> None:
         """Take over a stream; parameters as for `AsyncHTTP11Connection`."""
-        connection = AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry)
-        connection.use_sizes(self)
-        super().__init__(connection)
+        super().__init__(
+            AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry, _settings=self)
+        )
 
 
-AsyncHTTP11Connection.sync_sizes = HTTP11Connection
+AsyncHTTP11Connection.sync_counterpart = HTTP11Connection
 
 
 class HTTPConnection(SyncConnection):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
+from typing import Any
 
 from httpcore2_core._backends.caller import public_stream
 from httpcore2_core._established import EstablishedConnection, ExchangeBody, RequestLimit, State
@@ -30,7 +31,6 @@ from httpcore2_core._exceptions import (
 )
 from httpcore2_core._models import (
     IDEMPOTENT_METHODS,
-    ByteStream,
     Origin,
     Request,
     Response,
@@ -56,7 +56,7 @@ from ._codec import (
 )
 from ._exchange import Exchange
 from ._fields import Preparation, is_granted, protocol_of, pseudo_headers
-from ._h2_codec import H2Codec
+from ._h2_codec import CONFIG, H2Codec
 from ._keepalive import KeepAlive
 from ._reader import Reader
 from ._stream import Stream, Upload
@@ -68,6 +68,8 @@ from ._writer import Writer
 _MAX_UNSENT = 8 * 1024 * 1024
 # What an exchange may end in. Anything else has come from outside, or from code of the caller's.
 _EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)
+# What runs code of the caller's in the middle of an exchange.
+_CALLS_CALLER = (Upload.next_chunk.__code__, Tracer.event.__code__)
 
 
 class AsyncHTTP2Connection(EstablishedConnection):
@@ -76,6 +78,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
     Attributes:
         STREAM_WINDOW: how many bytes of a response wait for their reader before the server has to.
         CONNECTION_WINDOW: how many bytes may be on their way at a time.
+        READ_NUM_BYTES: how many bytes to read at a time.
         CONFIG: what h2 is told, which the codec makes use of.
         PING_INTERVAL: seconds without a frame after which the server is asked, by a PING, whether it is still there
             while requests wait for it; `None` for never.
@@ -87,7 +90,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
     READ_NUM_BYTES = 64 * 1024
     STREAM_WINDOW = 1024 * 1024
     CONNECTION_WINDOW = 16 * 1024 * 1024
-    CONFIG = H2Codec.CONFIG
+    CONFIG = CONFIG
     PING_INTERVAL: float | None = None
     PING_BEFORE_REUSE: float | None = 60.0
     PING_TIMEOUT: float = 15.0
@@ -100,6 +103,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         origin: Origin,
         stream: AsyncNetworkStream,
         keepalive_expiry: float | None = None,
+        *,
+        _settings: Any = None,
     ) -> None:
         """Take over a stream.
 
@@ -113,7 +118,8 @@ class AsyncHTTP2Connection(EstablishedConnection):
         # Re-entrant, since the collector may close this connection while one of its own callbacks holds it.
         self.lock: RLock = RLock()
         self._generation = generation()
-        self.codec: Codec = H2Codec(self.STREAM_WINDOW, self.CONNECTION_WINDOW)
+        settings = _settings or self._class_settings()
+        self.codec: Codec = H2Codec(self.STREAM_WINDOW, self.CONNECTION_WINDOW, settings.CONFIG)
         self.writer: Writer = Writer(
             self._stream, self.lock, self.codec.take, self.look, self._retire
         )
@@ -124,7 +130,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._stream,
             self.lock,
             self.writer,
-            self.READ_NUM_BYTES,
+            settings.READ_NUM_BYTES,
             self._keepalive,
             self._on_read,
             self._on_silence,
@@ -178,7 +184,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 receiving = exchange.receive_head(timeouts, tracer)
                 head = await tracer.span("receive_response_headers", info, receiving)
         except BaseException as exc:
-            self.end_if_interrupted(exc, None if tracer is not None else request)
+            self.end_if_interrupted(exc)
             add_context(exc, self.peer if exchange is None else exchange.peer)
             self.finish(None if exchange is None else exchange.stream)
             try:
@@ -570,21 +576,15 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._fail(ReadError("The connection was closed."), is_ours=True)
         self._stream.abort()
 
-    def end_if_interrupted(self, exc: BaseException, request: Request | None) -> None:
-        """Close the connection if `exc` came to a thread from outside, as KeyboardInterrupt does.
+    def end_if_interrupted(self, exc: BaseException) -> None:
+        """Close the connection if `exc`, which ends an exchange, came from outside, as KeyboardInterrupt does.
 
         It may have come in the middle of a frame that was being read or written for all, or have cost all others who
         reads for them: they fail at once, instead of waiting for what never comes.
-
-        Args:
-            exc: what ends the exchange.
-            request: the exchange's; `None` if a listener of the caller's may have raised `exc`.
         """
         if not self.runtime.is_blocking or isinstance(exc, _EXPECTED):
             return
-        # The caller's own code raises what it likes, and where nothing is half done.
-        runs_callers_code = request is None or type(request.stream) is not ByteStream
-        if not (runs_callers_code and isinstance(exc, Exception)):
+        if not (isinstance(exc, Exception) and _came_from_caller(exc)):
             self.abort()
             self._tell()
 
@@ -596,3 +596,13 @@ class AsyncHTTP2Connection(EstablishedConnection):
 
     def _is_lost(self) -> bool:
         return self.is_stale()
+
+
+def _came_from_caller(exc: Exception) -> bool:
+    """Whether the caller's body or its `trace` raised `exc`: where these are called, nothing is half done."""
+    traceback = exc.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code in _CALLS_CALLER:
+            return True
+        traceback = traceback.tb_next
+    return False

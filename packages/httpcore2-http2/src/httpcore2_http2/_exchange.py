@@ -214,7 +214,7 @@ class Exchange:
                 else:
                     await self._interruptible(self._send_for_reader, upload, timeouts)
         except BaseException as exc:
-            connection.end_if_interrupted(exc, stream.request)
+            connection.end_if_interrupted(exc)
             raise
 
     async def _send_for_reader(self, timeouts: Timeouts, waiter: Waiter) -> None:

@@ -109,25 +109,29 @@ class _Message:
         self.unreturned = 0  # taken by the receiver, and not yet told to the peer
 
 
+# Fields, both ways, are checked elsewhere.
+CONFIG = H2Configuration(
+    client_side=True,
+    header_encoding=None,
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+    validate_inbound_headers=False,
+    normalize_inbound_headers=False,
+)
+
+
 class H2Codec:
     """The HTTP/2 of one connection, as a client; see `Codec`."""
 
-    # Fields, both ways, are checked elsewhere.
-    CONFIG = H2Configuration(
-        client_side=True,
-        header_encoding=None,
-        validate_outbound_headers=False,
-        normalize_outbound_headers=False,
-        validate_inbound_headers=False,
-        normalize_inbound_headers=False,
-    )
-
-    def __init__(self, stream_window: int, connection_window: int) -> None:
+    def __init__(
+        self, stream_window: int, connection_window: int, config: H2Configuration = CONFIG
+    ) -> None:
         """Begin the connection: `take()` gives its preface.
 
         Args:
             stream_window: how many bytes a stream may hold that its receiver has not consumed.
             connection_window: how many bytes may be on their way to us; they are consumed as they come.
+            config: what h2 is told.
         """
         self.limit = MAX_STREAMS
         self.allows_protocols: bool | None = None
@@ -147,7 +151,7 @@ class H2Codec:
         self._block = HeaderBlock()
         self._idle_frames = 0
         self._check_head = Inspection()
-        self._h2 = H2Connection(self.CONFIG)
+        self._h2 = H2Connection(config)
         self._h2.local_settings = Settings(
             client=True,
             initial_values={

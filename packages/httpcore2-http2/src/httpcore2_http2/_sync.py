@@ -26,4 +26,9 @@ class HTTP2Connection(SyncConnection):
         keepalive_expiry: float | None = None,
     ) -> None:
         """Take over a stream; parameters as for `AsyncHTTP2Connection`."""
-        super().__init__(AsyncHTTP2Connection(origin, adapt_stream(stream), keepalive_expiry))
+        super().__init__(
+            AsyncHTTP2Connection(origin, adapt_stream(stream), keepalive_expiry, _settings=self)
+        )
+
+
+AsyncHTTP2Connection.sync_counterpart = HTTP2Connection

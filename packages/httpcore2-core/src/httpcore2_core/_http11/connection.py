@@ -9,7 +9,7 @@ Must not know: pools, how the stream was made, what the bytes mean (the codec do
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from .._backends.caller import public_stream
 from .._backends.sync import public_sync_stream
@@ -38,20 +38,16 @@ _SMALL_BODY = 60 * 1024
 _READ_SIZE = 64 * 1024
 
 
-class Sizes(Protocol):
-    """What users may set on the class of a connection, or on an object before its constructor runs."""
-
-    READ_NUM_BYTES: int
-    MAX_INCOMPLETE_EVENT_SIZE: int
-
-
 class AsyncHTTP11Connection(EstablishedConnection):
-    """An HTTP/1.1 connection over a stream that is already established (RFC 9112)."""
+    """An HTTP/1.1 connection over a stream that is already established (RFC 9112).
+
+    Attributes:
+        READ_NUM_BYTES: how many bytes to read at a time.
+        MAX_INCOMPLETE_EVENT_SIZE: how many bytes the head of a response may have.
+    """
 
     READ_NUM_BYTES = _READ_SIZE
     MAX_INCOMPLETE_EVENT_SIZE = HEAD_LIMIT
-    # Whose sizes hold for connections of the sync API: that of the class which its users know.
-    sync_sizes: ClassVar[Sizes | None] = None
 
     _version = "HTTP/1.1"
     _first_state = NEW
@@ -61,6 +57,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
         origin: Origin,
         stream: AsyncNetworkStream,
         keepalive_expiry: float | None = None,
+        *,
+        _settings: Any = None,
     ) -> None:
         """Take over a stream.
 
@@ -73,7 +71,11 @@ class AsyncHTTP11Connection(EstablishedConnection):
         show = public_sync_stream if self.runtime.is_blocking else public_stream
         self._public_stream = show(self._stream)
         self._codec = Codec()
-        self.use_sizes((self.sync_sizes if self.runtime.is_blocking else None) or self)
+        settings = _settings or self._class_settings()
+        self._codec.head_limit = settings.MAX_INCOMPLETE_EVENT_SIZE
+        size = settings.READ_NUM_BYTES
+        # The stream knows best, unless somebody has decided otherwise.
+        self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
         self.take_piece: Callable[[], bytes | None] = self._codec.data
         # Taken by the request that is under way. A lock would do the same for ten times as much.
         self._turn = [True]
@@ -84,13 +86,6 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self.rewrite: Callable[[Request], tuple[bytes, list[tuple[bytes, bytes]]]] | None = None
         # Set by whoever pools this connection: told of an end while idle.
         self.on_lost: Callable[[], None] | None = None
-
-    def use_sizes(self, sizes: Sizes) -> None:
-        """Read as much at a time, and take in heads as long, as `sizes` says."""
-        self._codec.head_limit = sizes.MAX_INCOMPLETE_EVENT_SIZE
-        size = sizes.READ_NUM_BYTES
-        # The stream knows best, unless somebody has decided otherwise.
-        self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
 
     # Requests
 
