@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.http2.test_hostile_peers import FLOODS, PROMPT, flood
-from tests.support import endurance, real, server, worlds
+from tests.support import endurance, real, runtimes, server
 from tests.support.h2peer import speaking
 from tests.support.h2state import Windows
+from tests.support.runtimes import RUNTIMES, TestedRuntime
 from tests.support.server import scripted
-from tests.support.worlds import WORLDS, World
 
 import httpcore2
 
@@ -35,12 +35,12 @@ def tell(text: str) -> None:
     sys.stdout.flush()
 
 
-def open_pool(world: World) -> httpcore2.AsyncConnectionPool:
-    return world.pool(http1=False, http2=True)
+def open_pool(runtime: TestedRuntime) -> httpcore2.AsyncConnectionPool:
+    return runtime.pool(http1=False, http2=True)
 
 
 @contextmanager
-def timed(job: str, world: World, tasks: int, requests: int) -> Iterator[list[str]]:
+def timed(job: str, runtime: TestedRuntime, tasks: int, requests: int) -> Iterator[list[str]]:
     """Tell how long something took, and what the list has then."""
     found: list[str] = []
     begin = time.perf_counter()
@@ -48,85 +48,87 @@ def timed(job: str, world: World, tasks: int, requests: int) -> Iterator[list[st
     seconds = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     tell(
-        f"{job:8} {world.name:8} {requests:7} requests, {tasks:2} at a time: {seconds:6.1f} s, "
+        f"{job:8} {runtime.name:8} {requests:7} requests, {tasks:2} at a time: {seconds:6.1f} s, "
         f"{requests / seconds:5.0f}/s, process at most {peak} MiB; {', '.join(found)}"
     )
 
 
-def last(world: World, tasks: int, requests: int, folder: Path) -> None:
+def last(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
     """Get a page from nginx, which says farewell after every thousandth time."""
 
     async def scenario() -> None:
-        async with open_pool(world) as pool:
+        async with open_pool(runtime) as pool:
             opened = await endurance.fetch_on_and_on(
-                world, pool, f"{origin}/1000", 1000, requests, tasks
+                runtime, pool, f"{origin}/1000", 1000, requests, tasks
             )
             found.append(f"0 errors, {opened} connections, 1 left")
 
     with (
         real.running("nginx", folder, None, http2=True, requests=1000) as origin,
-        timed("last", world, tasks, requests) as found,
+        timed("last", runtime, tasks, requests) as found,
     ):
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def few(world: World, tasks: int, requests: int, folder: Path) -> None:
+def few(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
     """Get a page from an nginx that takes ten requests on each connection."""
 
     async def scenario() -> None:
-        async with open_pool(world) as pool:
-            opened = await endurance.fetch_all(world, pool, f"{origin}/1000", 1000, requests, tasks)
+        async with open_pool(runtime) as pool:
+            opened = await endurance.fetch_all(
+                runtime, pool, f"{origin}/1000", 1000, requests, tasks
+            )
             found.append(f"0 errors, {opened} connections")
 
     with (
         real.running("nginx", folder, None, http2=True, requests=10) as origin,
-        timed("few", world, tasks, requests) as found,
+        timed("few", runtime, tasks, requests) as found,
     ):
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def mix(world: World, tasks: int, requests: int, folder: Path) -> None:
+def mix(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
     """Have nghttpd echo bodies over one connection, each of which is another."""
 
     async def scenario() -> None:
-        async with open_pool(world) as pool:
-            await endurance.mix(world, pool, f"{origin}/1", requests, tasks)
+        async with open_pool(runtime) as pool:
+            await endurance.mix(runtime, pool, f"{origin}/1", requests, tasks)
             found.append("0 mixed up, 1 connection")
 
     with (
         real.running("nghttpd", folder, None) as origin,
-        timed("mix", world, tasks, requests) as found,
+        timed("mix", runtime, tasks, requests) as found,
     ):
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def give_up(world: World, tasks: int, requests: int, folder: Path) -> None:
+def give_up(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
     """Close early, let time out and cancel, over one connection."""
     seen: list[Windows] = []
 
     async def scenario() -> None:
-        async with open_pool(world) as pool:
-            windows = await endurance.give_up(world, pool, peer.origin, requests, tasks)
+        async with open_pool(runtime) as pool:
+            windows = await endurance.give_up(runtime, pool, peer.origin, requests, tasks)
             found.append(f"0 streams left, 100 more admitted, windows {tuple(windows)}")
             seen.append(windows)
 
     script = speaking(lambda peer: seen.append(endurance.restless(peer)))
     with (
         scripted(script, forgiving=True) as peer,
-        timed("give-up", world, tasks, requests) as found,
+        timed("give-up", runtime, tasks, requests) as found,
     ):
-        world.run(scenario)
+        runtime.run(scenario)
     assert peer.accepted == 1, "a connection was lost"
     ours, theirs = seen
     assert ours == theirs, f"the windows have drifted apart: {ours}, {theirs}"
 
 
-def floods(world: World, tasks: int, requests: int, folder: Path) -> None:
+def floods(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
     """Be drowned, in each way that the tests know, until the connection is given up."""
 
     def drown(name: str) -> httpcore2.RemoteProtocolError:
         async def scenario() -> httpcore2.RemoteProtocolError:
-            async with open_pool(world) as pool:
+            async with open_pool(runtime) as pool:
                 try:
                     await pool.request("POST", f"{peer.origin}/")
                 except httpcore2.RemoteProtocolError as exc:
@@ -134,7 +136,7 @@ def floods(world: World, tasks: int, requests: int, folder: Path) -> None:
             raise AssertionError("the server was not given up")
 
         with scripted(speaking(flood(name)), forgiving=True) as peer:
-            return world.run(scenario)
+            return runtime.run(scenario)
 
     for name in FLOODS:
         begin = time.perf_counter()
@@ -144,11 +146,13 @@ def floods(world: World, tasks: int, requests: int, folder: Path) -> None:
         drown(name)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        tell(f"floods   {world.name:8} {name:30} {seconds:.2f} s, {peak / 2**20:.1f} MiB; {error}")
+        tell(
+            f"floods   {runtime.name:8} {name:30} {seconds:.2f} s, {peak / 2**20:.1f} MiB; {error}"
+        )
         assert seconds < PROMPT and peak < MEMORY
 
 
-Job = Callable[[World, int, int, Path], None]
+Job = Callable[[TestedRuntime, int, int, Path], None]
 JOBS: dict[str, tuple[Job, int, tuple[int, ...]]] = {
     "last": (last, 100_000, (1, 50)),
     "few": (few, 20_000, (12, 100)),
@@ -161,17 +165,17 @@ JOBS: dict[str, tuple[Job, int, tuple[int, ...]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.soak", description=__doc__)
     parser.add_argument("--job", action="append", choices=JOBS, help="default: all")
-    parser.add_argument("--world", action="append", choices=WORLDS, help=f"default: {MAIN}")
+    parser.add_argument("--runtime", action="append", choices=RUNTIMES, help=f"default: {MAIN}")
     parser.add_argument("--requests", type=int, help="default: each job's own number")
     arguments = parser.parse_args()
     # Here what takes long does not hang.
-    worlds.LIMIT = server.LIMIT = 3600.0
+    runtimes.LIMIT = server.LIMIT = 3600.0
     for name in arguments.job or JOBS:
         job, requests, tasks = JOBS[name]
-        for world in arguments.world or MAIN:
+        for runtime in arguments.runtime or MAIN:
             for count in tasks:
                 with tempfile.TemporaryDirectory() as folder:
-                    job(WORLDS[world], count, arguments.requests or requests, Path(folder))
+                    job(RUNTIMES[runtime], count, arguments.requests or requests, Path(folder))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ PINNED = r"httpcore2[a-z0-9-]*(?:\[[a-z0-9,]+\])?=="
 PLACES = {
     "packages/*/pyproject.toml": rf'^version = "|"{PINNED}',
     "packages/*/src/*/__init__.py": r'^__version__ = "|^check_version\(__name__, "',
-    "packages/*/src/*/_siblings.py": r'^VERSION = "',
+    "packages/*/src/*/_distributions.py": r'^VERSION = "',
     "docs/vendoring.md": PINNED,
 }
 

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the worlds, certificates, and the check that nothing is left open."""
+"""Fixtures for all tests: the runtimes, certificates, and the check that nothing is left open."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 import trustme
 
 from .support import programs
-from .support.worlds import MAIN_WORLDS, WORLDS, AsyncWorld, World
+from .support.runtimes import MAIN_RUNTIMES, RUNTIMES, TestedAsyncRuntime, TestedRuntime
 
 # They run in an environment without our packages, by a command of their own.
-collect_ignore = ["artifacts"]
+collect_ignore = ["packaging"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -77,18 +77,20 @@ def nothing_left() -> Iterator[None]:
     _collect()
 
 
-@pytest.fixture(params=MAIN_WORLDS)
-def world(request: pytest.FixtureRequest, nothing_left: None) -> World:
-    """Each main world in turn."""
-    return WORLDS[request.param]
+@pytest.fixture(params=MAIN_RUNTIMES)
+def runtime(request: pytest.FixtureRequest, nothing_left: None) -> TestedRuntime:
+    """Each main runtime in turn."""
+    return RUNTIMES[request.param]
 
 
-@pytest.fixture(params=[name for name, world in WORLDS.items() if isinstance(world, AsyncWorld)])
-def async_world(request: pytest.FixtureRequest, nothing_left: None) -> AsyncWorld:
-    """Each world with an event loop, in turn."""
-    world = WORLDS[request.param]
-    assert isinstance(world, AsyncWorld)
-    return world
+@pytest.fixture(
+    params=[name for name, runtime in RUNTIMES.items() if isinstance(runtime, TestedAsyncRuntime)]
+)
+def async_runtime(request: pytest.FixtureRequest, nothing_left: None) -> TestedAsyncRuntime:
+    """Each runtime with an event loop, in turn."""
+    runtime = RUNTIMES[request.param]
+    assert isinstance(runtime, TestedAsyncRuntime)
+    return runtime
 
 
 @pytest.fixture(scope="session")

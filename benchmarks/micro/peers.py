@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Any
 
-from httpcore2_core._backends.threads import ThreadRuntime
-from httpcore2_core._network import SOCKET_OPTION, BackendStream, RuntimeBackend
+from httpcore2_core._net.interfaces import SOCKET_OPTION, BackendStream, RuntimeBackend
+from httpcore2_core._net.threads import ThreadRuntime
 
 BODY = bytes(1024)
 ANSWER = (

@@ -15,14 +15,14 @@ from contextlib import AbstractContextManager, contextmanager
 
 import httpcore2
 from httpcore2_asyncio._stream import AsyncIOStream
-from httpcore2_core._backends.threads import ThreadRuntime, ThreadStream
+from httpcore2_core._http.interfaces import build_request
+from httpcore2_core._http.lease import Lease
+from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http11.codec import Codec
-from httpcore2_core._interfaces import build_request
-from httpcore2_core._lease import Lease
 from httpcore2_core._models import URL
+from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.threads import ThreadRuntime, ThreadStream
 from httpcore2_core._pool.ledger import Ledger
-from httpcore2_core._runtime import run_blocking
-from httpcore2_core._timeouts import Timeouts
 from httpcore2_http2._codec import DataReceived, HeadReceived
 from httpcore2_http2._fields import Preparation
 from httpcore2_http2._h2_codec import H2Codec

@@ -26,8 +26,8 @@ from httpcore2_core import (
     WriteError,
     WriteTimeout,
 )
-from httpcore2_core._network import BackendStream, RuntimeBackend
-from httpcore2_core._runtime import Runtime, Waiter
+from httpcore2_core._net.interfaces import BackendStream, RuntimeBackend
+from httpcore2_core._net.runtime import Runtime, Waiter
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ class Backend(RuntimeBackend):
         return self.stream_class(stream)
 
 
-class World(Runtime):
+class TestedRuntime(Runtime):
     """A runtime that passes everything on."""
 
     def __init__(self, inner: Runtime) -> None:
@@ -169,7 +169,7 @@ def noticed_by(*checks: str, hangs: bool = False, watches: bool = False) -> Call
             if issubclass(broken, Stream):
                 backend.stream_class = broken
             else:
-                assert issubclass(broken, World)
+                assert issubclass(broken, TestedRuntime)
                 backend.runtime = broken(inner.runtime)
             return backend
 
@@ -347,14 +347,14 @@ class NeverTellsThePeer(Stream):
 
 @noticed_by("a_stream_knows_its_runtime_and_leaves_nothing_to_await")
 class LeavesSomethingToAwait(Stream):
-    needs_settling = True
+    close_pending = True
 
 
 @noticed_by("a_stream_knows_its_runtime_and_leaves_nothing_to_await")
 class BelongsToAnotherRuntime(Stream):
     @property
     def runtime(self) -> Runtime:
-        return World(self.inner.runtime)
+        return TestedRuntime(self.inner.runtime)
 
 
 # What is known, and what is there
@@ -636,7 +636,7 @@ class EncryptsOnlyOnce(Stream):
 
 
 @noticed_by("the_clock_never_goes_back")
-class GoesBack(World):
+class GoesBack(TestedRuntime):
     def __init__(self, inner: Runtime) -> None:
         super().__init__(inner)
         self.times = itertools.count(0, -1)
@@ -646,19 +646,19 @@ class GoesBack(World):
 
 
 @noticed_by("the_clock_never_goes_back")
-class NeverSleeps(World):
+class NeverSleeps(TestedRuntime):
     async def sleep(self, seconds: float) -> None:
         pass
 
 
-@noticed_by("the_token_is_that_of_the_world_that_runs")
-class ChangesItsToken(World):
+@noticed_by("the_token_is_that_of_the_running_runtime")
+class ChangesItsToken(TestedRuntime):
     def token(self) -> object:
         return object()
 
 
-@noticed_by("the_token_is_that_of_the_world_that_runs")
-class SeemsToHaveEnded(World):
+@noticed_by("the_token_is_that_of_the_running_runtime")
+class SeemsToHaveEnded(TestedRuntime):
     def is_running(self, token: object) -> bool:
         return False
 
@@ -679,13 +679,13 @@ class SaysTheOpposite(Waiter):
     "a_waiter_that_waits_is_woken",
     "a_waiter_waits_no_longer_than_its_timeout",
 )
-class WaitersSayTheOpposite(World):
+class WaitersSayTheOpposite(TestedRuntime):
     def create_waiter(self) -> Waiter:
         return SaysTheOpposite(super().create_waiter())
 
 
 @noticed_by("a_shielded_call_returns_and_raises_what_it_does")
-class ForgetsTheResult(World):
+class ForgetsTheResult(TestedRuntime):
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
         await super().shielded(call)
         return cast(T, None)
@@ -722,6 +722,6 @@ class LosesAnEarlyWake(Waiter):
 
 
 @noticed_by("a_waiter_that_was_woken_before_does_not_wait", hangs=True)
-class WaitersLoseAnEarlyWake(World):
+class WaitersLoseAnEarlyWake(TestedRuntime):
     def create_waiter(self) -> Waiter:
         return LosesAnEarlyWake(super().create_waiter())

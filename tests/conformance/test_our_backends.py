@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import httpcore2
-from httpcore2_core._backends.caller import CallerBackend
+from httpcore2_core._net.adapters import CallerBackend
 from httpcore2_core.testing import (
     Check,
     Subject,
@@ -21,8 +21,8 @@ from httpcore2_core.testing import (
     watching_checks,
 )
 
-from ..support.blocking import DressedBackend, PlainBackend
-from ..support.worlds import WORLDS, AsyncWorld, World
+from ..support.blocking import AsyncAdapterBackend, SyncAdapterBackend
+from ..support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
 
 # libuv resolves names by itself.
 RESOLVE_THEMSELVES = {"uvloop"}
@@ -31,17 +31,17 @@ WATCHING = {"asyncio", "uvloop", "asyncio-eager"}
 
 def pairs(select: Callable[[str], tuple[Check, ...]]) -> list[Any]:
     return [
-        pytest.param(world, check, id=f"{name}-{check}")
-        for name, world in WORLDS.items()
+        pytest.param(runtime, check, id=f"{name}-{check}")
+        for name, runtime in RUNTIMES.items()
         for check in select(name)
     ]
 
 
 def subject_of(
-    world: World, backend: httpcore2.AsyncNetworkBackend, tls: tuple[ssl.SSLContext, ...]
+    runtime: TestedRuntime, backend: httpcore2.AsyncNetworkBackend, tls: tuple[ssl.SSLContext, ...]
 ) -> Subject:
     async def concurrently(*tasks: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        await world.gather(*tasks)
+        await runtime.gather(*tasks)
 
     return Subject(backend=backend, concurrently=concurrently, server_tls=tls[0], client_tls=tls[1])
 
@@ -63,24 +63,24 @@ def checks_of(name: str) -> tuple[Check, ...]:
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize(("world", "check"), pairs(checks_of))
+@pytest.mark.parametrize(("runtime", "check"), pairs(checks_of))
 def test_our_backends_pass(
-    world: World, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    runtime: TestedRuntime, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    if isinstance(world, AsyncWorld):
-        subject = subject_of(world, world.backend(), tls)
-        world.run(lambda: check(subject))
+    if isinstance(runtime, TestedAsyncRuntime):
+        subject = subject_of(runtime, runtime.backend(), tls)
+        runtime.run(lambda: check(subject))
     else:
         run_blocking(
             check(thread_subject(httpcore2.SyncBackend(), server_tls=tls[0], client_tls=tls[1]))
         )
 
 
-class OwnBackend(PlainBackend):
+class OwnBackend(SyncAdapterBackend):
     """A caller's own backend for threads, whose streams are no streams of ours."""
 
     def __init__(self) -> None:
-        super().__init__(DressedBackend(httpcore2.SyncBackend()))
+        super().__init__(AsyncAdapterBackend(httpcore2.SyncBackend()))
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -121,8 +121,8 @@ class ForeignBackend(httpcore2.AsyncNetworkBackend):
 
 @pytest.mark.parametrize("check", backend_checks, ids=str)
 def test_a_callers_backend_for_event_loops_passes(
-    async_world: AsyncWorld, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
+    async_runtime: TestedAsyncRuntime, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    backend = CallerBackend(ForeignBackend(async_world.backend()))
-    subject = subject_of(async_world, backend, tls)
-    async_world.run(lambda: check(subject))
+    backend = CallerBackend(ForeignBackend(async_runtime.backend()))
+    subject = subject_of(async_runtime, backend, tls)
+    async_runtime.run(lambda: check(subject))

@@ -12,23 +12,23 @@ import httpcore2
 from httpcore2_core.testing import Subject, _subject, backend_checks, run_blocking, thread_subject
 from httpcore2_core.testing._subject import Peer, raises
 
-from ..support.blocking import DressedBackend, PlainBackend, PlainStream
+from ..support.blocking import AsyncAdapterBackend, SyncAdapterBackend, SyncAdapterStream
 
 CHECKS = {str(check): check for check in backend_checks}
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-class WrongStream(PlainStream):
+class WrongStream(SyncAdapterStream):
     """A stream that always seems to have ended."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return b""
 
 
-class WrongBackend(PlainBackend):
+class WrongBackend(SyncAdapterBackend):
     def __init__(self) -> None:
-        super().__init__(DressedBackend(httpcore2.SyncBackend()))
+        super().__init__(AsyncAdapterBackend(httpcore2.SyncBackend()))
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.NetworkStream:
         stream = super().connect_tcp(*args, **options)

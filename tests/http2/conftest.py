@@ -12,7 +12,7 @@ import trustme
 import httpcore2
 
 from ..support import real
-from ..support.worlds import World
+from ..support.runtimes import TestedRuntime
 
 PoolMaker = Callable[..., httpcore2.AsyncConnectionPool]
 
@@ -39,7 +39,7 @@ def h2_client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
 def h2_pool() -> Callable[..., httpcore2.AsyncConnectionPool]:
     """Makes a pool that speaks HTTP/2 in clear text, too."""
 
-    def make(world: World, **options: Any) -> httpcore2.AsyncConnectionPool:
-        return world.pool(**{"http1": False, "http2": True, **options})
+    def make(runtime: TestedRuntime, **options: Any) -> httpcore2.AsyncConnectionPool:
+        return runtime.pool(**{"http1": False, "http2": True, **options})
 
     return make

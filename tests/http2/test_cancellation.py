@@ -17,33 +17,33 @@ from ..support import endurance
 from ..support.cancelling import Operation, at_every_wait, get, timed, traced
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
 from ..support.h2state import Windows, check_rest, server_windows
+from ..support.runtimes import Cancelling, TestedAsyncRuntime, TestedRuntime
 from ..support.server import scripted
-from ..support.worlds import AsyncWorld, Cancelling, World
 from .conftest import PoolMaker
 
 # Each loop of its own; trio has no moment at which a result gets lost.
 CANCELLATIONS = pytest.mark.parametrize(
-    ("async_world", "late"),
+    ("async_runtime", "late"),
     [("asyncio", False), ("asyncio", True), ("uvloop", False), ("uvloop", True), ("trio", False)],
-    indirect=["async_world"],
+    indirect=["async_runtime"],
     ids=lambda value: value if isinstance(value, str) else "late" if value else "",
 )
 SECURED = pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 
 
-def _streamed_post(world: AsyncWorld) -> Operation:
+def _streamed_post(runtime: TestedAsyncRuntime) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         # More than the first window, so that it waits for more.
-        body = world.body([b"x" * 40_000, b"y" * 40_000])
+        body = runtime.body([b"x" * 40_000, b"y" * 40_000])
         assert len((await pool.request("POST", url, content=body)).content) == 80_000
 
     return run
 
 
-def _waiting_post(world: AsyncWorld) -> Operation:
+def _waiting_post(runtime: TestedAsyncRuntime) -> Operation:
     async def chunks() -> AsyncIterator[bytes]:
         for chunk in (b"x", b"y"):
-            await world.turn()
+            await runtime.turn()
             yield chunk
 
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
@@ -52,7 +52,7 @@ def _waiting_post(world: AsyncWorld) -> Operation:
     return run
 
 
-def _streamed_response(world: AsyncWorld) -> Operation:
+def _streamed_response(runtime: TestedAsyncRuntime) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         async with pool.stream("POST", url, content=bytes(100_000)) as streamed:
             chunks = [chunk async for chunk in streamed.aiter_stream()]
@@ -61,7 +61,7 @@ def _streamed_response(world: AsyncWorld) -> Operation:
     return run
 
 
-def _early_close(world: AsyncWorld) -> Operation:
+def _early_close(runtime: TestedAsyncRuntime) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         async with pool.stream("POST", url, content=bytes(100_000)):
             pass
@@ -106,23 +106,25 @@ class Ledger:
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 @CANCELLATIONS
 def test_a_request_can_be_cancelled_at_every_wait(
-    async_world: AsyncWorld,
+    async_runtime: TestedAsyncRuntime,
     h2_pool: PoolMaker,
-    operation: Callable[[AsyncWorld], Operation],
+    operation: Callable[[TestedAsyncRuntime], Operation],
     secured: bool,
     late: bool,
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
 ) -> None:
-    world = async_world
-    run = operation(world)
+    runtime = async_runtime
+    run = operation(runtime)
     windows = Ledger()
 
     async def attempt(step: int, warm: bool) -> Cancelling:
-        async with h2_pool(world, max_connections=1, ssl_context=h2_client_tls) as pool:
+        async with h2_pool(runtime, max_connections=1, ssl_context=h2_client_tls) as pool:
             if warm:
                 assert (await pool.request("GET", server.url)).content == b"fine"
-            outcome = await world.cancelled_at(step, functools.partial(run, pool, server.url), late)
+            outcome = await runtime.cancelled_at(
+                step, functools.partial(run, pool, server.url), late
+            )
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
             reply = await pool.request("GET", server.url)
             assert reply.content == b"fine"
@@ -139,25 +141,25 @@ def test_a_request_can_be_cancelled_at_every_wait(
 
     tls = h2_server_tls if secured else None
     with scripted(speaking(windows.script), tls=tls, forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     windows.check()
 
 
 @SECURED
 @CANCELLATIONS
 def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
-    async_world: AsyncWorld,
+    async_runtime: TestedAsyncRuntime,
     h2_pool: PoolMaker,
     secured: bool,
     late: bool,
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
 ) -> None:
-    world = async_world
+    runtime = async_runtime
 
     async def attempt(step: int) -> Cancelling:
         outcomes: list[Cancelling] = []
-        async with h2_pool(world, max_connections=1, ssl_context=h2_client_tls) as pool:
+        async with h2_pool(runtime, max_connections=1, ssl_context=h2_client_tls) as pool:
 
             async def fetch() -> None:
                 assert (await pool.request("GET", server.url)).content == b"fine"
@@ -165,21 +167,21 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
             async def hold() -> None:
                 async with pool.stream("GET", server.url) as reply:
                     held.set()
-                    await world.until(lambda: bool(outcomes) or " 2 queued" in repr(pool))
+                    await runtime.until(lambda: bool(outcomes) or " 2 queued" in repr(pool))
                     await reply.aread()
 
             async def cancelled() -> None:
                 await held.wait()
-                outcomes.append(await world.cancelled_at(step, fetch, late))
+                outcomes.append(await runtime.cancelled_at(step, fetch, late))
 
             async def follow() -> None:
                 await held.wait()
-                await world.turn()
+                await runtime.turn()
                 await fetch()
 
             await fetch()  # it tells the limit, too
-            held = world.signal()
-            await world.gather(hold, cancelled, follow)
+            held = runtime.signal()
+            await runtime.gather(hold, cancelled, follow)
             check_rest(pool)
             (connection,) = pool.connections
             info = connection.info()
@@ -192,21 +194,21 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
     tls = h2_server_tls if secured else None
     script = speaking(answering(), max_concurrent_streams=1)
     with scripted(script, tls=tls, forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.errors == []
 
 
 @SECURED
 @CANCELLATIONS
 def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_frame(
-    async_world: AsyncWorld,
+    async_runtime: TestedAsyncRuntime,
     h2_pool: PoolMaker,
     secured: bool,
     late: bool,
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
 ) -> None:
-    world = async_world
+    runtime = async_runtime
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -218,7 +220,7 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
     async def attempt(step: int) -> Cancelling:
         outcomes: list[Cancelling] = []
         options = {"max_connections": 1, "ssl_context": h2_client_tls, "socket_options": NARROW}
-        async with h2_pool(world, **options) as pool:
+        async with h2_pool(runtime, **options) as pool:
 
             async def post(size: int) -> None:
                 reply = await pool.request("POST", server.url, content=bytes(size))
@@ -226,11 +228,11 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
 
             async def cancelled() -> None:
                 upload = functools.partial(post, 200_000)
-                outcomes.append(await world.cancelled_at(step, upload, late))
+                outcomes.append(await runtime.cancelled_at(step, upload, late))
 
             await post(1)
             sibling = functools.partial(post, 150_000)
-            await world.gather(sibling, cancelled)
+            await runtime.gather(sibling, cancelled)
             await post(2)
             check_rest(pool)
             assert len(pool.connections) == 1
@@ -242,25 +244,25 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
     tls = h2_server_tls if secured else None
     handler = speaking(script, initial_window_size=2**30)
     with scripted(handler, tls=tls, forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.errors == []
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
 def test_no_sibling_notices_a_cancellation(
-    async_world: AsyncWorld, h2_pool: PoolMaker, late: bool
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, late: bool
 ) -> None:
-    world = async_world
-    run = _streamed_response(world)
+    runtime = async_runtime
+    run = _streamed_response(runtime)
 
     async def attempt(step: int) -> Cancelling:
         outcomes: list[Cancelling] = []
-        async with h2_pool(world, max_connections=1) as pool:
+        async with h2_pool(runtime, max_connections=1) as pool:
             await pool.request("GET", server.url)
 
             async def cancelled() -> None:
                 operation = functools.partial(run, pool, server.url)
-                outcomes.append(await world.cancelled_at(step, operation, late))
+                outcomes.append(await runtime.cancelled_at(step, operation, late))
 
             async def sibling() -> None:
                 content = bytes(80_000)
@@ -268,7 +270,7 @@ def test_no_sibling_notices_a_cancellation(
                     reply = await pool.request("POST", server.url, content=content)
                     assert reply.content == content
 
-            await world.gather(cancelled, sibling, cancelled, sibling)
+            await runtime.gather(cancelled, sibling, cancelled, sibling)
             check_rest(pool)
             reply = await pool.request("GET", server.url)
             # Those that were cancelled before they began have no stream.
@@ -279,20 +281,22 @@ def test_no_sibling_notices_a_cancellation(
         assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
 
     with scripted(speaking(answering()), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_hundreds_that_are_given_up_leave_no_drift(world: World, h2_pool: PoolMaker) -> None:
+def test_hundreds_that_are_given_up_leave_no_drift(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     windows: list[Windows] = []
 
     async def scenario() -> None:
-        async with h2_pool(world, max_connections=1) as pool:
-            windows.append(await endurance.give_up(world, pool, server.origin, 480, 12))
+        async with h2_pool(runtime, max_connections=1) as pool:
+            windows.append(await endurance.give_up(runtime, pool, server.origin, 480, 12))
 
     with scripted(
         speaking(lambda peer: windows.append(endurance.restless(peer))), forgiving=True
     ) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     ours, theirs = windows
     assert ours == theirs

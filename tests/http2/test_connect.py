@@ -17,7 +17,6 @@ import httpcore2
 
 from ..support import real
 from ..support.cancelling import at_every_wait
-from ..support.fakes import ListBackend, ListStream
 from ..support.h2peer import (
     DATA,
     END_HEADERS,
@@ -30,8 +29,9 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
+from ..support.memory_streams import ListBackend, ListStream
+from ..support.runtimes import Cancelling, TestedAsyncRuntime, TestedRuntime
 from ..support.server import Peer, canned, response, scripted
-from ..support.worlds import AsyncWorld, Cancelling, World
 from .conftest import PoolMaker
 
 TARGET: dict[str, Any] = {"target": b"www.example.com:443"}
@@ -80,7 +80,9 @@ def granting(script: Callable[[H2Peer, int], None], **settings: int) -> Callable
     return speaking(handle, **settings)
 
 
-def test_connect_names_nothing_but_whom_to_connect_to(world: World, h2_pool: PoolMaker) -> None:
+def test_connect_names_nothing_but_whom_to_connect_to(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     heads: list[list[tuple[bytes, bytes]]] = []
 
     def script(peer: H2Peer) -> None:
@@ -92,7 +94,7 @@ def test_connect_names_nothing_but_whom_to_connect_to(world: World, h2_pool: Poo
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream(
                 "CONNECT", server.url, headers={"User-Agent": "x"}, extensions=TARGET
             ) as granted:
@@ -118,7 +120,7 @@ def test_connect_names_nothing_but_whom_to_connect_to(world: World, h2_pool: Poo
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert heads == [
         [
@@ -130,7 +132,7 @@ def test_connect_names_nothing_but_whom_to_connect_to(world: World, h2_pool: Poo
 
 
 def test_requests_go_on_beside_a_tunnel_in_which_both_sides_send_at_the_same_time(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     size = 3_000_000  # three times what a stream may hold
 
@@ -151,7 +153,7 @@ def test_requests_go_on_beside_a_tunnel_in_which_both_sides_send_at_the_same_tim
             waiting = waiting[room:]
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 content = bytes(range(250)) * (size // 250)
@@ -166,15 +168,18 @@ def test_requests_go_on_beside_a_tunnel_in_which_both_sides_send_at_the_same_tim
                     for _ in range(10):
                         assert (await pool.request("GET", server.url)).content == b"fine"
 
-                await world.gather(read, write, fetch)
+                await runtime.gather(read, write, fetch)
             assert len(pool.connections) == 1
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_tls_can_be_spoken_through_a_tunnel(
-    world: World, h2_pool: PoolMaker, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+    runtime: TestedRuntime,
+    h2_pool: PoolMaker,
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
 ) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 
@@ -198,7 +203,7 @@ def test_tls_can_be_spoken_through_a_tunnel(
                 incoming.write(event.data)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 secured = await stream.start_tls(client_tls, "localhost", timeout=5.0)
@@ -209,7 +214,7 @@ def test_tls_can_be_spoken_through_a_tunnel(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 class Inside:
@@ -237,7 +242,7 @@ class Inside:
         self._peer.data(self._stream_id, data)
 
 
-def test_http_can_be_spoken_through_a_tunnel(world: World, h2_pool: PoolMaker) -> None:
+def test_http_can_be_spoken_through_a_tunnel(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def script(peer: H2Peer, stream_id: int) -> None:
         inside = Inside(peer, stream_id)
         for _ in range(2):
@@ -247,10 +252,10 @@ def test_http_can_be_spoken_through_a_tunnel(world: World, h2_pool: PoolMaker) -
 
     async def scenario() -> None:
         origin = httpcore2.Origin(b"http", b"www.example.com", 80)
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
-                async with world.http11_connection(origin, stream) as connection:
+                async with runtime.http11_connection(origin, stream) as connection:
                     for _ in range(2):
                         reply = await connection.request("GET", "http://www.example.com/")
                         assert reply.content == b"inside"
@@ -258,11 +263,11 @@ def test_http_can_be_spoken_through_a_tunnel(world: World, h2_pool: PoolMaker) -
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_http2_can_be_spoken_through_a_tunnel(world: World, h2_pool: PoolMaker) -> None:
+def test_http2_can_be_spoken_through_a_tunnel(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     content = bytes(300_000)  # more than the windows of either
 
     def script(peer: H2Peer, stream_id: int) -> None:
@@ -272,30 +277,32 @@ def test_http2_can_be_spoken_through_a_tunnel(world: World, h2_pool: PoolMaker) 
     async def scenario() -> None:
         origin = httpcore2.Origin(b"http", b"www.example.com", 80)
         async with (
-            h2_pool(world) as pool,
+            h2_pool(runtime) as pool,
             pool.stream("CONNECT", server.url, extensions=TARGET) as granted,
         ):
             stream = granted.extensions["network_stream"]
-            async with world.http2_connection(origin, stream) as connection:
+            async with runtime.http2_connection(origin, stream) as connection:
 
                 async def post() -> None:
                     url = "http://www.example.com/"
                     reply = await connection.request("POST", url, content=content)
                     assert reply.content == content
 
-                await world.gather(post, post)
+                await runtime.gather(post, post)
                 assert not connection.has_expired()
                 assert connection.info().endswith("IDLE, Request Count: 2")
                 await stream.aclose()
                 assert connection.has_expired()
 
     with scripted(granting(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_a_tunnels_reads_and_writes_have_deadlines(world: World, h2_pool: PoolMaker) -> None:
-    timed_out = world.signal()
+def test_a_tunnels_reads_and_writes_have_deadlines(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
+    timed_out = runtime.signal()
 
     def script(peer: H2Peer, stream_id: int) -> None:
         timed_out.wait_in_thread()
@@ -307,7 +314,7 @@ def test_a_tunnels_reads_and_writes_have_deadlines(world: World, h2_pool: PoolMa
         assert peer.wait_for(h2.events.DataReceived).data == b"on"
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 with pytest.raises(httpcore2.ReadTimeout):
@@ -321,17 +328,19 @@ def test_a_tunnels_reads_and_writes_have_deadlines(world: World, h2_pool: PoolMa
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_a_tunnel_that_the_server_resets_breaks_alone(world: World, h2_pool: PoolMaker) -> None:
+def test_a_tunnel_that_the_server_resets_breaks_alone(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     def script(peer: H2Peer, stream_id: int) -> None:
         peer.data(stream_id, b"last")
         peer.reset(stream_id, ErrorCodes.CONNECT_ERROR)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 assert await read_exactly(stream, 4) == b"last"
@@ -343,11 +352,13 @@ def test_a_tunnel_that_the_server_resets_breaks_alone(world: World, h2_pool: Poo
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_a_write_that_waits_ends_when_the_tunnel_does(world: World, h2_pool: PoolMaker) -> None:
+def test_a_write_that_waits_ends_when_the_tunnel_does(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     def script(peer: H2Peer, stream_id: int) -> None:
         while len(peer.bodies[stream_id]) < 65535:
             peer.wait_for(h2.events.DataReceived)
@@ -355,7 +366,7 @@ def test_a_write_that_waits_ends_when_the_tunnel_does(world: World, h2_pool: Poo
         peer.reset(stream_id, ErrorCodes.NO_ERROR)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 with pytest.raises(httpcore2.WriteError, match="reset the stream: NO_ERROR"):
@@ -364,12 +375,12 @@ def test_a_write_that_waits_ends_when_the_tunnel_does(world: World, h2_pool: Poo
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_a_half_that_the_server_has_closed_leaves_the_other_open(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     received: list[bytes] = []
 
@@ -379,7 +390,7 @@ def test_a_half_that_the_server_has_closed_leaves_the_other_open(
         received.append(peer.bodies[stream_id])
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 assert await read_exactly(stream, 3) == b"bye"
@@ -389,19 +400,19 @@ def test_a_half_that_the_server_has_closed_leaves_the_other_open(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert received == [b"still here"]
 
 
-def test_a_lost_connection_breaks_its_tunnels(world: World, h2_pool: PoolMaker) -> None:
+def test_a_lost_connection_breaks_its_tunnels(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def script(peer: H2Peer) -> None:
         peer.head(peer.request())
         peer.wait_for(h2.events.SettingsAcknowledged)  # else it were a reset
 
     async def scenario() -> None:
         async with (
-            h2_pool(world) as pool,
+            h2_pool(runtime) as pool,
             pool.stream("CONNECT", server.url, extensions=TARGET) as granted,
         ):
             stream = granted.extensions["network_stream"]
@@ -413,11 +424,11 @@ def test_a_lost_connection_breaks_its_tunnels(world: World, h2_pool: PoolMaker) 
             await stream.aclose()
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("how", ["stream", "response"])
-def test_a_tunnel_is_closed_gently(world: World, h2_pool: PoolMaker, how: str) -> None:
+def test_a_tunnel_is_closed_gently(runtime: TestedRuntime, h2_pool: PoolMaker, how: str) -> None:
     events: list[object] = []
 
     def script(peer: H2Peer, stream_id: int) -> None:
@@ -429,7 +440,7 @@ def test_a_tunnel_is_closed_gently(world: World, h2_pool: PoolMaker, how: str) -
         peer.respond(asked, b"fine")
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 await stream.write(b"last words")
@@ -438,13 +449,13 @@ def test_a_tunnel_is_closed_gently(world: World, h2_pool: PoolMaker, how: str) -
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert events == [(b"last words", 1, ErrorCodes.CANCEL)]
 
 
 def test_a_tunnel_that_only_the_server_keeps_open_makes_room_for_a_request(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     resets: list[object] = []
 
@@ -454,19 +465,19 @@ def test_a_tunnel_that_only_the_server_keeps_open_makes_room_for_a_request(
         resets.append(reset.stream_id)
 
     async def scenario() -> None:
-        async with h2_pool(world, max_connections=1) as pool:
+        async with h2_pool(runtime, max_connections=1) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET):
                 pass
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script, max_concurrent_streams=1)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert resets == [1]
 
 
 def test_a_tunnel_under_tls_that_is_given_up_is_reset(
-    world: World, h2_pool: PoolMaker, client_tls: ssl.SSLContext
+    runtime: TestedRuntime, h2_pool: PoolMaker, client_tls: ssl.SSLContext
 ) -> None:
     resets: list[object] = []
 
@@ -476,7 +487,7 @@ def test_a_tunnel_under_tls_that_is_given_up_is_reset(
         resets.append((reset.stream_id, reset.error_code))
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("CONNECT", server.url, extensions=TARGET) as granted:
                 stream = granted.extensions["network_stream"]
                 with pytest.raises(httpcore2.ConnectError):
@@ -484,11 +495,11 @@ def test_a_tunnel_under_tls_that_is_given_up_is_reset(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert resets == [(1, ErrorCodes.CANCEL)]
 
 
-def test_a_connect_that_is_refused_has_a_body(world: World, h2_pool: PoolMaker) -> None:
+def test_a_connect_that_is_refused_has_a_body(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
         peer.head(stream_id, (b"content-length", b"7"), status=403)
@@ -497,13 +508,13 @@ def test_a_connect_that_is_refused_has_a_body(world: World, h2_pool: PoolMaker) 
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             refused = await pool.request("CONNECT", server.url, extensions=TARGET)
             assert (refused.status, refused.content) == (403, b"go away")
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
@@ -519,10 +530,15 @@ def test_a_connect_that_is_refused_has_a_body(world: World, h2_pool: PoolMaker) 
     ],
 )
 def test_a_connect_that_breaks_the_rules_is_not_sent(
-    world: World, h2_pool: PoolMaker, headers: Any, content: Any, extensions: Any, match: str
+    runtime: TestedRuntime,
+    h2_pool: PoolMaker,
+    headers: Any,
+    content: Any,
+    extensions: Any,
+    match: str,
 ) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             with pytest.raises(httpcore2.LocalProtocolError, match=match):
                 await pool.request(
                     "CONNECT", server.url, headers=headers, content=content, extensions=extensions
@@ -532,29 +548,29 @@ def test_a_connect_that_breaks_the_rules_is_not_sent(
             assert connection.info().endswith("IDLE, Request Count: 1")
 
     with scripted(speaking(answering(), enable_connect_protocol=1)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_an_address_may_be_one_of_ipv6(world: World, h2_pool: PoolMaker) -> None:
+def test_an_address_may_be_one_of_ipv6(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def script(peer: H2Peer, stream_id: int) -> None:
         assert peer.requests[stream_id][b":authority"] == b"[::1]:25"
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             granted = await pool.request("CONNECT", server.url, extensions={"target": b"[::1]:25"})
             assert granted.status == 200
 
     with scripted(granting(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
-@pytest.mark.parametrize("async_world", ["asyncio", "trio"], indirect=True)
+@pytest.mark.parametrize("async_runtime", ["asyncio", "trio"], indirect=True)
 def test_a_tunnel_can_be_cancelled_at_every_wait(
-    async_world: AsyncWorld, h2_pool: PoolMaker, late: bool
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, late: bool
 ) -> None:
-    world = async_world
+    runtime = async_runtime
     size = 100_000  # more than the server's window at first
 
     def serve(peer: H2Peer) -> None:
@@ -572,7 +588,7 @@ def test_a_tunnel_can_be_cancelled_at_every_wait(
                     peer.data(event.stream_id, b"", end=True)
 
     async def attempt(step: int) -> Cancelling:
-        async with h2_pool(world, max_connections=1) as pool:
+        async with h2_pool(runtime, max_connections=1) as pool:
             assert (await pool.request("GET", server.url)).status == 200
 
             async def use() -> None:
@@ -582,7 +598,7 @@ def test_a_tunnel_can_be_cancelled_at_every_wait(
                     await read_exactly(stream, size)
                     await stream.aclose()
 
-            outcome = await world.cancelled_at(step, use, late)
+            outcome = await runtime.cancelled_at(step, use, late)
             assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
             reply = await pool.request("GET", server.url)
             assert reply.extensions["stream_id"] in (3, 5)
@@ -592,7 +608,7 @@ def test_a_tunnel_can_be_cancelled_at_every_wait(
         await at_every_wait(attempt)
 
     with scripted(speaking(serve), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 # Extended CONNECT
@@ -600,7 +616,7 @@ def test_a_tunnel_can_be_cancelled_at_every_wait(
 
 @pytest.mark.parametrize("traced", [False, True], ids=["", "traced"])
 def test_an_extended_connect_waits_for_the_servers_settings(
-    world: World, h2_pool: PoolMaker, traced: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, traced: bool
 ) -> None:
     heads: list[list[tuple[bytes, bytes]]] = []
 
@@ -619,9 +635,9 @@ def test_an_extended_connect_waits_for_the_servers_settings(
 
     async def scenario() -> None:
         url = f"ws://127.0.0.1:{server.port}/chat?room=1"
-        extensions = {"trace": world.trace([])} if traced else {}
+        extensions = {"trace": runtime.trace([])} if traced else {}
         async with (
-            h2_pool(world) as pool,
+            h2_pool(runtime) as pool,
             pool.stream(
                 "CONNECT",
                 url,
@@ -634,7 +650,7 @@ def test_an_extended_connect_waits_for_the_servers_settings(
             assert await read_exactly(stream, 5) == b"hello"
 
     with scripted(handler) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert heads == [
         [
             (b":method", b"CONNECT"),
@@ -648,10 +664,10 @@ def test_an_extended_connect_waits_for_the_servers_settings(
 
 
 def test_an_extended_connect_that_the_server_does_not_take_is_not_sent(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             for _ in range(2):
                 with pytest.raises(
                     httpcore2.LocalProtocolError, match=r"no extended CONNECT .*Upgrade: websocket"
@@ -660,23 +676,23 @@ def test_an_extended_connect_that_the_server_does_not_take_is_not_sent(
             assert (await pool.request("GET", server.url)).extensions["stream_id"] == 1
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_an_extended_connect_is_not_for_http11(world: World) -> None:
+def test_an_extended_connect_is_not_for_http11(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        async with world.pool() as pool:
+        async with runtime.pool() as pool:
             with pytest.raises(httpcore2.LocalProtocolError, match=r"for HTTP/2, and http://.*"):
                 await pool.request("CONNECT", server.url, extensions=WEBSOCKET)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(canned([response(b"fine")])) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_the_settings_may_never_come(world: World, h2_pool: PoolMaker) -> None:
+def test_the_settings_may_never_come(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def silent(peer: Peer) -> None:
         peer.receive_end()
 
@@ -684,7 +700,7 @@ def test_the_settings_may_never_come(world: World, h2_pool: PoolMaker) -> None:
         peer.receive_exactly(24)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             for url, error in (
                 (server.url, httpcore2.ReadTimeout),
                 (other.url, httpcore2.RemoteProtocolError),
@@ -695,19 +711,19 @@ def test_the_settings_may_never_come(world: World, h2_pool: PoolMaker) -> None:
                     )
 
     with scripted(silent) as server, scripted(closing, forgiving=True) as other:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 # A caller's own streams
 
 
-def test_a_callers_own_stream_carries_a_tunnel(world: World, h2_pool: PoolMaker) -> None:
+def test_a_callers_own_stream_carries_a_tunnel(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     head = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200")))
     stream = ListStream([frame(SETTINGS, 0, 0) + head + frame(DATA, 0, 1, b"hello")])
 
     async def scenario() -> None:
         async with (
-            h2_pool(world, network_backend=ListBackend(stream)) as pool,
+            h2_pool(runtime, network_backend=ListBackend(stream)) as pool,
             pool.stream("CONNECT", "http://a/", extensions=TARGET) as granted,
         ):
             tunnel = granted.extensions["network_stream"]
@@ -715,7 +731,7 @@ def test_a_callers_own_stream_carries_a_tunnel(world: World, h2_pool: PoolMaker)
             await tunnel.write(b"ping")
             await tunnel.aclose()
 
-    world.run(scenario)
+    runtime.run(scenario)
     written = b"".join(stream.written)
     assert written.endswith(frame(DATA, 0, 1, b"ping") + frame(DATA, END_STREAM, 1))
 
@@ -724,7 +740,7 @@ def test_a_callers_own_stream_carries_a_tunnel(world: World, h2_pool: PoolMaker)
 
 
 def test_a_proxy_that_speaks_http2_takes_several_tunnels_at_a_time(
-    world: World,
+    runtime: TestedRuntime,
     h2_pool: PoolMaker,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
@@ -742,7 +758,7 @@ def test_a_proxy_that_speaks_http2_takes_several_tunnels_at_a_time(
                 inside.send(response(bytes(100_000)))
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def fetch(host: str) -> None:
                 name = host.encode()
@@ -753,12 +769,12 @@ def test_a_proxy_that_speaks_http2_takes_several_tunnels_at_a_time(
                     stream = granted.extensions["network_stream"]
                     secured = await stream.start_tls(client_tls, host, timeout=5.0)
                     origin = httpcore2.Origin(b"https", name, 443)
-                    async with world.http11_connection(origin, secured) as connection:
+                    async with runtime.http11_connection(origin, secured) as connection:
                         for _ in range(3):
                             reply = await connection.request("GET", f"https://{host}/")
                             assert reply.content == bytes(100_000)
 
-            await world.gather(lambda: fetch("localhost"), lambda: fetch("www.example.com"))
+            await runtime.gather(lambda: fetch("localhost"), lambda: fetch("www.example.com"))
             (connection,) = pool.connections
             assert connection.info().endswith("HTTP/2, IDLE, Request Count: 2")
 
@@ -766,5 +782,5 @@ def test_a_proxy_that_speaks_http2_takes_several_tunnels_at_a_time(
         scripted(handler, forgiving=True) as backend,
         real.running("nghttpx-proxy", tmp_path, None, backend=backend.origin) as proxy,
     ):
-        world.run(scenario)
+        runtime.run(scenario)
     assert sorted(heads) == [b"CONNECT localhost:443", b"CONNECT www.example.com:443"]

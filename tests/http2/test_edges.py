@@ -12,7 +12,6 @@ import httpcore2
 from httpcore2_core._exceptions import ReadError
 from httpcore2_http2 import AsyncHTTP2Connection
 
-from ..support.fakes import ListBackend, ListStream
 from ..support.h2peer import (
     DATA,
     END_HEADERS,
@@ -28,8 +27,9 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.h2state import inner
+from ..support.memory_streams import ListBackend, ListStream
+from ..support.runtimes import RUNTIMES, TestedRuntime
 from ..support.server import scripted
-from ..support.worlds import WORLDS, World
 from .conftest import PoolMaker
 
 HEAD = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200")))
@@ -38,8 +38,8 @@ FINE = frame(SETTINGS, 0, 0) + HEAD + frame(DATA, END_STREAM, 1, b"fine")
 
 def is_writing(pool: Any) -> bool:
     """Whether some connection waits to write."""
-    twins = [getattr(each, "_twin", each)._connection for each in pool.connections]
-    return any(twin is not None and twin.writer.is_writing for twin in twins)
+    twins = [getattr(each, "_counterpart", each)._connection for each in pool.connections]
+    return any(counterpart is not None and counterpart.writer.is_writing for counterpart in twins)
 
 
 def open_windows(peer: H2Peer, stream_id: int) -> None:
@@ -50,13 +50,13 @@ def open_windows(peer: H2Peer, stream_id: int) -> None:
 
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 def test_others_write_on_when_one_gives_up_on_a_full_socket(
-    world: World,
+    runtime: TestedRuntime,
     h2_pool: PoolMaker,
     secured: bool,
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
 ) -> None:
-    full, given_up = world.signal(), world.signal()
+    full, given_up = runtime.signal(), runtime.signal()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -75,11 +75,11 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
                 peer.respond(event.stream_id, b"fine")
 
     async def scenario() -> None:
-        async with h2_pool(world, ssl_context=h2_client_tls, socket_options=NARROW) as pool:
-            begun = world.signal()
+        async with h2_pool(runtime, ssl_context=h2_client_tls, socket_options=NARROW) as pool:
+            begun = runtime.signal()
 
             async def hold() -> None:
-                extensions = {"timeout": {"read": 9.0}, "trace": world.trace(events)}
+                extensions = {"timeout": {"read": 9.0}, "trace": runtime.trace(events)}
                 reply = await pool.request("GET", server.url, extensions=extensions)
                 assert reply.content == b"held"
 
@@ -87,7 +87,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
 
             async def begin() -> None:
                 name = "http2.send_request_body.complete"
-                await world.until(lambda: any(event == name for event, _ in events))
+                await runtime.until(lambda: any(event == name for event, _ in events))
                 begun.set()
 
             async def upload() -> None:
@@ -103,27 +103,27 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
 
             async def fetch() -> None:
                 await begun.wait()
-                await world.until(lambda: is_writing(pool))
+                await runtime.until(lambda: is_writing(pool))
                 full.set()
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
-            await world.gather(hold, begin, upload, fetch)
+            await runtime.gather(hold, begin, upload, fetch)
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
     with scripted(speaking(script), tls=h2_server_tls if secured else None) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 @pytest.mark.parametrize("size", [1_000_000, 2_000_001])
 def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
-    world: World,
+    runtime: TestedRuntime,
     h2_pool: PoolMaker,
     size: int,
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
 ) -> None:
-    full = world.signal()
+    full = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -135,27 +135,27 @@ def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world, ssl_context=h2_client_tls, socket_options=NARROW) as pool:
+        async with h2_pool(runtime, ssl_context=h2_client_tls, socket_options=NARROW) as pool:
 
             async def upload() -> None:
                 reply = await pool.request("POST", server.url, content=bytes(size))
                 assert reply.content == b"%d" % size
 
             async def watch() -> None:
-                await world.until(lambda: is_writing(pool))
+                await runtime.until(lambda: is_writing(pool))
                 full.set()
 
-            await world.gather(upload, watch)
+            await runtime.gather(upload, watch)
 
     with scripted(speaking(script), tls=h2_server_tls) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("blocked", [False, True], ids=["between writes", "in a write"])
 def test_a_connection_that_breaks_under_an_upload_fails_it(
-    world: World, h2_pool: PoolMaker, blocked: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, blocked: bool
 ) -> None:
-    full, broken = world.signal(), world.signal()
+    full, broken = runtime.signal(), runtime.signal()
 
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -176,31 +176,31 @@ def test_a_connection_that_breaks_under_an_upload_fails_it(
             yield bytes(100_000)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def upload() -> None:
                 with pytest.raises(
                     (httpcore2.ReadError, httpcore2.RemoteProtocolError, httpcore2.WriteError)
                 ):
-                    await pool.request("POST", server.url, content=world.body(chunks()))
+                    await pool.request("POST", server.url, content=runtime.body(chunks()))
 
             async def watch() -> None:
                 if blocked:
-                    await world.until(lambda: is_writing(pool))
+                    await runtime.until(lambda: is_writing(pool))
                     full.set()
 
-            await world.gather(upload, watch)
+            await runtime.gather(upload, watch)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
     h2_pool: PoolMaker, nothing_left: None
 ) -> None:
-    world = WORLDS["threads"]
-    answered = world.signal()
+    runtime = RUNTIMES["threads"]
+    answered = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         upload = peer.request()
@@ -216,13 +216,13 @@ def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
         answered.wait_in_thread()
         yield b"never sent"
 
-    asked = world.signal()
+    asked = runtime.signal()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def upload() -> None:
-                reply = await pool.request("POST", server.url, content=world.body(chunks()))
+                reply = await pool.request("POST", server.url, content=runtime.body(chunks()))
                 assert reply.content == b"enough"
 
             async def fetch() -> None:
@@ -230,17 +230,17 @@ def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
                 assert (await pool.request("GET", server.url)).content == b"fine"
                 answered.set()
 
-            await world.gather(upload, fetch)
+            await runtime.gather(upload, fetch)
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_connection_without_identifiers_left_is_replaced(
-    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             await pool.request("GET", server.url)
             monkeypatch.setattr(inner(pool).codec, "open_stream", lambda *_, **__: None)
             assert (await pool.request("POST", server.url)).content == b"fine"
@@ -248,14 +248,14 @@ def test_a_connection_without_identifiers_left_is_replaced(
             assert connection.info().endswith("IDLE, Request Count: 1")
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_a_window_update_for_a_request_that_has_moved_does_no_harm(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    moved = world.signal()
+    moved = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -270,44 +270,44 @@ def test_a_window_update_for_a_request_that_has_moved_does_no_harm(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def fetch() -> bytes:
                 return (await pool.request("GET", server.url)).content
 
-            assert sorted(await world.gather(fetch, fetch)) == [b"moved", b"stayed"]
+            assert sorted(await runtime.gather(fetch, fetch)) == [b"moved", b"stayed"]
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_an_idle_connection_expires(world: World) -> None:
+def test_an_idle_connection_expires(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         origin = httpcore2.Origin(b"http", b"127.0.0.1", server.port)
-        stream = await world.backend().connect_tcp("127.0.0.1", server.port)
-        async with world.http2_connection(origin, stream, keepalive_expiry=0.0) as connection:
+        stream = await runtime.backend().connect_tcp("127.0.0.1", server.port)
+        async with runtime.http2_connection(origin, stream, keepalive_expiry=0.0) as connection:
             assert not connection.has_expired()
             await connection.request("GET", server.url)
             assert connection.has_expired()
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 # A caller's own streams
 
 
-def test_a_callers_own_stream_carries_it(world: World, h2_pool: PoolMaker) -> None:
+def test_a_callers_own_stream_carries_it(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     stream = ListStream([FINE])
 
     async def scenario() -> None:
-        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
             reply = await pool.request("POST", "http://a/", content=bytes(1000))
             assert reply.content == b"fine"
             assert not inner(pool).is_stale()
             assert "1 idle" in repr(pool)
 
-    world.run(scenario)
+    runtime.run(scenario)
     assert stream.closed == 1
     assert b"".join(stream.written).startswith(b"PRI * HTTP/2.0")
 
@@ -315,20 +315,20 @@ def test_a_callers_own_stream_carries_it(world: World, h2_pool: PoolMaker) -> No
 @pytest.mark.parametrize("traced", [False, True], ids=["", "traced"])
 @pytest.mark.parametrize("replies", [[], [frame(SETTINGS, 0, 0) + HEAD]], ids=["head", "body"])
 def test_a_callers_own_stream_is_closed_when_it_breaks(
-    world: World, h2_pool: PoolMaker, replies: list[bytes], traced: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, replies: list[bytes], traced: bool
 ) -> None:
     stream = ListStream(replies)
 
     async def scenario() -> None:
         events: list[tuple[str, dict[str, Any]]] = []
-        extensions = {"trace": world.trace(events)} if traced else {}
-        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+        extensions = {"trace": runtime.trace(events)} if traced else {}
+        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
             with pytest.raises(httpcore2.RemoteProtocolError, match="Server disconnected"):
                 await pool.request("GET", "http://a/", extensions=extensions)
             assert stream.closed == 1
             assert pool.connections == []
 
-    world.run(scenario)
+    runtime.run(scenario)
 
 
 class Unwritable(ListStream):
@@ -339,23 +339,23 @@ class Unwritable(ListStream):
 
 
 def test_a_callers_own_stream_that_a_write_has_left_in_the_middle_is_closed(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     stream = Unwritable([FINE])
 
     async def scenario() -> None:
-        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
             with pytest.raises(httpcore2.WriteTimeout, match="too slow"):
                 await pool.request("GET", "http://a/")
             with pytest.raises(httpcore2.NetworkError, match="closed"):
                 await pool.request("POST", "http://a/")
 
-    world.run(scenario)
+    runtime.run(scenario)
     assert stream.closed == 1
 
 
 def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
-    from httpcore2_core._backends.sync import adapt_stream
+    from httpcore2_core._net.sync import adapt_stream
 
     stream = adapt_stream(httpcore2.MockStream([]))
     connection = AsyncHTTP2Connection(httpcore2.Origin(b"http", b"a", 80), stream)
@@ -368,10 +368,10 @@ def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
 
 
 def test_reading_from_a_stream_of_an_aborted_connection_says_so(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool, pool.stream("GET", server.url) as reply:
+        async with h2_pool(runtime) as pool, pool.stream("GET", server.url) as reply:
             await pool.aclose()
             with pytest.raises(ReadError, match="The connection was closed"):
                 await reply.aread()
@@ -381,4 +381,4 @@ def test_reading_from_a_stream_of_an_aborted_connection_says_so(
         peer.until_end()
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)

@@ -14,7 +14,6 @@ import httpcore2
 from httpcore2 import RemoteProtocolError
 from httpcore2_http2._codec import Ended
 
-from ..support.fakes import ListBackend, ListStream
 from ..support.h2peer import (
     ACK,
     DATA,
@@ -34,10 +33,11 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.h2state import inner
+from ..support.memory_streams import ListBackend, ListStream
+from ..support.runtimes import RUNTIMES, TestedRuntime
 from ..support.server import scripted
-from ..support.worlds import WORLDS, World
 from .conftest import PoolMaker
-from .test_codec import FRAMES
+from .test_h2_codec import FRAMES
 
 OK = block((b":status", b"200"))
 HEAD = frame(HEADERS, END_HEADERS, 1, OK)
@@ -58,7 +58,7 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("bytewise", [False, True], ids=["", "byte by byte"])
 def test_the_server_is_told_what_its_fault_was(
-    world: World, h2_pool: PoolMaker, name: str, bytewise: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, name: str, bytewise: bool
 ) -> None:
     data, code = FAULTS[name]
     told: list[int | None] = []
@@ -71,22 +71,22 @@ def test_the_server_is_told_what_its_fault_was(
         told.append(peer.wait_for(h2.events.ConnectionTerminated).error_code)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
             with pytest.raises(RemoteProtocolError):
                 await pool.request("POST", server.url)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert told == [code]
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_on_an_idle_connection_is_found_before_it_is_used_again(
-    world: World, h2_pool: PoolMaker, name: str
+    runtime: TestedRuntime, h2_pool: PoolMaker, name: str
 ) -> None:
     data, _ = FAULTS[name]
-    answered, sent = world.signal(), world.signal()
+    answered, sent = runtime.signal(), runtime.signal()
     if not name.startswith("DATA"):
         data = data.replace(b"\0\0\0\3", b"\0\0\0\1")  # of the stream that there was
 
@@ -102,22 +102,22 @@ def test_a_fault_on_an_idle_connection_is_found_before_it_is_used_again(
         assert not [e for e in peer.until_end() if isinstance(e, h2.events.RequestReceived)]
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
             answered.set()
             await sent.wait()
             # A body that can't be sent twice: it must not be begun on the old connection.
-            reply = await pool.request("POST", server.url, content=world.body([b"once"]))
+            reply = await pool.request("POST", server.url, content=runtime.body([b"once"]))
             assert reply.content == b"once"
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 @pytest.mark.parametrize("bytewise", [False, True], ids=["", "byte by byte"])
 def test_a_priority_in_a_head_or_in_trailers_is_ignored(
-    world: World, h2_pool: PoolMaker, bytewise: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, bytewise: bool
 ) -> None:
     """RFC 9113, section 6.2. It ended in an `AssertionError`, and the other request waited for ever."""
     trailers = block((b"x-sum", b"1"))
@@ -136,22 +136,22 @@ def test_a_priority_in_a_head_or_in_trailers_is_ignored(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def fetch() -> None:
                 reply = await pool.request("GET", server.url)
                 assert reply.content == b"fine"
                 assert reply.extensions["trailing_headers"] == [(b"x-sum", b"1")]
 
-            await world.gather(fetch, fetch)
+            await runtime.gather(fetch, fetch)
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -163,10 +163,10 @@ def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
         peer.send(frame(SETTINGS, 0, 0, b"\0\4\0\0\0\1"))
         peer.until_end()
 
-    broken = world.signal()
+    broken = runtime.signal()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             def receive(data: bytes) -> Any:
                 if broken.is_set():
@@ -183,38 +183,38 @@ def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
                 cause = caught.value.__cause__
                 assert cause is not None and isinstance(cause.__cause__, KeyError)
 
-            await world.gather(post, post)
+            await runtime.gather(post, post)
             assert (await pool.request("POST", server.url)).content == b"fine"
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_what_is_told_of_a_stream_that_nobody_waits_for_does_no_harm(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             await pool.request("GET", server.url)
             inner(pool)._handle(Ended(99, []))
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(FRAMES, max_size=12))
 def test_whatever_frames_come_all_requests_end(frames: list[bytes]) -> None:
     """And then the server closes."""
-    world = WORLDS["asyncio"]
+    runtime = RUNTIMES["asyncio"]
     replies = [frame(SETTINGS, 0, 0), *frames]
     outcomes: list[object] = []
 
     async def scenario() -> None:
         backend = ListBackend(ListStream(replies))
-        async with world.pool(http1=False, http2=True, network_backend=backend) as pool:
+        async with runtime.pool(http1=False, http2=True, network_backend=backend) as pool:
 
             async def fetch() -> None:
                 try:
@@ -222,9 +222,9 @@ def test_whatever_frames_come_all_requests_end(frames: list[bytes]) -> None:
                 except (RemoteProtocolError, httpcore2.ReadError) as exc:
                     outcomes.append(exc)
 
-            await world.gather(fetch, fetch, fetch)
+            await runtime.gather(fetch, fetch, fetch)
 
-    world.run(scenario)
+    runtime.run(scenario)
     assert len(outcomes) == 3
     assert not any("could not be dealt with" in str(outcome) for outcome in outcomes)
 
@@ -239,7 +239,7 @@ EVENTS = 600
 
 
 def test_what_was_on_its_way_to_streams_that_were_left_is_no_flood_and_they_are_reset_once(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     resets: list[int] = []
 
@@ -262,10 +262,10 @@ def test_what_was_on_its_way_to_streams_that_were_left_is_no_flood_and_they_are_
                 assert event.stream_id is not None
                 peer.respond(event.stream_id, b"next")
 
-    left = world.signal()
+    left = runtime.signal()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def leave() -> None:
                 async with pool.stream("GET", server.url) as reply:
@@ -273,7 +273,7 @@ def test_what_was_on_its_way_to_streams_that_were_left_is_no_flood_and_they_are_
                         break
 
             async def leave_all() -> None:
-                await world.gather(*[leave] * STREAMS)
+                await runtime.gather(*[leave] * STREAMS)
                 left.set()
 
             async def stay() -> None:
@@ -281,11 +281,11 @@ def test_what_was_on_its_way_to_streams_that_were_left_is_no_flood_and_they_are_
                     await left.wait()
                     assert await reply.aread() == b"xuntouched"
 
-            await world.gather(leave_all, stay)
+            await runtime.gather(leave_all, stay)
             assert (await pool.request("GET", server.url)).content == b"next"
             assert len(pool.connections) == 1
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert len(resets) == STREAMS == len(set(resets))

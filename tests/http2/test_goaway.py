@@ -11,12 +11,12 @@ import pytest
 from h2.errors import ErrorCodes
 
 import httpcore2
-from httpcore2_core._established import RequestLimit
+from httpcore2_core._http.established import RequestLimit
 
 from ..support.h2peer import H2Peer, answering, speaking
 from ..support.h2state import inner
+from ..support.runtimes import TestedRuntime
 from ..support.server import scripted
-from ..support.worlds import World
 from .conftest import PoolMaker
 
 LIMIT = 3
@@ -52,13 +52,13 @@ class Limited:
 
 
 def test_requests_that_were_not_processed_go_first_and_a_connection_is_sent_no_more_than_it_takes(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     tasks, each = 12, 15
     script = Limited(LIMIT)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             def fetching(task: int) -> Callable[[], object]:
                 async def fetch() -> None:
@@ -68,10 +68,10 @@ def test_requests_that_were_not_processed_go_first_and_a_connection_is_sent_no_m
 
                 return fetch
 
-            await world.gather(*[fetching(task) for task in range(tasks)])  # type: ignore[arg-type]
+            await runtime.gather(*[fetching(task) for task in range(tasks)])  # type: ignore[arg-type]
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert len(script.processed) == tasks * each
     assert set(script.processed.values()) == {1}
     # Two connections tell how many requests there are to a connection. With threads, a third may be under way.
@@ -80,7 +80,7 @@ def test_requests_that_were_not_processed_go_first_and_a_connection_is_sent_no_m
 
 
 def test_a_server_that_has_closed_two_connections_for_another_reason_is_believed_to_take_more(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         if peer.number < 2:
@@ -89,12 +89,12 @@ def test_a_server_that_has_closed_two_connections_for_another_reason_is_believed
             answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world, max_connections=1) as pool:
+        async with h2_pool(runtime, max_connections=1) as pool:
 
             async def post() -> None:
                 assert (await pool.request("POST", server.url)).status == 200
 
-            await world.gather(*[post] * 12)
+            await runtime.gather(*[post] * 12)
             await post()
             connection = inner(pool)
             # Six were processed by the first two connections, and three at a time by the third, until it had taken more
@@ -104,12 +104,12 @@ def test_a_server_that_has_closed_two_connections_for_another_reason_is_believed
             assert connection.capacity == 100
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 3
 
 
 def test_a_server_that_has_closed_one_connection_is_sent_as_many_requests_on_the_next(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         if peer.number == 0:
@@ -121,15 +121,15 @@ def test_a_server_that_has_closed_one_connection_is_sent_as_many_requests_on_the
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def post() -> None:
                 assert (await pool.request("POST", server.url)).status == 200
 
-            await world.gather(*[post] * 10)
+            await runtime.gather(*[post] * 10)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
@@ -158,12 +158,12 @@ class Choosy:
 
 
 async def send_unlucky_and_others(
-    world: World,
+    runtime: TestedRuntime,
     pool: httpcore2.AsyncConnectionPool,
     url: str,
     unlucky: Callable[[], Awaitable[object]],
 ) -> None:
-    done = world.signal()
+    done = runtime.signal()
 
     async def one() -> None:
         await unlucky()
@@ -174,35 +174,35 @@ async def send_unlucky_and_others(
             assert (await pool.request("GET", f"{url}other")).content == b"fine"
 
     await pool.request("GET", f"{url}other")
-    await world.gather(one, others)
+    await runtime.gather(one, others)
 
 
 def test_a_request_is_sent_more_than_ten_times_while_the_server_processes_others(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     script = Choosy(25)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def unlucky() -> None:
                 assert (await pool.request("POST", f"{server.url}unlucky")).content == b"fine"
 
-            await send_unlucky_and_others(world, pool, server.url, unlucky)
+            await send_unlucky_and_others(runtime, pool, server.url, unlucky)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert script.seen[b"/unlucky"] == 26
 
 
 def test_a_server_that_processes_all_requests_but_one_is_given_up_in_the_end(
-    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpcore2_core._pool.engine._MAX_ATTEMPTS", 30)
     script = Choosy(1_000_000)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def unlucky() -> None:
                 with pytest.raises(
@@ -210,15 +210,15 @@ def test_a_server_that_processes_all_requests_but_one_is_given_up_in_the_end(
                 ):
                     await pool.request("POST", f"{server.url}unlucky")
 
-            await send_unlucky_and_others(world, pool, server.url, unlucky)
+            await send_unlucky_and_others(runtime, pool, server.url, unlucky)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert script.seen[b"/unlucky"] == 30
 
 
 def test_only_so_many_origins_are_remembered(
-    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpcore2_core._pool.engine._MAX_REMEMBERED", 1)
 
@@ -233,34 +233,34 @@ def test_only_so_many_origins_are_remembered(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             for server in (first, second):
 
                 async def post(url: str = server.url) -> None:
                     assert (await pool.request("POST", url)).status == 200
 
-                await world.gather(*[post] * 5)
-            engine = getattr(pool, "_twin", pool)._engine
+                await runtime.gather(*[post] * 5)
+            engine = getattr(pool, "_counterpart", pool)._engine
             assert [key[2] for key in engine._request_limits] == [second.port]
 
     with (
         scripted(speaking(script), forgiving=True) as first,
         scripted(speaking(script), forgiving=True) as second,
     ):
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_connection_of_which_another_thread_is_about_to_tell_that_it_is_retired_is_tried_once(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     """The thread that has read the GOAWAY may have no turn for a while; ten tries were over in less."""
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool, pool.stream("GET", server.url) as held:
+        async with h2_pool(runtime) as pool, pool.stream("GET", server.url) as held:
             inner(pool)._is_retired = True
             assert (await pool.request("POST", server.url)).content == b"fine"
             assert await held.aread() == b"fine"
 
     with scripted(speaking(answering()), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2

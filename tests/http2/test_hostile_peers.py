@@ -42,8 +42,8 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.h2state import header_table
+from ..support.runtimes import TestedRuntime
 from ..support.server import Peer, scripted
-from ..support.worlds import World
 from .conftest import PoolMaker
 
 PROMPT = 2.0
@@ -57,9 +57,9 @@ Beside = Callable[[httpcore2.AsyncConnectionPool], AbstractAsyncContextManager[N
 
 
 @pytest.fixture
-def beside(world: World) -> Iterator[Beside]:
+def beside(runtime: TestedRuntime) -> Iterator[Beside]:
     """Makes a request to another origin, whose response must arrive whole, and soon, whatever is done meanwhile."""
-    over = world.signal()
+    over = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -213,7 +213,7 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("name", ONCE)
 def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
-    world: World, h2_pool: PoolMaker, beside: Beside, name: str
+    runtime: TestedRuntime, h2_pool: PoolMaker, beside: Beside, name: str
 ) -> None:
     data, match = ONCE[name]
 
@@ -238,7 +238,7 @@ def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
             answering()(speaker)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with beside(pool):
                 if match is None:
                     await pool.request("POST", server.url, content=b"x")
@@ -250,7 +250,7 @@ def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
             assert "0 active, 0 queued | Connections: 0 active, 2 idle" in repr(pool)
 
     with scripted(handler, forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 TOO_MANY = "too many frames that belong to no response"
@@ -305,7 +305,7 @@ def flood(name: str) -> Callable[[H2Peer], None]:
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_ends_the_connection(
-    world: World,
+    runtime: TestedRuntime,
     h2_pool: PoolMaker,
     beside: Beside,
     name: str,
@@ -314,7 +314,7 @@ def test_a_flood_ends_the_connection(
     monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with beside(pool):
                 with pytest.raises(RemoteProtocolError, match=FLOODS[name][1]):
                     await pool.request("POST", server.url)
@@ -323,11 +323,11 @@ def test_a_flood_ends_the_connection(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(flood(name)), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_resets_of_streams_that_are_over_are_counted(
-    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
 
@@ -337,16 +337,18 @@ def test_resets_of_streams_that_are_over_are_counted(
         peer.peer.send_endlessly(frame(RST_STREAM, 0, 1, bytes(4)), 100_000_000)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             await pool.request("GET", server.url)
             with pytest.raises(RemoteProtocolError, match="too many frames"):
                 await pool.request("POST", server.url)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_settings_that_are_never_acknowledged_do_no_harm(world: World, h2_pool: PoolMaker) -> None:
+def test_settings_that_are_never_acknowledged_do_no_harm(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     def handler(peer: Peer) -> None:
         peer.send(frame(SETTINGS, 0, 0))
         peer.receive_until(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -355,16 +357,16 @@ def test_settings_that_are_never_acknowledged_do_no_harm(world: World, h2_pool: 
         peer.receive_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(handler) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("when", ["before the head", "in the body"])
 def test_a_server_that_disconnects_fails_all_its_requests(
-    world: World, h2_pool: PoolMaker, when: str
+    runtime: TestedRuntime, h2_pool: PoolMaker, when: str
 ) -> None:
     def script(peer: H2Peer) -> None:
         first, second = peer.request(), peer.request()
@@ -374,23 +376,23 @@ def test_a_server_that_disconnects_fails_all_its_requests(
                 peer.data(stream_id, b"some")
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def fetch() -> None:
                 with pytest.raises((RemoteProtocolError, httpcore2.ReadError)):
                     await pool.request("POST", server.url)
 
-            await world.gather(fetch, fetch)
+            await runtime.gather(fetch, fetch)
             assert pool.connections == []
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-@pytest.mark.parametrize("world", ["threads"], indirect=True)
+@pytest.mark.parametrize("runtime", ["threads"], indirect=True)
 @pytest.mark.parametrize("name", ["pings", "settings", "empty data", "farewells", "an HPACK bomb"])
 def test_an_attack_costs_little_memory(
-    world: World, h2_pool: PoolMaker, name: str, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Measuring takes its time.
     monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 2000)
@@ -403,7 +405,7 @@ def test_an_attack_costs_little_memory(
             flood(name)(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             await pool.request("GET", harmless.url)  # what is loaded by the first is not its cost
             tracemalloc.start()
             try:
@@ -418,11 +420,11 @@ def test_an_attack_costs_little_memory(
         scripted(speaking(answering())) as harmless,
         scripted(speaking(script), forgiving=True) as server,
     ):
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_answers_that_the_server_does_not_take_in_are_bounded(
-    world: World, h2_pool: PoolMaker, beside: Beside, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(httpcore2_http2._writer, "MAX_ANSWERS", 16 * 1024)
 
@@ -434,19 +436,19 @@ def test_answers_that_the_server_does_not_take_in_are_bounded(
         peer.peer.send_endlessly(pings, 10_000_000)
 
     async def scenario() -> None:
-        async with h2_pool(world, socket_options=NARROW) as pool, beside(pool):
+        async with h2_pool(runtime, socket_options=NARROW) as pool, beside(pool):
             with pytest.raises(RemoteProtocolError, match="takes in no answers"):
                 await pool.request("GET", server.url)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
-    world: World, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpcore2_http2._connection._MAX_UNSENT", 200_000)
-    over = world.signal()
+    over = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -458,7 +460,7 @@ def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
         over.wait_in_thread()
 
     async def scenario() -> None:
-        async with h2_pool(world, socket_options=NARROW) as pool:
+        async with h2_pool(runtime, socket_options=NARROW) as pool:
             await pool.request("GET", server.url)
             for _ in range(20):
                 with suppress(httpcore2.ReadTimeout, httpcore2.WriteTimeout):
@@ -476,11 +478,11 @@ def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_server_that_always_has_more_to_say_holds_nobody_up(
-    world: World, h2_pool: PoolMaker, beside: Beside, monkeypatch: pytest.MonkeyPatch
+    runtime: TestedRuntime, h2_pool: PoolMaker, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(httpcore2_http2._reader, "LONG", 0.001)
 
@@ -491,10 +493,10 @@ def test_a_server_that_always_has_more_to_say_holds_nobody_up(
         more = frame(SETTINGS, ACK, 0) * 2 + frame(DATA, 0, stream_id, bytes(300))
         peer.peer.send_endlessly(more, 10_000_000_000)
 
-    flooded = world.signal()
+    flooded = runtime.signal()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def listen() -> None:
                 async with pool.stream("POST", server.url, content=body) as reply:
@@ -505,22 +507,22 @@ def test_a_server_that_always_has_more_to_say_holds_nobody_up(
             async def others() -> None:
                 async with beside(pool):
                     await flooded.wait()
-                    await world.turn()
+                    await runtime.turn()
                 done.set()
 
-            body = world.body(bytes(1000) for _ in range(1000))
-            done = world.signal()
-            await world.gather(listen, others)
+            body = runtime.body(bytes(1000) for _ in range(1000))
+            done = runtime.signal()
+            await runtime.gather(listen, others)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_table_of_headers_is_not_filled_because_the_server_has_room(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             for number in range(20):
                 reply = await pool.request("GET", f"{server.url}{number}" + 500 * "x")
                 assert reply.content == b"fine"
@@ -528,11 +530,11 @@ def test_a_table_of_headers_is_not_filled_because_the_server_has_room(
 
     table = {"header_table_size": 2**31 - 1}
     with scripted(speaking(answering(), **table)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_server_that_ignores_the_windows_fails_all_its_requests(
-    world: World, h2_pool: PoolMaker, beside: Beside
+    runtime: TestedRuntime, h2_pool: PoolMaker, beside: Beside
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -543,18 +545,18 @@ def test_a_server_that_ignores_the_windows_fails_all_its_requests(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool, beside(pool), pool.stream("GET", server.url) as unread:
+        async with h2_pool(runtime) as pool, beside(pool), pool.stream("GET", server.url) as unread:
             with pytest.raises(RemoteProtocolError, match="more data than it was allowed to"):
                 await pool.request("GET", server.url)
             with pytest.raises(RemoteProtocolError, match="more data than it was allowed to"):
                 await unread.aread()
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_http1_over_tls_where_http2_was_agreed_on_fails(
-    world: World,
+    runtime: TestedRuntime,
     h2_pool: PoolMaker,
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
@@ -564,18 +566,18 @@ def test_http1_over_tls_where_http2_was_agreed_on_fails(
         peer.receive_end()
 
     async def scenario() -> None:
-        async with h2_pool(world, http1=True, ssl_context=h2_client_tls) as pool:
+        async with h2_pool(runtime, http1=True, ssl_context=h2_client_tls) as pool:
             with pytest.raises(RemoteProtocolError, match="HTTP/1, where HTTP/2 was agreed on"):
                 await pool.request("GET", server.url)
             assert pool.connections == []
 
     with scripted(handler, tls=h2_server_tls, forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("code", [8, 0x99], ids=["known", "unknown"])
 def test_a_stream_that_the_server_resets_fails_alone(
-    world: World, h2_pool: PoolMaker, code: int
+    runtime: TestedRuntime, h2_pool: PoolMaker, code: int
 ) -> None:
     names: dict[int, str] = {8: "CANCEL", 0x99: "error 0x99"}
 
@@ -585,11 +587,11 @@ def test_a_stream_that_the_server_resets_fails_alone(
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             with pytest.raises(RemoteProtocolError, match=f"reset the stream: {names[code]}"):
                 await pool.request("GET", server.url)
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)

@@ -37,8 +37,8 @@ def by_the_body(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) ->
 
 def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it while the thread sends."""
-    twin: Any = pool.connections[0]
-    writer = twin._twin._connection.writer
+    counterpart: Any = pool.connections[0]
+    writer = counterpart._counterpart._connection.writer
 
     def flush(*_: object) -> None:
         del writer.flush
@@ -51,11 +51,11 @@ def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> N
 def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it, though the request has code of the caller's, too."""
     connection: Any = pool.connections[0]
-    reader = connection._twin._connection.reader
+    reader = connection._counterpart._connection.reader
 
     def wait(*_: object) -> None:
         del reader.wait
-        reader.is_led = True
+        reader.has_reader = True
         raise exc
 
     def body() -> Iterator[bytes]:

@@ -15,7 +15,6 @@ import httpcore2_http2._keepalive
 from httpcore2 import AsyncHTTP2Connection
 from httpcore2_http2._keepalive import KeepAlive
 
-from ..support.fakes import ListBackend, ListStream
 from ..support.h2peer import (
     DATA,
     END_HEADERS,
@@ -30,8 +29,9 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.h2state import inner
+from ..support.memory_streams import ListBackend, ListStream
+from ..support.runtimes import TestedRuntime
 from ..support.server import scripted
-from ..support.worlds import World
 from .conftest import PoolMaker
 
 Configure = Callable[..., None]
@@ -126,7 +126,7 @@ def test_an_answer_that_is_overdue_gets_a_little_longer_once() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, None])
 def test_a_server_is_asked_before_its_idle_connection_is_used_again(
-    world: World, h2_pool: PoolMaker, configure: Configure, seconds: float | None
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, seconds: float | None
 ) -> None:
     configure(before_reuse=seconds)
     pings: list[int] = []
@@ -142,12 +142,12 @@ def test_a_server_is_asked_before_its_idle_connection_is_used_again(
                 peer.respond(event.stream_id, b"fine")
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             for _ in range(3):
                 assert (await pool.request("POST", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert pings == ([0, 0, 0] if seconds is None else [0, 1, 2])
 
@@ -158,32 +158,32 @@ def test_a_server_is_asked_before_its_idle_connection_is_used_again(
     ids=["after the time for an answer", "after the request's own"],
 )
 def test_requests_on_a_dead_idle_connection_move_to_another(
-    world: World, h2_pool: PoolMaker, configure: Configure, timeout: float, limits: Any
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, timeout: float, limits: Any
 ) -> None:
     configure(before_reuse=0.0, timeout=timeout)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("POST", server.url)).content == b"fine"
             first = pool.connections[0]
             extensions = {"timeout": limits}
 
             async def post() -> None:
-                body = world.body([b"it can't be sent twice"])
+                body = runtime.body([b"it can't be sent twice"])
                 reply = await pool.request("POST", server.url, content=body, extensions=extensions)
                 assert reply.content == b"it can't be sent twice"
 
-            await world.gather(post, post, post)
+            await runtime.gather(post, post, post)
             assert first.is_closed() and first not in pool.connections
             assert len(pool.connections) == 1
 
     with scripted(speaking(falling_silent)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_a_callers_own_stream_is_asked_too(
-    world: World, h2_pool: PoolMaker, configure: Configure
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(before_reuse=0.0)
     head = block((b":status", b"200"))
@@ -197,11 +197,11 @@ def test_a_callers_own_stream_is_asked_too(
     stream = ListStream(replies)
 
     async def scenario() -> None:
-        async with h2_pool(world, network_backend=ListBackend(stream)) as pool:
+        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
             assert (await pool.request("GET", "http://a/")).content == b"one"
             assert (await pool.request("GET", "http://a/")).content == b"two"
 
-    world.run(scenario)
+    runtime.run(scenario)
     assert frame(PING, 0, 0, b"httpcor2") in b"".join(stream.written)
 
 
@@ -215,12 +215,12 @@ def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_request_that_times_out_in_silence_has_the_next_one_ask_first(
-    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None
 ) -> None:
     configure(timeout=0.3)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
             with pytest.raises(httpcore2.ReadTimeout):
                 await pool.request("GET", server.url, extensions={"timeout": {"read": 0.01}})
@@ -228,12 +228,12 @@ def test_a_request_that_times_out_in_silence_has_the_next_one_ask_first(
             assert (await pool.request("POST", server.url)).content == b"moved"
 
     with scripted(speaking(falling_silent)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_a_server_that_is_only_slow_keeps_its_connection(
-    world: World, h2_pool: PoolMaker, doubting: None
+    runtime: TestedRuntime, h2_pool: PoolMaker, doubting: None
 ) -> None:
     events: list[str] = []
 
@@ -247,28 +247,28 @@ def test_a_server_that_is_only_slow_keeps_its_connection(
                 peer.respond(event.stream_id or 0, b"fine")
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def impatient() -> None:
                 with pytest.raises(httpcore2.ReadTimeout):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.1}})
 
             assert (await pool.request("GET", server.url)).content == b"fine"
-            await world.gather(impatient, impatient)
+            await runtime.gather(impatient, impatient)
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert events.count("PingReceived") >= 1
     assert events.index("PingReceived") < events.index("RequestReceived")
 
 
 def test_one_with_less_patience_leaves_the_connection_to_the_others(
-    world: World, h2_pool: PoolMaker, doubting: None
+    runtime: TestedRuntime, h2_pool: PoolMaker, doubting: None
 ) -> None:
-    given_up = world.signal()
+    given_up = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         peer.respond(peer.request(), b"fine")
@@ -280,12 +280,12 @@ def test_one_with_less_patience_leaves_the_connection_to_the_others(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
-            begun = world.signal()
+            begun = runtime.signal()
 
             async def patient() -> None:
-                extensions = {"trace": world.trace(events)}
+                extensions = {"trace": runtime.trace(events)}
                 reply = await pool.request("GET", server.url, extensions=extensions)
                 assert reply.content == b"fine"
 
@@ -293,7 +293,7 @@ def test_one_with_less_patience_leaves_the_connection_to_the_others(
 
             async def begin() -> None:
                 name = "http2.send_request_body.complete"
-                await world.until(lambda: any(event == name for event, _ in events))
+                await runtime.until(lambda: any(event == name for event, _ in events))
                 begun.set()
 
             async def impatient() -> None:
@@ -305,19 +305,19 @@ def test_one_with_less_patience_leaves_the_connection_to_the_others(
                         )
                 given_up.set()
 
-            await world.gather(patient, begin, impatient)
+            await runtime.gather(patient, begin, impatient)
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 3")
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 # While requests wait
 
 
 def test_a_silent_server_is_asked_while_a_request_waits(
-    world: World, h2_pool: PoolMaker, configure: Configure
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(interval=0.01)
 
@@ -329,21 +329,21 @@ def test_a_silent_server_is_asked_while_a_request_waits(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
-    world: World, h2_pool: PoolMaker, configure: Configure
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(interval=0.1, timeout=0.3, before_reuse=None)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
             async def get() -> None:
@@ -355,19 +355,19 @@ def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
                 ):
                     await pool.request("POST", server.url)
 
-            await world.gather(get, post)
+            await runtime.gather(get, post)
             assert len(pool.connections) == 1
 
     with scripted(speaking(falling_silent)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_a_dead_server_is_found_out_by_who_waits_to_write(
-    world: World, h2_pool: PoolMaker, configure: Configure
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(interval=0.05, timeout=0.05)
-    over = world.signal()
+    over = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -377,27 +377,27 @@ def test_a_dead_server_is_found_out_by_who_waits_to_write(
         over.wait_in_thread()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             with pytest.raises(httpcore2.ReadTimeout, match="did not answer a PING"):
                 await pool.request("POST", server.url, content=bytes(50_000_000))
             over.set()
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 # A connection on which somebody waits without a limit
 
 
 def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_follow(
-    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None
 ) -> None:
     """Who reads for all began to wait before the PING, and wakes for nothing."""
     configure(timeout=0.3)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            begun = world.signal()
+        async with h2_pool(runtime) as pool:
+            begun = runtime.signal()
 
             async def listen() -> None:
                 async with pool.stream("GET", server.url) as reply:
@@ -409,7 +409,7 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
 
             async def others() -> None:
                 await begun.wait()
-                await world.until(lambda: inner(pool).reader.is_led)
+                await runtime.until(lambda: inner(pool).reader.has_reader)
                 first = pool.connections[0]
                 extensions = {"timeout": {"read": 0.05}}
                 content = b""
@@ -420,23 +420,23 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
                 assert content == b"moved"
                 assert first.is_closed()
 
-            await world.gather(listen, others)
+            await runtime.gather(listen, others)
 
     with scripted(speaking(falling_silent_in_a_body)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_a_dead_connection_ends_its_requests_without_limit(
-    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None, count: int
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None, count: int
 ) -> None:
     """Whether or not another waits beside the one that reads for all."""
     configure(timeout=0.2)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            begun = [world.signal() for _ in range(count + 1)]
+        async with h2_pool(runtime) as pool:
+            begun = [runtime.signal() for _ in range(count + 1)]
 
             def listening(number: int) -> Callable[[], Any]:
                 async def listen() -> None:
@@ -451,20 +451,20 @@ def test_a_dead_connection_ends_its_requests_without_limit(
                 for signal in begun:
                     await signal.wait()
                 reader = inner(pool).reader
-                await world.until(lambda: reader.is_led and len(reader._waiting) == count)
+                await runtime.until(lambda: reader.has_reader and len(reader._waiting) == count)
                 with pytest.raises(httpcore2.ReadTimeout, match=r"0\.05"):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
 
-            await world.gather(impatient, *[listening(number) for number in range(count + 1)])
+            await runtime.gather(impatient, *[listening(number) for number in range(count + 1)])
             assert (await pool.request("POST", server.url)).content == b"moved"
 
     with scripted(speaking(partial(falling_silent_in_a_body, bodies=count + 1))) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
-    world: World, h2_pool: PoolMaker, configure: Configure, doubting: None
+    runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None
 ) -> None:
     """Those who wait may see that it is overdue before the one who reads has had a turn."""
     configure(timeout=0.1)
@@ -477,11 +477,11 @@ def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
         peer.data(stream_id, b"fine", end=True)
         peer.until_end()
 
-    answered = world.signal()
+    answered = runtime.signal()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            begun = world.signal()
+        async with h2_pool(runtime) as pool:
+            begun = runtime.signal()
 
             async def listen() -> None:
                 async with pool.stream("GET", server.url) as reply:
@@ -491,7 +491,7 @@ def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
             async def impatient() -> None:
                 await begun.wait()
                 connection = inner(pool)
-                await world.until(lambda: connection.reader.is_led)
+                await runtime.until(lambda: connection.reader.has_reader)
                 with pytest.raises(httpcore2.ReadTimeout):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
                 with connection.lock:
@@ -502,8 +502,8 @@ def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
                         connection._on_silence()
                 assert not connection.is_closed()
 
-            await world.gather(listen, impatient)
+            await runtime.gather(listen, impatient)
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)

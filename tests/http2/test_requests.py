@@ -15,16 +15,16 @@ from h2.settings import SettingCodes
 import httpcore2
 
 from ..support.h2peer import H2Peer, answering, speaking
+from ..support.runtimes import TestedRuntime
 from ..support.server import Peer, canned, response, scripted
-from ..support.worlds import World
 from .conftest import PoolMaker
 
 
 def test_alpn_chooses_http2(
-    world: World, h2_server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
+    runtime: TestedRuntime, h2_server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
-        async with world.pool(http2=True, ssl_context=h2_client_tls) as pool:
+        async with runtime.pool(http2=True, ssl_context=h2_client_tls) as pool:
             for number in range(1, 4):
                 reply = await pool.request("GET", server.url)
                 assert (reply.status, reply.content) == (200, b"fine")
@@ -36,26 +36,26 @@ def test_alpn_chooses_http2(
             assert connection.is_idle() and connection.is_available()
 
     with scripted(speaking(answering()), tls=h2_server_tls) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_alpn_may_choose_http11(
-    world: World, server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
-        async with world.pool(http2=True, ssl_context=h2_client_tls, max_connections=4) as pool:
+        async with runtime.pool(http2=True, ssl_context=h2_client_tls, max_connections=4) as pool:
 
             async def fetch() -> None:
                 reply = await pool.request("GET", server.url)
                 assert reply.extensions["http_version"] == b"HTTP/1.1"
 
-            await world.gather(*[fetch] * 8)
+            await runtime.gather(*[fetch] * 8)
             assert 1 <= len(pool.connections) <= 4
             assert not pool.connections[0].can_multiplex()
 
     with scripted(canned([response(b"fine")] * 20), tls=server_tls) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 class OffersHTTP2(ssl.SSLContext):
@@ -73,10 +73,10 @@ def own_client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
 
 
 def test_http2_is_spoken_where_alpn_agreed_on_it_though_the_pool_did_not_ask(
-    world: World, h2_server_tls: ssl.SSLContext, own_client_tls: ssl.SSLContext
+    runtime: TestedRuntime, h2_server_tls: ssl.SSLContext, own_client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
-        async with world.pool(ssl_context=own_client_tls, max_connections=1) as pool:
+        async with runtime.pool(ssl_context=own_client_tls, max_connections=1) as pool:
 
             async def fetch() -> None:
                 reply = await pool.request("GET", server.url)
@@ -84,7 +84,7 @@ def test_http2_is_spoken_where_alpn_agreed_on_it_though_the_pool_did_not_ask(
                 assert reply.extensions["http_version"] == b"HTTP/2"
 
             # Those that wait for the only connection share it as soon as it is there.
-            await world.gather(*[fetch] * 3)
+            await runtime.gather(*[fetch] * 3)
             async with pool.stream("GET", server.url) as held:
                 await fetch()
                 assert await held.aread() == b"fine"
@@ -92,12 +92,12 @@ def test_http2_is_spoken_where_alpn_agreed_on_it_though_the_pool_did_not_ask(
             assert connection.info() == f"'{server.origin}', HTTP/2, IDLE, Request Count: 5"
 
     with scripted(speaking(answering()), tls=h2_server_tls) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_where_alpn_agreed_on_http2_and_it_is_not_installed_the_error_says_what_to_do(
-    world: World,
+    runtime: TestedRuntime,
     h2_server_tls: ssl.SSLContext,
     own_client_tls: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,7 +105,7 @@ def test_where_alpn_agreed_on_http2_and_it_is_not_installed_the_error_says_what_
     monkeypatch.setitem(sys.modules, "httpcore2_http2", None)
 
     async def scenario() -> None:
-        async with world.pool(ssl_context=own_client_tls) as pool:
+        async with runtime.pool(ssl_context=own_client_tls) as pool:
             with pytest.raises(ImportError) as caught:
                 await pool.request("GET", server.url)
             assert str(caught.value) == (
@@ -119,35 +119,37 @@ def test_where_alpn_agreed_on_http2_and_it_is_not_installed_the_error_says_what_
         peer.receive_end()
         closed.set()
 
-    closed = world.signal()
+    closed = runtime.signal()
     with scripted(handler, tls=h2_server_tls) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["clear text", "tls"])
 def test_prior_knowledge_needs_no_alpn(
-    world: World, secured: bool, server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
+    runtime: TestedRuntime, secured: bool, server_tls: ssl.SSLContext, h2_client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
-        async with world.pool(http1=False, http2=True, ssl_context=h2_client_tls) as pool:
+        async with runtime.pool(http1=False, http2=True, ssl_context=h2_client_tls) as pool:
             reply = await pool.request("GET", server.url)
             assert reply.extensions["http_version"] == b"HTTP/2"
 
     with scripted(speaking(answering()), tls=server_tls if secured else None) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_clear_text_stays_http11_where_that_is_allowed(world: World) -> None:
+def test_clear_text_stays_http11_where_that_is_allowed(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        async with world.pool(http2=True) as pool:
+        async with runtime.pool(http2=True) as pool:
             reply = await pool.request("GET", server.url)
             assert reply.extensions["http_version"] == b"HTTP/1.1"
 
     with scripted(canned([response(b"fine")])) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_a_hundred_requests_at_a_time_open_one_connection(world: World, h2_pool: PoolMaker) -> None:
+def test_a_hundred_requests_at_a_time_open_one_connection(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     def script(peer: H2Peer) -> None:
         streams = [peer.whole_request() for _ in range(100)]
         for stream_id in reversed(streams):
@@ -156,23 +158,23 @@ def test_a_hundred_requests_at_a_time_open_one_connection(world: World, h2_pool:
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def post(number: int) -> None:
                 content = b"%d" % number * 100
                 reply = await pool.request("POST", server.url, content=content)
                 assert reply.content == content
 
-            await world.gather(*[lambda number=number: post(number) for number in range(100)])
+            await runtime.gather(*[lambda number=number: post(number) for number in range(100)])
             (connection,) = pool.connections
             assert connection.info().endswith("HTTP/2, IDLE, Request Count: 100")
 
     with scripted(speaking(script, max_concurrent_streams=100)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_what_is_http11s_own_is_not_sent(world: World, h2_pool: PoolMaker) -> None:
+def test_what_is_http11s_own_is_not_sent(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     seen: list[list[tuple[bytes, bytes]]] = []
 
     def script(peer: H2Peer) -> None:
@@ -183,7 +185,7 @@ def test_what_is_http11s_own_is_not_sent(world: World, h2_pool: PoolMaker) -> No
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             headers: Any = {
                 "Host": "www.example.com",
                 "X-Kept": "yes",
@@ -200,7 +202,7 @@ def test_what_is_http11s_own_is_not_sent(world: World, h2_pool: PoolMaker) -> No
             await pool.request("GET", server.url + "path?query", headers=headers)
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert seen == [
         [
             (b":method", b"GET"),
@@ -227,10 +229,10 @@ def test_what_is_http11s_own_is_not_sent(world: World, h2_pool: PoolMaker) -> No
     ],
 )
 def test_a_request_that_breaks_the_rules_is_not_sent(
-    world: World, h2_pool: PoolMaker, headers: Any, content: bytes | None, match: str
+    runtime: TestedRuntime, h2_pool: PoolMaker, headers: Any, content: bytes | None, match: str
 ) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             with pytest.raises(httpcore2.LocalProtocolError, match=match):
                 await pool.request("GET", server.url, headers=headers, content=content)
             assert (await pool.request("GET", server.url)).content == b"fine"
@@ -238,7 +240,7 @@ def test_a_request_that_breaks_the_rules_is_not_sent(
             assert connection.info().endswith("IDLE, Request Count: 1")
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
@@ -247,7 +249,7 @@ def test_a_request_that_breaks_the_rules_is_not_sent(
     [(5, [b"four"], "Too little"), (3, [b"fo", b"ur"], "Too much")],
 )
 def test_a_streamed_body_must_have_its_declared_length(
-    world: World, h2_pool: PoolMaker, declared: int, chunks: list[bytes], match: str
+    runtime: TestedRuntime, h2_pool: PoolMaker, declared: int, chunks: list[bytes], match: str
 ) -> None:
     resets: list[int | None] = []
 
@@ -260,48 +262,50 @@ def test_a_streamed_body_must_have_its_declared_length(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             with pytest.raises(httpcore2.LocalProtocolError, match=match):
                 await pool.request(
                     "POST",
                     server.url,
                     headers={"Content-Length": str(declared)},
-                    content=world.body(chunks),
+                    content=runtime.body(chunks),
                 )
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_a_body_must_consist_of_bytes(world: World, h2_pool: PoolMaker) -> None:
+def test_a_body_must_consist_of_bytes(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            body: Any = world.body(["text"])  # type: ignore[list-item]
+        async with h2_pool(runtime) as pool:
+            body: Any = runtime.body(["text"])  # type: ignore[list-item]
             with pytest.raises(TypeError, match="must consist of bytes, but got str"):
                 await pool.request("POST", server.url, content=body)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize(
     "chunks", [[], [b""], [b"one"], [b"one", b"", b"two"], [bytearray(b"xy"), memoryview(b"z")]]
 )
-def test_a_streamed_body_arrives(world: World, h2_pool: PoolMaker, chunks: list[Any]) -> None:
+def test_a_streamed_body_arrives(
+    runtime: TestedRuntime, h2_pool: PoolMaker, chunks: list[Any]
+) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            reply = await pool.request("POST", server.url, content=world.body(chunks))
+        async with h2_pool(runtime) as pool:
+            reply = await pool.request("POST", server.url, content=runtime.body(chunks))
             assert reply.content == b"".join(chunks) or (b"fine" if not b"".join(chunks) else b"")
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
 def test_a_large_body_goes_up_and_down_at_the_same_time(
-    world: World, h2_pool: PoolMaker, streamed: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, streamed: bool
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -323,23 +327,23 @@ def test_a_large_body_goes_up_and_down_at_the_same_time(
     content = bytes(range(256)) * 4 * 3000  # three times what a stream may hold
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             body: Any = content
             if streamed:
-                body = world.body(
+                body = runtime.body(
                     content[start : start + 50_000] for start in range(0, len(content), 50_000)
                 )
             async with pool.stream("POST", server.url, content=body) as streamed_reply:
                 assert await streamed_reply.aread() == content
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["", "reset"])
 @pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
 def test_an_early_final_response_ends_the_upload(
-    world: World, h2_pool: PoolMaker, streamed: bool, reset: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, streamed: bool, reset: bool
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -351,22 +355,22 @@ def test_an_early_final_response_ends_the_upload(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             # More than the server's window, which it never opens.
             body: Any = bytes(1_000_000)
             if streamed:
-                body = world.body(bytes(10_000) for _ in range(100))
+                body = runtime.body(bytes(10_000) for _ in range(100))
             reply = await pool.request("POST", server.url, content=body)
             assert (reply.status, reply.content) == (413, b"too large")
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_interim_responses_are_passed_over_and_trailers_are_shown(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -379,14 +383,14 @@ def test_interim_responses_are_passed_over_and_trailers_are_shown(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool, pool.stream("GET", server.url) as reply:
+        async with h2_pool(runtime) as pool, pool.stream("GET", server.url) as reply:
             assert "trailing_headers" not in reply.extensions
             assert await reply.aread() == b"fine"
             assert reply.headers == [(b"x-head", b"1")]
             assert reply.extensions["trailing_headers"] == [(b"x-trailer", b"2")]
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -399,27 +403,27 @@ def test_interim_responses_are_passed_over_and_trailers_are_shown(
     ],
 )
 def test_a_response_may_have_no_body(
-    world: World, h2_pool: PoolMaker, method: str, status: int, fields: Any
+    runtime: TestedRuntime, h2_pool: PoolMaker, method: str, status: int, fields: Any
 ) -> None:
     def script(peer: H2Peer) -> None:
         peer.respond(peer.request(), b"", *fields, status=status)
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             reply = await pool.request(method, server.url)
             assert (reply.status, reply.headers, reply.content) == (status, fields, b"")
             assert "0 active, 1 idle" in repr(pool)
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_the_connection_can_be_used_on_its_own(world: World) -> None:
+def test_the_connection_can_be_used_on_its_own(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         origin = httpcore2.Origin(b"http", b"127.0.0.1", server.port)
-        stream = await world.backend().connect_tcp("127.0.0.1", server.port)
-        async with world.http2_connection(origin, stream, keepalive_expiry=100.0) as connection:
+        stream = await runtime.backend().connect_tcp("127.0.0.1", server.port)
+        async with runtime.http2_connection(origin, stream, keepalive_expiry=100.0) as connection:
             assert repr(connection).endswith(
                 f"HTTP2Connection ['{server.origin}', IDLE, Request Count: 0]>"
             )
@@ -439,21 +443,21 @@ def test_the_connection_can_be_used_on_its_own(world: World) -> None:
             await connection.request("GET", server.url)
 
     with scripted(speaking(answering())) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_a_request_traces_each_of_its_steps_and_the_first_one_the_settings(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     events: list[tuple[str, dict[str, Any]]] = []
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             for _ in range(2):
-                await pool.request("GET", server.url, extensions={"trace": world.trace(events)})
+                await pool.request("GET", server.url, extensions={"trace": runtime.trace(events)})
 
     with scripted(speaking(answering(), max_concurrent_streams=7)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
     def spans(*names: str) -> list[str]:
         return [f"http2.{name}.{moment}" for name in names for moment in ("started", "complete")]

@@ -11,12 +11,12 @@ from h2.errors import ErrorCodes
 import httpcore2
 
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
+from ..support.runtimes import TestedRuntime
 from ..support.server import scripted
-from ..support.worlds import World
 from .conftest import PoolMaker
 
-TWO_WORLDS = pytest.mark.parametrize("async_world", ["asyncio", "trio"], indirect=True)
-"""The two kinds of cancellation; every other world has one of them."""
+TWO_RUNTIMES = pytest.mark.parametrize("async_runtime", ["asyncio", "trio"], indirect=True)
+"""The two kinds of cancellation; every other runtime has one of them."""
 
 STEPS = 100
 """More than any request here suspends."""
@@ -25,7 +25,9 @@ STEPS = 100
 # Limits
 
 
-def test_the_servers_limit_is_kept_and_all_get_their_turn(world: World, h2_pool: PoolMaker) -> None:
+def test_the_servers_limit_is_kept_and_all_get_their_turn(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     at_a_time: list[int] = []
 
     def script(peer: H2Peer) -> None:
@@ -42,26 +44,28 @@ def test_the_servers_limit_is_kept_and_all_get_their_turn(world: World, h2_pool:
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world, max_connections=1) as pool:
+        async with h2_pool(runtime, max_connections=1) as pool:
 
             async def fetch() -> None:
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
             await fetch()
-            await world.gather(*[fetch] * 12)
+            await runtime.gather(*[fetch] * 12)
             assert len(pool.connections) == 1
 
     with scripted(speaking(script, max_concurrent_streams=3)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert max(at_a_time) == 3
 
 
-def test_beyond_the_limit_another_connection_is_opened(world: World, h2_pool: PoolMaker) -> None:
+def test_beyond_the_limit_another_connection_is_opened(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     async def scenario() -> None:
-        async with h2_pool(world, max_connections=2) as pool:
+        async with h2_pool(runtime, max_connections=2) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
-            held = world.signal()
-            done = world.signal()
+            held = runtime.signal()
+            done = runtime.signal()
 
             async def hold() -> None:
                 async with pool.stream("GET", server.url) as reply:
@@ -75,17 +79,17 @@ def test_beyond_the_limit_another_connection_is_opened(world: World, h2_pool: Po
                 assert len(pool.connections) == 2
                 done.set()
 
-            await world.gather(hold, fetch)
+            await runtime.gather(hold, fetch)
 
     with scripted(speaking(answering(), max_concurrent_streams=1)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_the_limit_is_followed_down_to_nothing_and_up_again(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    waiting = world.signal()
+    waiting = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         first = peer.whole_request()
@@ -105,13 +109,13 @@ def test_the_limit_is_followed_down_to_nothing_and_up_again(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world, max_connections=1) as pool:
-            begun = world.signal()
+        async with h2_pool(runtime, max_connections=1) as pool:
+            begun = runtime.signal()
 
             async def first() -> None:
                 async with pool.stream("GET", server.url) as reply:
                     begun.set()
-                    await world.until(lambda: " 3 queued" in repr(pool))
+                    await runtime.until(lambda: " 3 queued" in repr(pool))
                     waiting.set()
                     assert await reply.aread() == b"one"
 
@@ -119,15 +123,15 @@ def test_the_limit_is_followed_down_to_nothing_and_up_again(
                 await begun.wait()
                 assert (await pool.request("GET", server.url)).content == b"more"
 
-            await world.gather(first, follow, follow, follow)
+            await runtime.gather(first, follow, follow, follow)
 
     with scripted(speaking(script, max_concurrent_streams=100)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_an_idle_connection_that_takes_no_request_is_replaced(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.whole_request()
@@ -138,18 +142,18 @@ def test_an_idle_connection_that_takes_no_request_is_replaced(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("POST", server.url)).content == b"0"
             assert pool.connections == []
             assert (await pool.request("POST", server.url)).content == b"1"
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 def test_requests_beyond_a_limit_that_was_not_known_are_sent_again(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         while event := peer.next():
@@ -161,27 +165,29 @@ def test_requests_beyond_a_limit_that_was_not_known_are_sent_again(
                 peer.respond(event.stream_id, peer.bodies[event.stream_id])
 
     async def scenario() -> None:
-        async with h2_pool(world, max_connections=1) as pool:
+        async with h2_pool(runtime, max_connections=1) as pool:
 
             async def post(number: int) -> None:
                 content = b"%d" % number
                 reply = await pool.request("POST", server.url, content=content)
                 assert reply.content == content
 
-            await world.gather(*[lambda number=number: post(number) for number in range(20)])
+            await runtime.gather(*[lambda number=number: post(number) for number in range(20)])
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_a_server_that_refuses_for_ever_is_given_up(world: World, h2_pool: PoolMaker) -> None:
+def test_a_server_that_refuses_for_ever_is_given_up(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     def script(peer: H2Peer) -> None:
         while stream_id := peer.whole_request():
             peer.reset(stream_id, ErrorCodes.REFUSED_STREAM)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             with pytest.raises(
                 httpcore2.RemoteProtocolError, match=r"10 times, and never processed\. .*REFUSED"
             ):
@@ -189,17 +195,19 @@ def test_a_server_that_refuses_for_ever_is_given_up(world: World, h2_pool: PoolM
             assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_a_body_that_was_begun_is_not_sent_again(world: World, h2_pool: PoolMaker) -> None:
+def test_a_body_that_was_begun_is_not_sent_again(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     def script(peer: H2Peer) -> None:
         peer.reset(peer.request(), ErrorCodes.REFUSED_STREAM)
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            body = world.body(bytes(20_000) for _ in range(10))
+        async with h2_pool(runtime) as pool:
+            body = runtime.body(bytes(20_000) for _ in range(10))
             with pytest.raises(httpcore2.RemoteProtocolError, match="REFUSED_STREAM") as raised:
                 await pool.request("POST", server.url, content=body)
             assert raised.value.__notes__ == [
@@ -207,14 +215,14 @@ def test_a_body_that_was_begun_is_not_sent_again(world: World, h2_pool: PoolMake
             ]
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 # GOAWAY
 
 
 def test_a_server_that_goes_away_finishes_what_it_took_and_the_rest_moves(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -228,25 +236,25 @@ def test_a_server_that_goes_away_finishes_what_it_took_and_the_rest_moves(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def post() -> bytes:
                 return (await pool.request("POST", server.url)).content
 
-            contents = await world.gather(*[post] * 10)
+            contents = await runtime.gather(*[post] * 10)
             assert sorted(contents) == [b"first"] * 4 + [b"second"] * 6
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 6")
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    said = world.signal()
+    said = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.whole_request()
@@ -258,10 +266,10 @@ def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
             said.set()
         peer.until_end()
 
-    done = world.signal()
+    done = runtime.signal()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("POST", server.url)).content == b"0"
             (connection,) = pool.connections
             done.set()
@@ -270,11 +278,11 @@ def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
             assert connection.is_closed() and connection not in pool.connections
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_bytes_on_an_idle_connection_do_no_harm(world: World, h2_pool: PoolMaker) -> None:
-    said = world.signal()
+def test_bytes_on_an_idle_connection_do_no_harm(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+    said = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.whole_request()
@@ -292,10 +300,10 @@ def test_bytes_on_an_idle_connection_do_no_harm(world: World, h2_pool: PoolMaker
                 acknowledged.append(isinstance(event, h2.events.PingAckReceived))
 
     acknowledged: list[bool] = []
-    done = world.signal()
+    done = runtime.signal()
 
     async def scenario() -> None:
-        async with h2_pool(world, keepalive_expiry=100.0) as pool:
+        async with h2_pool(runtime, keepalive_expiry=100.0) as pool:
             await pool.request("GET", server.url)
             done.set()
             await said.wait()
@@ -303,13 +311,13 @@ def test_bytes_on_an_idle_connection_do_no_harm(world: World, h2_pool: PoolMaker
             assert not pool.connections[0].has_expired()
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
     assert any(acknowledged)
 
 
 def test_a_get_on_an_idle_connection_that_the_server_closed_is_sent_again(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.whole_request()
@@ -321,18 +329,18 @@ def test_a_get_on_an_idle_connection_that_the_server_closed_is_sent_again(
             peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"0"
             assert (await pool.request("GET", server.url)).content == b"1"
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_a_post_on_such_a_connection_fails_and_the_next_does_not(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.whole_request()
@@ -345,7 +353,7 @@ def test_a_post_on_such_a_connection_fails_and_the_next_does_not(
             peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"0"
             with pytest.raises(
                 httpcore2.RemoteProtocolError, match="Server disconnected"
@@ -358,17 +366,17 @@ def test_a_post_on_such_a_connection_fails_and_the_next_does_not(
             assert (await pool.request("GET", server.url)).content == b"1"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 # Windows
 
 
 def test_a_response_that_is_not_read_stops_none_of_ninety_nine_others(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     size = 3 * 1024 * 1024
-    stalled = world.signal()
+    stalled = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         slow = peer.request()
@@ -393,7 +401,7 @@ def test_a_response_that_is_not_read_stops_none_of_ninety_nine_others(
                 sent += count
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("GET", server.url) as slow:
                 await stalled.wait()
 
@@ -401,15 +409,15 @@ def test_a_response_that_is_not_read_stops_none_of_ninety_nine_others(
                     for _ in range(3):
                         assert len((await pool.request("GET", server.url)).content) == 20_000
 
-                await world.gather(*[fetch] * 99)
+                await runtime.gather(*[fetch] * 99)
                 assert len(await slow.aread()) == size
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_settings_may_drive_a_window_below_zero(world: World, h2_pool: PoolMaker) -> None:
+def test_settings_may_drive_a_window_below_zero(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
         while len(peer.bodies[stream_id]) < 60_000:
@@ -424,34 +432,36 @@ def test_settings_may_drive_a_window_below_zero(world: World, h2_pool: PoolMaker
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             reply = await pool.request("POST", server.url, content=bytes(150_000))
             assert reply.content == b"150000"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
-def test_many_uploads_share_the_connections_window(world: World, h2_pool: PoolMaker) -> None:
+def test_many_uploads_share_the_connections_window(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def post(number: int) -> None:
                 content = bytes([number]) * 100_000
                 reply = await pool.request("POST", server.url, content=content)
                 assert reply.content == content
 
-            await world.gather(*[lambda number=number: post(number) for number in range(8)])
+            await runtime.gather(*[lambda number=number: post(number) for number in range(8)])
 
     with scripted(speaking(answering(), initial_window_size=2_000_000)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 # Ends
 
 
-def test_a_stream_that_times_out_is_reset_alone(world: World, h2_pool: PoolMaker) -> None:
+def test_a_stream_that_times_out_is_reset_alone(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     codes: list[object] = []
 
     def script(peer: H2Peer) -> None:
@@ -464,8 +474,8 @@ def test_a_stream_that_times_out_is_reset_alone(world: World, h2_pool: PoolMaker
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            answered = world.signal()
+        async with h2_pool(runtime) as pool:
+            answered = runtime.signal()
 
             async def silent() -> None:
                 await answered.wait()
@@ -477,10 +487,10 @@ def test_a_stream_that_times_out_is_reset_alone(world: World, h2_pool: PoolMaker
                     assert await reply.aread() == b"fine"
 
             async def begin() -> None:
-                await world.until(lambda: bool(pool.connections))
+                await runtime.until(lambda: bool(pool.connections))
                 answered.set()
 
-            await world.gather(good, silent, begin)
+            await runtime.gather(good, silent, begin)
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
     def either(peer: H2Peer) -> None:
@@ -494,12 +504,12 @@ def test_a_stream_that_times_out_is_reset_alone(world: World, h2_pool: PoolMaker
         peer.until_end()
 
     with scripted(speaking(either)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert codes == [(True, ErrorCodes.CANCEL)]
 
 
 def test_a_response_that_is_closed_early_resets_its_stream_alone(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     resets: list[tuple[int | None, object]] = []
 
@@ -515,12 +525,12 @@ def test_a_response_that_is_closed_early_resets_its_stream_alone(
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
-            begun, asked = world.signal(), world.signal()
+        async with h2_pool(runtime) as pool:
+            begun, asked = runtime.signal(), runtime.signal()
 
             async def closed() -> None:
                 async with pool.stream(
-                    "GET", server.url, extensions={"trace": world.trace(events)}
+                    "GET", server.url, extensions={"trace": runtime.trace(events)}
                 ) as reply:
                     async for _ in reply.aiter_stream():
                         break
@@ -531,23 +541,23 @@ def test_a_response_that_is_closed_early_resets_its_stream_alone(
             events: list[tuple[str, dict[str, Any]]] = []
 
             async def good() -> None:
-                await world.until(
+                await runtime.until(
                     lambda: any(name == "http2.send_request_headers.complete" for name, _ in events)
                 )
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
-            await world.gather(closed, good)
+            await runtime.gather(closed, good)
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
             begun.set()
             asked.set()
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
     assert resets == [(1, ErrorCodes.CANCEL)]
 
 
 def test_a_server_that_takes_nothing_in_lets_writes_time_out_alone(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -555,7 +565,7 @@ def test_a_server_that_takes_nothing_in_lets_writes_time_out_alone(
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             with pytest.raises(httpcore2.WriteTimeout):
                 await pool.request(
                     "POST",
@@ -566,14 +576,14 @@ def test_a_server_that_takes_nothing_in_lets_writes_time_out_alone(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
-    world: World, h2_pool: PoolMaker
+    runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    given_up = world.signal()
+    given_up = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -586,7 +596,7 @@ def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world, socket_options=NARROW) as pool:
+        async with h2_pool(runtime, socket_options=NARROW) as pool:
             with pytest.raises(httpcore2.WriteTimeout, match="took in too little"):
                 await pool.request(
                     "POST",
@@ -599,12 +609,12 @@ def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
             assert len(pool.connections) == 1
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
-def test_closing_the_pool_ends_all_requests(world: World, h2_pool: PoolMaker) -> None:
-    asked = world.signal()
+def test_closing_the_pool_ends_all_requests(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+    asked = runtime.signal()
 
     def script(peer: H2Peer) -> None:
         peer.request()
@@ -613,7 +623,7 @@ def test_closing_the_pool_ends_all_requests(world: World, h2_pool: PoolMaker) ->
         peer.until_end()
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def fetch() -> None:
                 with pytest.raises(httpcore2.ReadError, match="was closed"):
@@ -623,8 +633,8 @@ def test_closing_the_pool_ends_all_requests(world: World, h2_pool: PoolMaker) ->
                 await asked.wait()
                 await pool.aclose()
 
-            await world.gather(fetch, fetch, close)
+            await runtime.gather(fetch, fetch, close)
             assert pool.connections == []
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)

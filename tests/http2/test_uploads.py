@@ -10,12 +10,12 @@ import h2.events
 import pytest
 
 import httpcore2
-from httpcore2_core._established import ExchangeBody
+from httpcore2_core._http.established import ExchangeBody
 
-from ..support.fakes import OwnBackend
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
+from ..support.memory_streams import OwnBackend
+from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
 from ..support.server import scripted
-from ..support.worlds import AsyncWorld, World
 from .conftest import PoolMaker
 from .test_edges import is_writing, open_windows
 
@@ -25,12 +25,12 @@ SOON = 0.02
 class LongBody:
     """A body whose chunks come until the caller is told of the response's head, and that never ends."""
 
-    def __init__(self, world: AsyncWorld, suspends: bool = True) -> None:
-        self.world = world
+    def __init__(self, runtime: TestedAsyncRuntime, suspends: bool = True) -> None:
+        self.runtime = runtime
         self.suspends = suspends
-        self.begun = world.signal()
-        self.told = world.signal()
-        self.waits = world.signal()
+        self.begun = runtime.signal()
+        self.told = runtime.signal()
+        self.waits = runtime.signal()
         self.is_closed = False
 
     async def iterate(self) -> AsyncIterator[bytes]:
@@ -39,7 +39,7 @@ class LongBody:
                 yield b"x"
                 self.begun.set()
                 if self.suspends:
-                    await self.world.turn()
+                    await self.runtime.turn()
             self.waits.set()
             await anyio.sleep_forever()
         finally:
@@ -57,10 +57,10 @@ def answered_early(peer: H2Peer, body: LongBody, status: int = 200) -> int:
 
 
 def test_the_total_limits_a_body_that_is_sent_while_the_response_is_read(
-    async_world: AsyncWorld, h2_pool: PoolMaker, nothing_left: None
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None
 ) -> None:
-    world = async_world
-    body = LongBody(world)
+    runtime = async_runtime
+    body = LongBody(runtime)
 
     def script(peer: H2Peer) -> None:
         stream_id = answered_early(peer, body)
@@ -68,7 +68,7 @@ def test_the_total_limits_a_body_that_is_sent_while_the_response_is_read(
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             extensions = {"timeout": {"total": 60.0}}
             async with pool.stream(
                 "POST", server.url, content=body.iterate(), extensions=extensions
@@ -86,17 +86,17 @@ def test_the_total_limits_a_body_that_is_sent_while_the_response_is_read(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 @pytest.mark.parametrize("status", [200, 413])
 def test_a_response_that_is_complete_ends_a_body_that_waits_while_it_is_read(
-    async_world: AsyncWorld, h2_pool: PoolMaker, nothing_left: None, status: int
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None, status: int
 ) -> None:
-    world = async_world
+    runtime = async_runtime
     # A refusal would end the body at its first wait.
-    body = LongBody(world, suspends=status == 200)
+    body = LongBody(runtime, suspends=status == 200)
 
     def script(peer: H2Peer) -> None:
         stream_id = answered_early(peer, body, status)
@@ -106,7 +106,7 @@ def test_a_response_that_is_complete_ends_a_body_that_waits_while_it_is_read(
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("POST", server.url, content=body.iterate()) as streamed:
                 assert streamed.status == status
                 body.told.set()
@@ -115,15 +115,15 @@ def test_a_response_that_is_complete_ends_a_body_that_waits_while_it_is_read(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_a_refusal_is_told_before_it_is_complete_and_its_rest_is_read(
-    async_world: AsyncWorld, h2_pool: PoolMaker, nothing_left: None
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None
 ) -> None:
-    world = async_world
-    begun, told = world.signal(), world.signal()
+    runtime = async_runtime
+    begun, told = runtime.signal(), runtime.signal()
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
@@ -140,7 +140,7 @@ def test_a_refusal_is_told_before_it_is_complete_and_its_rest_is_read(
         answering()(peer)
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
             async with pool.stream("POST", server.url, content=chunks()) as streamed:
                 assert streamed.status == 413
                 told.set()
@@ -148,16 +148,16 @@ def test_a_refusal_is_told_before_it_is_complete_and_its_rest_is_read(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_others_read_and_send_while_a_body_waits(
-    async_world: AsyncWorld, h2_pool: PoolMaker, nothing_left: None
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None
 ) -> None:
     """The task that waits beside the body reads for all, and stops when the body goes on."""
-    world = async_world
-    begun, go_on = world.signal(), world.signal()
+    runtime = async_runtime
+    begun, go_on = runtime.signal(), runtime.signal()
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
@@ -166,7 +166,7 @@ def test_others_read_and_send_while_a_body_waits(
         yield b"two"
 
     async def scenario() -> None:
-        async with h2_pool(world) as pool:
+        async with h2_pool(runtime) as pool:
 
             async def upload() -> None:
                 reply = await pool.request("POST", server.url, content=chunks())
@@ -179,7 +179,7 @@ def test_others_read_and_send_while_a_body_waits(
                 go_on.set()
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
-            await world.gather(upload, fetch)
+            await runtime.gather(upload, fetch)
 
     def script(peer: H2Peer) -> None:
         upload = peer.request()
@@ -191,15 +191,15 @@ def test_others_read_and_send_while_a_body_waits(
                 peer.respond(upload, peer.bodies[upload])
 
     with scripted(speaking(script)) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
 def test_an_answer_ends_an_upload_that_waits_for_a_full_socket(
-    world: World, h2_pool: PoolMaker, streamed: bool
+    runtime: TestedRuntime, h2_pool: PoolMaker, streamed: bool
 ) -> None:
-    full, done = world.signal(), world.signal()
+    full, done = runtime.signal(), runtime.signal()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -210,10 +210,10 @@ def test_an_answer_ends_an_upload_that_waits_for_a_full_socket(
         done.wait_in_thread()  # without reading on
 
     async def scenario() -> None:
-        async with h2_pool(world, socket_options=NARROW) as pool:
+        async with h2_pool(runtime, socket_options=NARROW) as pool:
             body: Any = bytes(1 << 24)
             if streamed:
-                body = world.body(bytes(1 << 18) for _ in range(64))
+                body = runtime.body(bytes(1 << 18) for _ in range(64))
 
             async def upload() -> None:
                 reply = await pool.request("POST", server.url, content=body)
@@ -221,28 +221,28 @@ def test_an_answer_ends_an_upload_that_waits_for_a_full_socket(
                 done.set()
 
             async def watch() -> None:
-                await world.until(lambda: is_writing(pool))
+                await runtime.until(lambda: is_writing(pool))
                 full.set()
 
-            await world.gather(upload, watch)
+            await runtime.gather(upload, watch)
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
 
 
 @pytest.mark.parametrize("cause", ["total", "chunk"])
 def test_a_callers_own_stream_is_not_read_while_the_body_waits(
-    async_world: AsyncWorld, h2_pool: PoolMaker, nothing_left: None, cause: str
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None, cause: str
 ) -> None:
-    world = async_world
-    answered = world.signal()
+    runtime = async_runtime
+    answered = runtime.signal()
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
         answered.wait_in_thread()
         if cause == "total":
             await anyio.sleep_forever()
-        await world.turn()
+        await runtime.turn()
         yield b"two"
 
     def script(peer: H2Peer) -> None:
@@ -254,8 +254,8 @@ def test_a_callers_own_stream_is_not_read_while_the_body_waits(
         answering()(peer)
 
     async def scenario() -> None:
-        backend = OwnBackend(world.backend())
-        async with h2_pool(world, network_backend=backend) as pool:
+        backend = OwnBackend(runtime.backend())
+        async with h2_pool(runtime, network_backend=backend) as pool:
             if cause == "total":
                 posting = pool.request(
                     "POST", server.url, content=chunks(), extensions={"timeout": {"total": 0.5}}
@@ -268,5 +268,5 @@ def test_a_callers_own_stream_is_not_read_while_the_body_waits(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted(speaking(script), forgiving=True) as server:
-        world.run(scenario)
+        runtime.run(scenario)
         assert server.accepted == 1

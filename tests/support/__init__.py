@@ -1,1 +1,1 @@
-"""What the tests share: worlds to run a scenario in, scripted peers, real servers."""
+"""What the tests share: runtimes to run a scenario in, scripted peers, real servers."""

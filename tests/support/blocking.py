@@ -1,7 +1,7 @@
 """The synchronous interface dressed as the asynchronous one, so that one scenario serves both.
 
 Rules: no method here ever suspends; `drive` holds that.
-Must not know: the worlds.
+Must not know: the runtimes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
         result: T = stop.value
         return result
     coroutine.close()
-    raise AssertionError("the scenario awaited something that is not of the thread world")
+    raise AssertionError("the scenario awaited something that does not run on threads")
 
 
-class DressedStream(httpcore2.AsyncNetworkStream):
+class AsyncAdapterStream(httpcore2.AsyncNetworkStream):
     """A stream for threads, in the other colour."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
@@ -49,13 +49,13 @@ class DressedStream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        return DressedStream(self.plain.start_tls(ssl_context, server_hostname, timeout))
+        return AsyncAdapterStream(self.plain.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         return self.plain.get_extra_info(info)
 
 
-class PlainStream(httpcore2.NetworkStream):
+class SyncAdapterStream(httpcore2.NetworkStream):
     """A stream whose coroutines never suspend, given to threads."""
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
@@ -83,10 +83,10 @@ class PlainStream(httpcore2.NetworkStream):
 
 
 def plain_stream(stream: httpcore2.AsyncNetworkStream) -> httpcore2.NetworkStream:
-    return stream.plain if isinstance(stream, DressedStream) else PlainStream(stream)
+    return stream.plain if isinstance(stream, AsyncAdapterStream) else SyncAdapterStream(stream)
 
 
-class DressedBackend(httpcore2.AsyncNetworkBackend):
+class AsyncAdapterBackend(httpcore2.AsyncNetworkBackend):
     """A backend for threads, in the other colour."""
 
     def __init__(self, backend: httpcore2.NetworkBackend) -> None:
@@ -100,20 +100,20 @@ class DressedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Options = None,
     ) -> httpcore2.AsyncNetworkStream:
-        return DressedStream(
+        return AsyncAdapterStream(
             self.plain.connect_tcp(host, port, timeout, local_address, socket_options)
         )
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Options = None
     ) -> httpcore2.AsyncNetworkStream:
-        return DressedStream(self.plain.connect_unix_socket(path, timeout, socket_options))
+        return AsyncAdapterStream(self.plain.connect_unix_socket(path, timeout, socket_options))
 
     async def sleep(self, seconds: float) -> None:
         self.plain.sleep(seconds)
 
 
-class PlainBackend(httpcore2.NetworkBackend):
+class SyncAdapterBackend(httpcore2.NetworkBackend):
     """A backend whose coroutines never suspend, given to threads."""
 
     def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
@@ -142,14 +142,14 @@ class PlainBackend(httpcore2.NetworkBackend):
 
 def plain_options(options: dict[str, Any]) -> dict[str, Any]:
     backend = options.get("network_backend")
-    if isinstance(backend, DressedBackend):
+    if isinstance(backend, AsyncAdapterBackend):
         backend = backend.plain
     elif isinstance(backend, httpcore2.AsyncNetworkBackend):
-        backend = PlainBackend(backend)
+        backend = SyncAdapterBackend(backend)
     return {**options, "network_backend": backend}
 
 
-class DressedResponse:
+class AsyncAdapterResponse:
     """A synchronous response, in the other colour."""
 
     def __init__(self, response: httpcore2.Response) -> None:
@@ -161,7 +161,7 @@ class DressedResponse:
     def extensions(self) -> dict[str, Any]:
         extensions = dict(self.plain.extensions)
         if "network_stream" in extensions:
-            extensions["network_stream"] = DressedStream(extensions["network_stream"])
+            extensions["network_stream"] = AsyncAdapterStream(extensions["network_stream"])
         return extensions
 
     @property
@@ -186,7 +186,7 @@ class DressedResponse:
         return repr(self.plain)
 
 
-class Dressed:
+class AsyncAdapter:
     """A synchronous pool or connection, in the other colour."""
 
     def __init__(self, plain: Any) -> None:
@@ -198,7 +198,7 @@ class Dressed:
     def __repr__(self) -> str:
         return repr(self.plain)
 
-    async def __aenter__(self) -> Dressed:
+    async def __aenter__(self) -> AsyncAdapter:
         self.plain.__enter__()
         return self
 
@@ -208,13 +208,13 @@ class Dressed:
     async def aclose(self) -> None:
         self.plain.close()
 
-    async def request(self, *args: Any, **options: Any) -> DressedResponse:
-        return DressedResponse(self.plain.request(*args, **options))
+    async def request(self, *args: Any, **options: Any) -> AsyncAdapterResponse:
+        return AsyncAdapterResponse(self.plain.request(*args, **options))
 
     @asynccontextmanager
-    async def stream(self, *args: Any, **options: Any) -> AsyncIterator[DressedResponse]:
+    async def stream(self, *args: Any, **options: Any) -> AsyncIterator[AsyncAdapterResponse]:
         with self.plain.stream(*args, **options) as response:
-            yield DressedResponse(response)
+            yield AsyncAdapterResponse(response)
 
-    async def handle_async_request(self, request: httpcore2.Request) -> DressedResponse:
-        return DressedResponse(self.plain.handle_request(request))
+    async def handle_async_request(self, request: httpcore2.Request) -> AsyncAdapterResponse:
+        return AsyncAdapterResponse(self.plain.handle_request(request))

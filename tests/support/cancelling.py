@@ -10,7 +10,7 @@ from typing import Any
 
 import httpcore2
 
-from .worlds import AsyncWorld, Cancelling
+from .runtimes import Cancelling, TestedAsyncRuntime
 
 Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
 
@@ -18,14 +18,14 @@ STEPS = 100
 """More than any request here suspends."""
 
 
-def get(world: AsyncWorld) -> Operation:
+def get(runtime: TestedAsyncRuntime) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         assert (await pool.request("GET", url)).content == b"fine"
 
     return run
 
 
-def timed(world: AsyncWorld) -> Operation:
+def timed(runtime: TestedAsyncRuntime) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         timeout = {"pool": 9.0, "connect": 9.0, "read": 9.0, "write": 9.0, "total": 9.0}
         reply = await pool.request("GET", url, extensions={"timeout": timeout})
@@ -34,10 +34,10 @@ def timed(world: AsyncWorld) -> Operation:
     return run
 
 
-def traced(world: AsyncWorld) -> Operation:
+def traced(runtime: TestedAsyncRuntime) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         async def trace(name: str, info: dict[str, Any]) -> None:
-            await world.turn()  # the callback can be cancelled too
+            await runtime.turn()  # the callback can be cancelled too
 
         assert (await pool.request("GET", url, extensions={"trace": trace})).content == b"fine"
 

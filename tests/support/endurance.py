@@ -18,7 +18,7 @@ import httpcore2
 
 from .h2peer import H2Peer
 from .h2state import Windows, check_rest, server_windows
-from .worlds import AsyncWorld, World
+from .runtimes import TestedAsyncRuntime, TestedRuntime
 
 CHUNK = bytes(10_000)
 
@@ -36,7 +36,7 @@ def open_sockets() -> set[str]:
 
 
 async def fetch_on_and_on(
-    world: World,
+    runtime: TestedRuntime,
     pool: httpcore2.AsyncConnectionPool,
     url: str,
     size: int,
@@ -48,17 +48,17 @@ async def fetch_on_and_on(
     The pool is left with one, idle, and no other socket is open.
     """
     before = open_sockets()
-    firsts = await fetch_all(world, pool, url, size, requests, tasks)
+    firsts = await fetch_all(runtime, pool, url, size, requests, tasks)
     # The one before may have been the last of its connection.
-    firsts += await fetch_all(world, pool, url, size, 1, 1)
+    firsts += await fetch_all(runtime, pool, url, size, 1, 1)
     check_rest(pool)
     # Those of asyncio are closed a turn after they were told to.
-    await world.until(lambda: len(open_sockets() - before) == 1)
+    await runtime.until(lambda: len(open_sockets() - before) == 1)
     return firsts
 
 
 async def fetch_all(
-    world: World,
+    runtime: TestedRuntime,
     pool: httpcore2.AsyncConnectionPool,
     url: str,
     size: int,
@@ -76,12 +76,12 @@ async def fetch_all(
             if reply.extensions["stream_id"] == 1:
                 firsts.append(1)
 
-    await world.gather(*[fetch] * tasks)
+    await runtime.gather(*[fetch] * tasks)
     return len(firsts)
 
 
 async def mix(
-    world: World, pool: httpcore2.AsyncConnectionPool, url: str, requests: int, tasks: int
+    runtime: TestedRuntime, pool: httpcore2.AsyncConnectionPool, url: str, requests: int, tasks: int
 ) -> None:
     """Have bodies of all sizes echoed over one connection, each its own."""
 
@@ -91,15 +91,19 @@ async def mix(
             reply = await pool.request("POST", url, content=content)
             assert reply.content == content
 
-    await world.gather(*[partial(post, task) for task in range(tasks)])
+    await runtime.gather(*[partial(post, task) for task in range(tasks)])
     assert len(pool.connections) == 1
     check_rest(pool)
 
 
 async def give_up(
-    world: World, pool: httpcore2.AsyncConnectionPool, origin: str, requests: int, tasks: int
+    runtime: TestedRuntime,
+    pool: httpcore2.AsyncConnectionPool,
+    origin: str,
+    requests: int,
+    tasks: int,
 ) -> Windows:
-    """Close early, let time out, and cancel where the world can, in turn; return the windows of the one connection.
+    """Close early, let time out, and cancel where the runtime can, in turn; return the windows of the one connection.
 
     The server is `restless`.
     """
@@ -115,7 +119,7 @@ async def give_up(
             await pool.request(method, f"{origin}/silent", content=content, extensions=extensions)
 
     async def fetch() -> None:
-        chunks = world.body([CHUNK] * 3)
+        chunks = runtime.body([CHUNK] * 3)
         async with pool.stream("POST", f"{origin}/endless", content=chunks) as reply:
             async for _ in reply.aiter_stream():
                 break
@@ -129,16 +133,16 @@ async def give_up(
                 await time_out("GET")
             elif kind == 2:
                 await time_out("POST", bytes(100_000))
-            elif isinstance(world, AsyncWorld):
-                await world.cancelled_at(number // 4 % STEPS, fetch, late=number % 3 == 0)
+            elif isinstance(runtime, TestedAsyncRuntime):
+                await runtime.cancelled_at(number // 4 % STEPS, fetch, late=number % 3 == 0)
             else:
                 await fetch()
 
     assert (await pool.request("GET", f"{origin}/fine")).content == b"fine"
-    await world.gather(*[task] * tasks)
+    await runtime.gather(*[task] * tasks)
     # There is room for as many requests as before.
     fine = partial(pool.request, "GET", f"{origin}/fine")
-    for reply in await world.gather(*[fine] * 100):
+    for reply in await runtime.gather(*[fine] * 100):
         assert reply.content == b"fine"
     return check_rest(pool)
 

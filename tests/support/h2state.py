@@ -1,7 +1,7 @@
 """Looks inside an HTTP/2 connection: what must be so when nothing is under way, and how its windows stand.
 
 The only place in these tests that knows such private names.
-Must not know: worlds, servers.
+Must not know: runtimes, servers.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Windows(NamedTuple):
 def inner(pool: Any) -> AsyncHTTP2Connection:
     """The HTTP/2 connection inside of the only one in a pool."""
     (connection,) = pool.connections
-    twin = getattr(connection, "_twin", connection)._connection
-    assert isinstance(twin, AsyncHTTP2Connection)
-    return twin
+    counterpart = getattr(connection, "_counterpart", connection)._connection
+    assert isinstance(counterpart, AsyncHTTP2Connection)
+    return counterpart
 
 
 def header_table(pool: Any) -> int:
@@ -41,7 +41,7 @@ def check_rest(pool: Any) -> Windows:
     assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
     connection = inner(pool)
     assert not connection._streams and not connection._exchanges
-    assert not connection.reader._waiting and not connection.reader.is_led
+    assert not connection.reader._waiting and not connection.reader.has_reader
     assert not connection.writer._waiting and not connection.writer.is_writing
     assert not connection.writer.unsent
     codec = connection.codec

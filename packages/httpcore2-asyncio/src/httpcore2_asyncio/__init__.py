@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from httpcore2_core._siblings import check_version
+from httpcore2_core._distributions import check_version
 
 check_version(__name__, "3.0.0")
 

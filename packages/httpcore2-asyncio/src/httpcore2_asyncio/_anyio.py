@@ -22,7 +22,8 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeVar
 
-from httpcore2_core._backends.readiness import (
+from httpcore2_core._net.runtime import Interrupter, Waiter, before_suspending
+from httpcore2_core._net.sockets import (
     Address,
     Nursery,
     ReadinessBackend,
@@ -30,7 +31,6 @@ from httpcore2_core._backends.readiness import (
     foremost,
     wait_until_ready,
 )
-from httpcore2_core._runtime import Interrupter, Waiter, before_suspending
 
 from ._runtime import RUNTIME as ASYNCIO
 

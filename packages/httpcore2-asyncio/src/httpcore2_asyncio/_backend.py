@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
-from httpcore2_core._network import SOCKET_OPTION, RuntimeBackend
+from httpcore2_core._net.interfaces import SOCKET_OPTION, RuntimeBackend
 
 from ._connect import open_tcp, open_unix, resolve
 from ._runtime import RUNTIME, AsyncIORuntime

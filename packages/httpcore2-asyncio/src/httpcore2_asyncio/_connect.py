@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from httpcore2_core._exceptions import ConnectError
-from httpcore2_core._happy_eyeballs import ATTEMPT_DELAY, connect_error, interleave
-from httpcore2_core._network import SOCKET_OPTION
+from httpcore2_core._net.happy_eyeballs import ATTEMPT_DELAY, connect_error, interleave
+from httpcore2_core._net.interfaces import SOCKET_OPTION
 
 from ._runtime import wait_out
 

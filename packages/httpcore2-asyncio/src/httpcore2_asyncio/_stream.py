@@ -42,15 +42,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakKeyDictionary
 
-from httpcore2_core._backends.polling import make_poller
 from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
-from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import generation
+from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.polling import make_poller
+from httpcore2_core._net.runtime import generation
 
 from ._runtime import CLOCK_TICK, RUNTIME, finish
 
 if TYPE_CHECKING:
-    from httpcore2_core._runtime import Runtime
+    from httpcore2_core._net.runtime import Runtime
 
 BUFFER_SIZE = 256 * 1024
 HIGH_WATER = 64 * 1024

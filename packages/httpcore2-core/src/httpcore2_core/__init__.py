@@ -5,9 +5,10 @@ Applications import `httpcore2`; libraries may depend on this package alone, or 
 
 from __future__ import annotations
 
-from ._backends.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
-from ._backends.sync import SyncBackend
-from ._connection import AsyncHTTPConnection
+from ._api.connection import AsyncHTTPConnection
+from ._api.pools import AsyncConnectionPool
+from ._api.proxy_pools import AsyncHTTPProxy, AsyncSOCKSProxy, HTTPProxy, SOCKSProxy
+from ._api.sync import ConnectionPool, HTTP11Connection, HTTPConnection, request, stream
 from ._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
@@ -25,15 +26,15 @@ from ._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from ._http11.connection import AsyncHTTP11Connection
-from ._interfaces import (
+from ._http.interfaces import (
     AsyncConnectionInterface,
     AsyncRequestInterface,
     ConnectionInterface,
     RequestInterface,
 )
+from ._http11.connection import AsyncHTTP11Connection
 from ._models import URL, Origin, Proxy, Request, Response
-from ._network import (
+from ._net.interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
@@ -42,11 +43,10 @@ from ._network import (
     NetworkStream,
     RuntimeBackend,
 )
-from ._pool.pool import AsyncConnectionPool
-from ._proxies.pools import AsyncHTTPProxy, AsyncSOCKSProxy, HTTPProxy, SOCKSProxy
-from ._runtime import Runtime, Waiter
-from ._ssl import default_ssl_context
-from ._sync import ConnectionPool, HTTP11Connection, HTTPConnection, request, stream
+from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
+from ._net.runtime import Runtime, Waiter
+from ._net.ssl_context import default_ssl_context
+from ._net.sync import SyncBackend
 
 __all__ = [
     "SOCKET_OPTION",

@@ -16,8 +16,6 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
-from httpcore2_core._backends.caller import public_stream
-from httpcore2_core._established import EstablishedConnection, ExchangeBody, RequestLimit, State
 from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
@@ -29,6 +27,14 @@ from httpcore2_core._exceptions import (
     TimeoutException,
     add_context,
 )
+from httpcore2_core._http.established import (
+    EstablishedConnection,
+    ExchangeBody,
+    RequestLimit,
+    State,
+)
+from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import (
     IDEMPOTENT_METHODS,
     Origin,
@@ -36,10 +42,9 @@ from httpcore2_core._models import (
     Response,
     received_response,
 )
-from httpcore2_core._network import AsyncNetworkStream
-from httpcore2_core._runtime import generation
-from httpcore2_core._timeouts import Timeouts
-from httpcore2_core._trace import Tracer
+from httpcore2_core._net.adapters import public_stream
+from httpcore2_core._net.interfaces import AsyncNetworkStream
+from httpcore2_core._net.runtime import generation
 
 from ._codec import (
     Codec,
@@ -121,7 +126,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         settings = _settings or self._class_settings()
         self.codec: Codec = H2Codec(self.STREAM_WINDOW, self.CONNECTION_WINDOW, settings.CONFIG)
         self.writer: Writer = Writer(
-            self._stream, self.lock, self.codec.take, self.look, self._retire
+            self._stream, self.lock, self.codec.take, self.poll, self._retire
         )
         self._keepalive = KeepAlive(
             self.PING_INTERVAL, self.PING_BEFORE_REUSE, self.PING_TIMEOUT, self.runtime.now()
@@ -134,7 +139,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             self._keepalive,
             self._on_read,
             self._on_silence,
-            self._tell,
+            self._notify,
         )
         self._prepare = Preparation()
         self._streams: dict[int, Stream] = {}
@@ -142,7 +147,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self._reads = 0  # how often something came
         self._last_answer = 0  # which of the reads brought a response's head, last
         self._is_retired = False  # takes no new request
-        self._farewell: GoAway | None = None
+        self._goaway: GoAway | None = None
         # The server's, of which no listener was told yet.
         self.settings: SettingsReceived | None = None
         self._has_changed = False  # something that `on_change` is to tell
@@ -190,9 +195,9 @@ class AsyncHTTP2Connection(EstablishedConnection):
             try:
                 if tracer is not None and exchange is not None:
                     info = {"stream_id": exchange.stream.stream_id}
-                    await tracer.span("response_closed", info, self.settle())
+                    await tracer.span("response_closed", info, self.wait_closed())
             finally:
-                await (exchange or self).settle()  # a listener may have raised before it began
+                await (exchange or self).wait_closed()  # a listener may have raised before it began
             if exchange is not None and exchange.is_unprocessed(exc):
                 again = ConnectionNotAvailable(str(exc))
                 again.made_progress = exchange.stream.made_progress
@@ -233,7 +238,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                 if self._streams:
                     raise  # requests under way may have more patience
                 self._fail(ReadTimeout("The server did not answer a PING."))
-            self._tell()
+            self._notify()
 
     def _is_answered(self) -> bool:
         return not self._keepalive.is_asked or self._state is State.CLOSED
@@ -293,20 +298,20 @@ class AsyncHTTP2Connection(EstablishedConnection):
 
     # What comes
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Take in what is there already, if nobody reads; return whether there may be more."""
         with self.lock:
             has_more = self._take_in()
             if self._exchanges:
                 self._on_silence()
             self._close_if_done()
-        self._tell()
+        self._notify()
         return has_more
 
     def _take_in(self) -> bool:
         """Take in what is there already; return whether there may be more; under the lock."""
         try:
-            return self.reader.look()
+            return self.reader.poll()
         except NetworkError as exc:
             self._keepalive.heard(self.runtime.now())
             if self._exchanges:
@@ -319,7 +324,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
 
     def _on_arrival(self) -> None:
         """Something came while no request was under way."""
-        self.look()
+        self.poll()
         if self._state is State.IDLE:
             self._stream.watch(self._on_arrival)
 
@@ -362,7 +367,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         if self._keepalive.due != due or self._state is State.CLOSED:
             return
         if self._keepalive.is_asked:
-            if self.reader.is_led and self._keepalive.has_grace(now):
+            if self.reader.has_reader and self._keepalive.has_grace(now):
                 return  # who reads may have had no turn, either
             seconds = self._keepalive.timeout
             self._fail(ReadTimeout(f"The server did not answer a PING within {seconds} seconds."))
@@ -423,7 +428,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             before = self.request_limit
             is_certain = before is not None and before.requests == count
             self.request_limit = RequestLimit(count, is_certain)
-        self._farewell = event
+        self._goaway = event
         self._retire()
         for stream in self._streams.values():
             if stream.stream_id > event.last_stream_id:
@@ -467,7 +472,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
                     self._expires_at = self.runtime.now() + self._keepalive_expiry
                 self._stream.watch(self._on_arrival)
             is_usable = self._state is not State.CLOSED
-        self._tell()
+        self._notify()
         if self.on_release is not None:
             self.on_release(is_usable, self._expires_at)
 
@@ -520,9 +525,9 @@ class AsyncHTTP2Connection(EstablishedConnection):
         for stream in self._streams.values():
             own = type(error)(*error.args)
             own.__cause__ = error
-            if self._farewell is not None:
-                code = name_code(self._farewell.code)
-                own.add_note(f"Before, the server had said: {code} {self._farewell.debug_data!r}.")
+            if self._goaway is not None:
+                code = name_code(self._goaway.code)
+                own.add_note(f"Before, the server had said: {code} {self._goaway.debug_data!r}.")
             # As it goes when the server closes an idle connection while a request is on its way to it.
             is_unanswered = self._last_answer > 0 and stream.reads == self._reads
             may_repeat = (
@@ -532,7 +537,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         self.writer.close()
         self.reader.close()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         """Tell whoever pools this connection of changes; outside of the lock."""
         if self._has_changed:
             self._has_changed = False
@@ -564,7 +569,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
     def is_stale(self) -> bool:
         """Whether the connection must not be used: the peer closed it."""
         if self._request_count:  # what is wrong with a new one, its first request tells
-            self.look()
+            self.poll()
         return self._state is State.CLOSED
 
     def abort(self) -> None:
@@ -586,7 +591,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
             return
         if not (isinstance(exc, Exception) and _came_from_caller(exc)):
             self.abort()
-            self._tell()
+            self._notify()
 
     def can_multiplex(self) -> bool:
         return True

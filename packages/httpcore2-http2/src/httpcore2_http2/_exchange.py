@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from httpcore2_core._exceptions import WriteTimeout
-from httpcore2_core._runtime import Waiter, before_suspending
-from httpcore2_core._timeouts import Timeouts
-from httpcore2_core._trace import Tracer
+from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._http.trace import Tracer
+from httpcore2_core._net.runtime import Waiter, before_suspending
 
 from ._fields import Headers
 from ._stream import Stream, Upload
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Exchange:
-    """A request that was sent, and its response; see `httpcore2_core._established.Exchange`."""
+    """A request that was sent, and its response; see `httpcore2_core._http.established.Exchange`."""
 
     __slots__ = ("_connection", "stream")
 
@@ -113,7 +113,7 @@ class Exchange:
             is_pointless = stream.has_head if stream.head is None else stream.is_refused
             await connection.writer.flush(timeouts.for_write(), is_pointless)
             upload.parts += 1
-            if connection.look() or not upload.parts % EAGER_PARTS:
+            if connection.poll() or not upload.parts % EAGER_PARTS:
                 await connection.runtime.sleep(0)
         else:
             await connection.reader.wait(
@@ -166,7 +166,7 @@ class Exchange:
             await tracer.event("receive_remote_settings.started", {})
             await tracer.event("receive_remote_settings.complete", {"return_value": settings})
 
-    def take_rest(self) -> bytes | None:
+    def take_remaining(self) -> bytes | None:
         """End the exchange and return the rest of the body, if that costs no waiting; else `None`."""
         connection = self._connection
         stream = self.stream
@@ -174,11 +174,11 @@ class Exchange:
             is_all = stream.has_ended and stream.has_sent_all and not stream.trailers
             if not is_all or stream.is_tunnel or not connection.is_available():
                 return None
-            rest = self.take_piece()
+            rest = self.take_chunk()
         self.finish(has_failed=False)
         return rest
 
-    def take_piece(self) -> bytes | None:
+    def take_chunk(self) -> bytes | None:
         """Return what is here of the response's body already; `b""` at its end, `None` if nothing is."""
         connection = self._connection
         stream = self.stream
@@ -193,13 +193,13 @@ class Exchange:
                 return piece
             return b"" if stream.has_ended else None
 
-    async def receive_piece(self, timeouts: Timeouts) -> bytes:
+    async def receive_chunk(self, timeouts: Timeouts) -> bytes:
         """Return the next piece of the response's body, at least a byte; `b""` at its end."""
         connection = self._connection
         stream = self.stream
         try:
             while True:
-                piece = self.take_piece()
+                piece = self.take_chunk()
                 if piece is not None:
                     return piece
                 if stream.error is not None:
@@ -256,10 +256,10 @@ class Exchange:
         self._connection.finish(self.stream)
 
     @property
-    def needs_settling(self) -> bool:
-        return self._connection.needs_settling or self.stream.upload is not None
+    def close_pending(self) -> bool:
+        return self._connection.close_pending or self.stream.upload is not None
 
-    async def settle(self) -> None:
-        await self._connection.settle()
+    async def wait_closed(self) -> None:
+        await self._connection.wait_closed()
         if self.stream.upload is not None:
             await self.stream.upload.aclose()

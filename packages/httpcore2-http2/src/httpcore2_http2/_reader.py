@@ -14,8 +14,8 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutException
-from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import Deadline, Waiter
+from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.runtime import Deadline, Waiter
 
 from ._keepalive import KeepAlive
 from ._writer import PATIENCE, Writer
@@ -29,7 +29,7 @@ class Reader:
 
     Attributes:
         lock: the connection's.
-        is_led: somebody reads.
+        has_reader: somebody reads.
         is_resumable: whether the stream can be read again after a read that was given up: not a caller's own.
     """
 
@@ -68,7 +68,7 @@ class Reader:
         self._on_silence = on_silence
         self._after_read = after_read
         self._is_closed = False
-        self.is_led: bool = False
+        self.has_reader: bool = False
         self._waiting: dict[Waiter, None] = {}
 
     async def wait(
@@ -97,14 +97,14 @@ class Reader:
                     return
                 writer.push()
                 must_flush = bool(writer.unsent) and not writer.is_writing
-                if self.is_led:
+                if self.has_reader:
                     waiter = runtime.create_waiter()
                     self._waiting[waiter] = None
                     waiters.append(waiter)
                 elif must_flush:
                     writer.is_writing = True
                 else:
-                    self.is_led = True
+                    self.has_reader = True
                 pause = left
                 due = self._keepalive.due
                 most = self._longest if due is None else max(0.0, due - runtime.now())
@@ -113,16 +113,16 @@ class Reader:
                 if waiter is None and writer.unsent and (pause is None or pause > PATIENCE):
                     pause = PATIENCE
             if waiter is not None:
-                await self._follow(waiters, waiter, pause)
+                await self._wait_for_reader(waiters, waiter, pause)
             elif must_flush:
                 await writer.write_once(left)
             else:
-                await self._lead(pause)
+                await self._read_for_all(pause)
             left = deadline.left()
             if left == 0 and not is_ready():
                 raise timeout_error(f"The server let {limit} seconds pass.")
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Take in what is there already, if nobody reads; return whether there may be more. Under the lock.
 
         As much as one read brings: a peer that always has more must not keep all others waiting.
@@ -132,7 +132,7 @@ class Reader:
         """
         left = self._read_size
         # Of a caller's own stream nothing can be read without awaiting.
-        while left and not (self.is_led or self._is_closed) and self.is_resumable:
+        while left and not (self.has_reader or self._is_closed) and self.is_resumable:
             data = self._stream.read_nowait(left)
             if data is None:
                 break
@@ -150,7 +150,9 @@ class Reader:
         self._is_closed = True
         self.wake_all()
 
-    async def _follow(self, waiters: list[Waiter], waiter: Waiter, timeout: float | None) -> None:
+    async def _wait_for_reader(
+        self, waiters: list[Waiter], waiter: Waiter, timeout: float | None
+    ) -> None:
         """Wait until one is woken, or the lead is free; see to what is due then.
 
         Who leads can't be woken: it may have begun to wait before there was anything due.
@@ -168,7 +170,7 @@ class Reader:
         if not was_woken:
             self._after_read()
 
-    async def _lead(self, timeout: float | None) -> None:
+    async def _read_for_all(self, timeout: float | None) -> None:
         """Read once, for all."""
         runtime = self._runtime
         read: bytes | Exception | None = None
@@ -182,7 +184,7 @@ class Reader:
             read = exc
         finally:
             with self.lock:
-                self.is_led = False
+                self.has_reader = False
                 if self._is_closed:
                     pass
                 elif read is not None:
@@ -198,7 +200,7 @@ class Reader:
 
     def _hand_on(self) -> None:
         """Let one who waits see that the lead is free."""
-        if not self.is_led:
+        if not self.has_reader:
             for waiter in self._waiting:
                 waiter.wake()
                 return

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from httpcore2_core._bodies import check_size, close_generator, enforce_chunk, iterate
 from httpcore2_core._exceptions import LocalProtocolError
+from httpcore2_core._http.bodies import check_size, close_generator, enforce_chunk, iterate
 from httpcore2_core._models import ByteStream, Request
-from httpcore2_core._runtime import Waiter
+from httpcore2_core._net.runtime import Waiter
 
 from ._fields import Headers
 

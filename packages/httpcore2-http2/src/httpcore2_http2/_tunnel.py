@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from httpcore2_core._exceptions import ReadError, WriteError, WriteTimeout
-from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import Deadline, Runtime
+from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.runtime import Deadline, Runtime
 
 from ._stream import Stream
 from ._writer import EAGER_PARTS, SLICE
@@ -48,7 +48,7 @@ class Tunnel(BackendStream):
         return data
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        self._connection.look()
+        self._connection.poll()
         return self._take(max_bytes)
 
     def _take(self, max_bytes: int) -> bytes | None:
@@ -153,6 +153,6 @@ class Tunnel(BackendStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            self._connection.look()
+            self._connection.poll()
             return self._is_readable()
         return self._below.get_extra_info(info)

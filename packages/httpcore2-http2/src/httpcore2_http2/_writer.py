@@ -12,8 +12,8 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
-from httpcore2_core._network import BackendStream
-from httpcore2_core._runtime import Deadline, Waiter
+from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.runtime import Deadline, Waiter
 
 SLICE = 64 * 1024
 """Bytes that are written at a time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from httpcore2_core._siblings import check_version
+from httpcore2_core._distributions import check_version
 
 check_version(__name__, "3.0.0")
 

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import trio
 
-from httpcore2_core._backends.readiness import Address, ReadinessRuntime, wait_until_ready
-from httpcore2_core._runtime import Interrupter, Waiter, before_suspending
+from httpcore2_core._net.runtime import Interrupter, Waiter, before_suspending
+from httpcore2_core._net.sockets import Address, ReadinessRuntime, wait_until_ready
 
 T = TypeVar("T")
 

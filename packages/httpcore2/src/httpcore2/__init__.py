@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from httpcore2_core._siblings import check_version
+from httpcore2_core._distributions import check_version
 
 __version__ = "3.0.0"
 
@@ -166,7 +166,7 @@ def __dir__() -> list[str]:
 
 def _load(name: str, package: str, extra: str) -> type[Any]:
     """Return a sibling's class, or one in its place that says, when it is used, how to install it."""
-    from httpcore2_core._siblings import load
+    from httpcore2_core._distributions import load
 
     try:
         found: type[Any] = load(package, name, extra, f"httpcore2.{name}")

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from httpcore2_core._backends.detect import detect_backend, running_loop
+from httpcore2_core._net.detection import detect_backend, running_loop
 
 from . import PoolTimeout
 

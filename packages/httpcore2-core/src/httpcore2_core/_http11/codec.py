@@ -23,8 +23,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from .._bodies import check_size, enforce_chunk
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .._http.bodies import check_size, enforce_chunk
 from . import h11_fallback
 from .heads import (
     HEAD_LIMIT,
@@ -82,7 +82,7 @@ class ResponseState(Enum):
     SWITCHED = "no HTTP any more"
 
 
-# Enum's own way to its members is slow; see those of `_established.State`.
+# Enum's own way to its members is slow; see those of `_http.established.State`.
 _UNSENT, _SENDING_LENGTH, _SENDING_CHUNKS, SENT = RequestState
 _IDLE, _HEAD, _LENGTH, _CHUNKED, _TRAILERS, _UNTIL_CLOSE, DONE, SWITCHED = ResponseState
 NO_BODY_LEFT = (DONE, SWITCHED)

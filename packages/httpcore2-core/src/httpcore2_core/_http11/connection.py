@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .._backends.caller import public_stream
-from .._backends.sync import public_sync_stream
-from .._established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection, ExchangeBody
 from .._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
@@ -24,10 +21,13 @@ from .._exceptions import (
     WriteTimeout,
     add_context,
 )
+from .._http.established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection, ExchangeBody
+from .._http.timeouts import Timeouts
+from .._http.trace import Tracer
 from .._models import ByteStream, Origin, Request, Response, received_response
-from .._network import AsyncNetworkStream, PrefixedStream
-from .._timeouts import Timeouts
-from .._trace import Tracer
+from .._net.adapters import public_stream
+from .._net.interfaces import AsyncNetworkStream, PrefixedStream
+from .._net.sync import public_sync_stream
 from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec, ResponseState
 from .heads import HEAD_LIMIT, ResponseHead
 from .upload import Upload
@@ -76,7 +76,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         size = settings.READ_NUM_BYTES
         # The stream knows best, unless somebody has decided otherwise.
         self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
-        self.take_piece: Callable[[], bytes | None] = self._codec.data
+        self.take_chunk: Callable[[], bytes | None] = self._codec.data
         # Taken by the request that is under way. A lock would do the same for ten times as much.
         self._turn = [True]
         self._has_sent = False
@@ -118,7 +118,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
             except WriteTimeout:
                 if not self._has_sent or codec.response_state is not ResponseState.HEAD:
                     raise
-                head = Upload(self._stream, codec, self._read_size, timeouts).last_look()
+                head = Upload(self._stream, codec, self._read_size, timeouts).final_poll()
                 if head is None:
                     raise
             if head is None or tracer is not None:
@@ -137,9 +137,9 @@ class AsyncHTTP11Connection(EstablishedConnection):
             self._end(is_reusable=not self._has_sent)
             try:
                 if tracer is not None:
-                    await tracer.span("response_closed", {}, self.settle())
+                    await tracer.span("response_closed", {}, self.wait_closed())
             finally:
-                await self.settle()  # a listener may have raised before it began
+                await self.wait_closed()  # a listener may have raised before it began
             raise
         stream = self._public_stream
         if codec.response_state is SWITCHED:
@@ -229,14 +229,14 @@ class AsyncHTTP11Connection(EstablishedConnection):
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 
-    def take_rest(self) -> bytes | None:
+    def take_remaining(self) -> bytes | None:
         """End the exchange and return the rest of the body, if that costs no waiting; else `None`."""
         rest = self._codec.rest()
         if rest is not None:
             self._end(is_reusable=True)
         return rest
 
-    async def receive_piece(self, timeouts: Timeouts) -> bytes:
+    async def receive_chunk(self, timeouts: Timeouts) -> bytes:
         """Return the next piece of the response's body; `b""` at its end."""
         codec = self._codec
         while True:

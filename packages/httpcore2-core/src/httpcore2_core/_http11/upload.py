@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
 
-from .._bodies import close_generator, iterate
 from .._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
+from .._http.bodies import close_generator, iterate
+from .._http.timeouts import Timeouts
 from .._models import ByteStream
-from .._network import BackendStream
-from .._runtime import Deadline
-from .._timeouts import Timeouts
+from .._net.interfaces import BackendStream
+from .._net.runtime import Deadline
 from .codec import Codec
 from .heads import ResponseHead
 
@@ -126,7 +126,7 @@ class Upload:
             self._codec.abandon_request()
         return self.head
 
-    def last_look(self) -> ResponseHead | None:
+    def final_poll(self) -> ResponseHead | None:
         """After a `WriteTimeout`, return the head of a response that has come nevertheless, and refuses the body."""
         self._take_in()
         self._codec.abandon_request()

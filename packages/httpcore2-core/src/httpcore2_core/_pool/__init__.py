@@ -1,1 +1,1 @@
-"""The connection pool."""
+"""The pool: which request uses which connection."""

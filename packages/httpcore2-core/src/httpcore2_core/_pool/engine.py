@@ -23,9 +23,7 @@ from functools import partial
 from threading import RLock
 from typing import Any, TypeAlias
 
-from .._backends.caller import adapt_async_backend, adapt_given_backend, default_backend
-from .._bodies import check_colour
-from .._established import RequestLimit
+from .._connect.routes import own_server_name
 from .._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
@@ -35,16 +33,18 @@ from .._exceptions import (
     UnsupportedProtocol,
     add_context,
 )
-from .._lease import Lease
+from .._http.bodies import check_body_api
+from .._http.established import RequestLimit
+from .._http.lease import Lease
+from .._http.timeouts import Timeouts
+from .._http.trace import log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
-from .._network import AsyncNetworkBackend, RuntimeBackend
-from .._routes import own_server_name
-from .._runtime import Deadline, Runtime, generation
-from .._timeouts import Timeouts
-from .._trace import log
+from .._net.adapters import adapt_async_backend, adapt_given_backend, default_backend
+from .._net.interfaces import AsyncNetworkBackend, RuntimeBackend
+from .._net.runtime import Deadline, Runtime, generation
 from .ledger import Ledger
 from .pooled import PooledConnection
-from .tables import Counts, Grant, Ticket
+from .slots import Counts, Grant, Ticket
 
 # Scheme, host and port, and the `sni_hostname` of those that have one of their own.
 _Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, bytes]
@@ -106,7 +106,7 @@ class Engine:
         # Re-entrant, since the collector may finalise the pool while one of its callbacks holds it.
         self._lock = RLock()
         self._ledger: Ledger[_Key, PooledConnection] = Ledger(*self._limits)
-        self._unsettled: list[PooledConnection] = []
+        self._close_pending: list[PooledConnection] = []
         # How many requests an origin takes on a connection, where that has shown.
         self._request_limits: dict[_Key, RequestLimit] = {}
 
@@ -186,7 +186,7 @@ class Engine:
         if url.scheme not in _SCHEMES:
             raise _unsupported(url.scheme)
         if type(request.stream) is not ByteStream:
-            check_colour(request.stream, runtime.is_blocking)
+            check_body_api(request.stream, runtime.is_blocking)
         timeouts = Timeouts.of(request.extensions, runtime)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key: _Key = (url.scheme, url.host, port)
@@ -204,8 +204,8 @@ class Engine:
             while True:
                 lease = uses = None
                 has_begun = False
-                if self._unsettled:
-                    await self._settle()
+                if self._close_pending:
+                    await self._wait_closed()
                 ledger = self._ledger
                 if runtime.is_blocking:
                     with self._lock:
@@ -213,7 +213,7 @@ class Engine:
                 else:
                     lease = ledger.checkout(key, runtime.now())
                 if ledger.closing:
-                    self._carry_out()
+                    self._apply_decisions()
                 if lease is None:
                     lease = await self._acquire(key, arrival, request, timeouts, runtime, create)
                 uses = lease.uses
@@ -274,7 +274,7 @@ class Engine:
             elif not has_begun:
                 ledger.checkin(lease.connection, runtime.now())
             # Else the connection has seen to it.
-        self._carry_out()
+        self._apply_decisions()
 
     async def _acquire(
         self,
@@ -299,7 +299,7 @@ class Engine:
                     ledger.reserve(key, key[0] in self._shared_schemes, lease, arrival)
                     if lease.ticket.grant is None:
                         lease.ticket.waiter = runtime.create_waiter()
-            self._carry_out()
+            self._apply_decisions()
             if found is not None:
                 return found
             ticket: _Ticket = lease.ticket
@@ -331,14 +331,14 @@ class Engine:
                 if key in self._request_limits:
                     connection.request_limit = self._request_limits[key]
                 ledger.established(connection, connection.capacity)
-            self._carry_out()
+            self._apply_decisions()
         except BaseException:
             if found is not None:
                 self._give_up(found, None, False, runtime)
             elif lease.ticket is not None:
                 with self._lock:
                     ledger.abandon(lease.ticket, runtime.now())
-            self._carry_out()
+            self._apply_decisions()
             raise
         lease.ticket = None
         return lease
@@ -355,7 +355,7 @@ class Engine:
             if not await ticket.waiter.wait(pause):
                 with self._lock:
                     self._recover()
-                self._carry_out()
+                self._apply_decisions()
             left = deadline.left()
 
     def _recover(self) -> None:
@@ -401,7 +401,7 @@ class Engine:
         else:
             ledger.checkin(connection, runtime.now(), expires_at)
         if ledger.granted or ledger.closing:
-            self._carry_out()
+            self._apply_decisions()
 
     def _update(self, connection: PooledConnection, key: _Key) -> None:
         """`connection` now takes another number of requests, or none any more."""
@@ -417,16 +417,16 @@ class Engine:
                 ledger.retire(connection)
             else:
                 ledger.set_capacity(connection, connection.capacity)
-        self._carry_out()
+        self._apply_decisions()
 
     def _drop(self, connection: PooledConnection) -> None:
         """`connection` is of no use any more."""
         with self._lock:
             self._ledger.closing.append(connection)
             self._ledger.discard(connection)
-        self._carry_out()
+        self._apply_decisions()
 
-    def _carry_out(self) -> None:
+    def _apply_decisions(self) -> None:
         """Wake those whom the ledger has granted something, and close what it wants closed."""
         ledger = self._ledger
         if ledger.granted:
@@ -457,13 +457,13 @@ class Engine:
             log("connection", "close.complete")
         else:
             connection.abort()
-        if connection.needs_settling:
-            self._unsettled.append(connection)
+        if connection.close_pending:
+            self._close_pending.append(connection)
 
-    async def _settle(self) -> None:
+    async def _wait_closed(self) -> None:
         """Await what closing a caller's own streams has left to do."""
-        while self._unsettled:
-            await self._unsettled.pop().settle()
+        while self._close_pending:
+            await self._close_pending.pop().wait_closed()
 
     def abandon(self) -> None:
         """Close all connections, whatever they are doing, without awaiting."""
@@ -471,12 +471,12 @@ class Engine:
             connections, tickets = self._ledger.clear()
             self._ledger.closing += connections
             self._ledger.granted += tickets
-        self._carry_out()
+        self._apply_decisions()
 
     async def aclose(self) -> None:
         """Close all connections, whatever they are doing."""
         self.abandon()
-        await self._settle()
+        await self._wait_closed()
 
     # What there is
 

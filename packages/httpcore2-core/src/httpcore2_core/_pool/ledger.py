@@ -24,7 +24,7 @@ Rules:
 - A request that gives up hands on what it was just given (`abandon`).
 - A request that comes again, since its connection did not process it, goes before those of its key that came later.
 - Who uses a connection holds its lease, who waits or dials one of its own. What nobody holds comes back (`recover`).
-- An operation that an exception ends in the middle leaves the ledger for the next one to repair (`tables.py`). Where
+- An operation that an exception ends in the middle leaves the ledger for the next one to repair (`slots.py`). Where
   the paths of every request change more than one thing, they call nothing meanwhile: no exception can come in between.
 - Each operation takes the same time for one and for a million connections, keys or waiters (amortised), and
   a key with neither connections nor waiters leaves nothing behind.
@@ -43,8 +43,8 @@ from math import inf
 from operator import attrgetter
 from weakref import ref
 
-from .._lease import Lease
-from .tables import (
+from .._http.lease import Lease
+from .slots import (
     BUSY,
     DIALING,
     IDLE,

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
-from .._backends.caller import CallerRuntime
-from .._backends.sync import adapt_stream
-from .._bodies import ReceivedBody, iterate
-from .._connection import AsyncHTTPConnection
-from .._established import RequestLimit
+from .._api.connection import AsyncHTTPConnection
 from .._exceptions import ConnectionNotAvailable
-from .._interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionState
+from .._http.bodies import ReceivedBody, iterate
+from .._http.established import RequestLimit
+from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionState
+from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
-from .._timeouts import Timeouts
+from .._net.adapters import CallerRuntime
+from .._net.sync import adapt_stream
 
 # What an HTTP/2 connection is taken to allow until its server has told (RFC 9113, section 6.5.2).
 _SHARED = 100
@@ -45,7 +45,7 @@ class CallersConnection:
         self._close = close
         self._has_begun = False
         self._was_shared = False
-        self.needs_settling = False
+        self.close_pending = False
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_change: Callable[[], None] | None = None
@@ -78,7 +78,7 @@ class CallersConnection:
             self.on_release(True, None)
         else:
             self.on_lost()
-            await self.settle()
+            await self.wait_closed()
 
     @property
     def capacity(self) -> int:
@@ -100,11 +100,11 @@ class CallersConnection:
         return self.inner.is_connected()
 
     def abort(self) -> None:
-        self.needs_settling = True
+        self.close_pending = True
 
-    async def settle(self) -> None:
-        if self.needs_settling:
-            self.needs_settling = False
+    async def wait_closed(self) -> None:
+        if self.close_pending:
+            self.close_pending = False
             await self._close()
 
 
@@ -127,7 +127,7 @@ class _Body(ReceivedBody):
         self.is_closed = False
         self.lease = None
 
-    async def next_piece(self) -> bytes:
+    async def next_body_chunk(self) -> bytes:
         piece = b""
         try:
             while not piece:

@@ -22,7 +22,7 @@ For example `asyncio.run(check(Subject(backend=MyBackend(), …)))`, or, of a ba
 
 from __future__ import annotations
 
-from .._runtime import run_blocking
+from .._net.runtime import run_blocking
 from . import _backends, _streams
 from ._doubles import (
     AsyncRecordingBackend,

@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from .._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout
-from .._network import AsyncNetworkStream
+from .._net.interfaces import AsyncNetworkStream
 from ._streams import holds_both_ways, runtime_of
 from ._subject import (
     LIMIT,
@@ -363,7 +363,7 @@ async def the_clock_never_goes_back(subject: Subject) -> None:
 
 
 @runtime_checks.add
-async def the_token_is_that_of_the_world_that_runs(subject: Subject) -> None:
+async def the_token_is_that_of_the_running_runtime(subject: Subject) -> None:
     runtime = runtime_of(subject)
     token = runtime.token()
     assert runtime.token() is token

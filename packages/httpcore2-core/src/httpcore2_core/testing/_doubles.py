@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import h11
 
-from .._backends.mock import AsyncMockBackend, MockSSLObject
-from .._backends.sync import BackendFace, adapt_backend
 from .._exceptions import ReadError, WriteError
-from .._network import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
+from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
+from .._net.mock import AsyncMockBackend, MockSSLObject
+from .._net.sync import BackendFace, adapt_backend
 from ._subject import Peer, Server, TLSPeer
 
 if TYPE_CHECKING:
@@ -340,9 +340,9 @@ class RecordingBackend(BackendFace):
 
     def __init__(self, backend: NetworkBackend) -> None:
         """Take the backend that opens the connections: a real one, or one of the mocks."""
-        twin = AsyncRecordingBackend(adapt_backend(backend))
-        super().__init__(twin)
-        self.recordings: list[Recording] = twin.recordings
+        counterpart = AsyncRecordingBackend(adapt_backend(backend))
+        super().__init__(counterpart)
+        self.recordings: list[Recording] = counterpart.recordings
 
 
 class ScriptedServer(Server):

@@ -8,8 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from .._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
-from .._network import AsyncNetworkStream, BackendStream, RuntimeBackend
-from .._runtime import Runtime
+from .._net.interfaces import AsyncNetworkStream, BackendStream, RuntimeBackend
+from .._net.runtime import Runtime
 from ._subject import (
     LIMIT,
     Checks,
@@ -279,8 +279,8 @@ async def a_stream_knows_its_runtime_and_leaves_nothing_to_await(
         assert isinstance(stream, BackendStream)
         assert stream.runtime is runtime_of(subject)
         stream.abort()
-        assert not stream.needs_settling
-        await stream.settle()
+        assert not stream.close_pending
+        await stream.wait_closed()
 
 
 @own_checks.add_for_streams

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from .._backends.sync import adapt_backend
-from .._network import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
-from .._runtime import run_blocking
+from .._net.interfaces import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
+from .._net.runtime import run_blocking
+from .._net.sync import adapt_backend
 
 LIMIT = 10.0
 """Seconds after which whatever waits is taken to hang."""

@@ -1,6 +1,6 @@
 """Module path of 2.16.2: the mocks."""
 
-from httpcore2_core._backends.mock import MockSSLObject
+from httpcore2_core._net.mock import MockSSLObject
 
 from .. import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
 

@@ -1,0 +1,293 @@
+"""A connection to an origin: its way there, taken when first needed, and then the one that speaks HTTP.
+
+Must not know: pools, how a stream is opened, how HTTP is framed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import ref
+
+from .._connect.routes import Endpoint, Route, direct_route, offered_protocols, own_server_name
+from .._distributions import load
+from .._exceptions import ConnectError, ConnectionNotAvailable
+from .._http.bodies import check_body_api
+from .._http.established import RequestLimit
+from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
+from .._http.timeouts import Timeouts
+from .._http11.connection import AsyncHTTP11Connection
+from .._models import Origin, Request, Response
+from .._net.adapters import adapt_given_backend, default_backend
+from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, BackendStream, RuntimeBackend
+from .._urls import check_origin
+
+if TYPE_CHECKING:
+    import ssl
+
+    from httpcore2_http2 import AsyncHTTP2Connection
+
+    _Connection: TypeAlias = AsyncHTTP11Connection | AsyncHTTP2Connection
+
+_HTTP2 = ("httpcore2_http2", "AsyncHTTP2Connection", "http2")
+
+
+def check_protocols(http1: bool, http2: bool) -> None:
+    """Refuse a choice of protocols that can't be served.
+
+    Raises:
+        ValueError: neither is wanted.
+        ImportError: HTTP/2 is wanted, and its distribution is not installed.
+    """
+    if not (http1 or http2):
+        raise ValueError("http1=False, http2=False leaves no protocol: let at least one be True.")
+    if http2:
+        load(*_HTTP2, "http2=True")
+
+
+class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
+    """A connection to an origin, made when the first request needs it."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        ssl_context: ssl.SSLContext | None = None,
+        keepalive_expiry: float | None = None,
+        http1: bool = True,
+        http2: bool = False,
+        retries: int = 0,
+        local_address: str | None = None,
+        uds: str | None = None,
+        network_backend: AsyncNetworkBackend | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> None:
+        """Prepare a connection; nothing is opened yet.
+
+        Args:
+            origin: whom to connect to.
+            ssl_context: for TLS; by default that of `default_ssl_context()`.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
+            http1: whether HTTP/1.1 may be spoken.
+            http2: whether HTTP/2 may be spoken.
+            retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
+            local_address: the address to connect from.
+            uds: the path of a unix socket to connect to, in place of TCP.
+            network_backend: what opens the connection; by default the one of the running event loop.
+            socket_options: arguments of `setsockopt`, applied before connecting.
+
+        Raises:
+            ValueError: neither protocol is allowed.
+            ImportError: HTTP/2 is wanted, and its distribution is not installed.
+        """
+        check_protocols(http1, http2)
+        self._origin = origin
+        self._keepalive_expiry = keepalive_expiry
+        self._http1 = http1
+        self._http2 = http2
+        self._backend: RuntimeBackend | None = adapt_given_backend(network_backend)
+        options = None if socket_options is None else list(socket_options)
+        self._route = self._find_route(
+            Endpoint(origin, local_address, uds, options),
+            ssl_context,
+            offered_protocols(http1, http2),
+            retries,
+        )
+        self._connection: _Connection | None = None
+        # The name that it was made with, where that is not the origin's host.
+        self._server_name: bytes | None = None
+        # Its own, once it is established: each request needs them. What an object gets only later takes 1 KiB.
+        self.exchange: Callable[[Request, Timeouts], Coroutine[Any, Any, Response]] = None  # type: ignore[assignment]
+        self.is_stale: Callable[[], bool] = None  # type: ignore[assignment]
+        self._has_begun = False
+        self._has_failed = False
+        self.on_release: Callable[[bool, float | None], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
+        self.on_change: Callable[[], None] | None = None
+        # What shows it to synchronous callers, if anybody has that.
+        self.facade: ref[Any] | None = None
+
+    def _find_route(
+        self,
+        endpoint: Endpoint,
+        ssl_context: ssl.SSLContext | None,
+        protocols: tuple[str, ...],
+        retries: int,
+    ) -> Route:
+        """Return the way to the origin; `endpoint` says how it would be dialled itself."""
+        return direct_route(endpoint, ssl_context, protocols, retries)
+
+    # Requests
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Connect if need be, send `request` and return its response, the body still to be read.
+
+        Raises:
+            RuntimeError: the request is for another origin, or has another `sni_hostname` than the first.
+            ConnectionNotAvailable: another request is under way, or the connection is closed.
+        """
+        if not self.can_handle_request(request.url.origin):
+            raise RuntimeError(
+                f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
+            )
+        if self._has_begun:
+            self._check_server_name(request)
+        runtime = self._use_backend().runtime
+        check_body_api(request.stream, runtime.is_blocking)
+        timeouts = Timeouts.of(request.extensions, runtime)
+        if self._connection is None:
+            await self.connect(request, timeouts)
+        return await self.exchange(request, timeouts)
+
+    def _check_server_name(self, request: Request) -> None:
+        name = own_server_name(request)
+        if name != self._server_name:
+            asked, made = (
+                None if each is None else each.decode() for each in (name, self._server_name)
+            )
+            raise RuntimeError(
+                f"Attempted to send a request with the sni_hostname {asked!r} on a connection to {self._origin} "
+                f"that was made with {made!r}: its certificate was checked for no other name. "
+                "Use another connection, or a pool."
+            )
+
+    async def connect(self, request: Request, timeouts: Timeouts) -> None:
+        """Establish the connection; `request` tells what it is needed for, and who listens.
+
+        Raises:
+            LocalProtocolError: the origin's host is none.
+            ConnectError, ConnectTimeout: it could not be established.
+            ProxyError, RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy on the way was at fault.
+            ConnectionNotAvailable: that is being tried already, or was in vain.
+            ImportError: HTTP/2 was agreed on though it was not asked for, and its distribution is not installed.
+        """
+        if self._has_begun:
+            raise ConnectionNotAvailable
+        self._server_name = own_server_name(request)
+        self._has_begun = True
+        try:
+            check_origin(self._origin)
+            stream = await self._route.open(self._use_backend(), request, timeouts)
+            try:
+                connection = self._speak(stream)
+            except BaseException:
+                stream.abort()
+                await stream.wait_closed()
+                raise
+            connection.on_release = self.on_release
+            connection.peer = self._route
+            # In this order: a thread that closes this one sees the connection, or is seen here.
+            self._connection = connection
+            if self._has_failed:
+                self._connection = None
+                connection.abort()
+                await connection.wait_closed()
+                raise ConnectError(
+                    f"The connection was closed while it was being established. ({self._route})"
+                )
+            self.exchange, self.is_stale = connection.exchange, connection.is_stale
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    def _speak(self, stream: BackendStream) -> _Connection:
+        """Make the connection for the protocol that was agreed on, or is known to be spoken."""
+        ssl_object = stream.get_extra_info("ssl_object")
+        # A backend or an SSL context of the caller's own may have offered more than this connection did.
+        is_agreed = ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2"
+        if is_agreed or not self._http1:
+            purpose = f"HTTP/2, which ALPN agreed on with {self._origin},"
+            connection_class: type[AsyncHTTP2Connection] = load(*_HTTP2, purpose)
+            shared = connection_class(self._origin, stream, self._keepalive_expiry)
+            shared.on_change = self.on_change
+            return shared
+        connection = AsyncHTTP11Connection(self._origin, stream, self._keepalive_expiry)
+        connection.on_lost = self.on_lost
+        return connection
+
+    def _use_backend(self) -> RuntimeBackend:
+        if self._backend is None:
+            self._backend = default_backend()
+        return self._backend
+
+    # Life: that of the connection that speaks HTTP, once there is one
+
+    @property
+    def may_be_resent(self) -> bool:
+        return self._connection is not None and self._connection.may_be_resent
+
+    @property
+    def capacity(self) -> int:
+        assert self._connection is not None, "only an established connection takes any"
+        return self._connection.capacity
+
+    @property
+    def is_retired(self) -> bool:
+        return self._connection is not None and self._connection.is_retired
+
+    @property
+    def request_limit(self) -> RequestLimit | None:
+        return None if self._connection is None else self._connection.request_limit
+
+    @request_limit.setter
+    def request_limit(self, limit: RequestLimit) -> None:
+        assert self._connection is not None, "only an established connection takes any"
+        self._connection.request_limit = limit
+
+    def abort(self) -> None:
+        self._has_failed = True
+        if self._connection is not None:
+            self._connection.abort()
+
+    @property
+    def close_pending(self) -> bool:
+        return self._connection is not None and self._connection.close_pending
+
+    async def wait_closed(self) -> None:
+        if self._connection is not None:
+            await self._connection.wait_closed()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await self.wait_closed()
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return origin == self._origin
+
+    def can_multiplex(self) -> bool:
+        return self._connection is not None and self._connection.can_multiplex()
+
+    def is_available(self) -> bool:
+        if self._connection is None:
+            # It may yet turn out to be HTTP/2, and take several requests.
+            return (
+                self._http2
+                and (self._origin.scheme == b"https" or not self._http1)
+                and not self._has_failed
+            )
+        return self._connection.is_available()
+
+    def has_expired(self) -> bool:
+        if self._connection is None:
+            return self._has_failed
+        return self._connection.has_expired()
+
+    def is_idle(self) -> bool:
+        if self._connection is None:
+            return self._has_failed
+        return self._connection.is_idle()
+
+    def is_closed(self) -> bool:
+        if self._connection is None:
+            return self._has_failed
+        return self._connection.is_closed()
+
+    def is_connected(self) -> bool:
+        return self._connection is not None and self._connection.is_connected()
+
+    def info(self) -> str:
+        if self._connection is None:
+            return "CONNECTION FAILED" if self._has_failed else "CONNECTING"
+        return self._connection.info()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} [{self.info()}]>"

@@ -1,1 +1,0 @@
-"""What connects the transport to its worlds."""

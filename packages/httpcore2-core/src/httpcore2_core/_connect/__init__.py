@@ -1,0 +1,1 @@
+"""How a stream to an origin is established: routes, proxies, TLS."""

@@ -1,0 +1,1 @@
+"""HTTP semantics that all versions share: bodies, timeouts, trace, established connections."""

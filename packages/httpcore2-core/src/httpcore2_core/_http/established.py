@@ -1,0 +1,324 @@
+"""What the connections of all protocols have in common: a stream that is established, a state, exchanges.
+
+Rules: an exchange ends exactly once: at the end of the response's body, on an error, a cancellation or an early close.
+Must not know: how HTTP is framed, pools, how the stream was made.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from .._exceptions import ReadError, add_context
+from .._models import Origin, Request, Response
+from .._net.adapters import adapt_async_stream
+from .._net.interfaces import AsyncNetworkStream, BackendStream
+from .._net.runtime import Runtime
+from .bodies import ReceivedBody, check_body_api
+from .interfaces import AsyncClosingContext, AsyncConnectionInterface
+from .timeouts import Timeouts
+from .trace import Tracer
+
+
+class State(Enum):
+    """The life of a connection. One that takes several requests is idle when it is new."""
+
+    NEW = "NEW"
+    ACTIVE = "ACTIVE"
+    IDLE = "IDLE"
+    CLOSED = "CLOSED"
+
+
+# Enum's own way to its members is slow: with those of the codec and the ledger, 2 to 5 % of a request.
+NEW, ACTIVE, IDLE, CLOSED = State
+
+
+class RequestLimit(NamedTuple):
+    """How many requests a server takes on one connection, as the end of one told."""
+
+    requests: int
+    is_certain: bool
+    """Two connections ended so, one after the other: the next is sent no more than that."""
+
+
+class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
+    """A connection over a stream that is already established.
+
+    Attributes:
+        runtime: the stream's.
+        peer: whom it leads to, and through whom, as a text or what becomes one: for the messages of errors.
+        on_release: set by whoever pools this connection: told of the end of each exchange, whether the connection
+            can be used again, and when it expires on the runtime's clock.
+        request_limit: what is known, from this connection or the one before, of how many requests the server takes.
+    """
+
+    request_limit: RequestLimit | None = None
+    # The class of the sync API, whose settings hold on threads: its users know no other.
+    sync_counterpart: ClassVar[type | None] = None
+
+    _version: str
+    _first_state: State
+
+    def __init__(
+        self,
+        origin: Origin,
+        stream: AsyncNetworkStream,
+        keepalive_expiry: float | None = None,
+    ) -> None:
+        self._origin = origin
+        self.peer: object = origin
+        self._stream: BackendStream = adapt_async_stream(stream)
+        self.runtime: Runtime = self._stream.runtime
+        self._keepalive_expiry = keepalive_expiry
+        self._expires_at: float | None = None
+        self._state = self._first_state
+        self._request_count = 0
+        self.on_release: Callable[[bool, float | None], None] | None = None
+
+    def _class_settings(self) -> Any:
+        """Return the object whose `READ_NUM_BYTES` and the like hold, unless a façade passes itself."""
+        return (self.sync_counterpart if self.runtime.is_blocking else None) or self
+
+    # Requests
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Send `request` and return its response, the body still to be read.
+
+        Raises:
+            RuntimeError: the request is for another origin.
+            ConnectionNotAvailable: the connection is closed, or has no room for another request.
+        """
+        if not self.can_handle_request(request.url.origin):
+            raise RuntimeError(
+                f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
+            )
+        check_body_api(request.stream, self.runtime.is_blocking)
+        return await self.exchange(request, Timeouts.of(request.extensions, self.runtime))
+
+    @abstractmethod
+    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+        """Send `request`, whose body has the right colour; otherwise as `handle_async_request`."""
+
+    # Life
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Close the connection without awaiting."""
+
+    @property
+    def close_pending(self) -> bool:
+        """Whether `abort()` has left something to await."""
+        return self._stream.close_pending
+
+    async def wait_closed(self) -> None:
+        """After `abort()`, await what could not be done at once."""
+        if self._stream.close_pending:
+            await self._stream.wait_closed()
+
+    async def aclose(self) -> None:
+        self.abort()
+        await self.wait_closed()
+
+    @abstractmethod
+    def is_stale(self) -> bool:
+        """Whether a connection that was used before must not be used again."""
+
+    def can_handle_request(self, origin: Origin) -> bool:
+        return origin == self._origin
+
+    def has_expired(self) -> bool:
+        if self._state is not IDLE:
+            return False
+        if self._expires_at is not None and self.runtime.now() >= self._expires_at:
+            return True
+        return self._is_lost()
+
+    @abstractmethod
+    def _is_lost(self) -> bool:
+        """Whether the peer has ended the connection while it was idle."""
+
+    def is_idle(self) -> bool:
+        return self._state is IDLE
+
+    def is_closed(self) -> bool:
+        return self._state is CLOSED
+
+    def is_connected(self) -> bool:
+        return self._state is not CLOSED
+
+    def info(self) -> str:
+        return (
+            f"{str(self._origin)!r}, {self._version}, {self._state.value}, "
+            f"Request Count: {self._request_count}"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} [{str(self._origin)!r}, {self._state.value}, "
+            f"Request Count: {self._request_count}]>"
+        )
+
+
+class Exchange(Protocol):
+    """A request and its response, as the response's body sees them."""
+
+    @property
+    def has_body_left(self) -> bool:
+        """Whether there is more of the body to come."""
+
+    @property
+    def has_switched(self) -> bool:
+        """Whether it has left HTTP, by an upgrade or CONNECT: it is the caller's until the response is closed."""
+
+    @property
+    def trailers(self) -> list[tuple[bytes, bytes]]:
+        """The fields after the body, once it has ended."""
+
+    @property
+    def peer(self) -> object:
+        """Whom it is with, as a text or what becomes one: for the messages of errors."""
+
+    def take_remaining(self) -> bytes | None:
+        """End it and return the rest of the body, if that costs no waiting; else `None`."""
+
+    def take_chunk(self) -> bytes | None:
+        """Return what is here of the body already; `b""` at its end, `None` if nothing is."""
+
+    def receive_chunk(self, timeouts: Timeouts) -> Coroutine[Any, Any, bytes]:
+        """Return the next piece of the body; `b""` at its end."""
+
+    def finish(self, has_failed: bool) -> None:
+        """End it, without awaiting. What is not complete is given up."""
+
+    @property
+    def close_pending(self) -> bool:
+        """Whether that has left something to await."""
+
+    async def wait_closed(self) -> None:
+        """Await it."""
+
+
+class ExchangeBody(ReceivedBody):
+    """The body of a response. Its end is the end of the exchange."""
+
+    __slots__ = (
+        "_exchange",
+        "_extensions",
+        "_has_begun",
+        "_info",
+        "_is_complete",
+        "_timeouts",
+        "_tracer",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        timeouts: Timeouts,
+        tracer: Tracer | None,
+        info: dict[str, Any],
+        extensions: dict[str, Any],
+    ) -> None:
+        """Take over an exchange whose response's head has come.
+
+        Args:
+            exchange: what the body belongs to.
+            timeouts: the request's.
+            tracer: who is told, if anybody.
+            info: what of, the `request` included.
+            extensions: the response's; trailers are put there.
+        """
+        self._exchange = exchange
+        self._timeouts = timeouts
+        self._tracer = tracer
+        self._info = info
+        self._extensions = extensions
+        self._has_begun = False
+        self._is_complete = False  # read to its end
+        self.is_closed = False
+        self.lease = None
+
+    def take_remaining(self) -> bytes | None:
+        if self._tracer is not None or self.is_closed:
+            return None
+        try:
+            rest = self._exchange.take_remaining()
+        except BaseException:
+            # Some of it may have been taken: what is left must not pass for the whole.
+            self.is_closed = True
+            self._finish(has_failed=True)
+            raise
+        if rest is not None:
+            self.is_closed = self._is_complete = True
+            self.lease = None
+        return rest
+
+    async def next_body_chunk(self) -> bytes:
+        if self._is_complete:
+            return b""
+        if self.is_closed:
+            raise ReadError(
+                f"The response was closed before its body was read to its end. ({self._exchange.peer})"
+            )
+        rest = self.take_remaining()
+        if rest is not None:
+            return rest
+        exchange = self._exchange
+        try:
+            if self._tracer is not None and not self._has_begun:
+                self._has_begun = True
+                await self._tracer.event("receive_response_body.started", self._info)
+            # Most bodies come with their head: these cost no coroutine.
+            piece = exchange.take_chunk()
+            if piece is None:
+                piece = await exchange.receive_chunk(self._timeouts)
+        except BaseException as exc:
+            add_context(exc, exchange.peer)
+            await self._end("failed", {"exception": exc})
+            raise
+        if not exchange.has_body_left:
+            self._is_complete = True
+            if exchange.trailers:
+                self._extensions["trailing_headers"] = exchange.trailers
+            info = {"return_value": None}
+            if not exchange.has_switched:
+                await self._end("complete", info)
+            elif self._tracer is not None:
+                await self._tracer.event("receive_response_body.complete", info)
+        return piece
+
+    async def aclose(self) -> None:
+        if not self.is_closed:
+            await self._end(None, {})
+
+    async def _end(self, fate: str | None, info: dict[str, Any]) -> None:
+        """End the exchange, and tell whoever listens what became of the body."""
+        self.is_closed = True
+        exchange = self._exchange
+        try:
+            if self._tracer is not None:
+                if fate is not None:
+                    await self._tracer.event(f"receive_response_body.{fate}", info)
+                closing = {key: value for key, value in self._info.items() if key != "request"}
+                await self._tracer.event("response_closed.started", closing)
+        finally:
+            self._finish(has_failed=fate == "failed")
+            if exchange.close_pending:
+                await exchange.wait_closed()
+        if self._tracer is not None:
+            await self._tracer.event("response_closed.complete", {"return_value": None})
+
+    def _finish(self, has_failed: bool) -> None:
+        """End the exchange, once: the connection may be another request's as soon as it was given back."""
+        lease = self.lease
+        if lease is not None and lease.uses != self.uses:
+            return  # in the moment before an exception came
+        try:
+            self._exchange.finish(has_failed)
+        except BaseException:
+            if lease is None or lease.uses == self.uses:
+                self._exchange.finish(has_failed=True)
+            raise
+        self.lease = None

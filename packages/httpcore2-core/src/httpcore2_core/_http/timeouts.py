@@ -1,0 +1,149 @@
+"""The `timeout` extension: limits for each phase of a request, and one for the whole.
+
+Must not know: what is being timed; the clock is the runtime's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._exceptions import (
+    ConnectTimeout,
+    PoolTimeout,
+    ReadTimeout,
+    TimeoutException,
+    WriteTimeout,
+)
+from .._net.runtime import Runtime
+
+_PHASES = ("pool", "connect", "read", "write", "total")
+
+
+class Timeouts:
+    """Seconds that each phase may take; `None` for no limit.
+
+    With `total` every phase is cut at the deadline, so that none outlives the whole.
+
+    Attributes:
+        is_cut: whether the deadline was nearer than the limit, when that was last asked for.
+    """
+
+    __slots__ = ("_deadline", "_runtime", "_total", "connect", "is_cut", "pool", "read", "write")
+
+    def __init__(
+        self,
+        pool: float | None = None,
+        connect: float | None = None,
+        read: float | None = None,
+        write: float | None = None,
+        total: float | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self.pool: float | None = pool
+        self.connect: float | None = connect
+        self.read: float | None = read
+        self.write: float | None = write
+        self._total = total
+        self._runtime = runtime
+        self.is_cut: bool = False
+        self._deadline: float | None = None
+        if total is not None:
+            assert runtime is not None, "a deadline needs a clock"
+            self._deadline = runtime.now() + total
+
+    def for_pool(self) -> float | None:
+        """Return how long the request may wait for a connection.
+
+        Raises:
+            PoolTimeout: the whole has taken too long; the others raise their own phase's.
+        """
+        return self.pool if self._deadline is None else self._left(self.pool, PoolTimeout)
+
+    def for_connect(self) -> float | None:
+        """Return how long the next step of connecting may take."""
+        return self.connect if self._deadline is None else self._left(self.connect, ConnectTimeout)
+
+    def for_read(self) -> float | None:
+        """Return how long the next read may take."""
+        return self.read if self._deadline is None else self._left(self.read, ReadTimeout)
+
+    def for_write(self) -> float | None:
+        """Return how long the next write may take."""
+        return self.write if self._deadline is None else self._left(self.write, WriteTimeout)
+
+    def for_body(self) -> float | None:
+        """Return how long sending the request's body may take as a whole: what is left of the total."""
+        return None if self._deadline is None else self._left(None, WriteTimeout)
+
+    def for_pause(self, delay: float) -> float:
+        """Return how much of a pause between attempts to connect there is time for."""
+        left = delay if self._deadline is None else self._left(delay, ConnectTimeout)
+        assert left is not None, "it is at most the delay"
+        return left
+
+    def _left(self, limit: float | None, exception: type[TimeoutException]) -> float | None:
+        assert self._runtime is not None and self._deadline is not None, "there is a deadline"
+        left = self._deadline - self._runtime.now()
+        self.is_cut = limit is None or left <= limit
+        if left <= 0:
+            raise self.exceeded(exception)
+        return left if self.is_cut else limit
+
+    def exceeded(self, exception: type[TimeoutException]) -> TimeoutException:
+        """Return the exception that says that the whole has taken too long."""
+        return exception(f"The request took longer than its total of {self._total} seconds.")
+
+    @classmethod
+    def of(cls, extensions: Mapping[str, Any], runtime: Runtime) -> Timeouts:
+        """Read the limits from a request's extensions.
+
+        Raises:
+            TypeError: `timeout` is not a mapping, or a limit not a number.
+            ValueError: a limit is negative or not a number of seconds.
+        """
+        global _last
+        given = extensions.get("timeout")
+        if not given:
+            return _NONE
+        # Clients give the same limits with every request: they are checked once.
+        checked, timeouts = _last
+        if given == checked and type(given) is dict:
+            for limit in given.values():
+                if type(limit) is not float and limit is not None and type(limit) is not int:
+                    break  # it only equals a number, as True does
+            else:
+                return timeouts
+        try:
+            get = given.get
+        except AttributeError:
+            raise TypeError(
+                "extensions['timeout'] must be a mapping of 'pool', 'connect', 'read', 'write' and "
+                f"'total' to seconds, but got {type(given).__name__}."
+            ) from None
+        pool, connect, read, write = get("pool"), get("connect"), get("read"), get("write")
+        total = get("total")
+        for phase, limit in zip(_PHASES, (pool, connect, read, write, total), strict=True):
+            _check(phase, limit)
+        timeouts = cls(pool, connect, read, write, total, runtime)
+        if total is None and type(given) is dict:
+            _last = (given.copy(), timeouts)
+        return timeouts
+
+
+def _check(phase: str, limit: object) -> None:
+    if limit is None:
+        return
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)):
+        raise TypeError(
+            f"extensions['timeout']['{phase}'] must be a number of seconds or None, "
+            f"but got {type(limit).__name__}."
+        )
+    if not limit >= 0:  # false for NaN too
+        raise ValueError(
+            f"extensions['timeout']['{phase}'] must be 0 or more seconds, but got {limit}."
+        )
+
+
+_NONE = Timeouts()
+_last: tuple[dict[Any, Any], Timeouts] = ({}, _NONE)

@@ -1,0 +1,1 @@
+"""The network: streams, backends, runtimes, TLS, and adapters for backends of the caller."""

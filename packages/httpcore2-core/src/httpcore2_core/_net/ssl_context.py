@@ -1,0 +1,122 @@
+"""The TLS settings that hold where a caller gives none, and how several threads share a context.
+
+Rules:
+
+- `ssl` and the certificates take some milliseconds, and are loaded once, for the first TLS connection.
+- The protocols of a context are not set while a connection is made of it: OpenSSL's `SSL_new`, for which Python lets
+  go of the interpreter's lock, copies what is freed meanwhile, and the ClientHello has other memory in it.
+
+Must not know: connections, the network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from threading import Lock, RLock
+from typing import TYPE_CHECKING
+
+from .runtime import call_in_children
+
+if TYPE_CHECKING:
+    import ssl
+
+_lock = Lock()
+# Re-entrant, for a signal handler that sends a request in between.
+_use_lock = RLock()
+_contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+
+
+def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
+    """Make a TLS context that verifies the server's certificate and name.
+
+    It trusts the file or the folder of certificates that the environment variables `SSL_CERT_FILE`
+    and `SSL_CERT_DIR` name, else the system's authorities, a company's own among them, and those
+    that certifi brings, since not every system has any.
+
+    Certificates are checked as OpenSSL does by default, and with it curl. Python 3.13 and later can check the form of
+    authorities, too, by RFC 5280, which many of companies' own don't pass:
+
+        context = httpcore2.default_ssl_context()
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+
+    Raises:
+        FileNotFoundError: `SSL_CERT_FILE` names no file.
+        ssl.SSLError: there is no certificate in it.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if _trust_env:
+        file = os.environ.get("SSL_CERT_FILE")
+        folder = None if file else os.environ.get("SSL_CERT_DIR")
+        if file or folder:
+            context = ssl.create_default_context(cafile=file or None, capath=folder or None)
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            _require_close_notify(context)
+            return context
+        keys = os.environ.get("SSLKEYLOGFILE")
+        if keys and not sys.flags.ignore_environment:
+            # For analysers of traffic, as `ssl.create_default_context` does.
+            context.keylog_filename = keys
+    import certifi
+
+    context.load_verify_locations(certifi.where())
+    paths = ssl.get_default_verify_paths()
+    system_file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
+    system_folder = paths.openssl_capath if os.path.isdir(paths.openssl_capath) else None
+    if system_file or system_folder:
+        # As they were compiled in: left to itself, OpenSSL looks at the environment.
+        context.load_verify_locations(system_file, system_folder)
+    else:
+        context.load_default_certs()  # Windows has a store in place of files
+    _require_close_notify(context)
+    return context
+
+
+def _require_close_notify(context: ssl.SSLContext) -> None:
+    """Do not take the end of the TCP connection for that of TLS, as CPython up to 3.11.2 tells OpenSSL 3 to."""
+    import ssl
+
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+
+
+def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
+    """Return the context of connections whose caller gave none, and that offer `protocols` by ALPN."""
+    with _lock:
+        context = _contexts.get(protocols)
+        if context is None:
+            context = default_ssl_context()
+            context.set_alpn_protocols(list(protocols))
+            _contexts[protocols] = context
+        return context
+
+
+def offer_protocols(context: ssl.SSLContext, protocols: Iterable[str]) -> None:
+    """Have the next connections that are made of `context` offer `protocols` by ALPN."""
+    with _use_lock:
+        context.set_alpn_protocols(list(protocols))
+
+
+def wrap_memory(
+    context: ssl.SSLContext,
+    incoming: ssl.MemoryBIO,
+    outgoing: ssl.MemoryBIO,
+    server_hostname: str | None,
+) -> ssl.SSLObject:
+    """Make the client's end of a TLS connection, whose bytes go through memory."""
+    with _use_lock:
+        return context.wrap_bio(
+            incoming, outgoing, server_side=False, server_hostname=server_hostname
+        )
+
+
+def _renew_locks() -> None:
+    global _lock, _use_lock
+    _lock = Lock()
+    _use_lock = RLock()
+
+
+# The thread that held one when the process forked is not there to let go of it.
+call_in_children(_renew_locks)

@@ -1,0 +1,1 @@
+"""What the product does, told once and run in every runtime."""

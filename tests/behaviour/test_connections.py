@@ -1,0 +1,363 @@
+"""Connections can be used without a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from h2.config import H2Configuration
+
+import httpcore2
+
+from ..support.memory_streams import ListBackend, ListStream
+from ..support.runtimes import RUNTIMES, TestedRuntime
+from ..support.server import Peer, canned, response, scripted
+
+FINE = response(b"fine")
+ORIGIN = httpcore2.Origin(b"http", b"h", 80)
+
+
+def test_a_connection_connects_when_it_is_first_used(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        origin = httpcore2.URL(server.url).origin
+        connection = runtime.connection(origin)
+        assert connection.info() == "CONNECTING"
+        assert repr(connection) == f"<{runtime.prefix}HTTPConnection [CONNECTING]>"
+        assert not connection.is_idle()
+        assert not connection.is_available()
+        assert not connection.is_connected()
+        assert not connection.is_closed()
+        assert not connection.has_expired()
+        for count in (1, 2):
+            assert (await connection.request("GET", server.url)).content == b"fine"
+            assert connection.info() == f"'{origin}', HTTP/1.1, IDLE, Request Count: {count}"
+        assert connection.is_available()
+        assert connection.is_connected()
+        await connection.aclose()
+        assert connection.is_closed()
+        assert not connection.is_connected()
+        with pytest.raises(httpcore2.ConnectionNotAvailable):
+            await connection.request("GET", server.url)
+
+    with scripted(canned([FINE] * 2)) as server:
+        runtime.run(scenario)
+        assert server.accepted == 1
+
+
+def test_a_connection_gets_no_attribute_after_it_was_made(runtime: TestedRuntime) -> None:
+    """One that it gets later would have it keep them in a dict of its own, of 1 KiB."""
+
+    async def scenario() -> None:
+        connection = runtime.connection(httpcore2.URL(server.url).origin)
+        counterpart = getattr(connection, "_counterpart", connection)
+        names = set(vars(counterpart))
+        assert (await connection.request("GET", server.url)).content == b"fine"
+        assert set(vars(counterpart)) == names
+        await connection.aclose()
+
+    with scripted(canned([FINE])) as server:
+        runtime.run(scenario)
+
+
+def test_a_connection_that_another_thread_closes_as_it_is_established_is_closed() -> None:
+    class ClosedMeanwhile(httpcore2.AsyncHTTPConnection):
+        """One that is closed just before it gets what speaks HTTP."""
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "_connection" and value is not None:
+                self.abort()
+            super().__setattr__(name, value)
+
+    stream = ListStream([FINE])
+
+    async def scenario() -> None:
+        connection = ClosedMeanwhile(ORIGIN, network_backend=ListBackend(stream))
+        with pytest.raises(httpcore2.ConnectError, match="closed while it was being established"):
+            await connection.request("GET", "http://h/")
+        assert connection.info() == "CONNECTION FAILED"
+        assert stream.closed == 1
+
+    RUNTIMES["asyncio"].run(scenario)
+
+
+def test_a_connection_that_could_not_be_made_is_closed(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        backend = ListBackend(httpcore2.ConnectError("no"))
+        connection = runtime.connection(ORIGIN, network_backend=backend)
+        with pytest.raises(httpcore2.ConnectError, match="no"):
+            await connection.request("GET", "http://h/")
+        assert connection.info() == "CONNECTION FAILED"
+        assert connection.is_closed()
+        assert not connection.is_available()
+
+    runtime.run(scenario)
+
+
+def test_a_connection_refuses_another_origin_and_a_second_request_at_a_time(
+    runtime: TestedRuntime,
+) -> None:
+    async def scenario() -> None:
+        backend = ListBackend(ListStream([FINE]))
+        connection = runtime.connection(ORIGIN, network_backend=backend)
+        with pytest.raises(RuntimeError, match="http://other:80 on connection to http://h:80"):
+            await connection.request("GET", "http://other/")
+        async with connection.stream("GET", "http://h/") as held:
+            with pytest.raises(httpcore2.ConnectionNotAvailable):
+                await connection.request("GET", "http://h/")
+            assert await held.aread() == b"fine"
+        await connection.aclose()
+
+    runtime.run(scenario)
+
+
+def test_an_http11_connection_speaks_over_any_stream(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        name = f"{runtime.prefix}HTTP11Connection"
+        stream = ListStream([FINE, FINE])
+        async with runtime.http11_connection(ORIGIN, stream, keepalive_expiry=60.0) as connection:
+            assert repr(connection) == f"<{name} ['http://h:80', NEW, Request Count: 0]>"
+            assert connection.info() == "'http://h:80', HTTP/1.1, NEW, Request Count: 0"
+            assert connection.is_connected()
+            async with connection.stream("GET", "http://h/") as held:
+                assert repr(connection) == f"<{name} ['http://h:80', ACTIVE, Request Count: 1]>"
+                assert not connection.is_available()
+                await held.aread()
+            assert repr(connection) == f"<{name} ['http://h:80', IDLE, Request Count: 1]>"
+            assert connection.is_idle()
+            assert not connection.has_expired()
+        assert repr(connection) == f"<{name} ['http://h:80', CLOSED, Request Count: 1]>"
+        assert connection.is_closed()
+        assert stream.closed
+
+    runtime.run(scenario)
+
+
+def _head(size: int) -> bytes:
+    """A response whose head has `size` bytes before its blank line."""
+    start = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: "
+    return start + b"a" * (size - len(start) - 2) + b"\r\n\r\n"
+
+
+class ReadSizes(ListStream):
+    """Notes how much it was asked for at a time."""
+
+    def __init__(self, *replies: bytes) -> None:
+        super().__init__(replies)
+        self.sizes: list[int] = []
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.sizes.append(max_bytes)
+        return await super().read(max_bytes, timeout)
+
+
+@pytest.mark.parametrize("limit", [300, 150_000])
+def test_the_limit_of_a_head_is_what_the_class_says(
+    runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    public = getattr(httpcore2, f"{runtime.prefix}HTTP11Connection")
+    monkeypatch.setattr(public, "MAX_INCOMPLETE_EVENT_SIZE", limit)
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            assert (await pool.request("GET", server.url)).status == 200
+            with pytest.raises(httpcore2.RemoteProtocolError, match=f"longer than {limit} bytes"):
+                await pool.request("GET", server.url)
+
+    with scripted(canned([_head(limit), _head(limit + 1)]), forgiving=True) as server:
+        runtime.run(scenario)
+
+
+def test_a_kind_of_connection_has_sizes_of_its_own(
+    runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{runtime.prefix}HTTP11Connection"
+    public = getattr(httpcore2, name)
+    sizes = {"MAX_INCOMPLETE_EVENT_SIZE": 300, "READ_NUM_BYTES": 7}
+
+    async def scenario() -> None:
+        others = ReadSizes(_head(301))
+        async with runtime.http11_connection(ORIGIN, others) as connection:
+            assert (await connection.request("GET", "http://h/")).status == 200
+        assert min(others.sizes) >= 65_536
+        monkeypatch.setattr(httpcore2, name, type(name, (public,), sizes))
+        stream = ReadSizes(_head(300), _head(301))
+        async with runtime.http11_connection(ORIGIN, stream) as connection:
+            assert (await connection.request("GET", "http://h/")).status == 200
+            with pytest.raises(httpcore2.RemoteProtocolError, match="longer than 300 bytes"):
+                await connection.request("GET", "http://h/")
+        assert set(stream.sizes) == {7}
+
+    runtime.run(scenario)
+
+
+def test_as_much_is_read_at_a_time_as_the_class_says(
+    runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = getattr(httpcore2, f"{runtime.prefix}HTTP11Connection")
+
+    async def scenario() -> None:
+        for size in (5, 1_000_000):
+            monkeypatch.setattr(public, "READ_NUM_BYTES", size)
+            stream = ReadSizes(FINE)
+            async with runtime.pool(network_backend=ListBackend(stream)) as pool:
+                assert (await pool.request("GET", "http://h/")).content == b"fine"
+            assert set(stream.sizes) == {size}
+
+    runtime.run(scenario)
+
+
+def test_http2_reads_as_much_at_a_time_and_is_configured_as_the_class_says(
+    runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = getattr(httpcore2, f"{runtime.prefix}HTTP2Connection")
+    used: list[bool] = []
+
+    class Config(H2Configuration):
+        @property
+        def client_side(self) -> bool:
+            used.append(True)
+            return True
+
+        @client_side.setter
+        def client_side(self, value: bool) -> None:
+            pass
+
+    async def scenario(make: Callable[[ReadSizes], Any]) -> None:
+        stream = ReadSizes()
+        used.clear()
+        async with make(stream) as client:
+            with pytest.raises(httpcore2.RemoteProtocolError, match="Server disconnected"):
+                await client.request("GET", "http://h/")
+        assert set(stream.sizes) == {77}
+        assert used
+
+    def of_pool(stream: ReadSizes) -> Any:
+        return runtime.pool(http1=False, http2=True, network_backend=ListBackend(stream))
+
+    def of_subclass(stream: ReadSizes) -> Any:
+        settings = {"READ_NUM_BYTES": 77, "CONFIG": Config(header_encoding=None)}
+        monkeypatch.setattr(httpcore2, public.__name__, type("Derived", (public,), settings))
+        return runtime.http2_connection(ORIGIN, stream)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(public, "READ_NUM_BYTES", 77)
+        patch.setattr(public, "CONFIG", Config(header_encoding=None))
+        runtime.run(lambda: scenario(of_pool))
+    runtime.run(lambda: scenario(of_subclass))
+
+
+def test_mock_streams_are_streams(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        stream = runtime.mock_stream([FINE])
+        async with runtime.http11_connection(ORIGIN, stream) as connection:
+            assert (await connection.request("GET", "http://h/")).content == b"fine"
+
+    runtime.run(scenario)
+
+
+def test_a_connection_that_is_being_made_takes_no_other_request_and_can_be_closed(
+    runtime: TestedRuntime,
+) -> None:
+    async def scenario() -> None:
+        begun, proceed = runtime.signal(), runtime.signal()
+        stream = ListStream([FINE])
+
+        class Backend(ListBackend):
+            async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+                begun.set()
+                await proceed.wait()
+                return await super().connect_tcp(*args, **options)
+
+        connection = runtime.connection(ORIGIN, network_backend=Backend(stream))
+
+        async def first() -> None:
+            with pytest.raises(httpcore2.ConnectError, match="closed while"):
+                await connection.request("GET", "http://h/")
+
+        async def second() -> None:
+            await begun.wait()
+            try:
+                with pytest.raises(httpcore2.ConnectionNotAvailable):
+                    await connection.request("GET", "http://h/")
+                await connection.aclose()
+                assert connection.is_closed()
+            finally:
+                proceed.set()
+
+        await runtime.gather(first, second)
+        assert stream.closed
+        assert stream.written == []
+
+    runtime.run(scenario)
+
+
+def test_an_idle_connection_expires(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        stream = ListStream([FINE])
+        async with runtime.http11_connection(ORIGIN, stream, keepalive_expiry=0.0) as connection:
+            assert not connection.has_expired()
+            await connection.request("GET", "http://h/")
+            assert connection.has_expired()
+
+    runtime.run(scenario)
+
+
+def test_an_http11_connection_refuses_another_origin_and_a_second_request_at_a_time(
+    runtime: TestedRuntime,
+) -> None:
+    async def scenario() -> None:
+        async with runtime.http11_connection(ORIGIN, ListStream([FINE])) as connection:
+            with pytest.raises(RuntimeError, match="http://other:80 on connection to http://h:80"):
+                await connection.request("GET", "http://other/")
+            async with connection.stream("GET", "http://h/") as held:
+                with pytest.raises(httpcore2.ConnectionNotAvailable):
+                    await connection.request("GET", "http://h/")
+                assert await held.aread() == b"fine"
+
+    runtime.run(scenario)
+
+
+def test_a_connection_without_a_pool_notices_that_the_server_closed(runtime: TestedRuntime) -> None:
+    closed = runtime.signal()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(FINE)
+        peer.half_close()
+        closed.set()
+        peer.receive_end()
+
+    async def scenario() -> None:
+        connection = runtime.connection(httpcore2.URL(server.url).origin)
+        await connection.request("GET", server.url)
+        await closed.wait()
+        await runtime.until(lambda: connection.has_expired() or connection.is_closed())
+        await connection.aclose()
+
+    with scripted(handler) as server:
+        runtime.run(scenario)
+
+
+def test_a_connection_that_the_caller_closed_is_not_used_by_its_pool(
+    runtime: TestedRuntime,
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            await pool.request("GET", server.url)
+            (connection,) = pool.connections
+            await runtime.close(connection)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            assert len(pool.connections) == 1
+
+    with scripted(canned([FINE])) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize("kind", ["pool", "connection"])
+def test_one_protocol_at_least_must_be_allowed(runtime: TestedRuntime, kind: str) -> None:
+    make = runtime.pool if kind == "pool" else partial(runtime.connection, ORIGIN)
+    with pytest.raises(ValueError, match="http1=False, http2=False"):
+        make(http1=False)

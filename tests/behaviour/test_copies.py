@@ -1,0 +1,103 @@
+"""Responses and errors can be copied and pickled, as caches and process pools do it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import httpcore2
+
+from ..support.h2peer import H2Peer, speaking
+from ..support.runtimes import TestedRuntime
+from ..support.server import canned, response, scripted
+
+FINE = response(b"fine", b"X: y")
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\nX: y\r\n\r\n"
+
+
+def pickled(thing: Any) -> Any:
+    return pickle.loads(pickle.dumps(thing))
+
+
+COPIERS = pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+
+
+@COPIERS
+@pytest.mark.parametrize("data", [FINE, CHUNKED], ids=["with its length", "chunked"])
+def test_a_response_that_was_read_can_be_copied(
+    runtime: TestedRuntime, copied: Callable[[Any], Any], data: bytes
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            received = await pool.request("GET", server.url)
+            clone = copied(received)
+        assert type(clone) is type(received)
+        assert (clone.status, clone.headers) == (received.status, received.headers)
+        assert clone.content == await clone.aread() == b"fine"
+        # It is of the connection, which has no copy.
+        assert clone.extensions == {
+            name: value for name, value in received.extensions.items() if name != "network_stream"
+        }
+        assert "network_stream" in received.extensions
+        clone.headers.clear()
+        assert received.headers
+
+    with scripted(canned([data])) as server:
+        runtime.run(scenario)
+
+
+@COPIERS
+def test_a_response_over_http2_can_be_copied(
+    runtime: TestedRuntime, copied: Callable[[Any], Any]
+) -> None:
+    def script(peer: H2Peer) -> None:
+        peer.respond(peer.request(), b"fine")
+        peer.until_end()
+
+    async def scenario() -> None:
+        async with runtime.pool(http1=False, http2=True) as pool:
+            clone = copied(await pool.request("GET", server.url))
+        assert clone.content == b"fine"
+        assert clone.extensions == {"http_version": b"HTTP/2", "stream_id": 1}
+
+    with scripted(speaking(script)) as server:
+        runtime.run(scenario)
+
+
+@COPIERS
+def test_a_response_that_was_not_read_says_why_it_cannot_be_copied(
+    runtime: TestedRuntime, copied: Callable[[Any], Any]
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            async with pool.stream("GET", server.url) as received:
+                with pytest.raises(TypeError, match=r"its body was not read.*read\(\)"):
+                    copied(received)
+                assert [piece async for piece in received.aiter_stream()] == [b"fine"]
+                with pytest.raises(TypeError, match="its body was streamed"):
+                    copied(received)
+            async with pool.stream("GET", server.url) as received:
+                await received.aread()
+                assert copied(received).content == b"fine"
+
+    with scripted(canned([FINE, FINE])) as server:
+        runtime.run(scenario)
+
+
+@COPIERS
+def test_an_error_can_be_copied(runtime: TestedRuntime, copied: Callable[[Any], Any]) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError) as caught:
+                await pool.request("GET", server.url)
+        clone = copied(caught.value)
+        assert type(clone) is httpcore2.RemoteProtocolError
+        assert str(clone) == str(caught.value)
+        assert server.origin in str(clone)
+
+    with scripted(canned([b"nonsense\r\n\r\n"]), forgiving=True) as server:
+        runtime.run(scenario)

@@ -1,0 +1,326 @@
+"""Connections are kept while they are good, and never a moment longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import httpcore2
+
+from ..support.h2peer import answering, speaking
+from ..support.runtimes import TestedRuntime
+from ..support.server import Peer, canned, response, scripted
+
+FINE = response(b"fine")
+FORGED = response(b"forged")
+
+
+def test_one_connection_serves_many_requests(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            for _ in range(20):
+                assert (await pool.request("GET", server.url)).content == b"fine"
+            (connection,) = pool.connections
+            assert connection.info().endswith("HTTP/1.1, IDLE, Request Count: 20")
+
+    with scripted(canned([FINE] * 20)) as server:
+        runtime.run(scenario)
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize("ending", ["closed", "reset", "written to", "answered early"])
+def test_an_idle_connection_that_the_server_touched_is_not_used_again(
+    runtime: TestedRuntime, ending: str
+) -> None:
+    touched = runtime.signal()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        peer.send(FINE)
+        if peer.number == 0:
+            proceed.wait_in_thread()
+            if ending == "reset":
+                peer.reset()
+            elif ending == "written to":
+                peer.send(b"\r\n")
+            elif ending == "answered early":
+                peer.send(FORGED)
+            else:
+                peer.close()
+            touched.set()
+            if ending in ("written to", "answered early"):
+                assert peer.receive_end() == b""
+        else:
+            peer.receive_end()
+
+    proceed = runtime.signal()
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            await pool.request("GET", server.url)
+            proceed.set()
+            await touched.wait()
+            # A body that can't be sent twice: to notice afterwards would be too late.
+            response = await pool.request("POST", server.url, content=runtime.body([b"x"]))
+            assert response.content == b"fine"
+            assert len(pool.connections) == 1
+
+    with scripted(handler, forgiving=True) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+def test_a_response_that_is_not_read_to_its_end_costs_the_connection(
+    runtime: TestedRuntime,
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        if peer.number == 0:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
+            assert peer.receive_end() == b""
+        else:
+            peer.send(FINE)
+            peer.receive_end()
+
+    async def scenario() -> None:
+        async with runtime.pool(max_connections=1) as pool:
+            async with pool.stream("GET", server.url) as left:
+                assert left.status == 200
+            assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(handler) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+def test_a_response_read_to_its_end_frees_the_connection_although_it_is_still_open(
+    runtime: TestedRuntime,
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(max_connections=1) as pool:
+            async with pool.stream("GET", server.url) as first:
+                assert b"".join([chunk async for chunk in first.aiter_stream()]) == b"fine"
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(canned([FINE] * 2)) as server:
+        runtime.run(scenario)
+        assert server.accepted == 1
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+@pytest.mark.parametrize(
+    "options", [{"keepalive_expiry": 0.0}, {"max_keepalive_connections": 0}], ids=repr
+)
+def test_a_connection_that_may_not_be_kept_is_closed_when_its_request_ends(
+    runtime: TestedRuntime, options: dict[str, Any], protocol: str
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(http2=http2, http1=not http2, **options) as pool:
+            for _ in range(2):
+                assert (await pool.request("GET", server.url)).content == b"fine"
+                assert pool.connections == []
+                await closed.pop().wait()
+
+    def handler(peer: Peer) -> None:
+        speaking(answering())(peer) if http2 else canned([FINE])(peer)
+        peer.receive_end()
+        signals.pop().set()
+
+    http2 = protocol == "HTTP/2"
+    closed = [runtime.signal(), runtime.signal()]
+    signals = closed.copy()
+    with scripted(handler) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"keepalive_expiry": 0.0}, {"max_keepalive_connections": 0}], ids=repr
+)
+def test_a_connection_that_may_not_be_kept_is_not_handed_on_to_a_request_that_waits(
+    runtime: TestedRuntime, options: dict[str, Any]
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(max_connections=1, **options) as pool:
+
+            async def first() -> None:
+                async with pool.stream("GET", server.url) as held:
+                    await runtime.until(lambda: "1 queued" in repr(pool))
+                    await held.aread()
+
+            async def second() -> None:
+                await runtime.until(lambda: "1 active" in repr(pool))
+                assert (await pool.request("GET", server.url)).content == b"fine"
+
+            await runtime.gather(first, second)
+
+    with scripted(canned([FINE])) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize("field", [b"X: a", b"X: a\r\n b"], ids=["fast path", "h11 fallback"])
+def test_a_connection_that_its_server_keeps_for_no_time_is_closed_when_its_request_ends(
+    runtime: TestedRuntime, field: bytes
+) -> None:
+    answer = response(b"fine", field, b"Keep-Alive: timeout=0")
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            for _ in range(2):
+                assert (await pool.request("GET", server.url)).content == b"fine"
+                assert pool.connections == []
+
+    with scripted(canned([answer])) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+def test_no_connection_is_kept_if_none_may_be(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(max_keepalive_connections=0) as pool:
+            for _ in range(2):
+                await pool.request("GET", server.url)
+                assert "Connections: 0 active, 0 idle" in repr(pool)
+
+    with scripted(canned([FINE])) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+def test_no_more_connections_are_kept_than_may_be(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(max_keepalive_connections=1) as pool:
+            async with pool.stream("GET", server.url) as one, pool.stream("GET", server.url) as two:
+                await one.aread()
+                await two.aread()
+            assert "Connections: 0 active, 1 idle" in repr(pool)
+
+    with scripted(canned([FINE])) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+
+
+Ending = Callable[[Peer], None]
+ENDINGS: dict[str, Ending] = {"close": Peer.close, "reset": Peer.reset}
+
+
+def _dies_under_the_second_request(ending: Ending, seen: list[bytes]) -> Callable[[Peer], None]:
+    def handler(peer: Peer) -> None:
+        for _ in range(2):
+            request = peer.receive_request()
+            if request is None:
+                return
+            head, body = request
+            seen.append(head.split(b" ")[0] + b" " + body)
+            if peer.number == 0 and len(seen) == 2:
+                ending(peer)
+                return
+            peer.send(FINE)
+        peer.receive_end()
+
+    return handler
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+@pytest.mark.parametrize(
+    ("method", "content"),
+    [
+        ("GET", None),
+        ("HEAD", None),
+        ("OPTIONS", None),
+        ("DELETE", None),
+        ("PUT", b"x"),
+        ("DELETE", b"x"),
+    ],
+)
+def test_a_request_that_met_a_dying_connection_is_sent_again_unseen(
+    runtime: TestedRuntime, method: str, content: bytes | None, ending: Ending
+) -> None:
+    seen: list[bytes] = []
+
+    async def scenario() -> None:
+        async with runtime.pool(max_connections=1) as pool:
+            await pool.request("GET", server.url)
+            response = await pool.request(method, server.url, content=content)
+            assert response.status == 200
+            assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+    def handler(peer: Peer) -> None:
+        while request := peer.receive_request():
+            head, body = request
+            seen.append(head.split(b" ")[0] + b" " + body)
+            if len(seen) == 2:
+                return ending(peer)
+            peer.send(FINE if not head.startswith(b"HEAD") else response())
+
+    with scripted(handler) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+    again = method.encode() + b" " + (content or b"")
+    assert seen == [b"GET ", again, again]
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+@pytest.mark.parametrize(
+    ("method", "content"),
+    [("POST", b"x"), ("PATCH", b"x"), ("POST", None), ("PUT", [b"x"])],
+    ids=repr,
+)
+def test_a_request_that_may_not_be_repeated_is_not_sent_again(
+    runtime: TestedRuntime, method: str, content: Any, ending: Ending
+) -> None:
+    seen: list[bytes] = []
+
+    async def scenario() -> None:
+        async with runtime.pool(max_connections=1) as pool:
+            await pool.request("GET", server.url)
+            body = runtime.body(content) if isinstance(content, list) else content
+            with pytest.raises((httpcore2.RemoteProtocolError, httpcore2.ReadError)):
+                await pool.request(method, server.url, content=body)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted(_dies_under_the_second_request(ending, seen)) as server:
+        runtime.run(scenario)
+        assert server.accepted == 2
+    assert [entry.split(b" ")[0] for entry in seen] == [b"GET", method.encode(), b"GET"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_a_request_is_not_sent_again_once_a_byte_of_the_response_came(
+    runtime: TestedRuntime, ending: Ending
+) -> None:
+    seen: list[bytes] = []
+
+    def begin_and_end(peer: Peer) -> None:
+        peer.send(b"H")
+        ending(peer)
+
+    async def scenario() -> None:
+        async with runtime.pool(max_connections=1) as pool:
+            await pool.request("GET", server.url)
+            with pytest.raises((httpcore2.RemoteProtocolError, httpcore2.ReadError)):
+                await pool.request("GET", server.url)
+
+    with scripted(_dies_under_the_second_request(begin_and_end, seen)) as server:
+        runtime.run(scenario)
+        assert server.accepted == 1
+
+
+def test_a_request_is_not_sent_again_if_a_new_connection_dies_under_it(
+    runtime: TestedRuntime,
+) -> None:
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError, match="without sending a response"):
+                await pool.request("GET", server.url)
+
+    with scripted(handler) as server:
+        runtime.run(scenario)
+        assert server.accepted == 1

@@ -1,0 +1,317 @@
+"""The message of an error says to whom it happened: logs often have nothing else."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from h2.errors import ErrorCodes
+
+import httpcore2
+
+from ..support.h2peer import H2Peer
+from ..support.memory_streams import ListBackend, ListStream
+from ..support.runtimes import TestedRuntime
+from ..support.server import Peer, refusing, scripted
+
+URL = "http://origin.example/"
+SECURE = "https://origin.example/"
+PROXY = httpcore2.Proxy("http://proxy:3128")
+ESTABLISHED = b"HTTP/1.1 200 OK\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+DISCONNECTED = "Server disconnected without sending a response."
+BROKEN_OFF = (
+    "peer closed connection without sending complete message body (received 2 bytes, expected 5)"
+)
+
+FAILURES = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.TimeoutException,
+)
+
+Outcome = ListStream | Exception
+
+
+async def failure(pool: httpcore2.AsyncConnectionPool, url: str, **options: Any) -> Exception:
+    with pytest.raises(FAILURES) as caught:
+        await pool.request("GET", url, **options)
+    assert not hasattr(caught.value, "__notes__")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "outcome", "message"),
+    [
+        (
+            {},
+            URL,
+            lambda: httpcore2.ConnectError("refused"),
+            "refused (connecting to http://origin.example:80)",
+        ),
+        ({}, URL, lambda: httpcore2.ConnectTimeout(), "(connecting to http://origin.example:80)"),
+        (
+            {"uds": "/a/b"},
+            URL,
+            lambda: httpcore2.ConnectError("refused"),
+            "refused (connecting to http://origin.example:80 at the unix socket /a/b)",
+        ),
+        (
+            {"proxy": PROXY},
+            URL,
+            lambda: httpcore2.ConnectError("refused"),
+            "refused (connecting to the proxy http://proxy:3128, on the way to http://origin.example:80)",
+        ),
+        (
+            {"proxy": PROXY, "uds": "/a/b"},
+            URL,
+            lambda: httpcore2.ConnectError("refused"),
+            "refused (connecting to the proxy http://proxy:3128 at the unix socket /a/b, on the way to http://origin.example:80)",
+        ),
+        ({}, URL, lambda: ListStream(), f"{DISCONNECTED} (http://origin.example:80)"),
+        ({}, SECURE, lambda: ListStream(), f"{DISCONNECTED} (https://origin.example:443)"),
+        ({}, "http://[::1]:8080/", lambda: ListStream(), f"{DISCONNECTED} (http://[::1]:8080)"),
+        (
+            {"uds": "/a/b"},
+            URL,
+            lambda: ListStream(),
+            f"{DISCONNECTED} (http://origin.example:80 at the unix socket /a/b)",
+        ),
+        (
+            {"proxy": PROXY},
+            URL,
+            lambda: ListStream(),
+            f"{DISCONNECTED} (http://origin.example:80 through the proxy http://proxy:3128)",
+        ),
+        (
+            {"proxy": PROXY},
+            SECURE,
+            lambda: ListStream(),
+            f"{DISCONNECTED} (asking the proxy http://proxy:3128 for a tunnel: CONNECT origin.example:443)",
+        ),
+        (
+            {"proxy": PROXY},
+            SECURE,
+            lambda: ListStream([httpcore2.ReadError("reset")]),
+            "reset (asking the proxy http://proxy:3128 for a tunnel: CONNECT origin.example:443)",
+        ),
+        (
+            {"proxy": PROXY},
+            SECURE,
+            lambda: ListStream([ESTABLISHED]),
+            f"{DISCONNECTED} (https://origin.example:443 through the proxy http://proxy:3128)",
+        ),
+        (
+            {"proxy": PROXY, "uds": "/a"},
+            SECURE,
+            lambda: ListStream([ESTABLISHED]),
+            f"{DISCONNECTED} (https://origin.example:443 through the proxy http://proxy:3128 at the unix socket /a)",
+        ),
+        (
+            {},
+            URL,
+            lambda: ListStream([httpcore2.ReadError("reset")]),
+            "reset (http://origin.example:80)",
+        ),
+        (
+            {},
+            URL,
+            lambda: ListStream([httpcore2.ReadTimeout("late")]),
+            "late (http://origin.example:80)",
+        ),
+        ({}, URL, lambda: ListStream([HEAD + b"he"]), f"{BROKEN_OFF} (http://origin.example:80)"),
+        (
+            {},
+            URL,
+            lambda: ListStream([HEAD, httpcore2.ReadError("reset")]),
+            "reset (http://origin.example:80)",
+        ),
+        (
+            {"uds": "/a/b"},
+            URL,
+            lambda: ListStream([HEAD, httpcore2.ReadTimeout("late")]),
+            "late (http://origin.example:80 at the unix socket /a/b)",
+        ),
+        ({}, URL, lambda: ListStream([b"nonsense\r\n\r\n"]), " (http://origin.example:80)"),
+    ],
+)
+def test_the_message_names_the_origin_and_the_way_to_it(
+    runtime: TestedRuntime,
+    options: dict[str, Any],
+    url: str,
+    outcome: Callable[[], Outcome],
+    message: str,
+) -> None:
+    async def scenario() -> None:
+        backend = ListBackend(outcome())
+        async with runtime.pool(network_backend=backend, **options) as pool:
+            error = await failure(pool, url)
+        assert str(error) == message or (message[0] == " " and str(error).endswith(message))
+
+    runtime.run(scenario)
+
+
+class FailingToWrite(ListStream):
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        raise httpcore2.WriteTimeout("late")
+
+
+def test_the_message_of_a_failed_write_names_the_origin(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=ListBackend(FailingToWrite())) as pool:
+            assert str(await failure(pool, URL)) == "late (http://origin.example:80)"
+
+    runtime.run(scenario)
+
+
+def test_every_attempt_to_connect_is_named_once(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        backend = ListBackend(httpcore2.ConnectError("refused"))
+        async with runtime.pool(network_backend=backend, retries=3) as pool:
+            for _ in range(2):
+                message = str(await failure(pool, URL))
+                assert message == "refused (connecting to http://origin.example:80)"
+
+    runtime.run(scenario)
+
+
+def test_a_request_that_may_not_be_sent_names_the_origin(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=ListBackend(ListStream())) as pool:
+            error = await failure(pool, URL, headers={"X": "a\r\nb"})
+        assert isinstance(error, httpcore2.LocalProtocolError)
+        assert str(error).endswith(" (http://origin.example:80)")
+
+    runtime.run(scenario)
+
+
+def test_the_total_names_the_origin_in_every_phase(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        extensions = {"timeout": {"total": 0.0}}
+        async with runtime.pool(network_backend=ListBackend(ListStream())) as pool:
+            message = str(await failure(pool, URL, extensions=extensions))
+            assert message.endswith(" seconds. (connecting to http://origin.example:80)")
+        async with runtime.pool(
+            network_backend=ListBackend(ListStream()), max_connections=0
+        ) as pool:
+            error = await failure(pool, URL, extensions=extensions)
+            assert isinstance(error, httpcore2.PoolTimeout)
+            assert str(error).endswith(" seconds. (http://origin.example:80)")
+
+    runtime.run(scenario)
+
+
+def test_the_total_names_the_origin_between_attempts(runtime: TestedRuntime) -> None:
+    class Late(ListBackend):
+        async def connect_tcp(self, *args: Any, **options: Any) -> Any:
+            end = time.monotonic() + 0.01
+            while time.monotonic() < end:
+                pass
+            return await super().connect_tcp(*args, **options)
+
+    async def scenario() -> None:
+        backend = Late(httpcore2.ConnectError("refused"))
+        async with runtime.pool(network_backend=backend, retries=1) as pool:
+            error = await failure(pool, URL, extensions={"timeout": {"total": 0.01}})
+        assert isinstance(error, httpcore2.ConnectTimeout)
+        assert str(error).endswith(" seconds. (connecting to http://origin.example:80)")
+
+    runtime.run(scenario)
+
+
+def test_reading_a_closed_response_names_the_origin(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with (
+            runtime.pool(network_backend=ListBackend(ListStream([HEAD]))) as pool,
+            pool.stream("GET", URL) as reply,
+        ):
+            await reply.aclose()
+            with pytest.raises(httpcore2.ReadError, match=r" \(http://origin.example:80\)$"):
+                await reply.aread()
+
+    runtime.run(scenario)
+
+
+def test_what_caused_an_error_is_kept(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            error = await failure(pool, f"http://127.0.0.1:{port}/")
+        assert isinstance(error.__cause__, OSError)
+        assert str(error) == f"{error.__cause__} (connecting to http://127.0.0.1:{port})"
+
+    with refusing() as port:
+        runtime.run(scenario)
+
+
+def test_a_unix_socket_is_named_by_its_path(runtime: TestedRuntime, tmp_path: Path) -> None:
+    path = tmp_path / "nobody"
+
+    async def scenario() -> None:
+        async with runtime.pool(uds=str(path)) as pool:
+            message = str(await failure(pool, "http://a/"))
+        assert message.endswith(f" (connecting to http://a:80 at the unix socket {path})")
+
+    runtime.run(scenario)
+
+
+def test_a_failed_handshake_names_the_origin(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            message = str(await failure(pool, server.url))
+        assert message.endswith(f" (connecting to {server.origin})")
+        assert "certificate" in message
+
+    with scripted(lambda peer: None, tls=server_tls, forgiving=True) as server:
+        runtime.run(scenario)
+
+
+def test_over_http2_the_message_names_the_stream_too(runtime: TestedRuntime) -> None:
+    def handler(peer: Peer) -> None:
+        origin = H2Peer(peer)
+        first = origin.request()
+        origin.head(first)
+        origin.data(first, b"he")
+        origin.reset(first, ErrorCodes.INTERNAL_ERROR)
+        second = origin.request()
+        origin.reset(second, ErrorCodes.INTERNAL_ERROR)
+        origin.until_end()
+
+    async def scenario() -> None:
+        async with runtime.pool(http1=False, http2=True) as pool:
+            for number in (1, 3):
+                error = await failure(pool, server.url)
+                assert isinstance(error, httpcore2.RemoteProtocolError)
+                assert str(error).endswith(f" ({server.origin}, stream {number})")
+
+    with scripted(handler, forgiving=True) as server:
+        runtime.run(scenario)
+
+
+class OwnError(httpcore2.ConnectError):
+    """A caller's own, which makes its message itself."""
+
+    def __str__(self) -> str:
+        return "own words"
+
+
+@pytest.mark.parametrize("error", [OwnError(), httpcore2.ConnectError(5, "refused")])
+def test_the_exception_of_a_callers_own_gets_a_note(
+    runtime: TestedRuntime, error: Exception
+) -> None:
+    words = str(error)
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=ListBackend(error)) as pool:
+            with pytest.raises(httpcore2.ConnectError) as caught:
+                await pool.request("GET", URL)
+        assert str(caught.value) == words
+        assert caught.value.__notes__[-1] == "(connecting to http://origin.example:80)"
+
+    runtime.run(scenario)

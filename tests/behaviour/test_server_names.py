@@ -1,0 +1,227 @@
+"""`sni_hostname`: a connection whose certificate was checked for one name serves no request for another."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trustme
+
+import httpcore2
+
+from ..support.h2peer import answering, speaking
+from ..support.runtimes import TestedRuntime
+from ..support.scripted_proxy import KINDS, proxying
+from ..support.server import canned, response, scripted
+
+FINE = response(b"fine")
+WAYS = {
+    "direct": None,
+    "tunnel": KINDS["http"],
+    "https tunnel": KINDS["https"],
+    "SOCKS5": KINDS["socks5"],
+    "SOCKS4": KINDS["socks4"],
+}
+
+
+@dataclass
+class Origin:
+    """A server whose certificate holds for some names.
+
+    Attributes:
+        url: where it is.
+        options: of a pool that reaches it.
+        names: those that clients asked for, one for each handshake.
+    """
+
+    url: str
+    options: dict[str, Any]
+    names: list[str | None] = field(default_factory=list)
+
+
+@contextmanager
+def serving(
+    authority: trustme.CA, names: list[str], protocol: str, way: str = "direct"
+) -> Iterator[Origin]:
+    """Run a server whose certificate holds for `names`, and a proxy before it if `way` says so."""
+    is_http2 = protocol == "HTTP/2"
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(server_tls)
+    server_tls.set_alpn_protocols(["h2"] if is_http2 else ["http/1.1"])
+    client_tls, proxy_tls = (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
+    proxy_server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(proxy_server_tls)
+    for context in (client_tls, proxy_tls):
+        authority.configure_trust(context)
+
+    def note(sock: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        origin.names.append(name)
+
+    server_tls.sni_callback = note
+    handler = speaking(answering()) if is_http2 else canned([FINE] * 9)
+    with scripted(handler, tls=server_tls, forgiving=True) as server:
+        origin = Origin(server.url, {"ssl_context": client_tls, "http2": is_http2})
+        kind = WAYS[way]
+        if kind is None:
+            yield origin
+            return
+        with proxying(kind, server.port, proxy_server_tls, proxy_tls) as proxy:
+            origin.options["proxy"] = proxy.proxy()
+            yield origin
+
+
+async def fetch(pool: httpcore2.AsyncConnectionPool, url: str, name: object) -> None:
+    extensions = {} if name is None else {"sni_hostname": name}
+    reply = await pool.request("GET", url, extensions=extensions)
+    assert reply.content == b"fine"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_a_connection_that_was_verified_for_one_name_serves_no_request_for_another(
+    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, way: str
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(**origin.options) as pool:
+            await fetch(pool, origin.url, "a.test")
+            for name in ("b.test", None):
+                with pytest.raises(httpcore2.ConnectError, match="certificate"):
+                    await fetch(pool, origin.url, name)
+            await fetch(pool, origin.url, "a.test")
+            assert len(pool.connections) == 1
+
+    with serving(certificate_authority, ["a.test"], protocol, way) as origin:
+        runtime.run(scenario)
+    # No SNI is sent for an address (RFC 6066, section 3).
+    assert origin.names == ["a.test", "b.test", None]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_each_name_of_a_server_has_connections_of_its_own(
+    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, way: str
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(**origin.options) as pool:
+            for name in ("a.test", "b.test", None, "b.test", "a.test", None):
+                await fetch(pool, origin.url, name)
+            assert [connection.info()[-24:] for connection in pool.connections] == [
+                f"{protocol}, IDLE, Request Count: 2"[-24:]
+            ] * 3
+
+    with serving(certificate_authority, ["a.test", "b.test", "127.0.0.1"], protocol, way) as origin:
+        runtime.run(scenario)
+    assert origin.names == ["a.test", "b.test", None]
+
+
+def test_a_name_is_the_same_in_bytes_in_other_case_and_with_a_final_dot(
+    runtime: TestedRuntime, certificate_authority: trustme.CA
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(**origin.options) as pool:
+            for name in ("a.test", b"a.test", "A.Test", b"a.TEST", "a.test.", bytearray(b"a.test")):
+                await fetch(pool, origin.url, name)
+
+    with serving(certificate_authority, ["a.test"], "HTTP/1.1") as origin:
+        runtime.run(scenario)
+    assert origin.names == ["a.test"]
+
+
+def test_a_name_that_is_the_host_of_the_url_or_empty_is_the_same_as_none(
+    runtime: TestedRuntime, certificate_authority: trustme.CA
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(**origin.options) as pool:
+            for name in (None, "LOCALHOST", b"localhost.", "", b""):
+                await fetch(pool, url, name)
+
+    with serving(certificate_authority, ["localhost"], "HTTP/1.1") as origin:
+        url = origin.url.replace("127.0.0.1", "localhost")
+        origin.options["local_address"] = "0.0.0.0"  # the server has no other address
+        runtime.run(scenario)
+    assert origin.names == ["localhost"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_without_tls_to_the_origin_a_name_makes_no_difference(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, way: str
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(**options) as pool:
+            for name in ("a.test", "b.test", None, 7):
+                extensions = {"sni_hostname": name}
+                assert (await pool.request("GET", server.url, extensions=extensions)).status == 200
+            assert len(pool.connections) == 1
+
+    options: dict[str, Any] = {}
+    with ExitStack() as stack:
+        server = stack.enter_context(scripted(canned([FINE] * 4)))
+        kind = WAYS[way]
+        if kind is not None:
+            proxy = proxying(kind, server.port, server_tls, client_tls)
+            options["proxy"] = stack.enter_context(proxy).proxy()
+        runtime.run(scenario)
+
+
+def test_requests_for_other_names_take_slots_as_those_for_other_origins_do(
+    runtime: TestedRuntime, certificate_authority: trustme.CA
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(max_connections=1, **origin.options) as pool:
+            await fetch(pool, origin.url, "a.test")
+            await fetch(pool, origin.url, "b.test")  # the idle connection makes room
+            assert len(pool.connections) == 1
+            extensions: dict[str, Any] = {"sni_hostname": "b.test"}
+            async with pool.stream("GET", origin.url, extensions=extensions):
+                extensions = {"sni_hostname": "a.test", "timeout": {"pool": 0.01}}
+                with pytest.raises(httpcore2.PoolTimeout) as caught:
+                    await pool.request("GET", origin.url, extensions=extensions)
+        assert str(caught.value).startswith(
+            f"No connection to {origin.url.rstrip('/')} with the sni_hostname 'a.test' "
+            "became free within 0.01 seconds. "
+            "The pool allows 1: 1 are active, 1 of them to this origin; "
+        )
+
+    with serving(certificate_authority, ["a.test", "b.test"], "HTTP/1.1") as origin:
+        runtime.run(scenario)
+    assert origin.names == ["a.test", "b.test"]
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_a_connection_without_a_pool_refuses_a_request_for_another_name(
+    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str
+) -> None:
+    async def scenario() -> None:
+        url = httpcore2.URL(origin.url)
+        connection = runtime.connection(url.origin, **origin.options)
+        extensions: dict[str, Any] = {"sni_hostname": "a.test"}
+        assert (await connection.request("GET", url, extensions=extensions)).status == 200
+        for other, shown in ({"sni_hostname": "b.test"}, "'b.test'"), ({}, "None"):
+            with pytest.raises(RuntimeError) as caught:
+                await connection.request("GET", url, extensions=other)
+            assert str(caught.value) == (
+                f"Attempted to send a request with the sni_hostname {shown} on a connection to {url.origin} "
+                "that was made with 'a.test': its certificate was checked for no other name. "
+                "Use another connection, or a pool."
+            )
+        extensions = {"sni_hostname": "A.TEST"}
+        assert (await connection.request("GET", url, extensions=extensions)).status == 200
+        await connection.aclose()
+
+    with serving(certificate_authority, ["a.test", "127.0.0.1"], protocol) as origin:
+        runtime.run(scenario)
+    assert origin.names == ["a.test"]
+
+
+def test_a_name_of_another_type_is_refused_before_anything_is_done(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            with pytest.raises(TypeError, match=r"extensions\['sni_hostname'\] .* but got int"):
+                await fetch(pool, "https://127.0.0.1:9/", 7)
+            assert pool.connections == []
+
+    runtime.run(scenario)

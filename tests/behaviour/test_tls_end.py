@@ -1,0 +1,185 @@
+"""The end of a TLS connection as the end of a body (RFC 9112, sections 8 and 9.8)."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pytest
+
+import httpcore2
+
+from ..support.memory_streams import ListBackend, ListStream
+from ..support.runtimes import TestedRuntime
+from ..support.scripted_proxy import KINDS, proxying
+from ..support.server import Handler, Peer, scripted
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CLOSING = {
+    "HTTP/1.1": HEAD + b"\r\n",
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n",
+    "read by h11": HEAD + b"X: a\r\n b\r\n\r\n",
+    "gzip": HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\n\r\n",
+}
+FRAMED = {
+    "Content-Length": HEAD + b"Content-Length: 5\r\n\r\nhello",
+    "chunked": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+}
+
+
+def answering(data: bytes, *, politely: bool, bytewise: bool = False) -> Handler:
+    """Answer with `data`, and end the connection with close_notify, or without."""
+
+    def handler(peer: Peer) -> None:
+        peer.receive_head()
+        (peer.send_bytewise if bytewise else peer.send)(data)
+        if politely:
+            assert isinstance(peer.socket, ssl.SSLSocket)
+            peer.socket.unwrap()
+        else:
+            peer.half_close()
+            peer.socket.recv(
+                1
+            )  # a close now could be a reset, should the client still have something to say
+
+    return handler
+
+
+@pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
+@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "byte by byte"])
+@pytest.mark.parametrize("body", [b"hello", b""], ids=["body", "empty"])
+@pytest.mark.parametrize("head", CLOSING.values(), ids=CLOSING)
+def test_a_body_that_ends_with_the_connection_needs_a_close_notify(
+    runtime: TestedRuntime,
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    head: bytes,
+    body: bytes,
+    bytewise: bool,
+    politely: bool,
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls) as pool:
+            if politely:
+                assert (await pool.request("GET", server.url)).content == body
+            else:
+                with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
+                    await pool.request("GET", server.url)
+            assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
+
+    handler = answering(head + body, politely=politely, bytewise=bytewise)
+    with scripted(handler, tls=server_tls, forgiving=True) as server:
+        runtime.run(scenario)
+
+
+def test_what_came_of_such_a_body_is_given_before_the_error(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with (
+            runtime.pool(ssl_context=client_tls) as pool,
+            pool.stream("GET", server.url) as response,
+        ):
+            pieces = response.aiter_stream()
+            assert await anext(pieces) == b"hello"
+            with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
+                await anext(pieces)
+
+    handler = answering(HEAD + b"\r\nhello", politely=False)
+    with scripted(handler, tls=server_tls, forgiving=True) as server:
+        runtime.run(scenario)
+
+
+@pytest.mark.parametrize("data", FRAMED.values(), ids=FRAMED)
+def test_a_body_that_tells_its_own_end_needs_no_close_notify(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, data: bytes
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls) as pool:
+            assert (await pool.request("GET", server.url)).content == b"hello"
+
+    with scripted(answering(data, politely=False), tls=server_tls, forgiving=True) as server:
+        runtime.run(scenario)
+
+
+def test_a_context_may_allow_servers_to_end_without_close_notify(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls) as pool:
+            assert (await pool.request("GET", server.url)).content == b"hello"
+
+    handler = answering(HEAD + b"\r\nhello", politely=False)
+    client_tls.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+    try:
+        with scripted(handler, tls=server_tls, forgiving=True) as server:
+            runtime.run(scenario)
+    finally:
+        client_tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
+def test_without_tls_the_end_of_the_connection_is_the_end_of_the_body(
+    runtime: TestedRuntime,
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            assert (await pool.request("GET", server.url)).content == b"hello"
+
+    with scripted(answering(HEAD + b"\r\nhello", politely=False)) as server:
+        runtime.run(scenario)
+
+
+def test_the_end_of_a_callers_own_stream_is_the_end_of_the_body(
+    runtime: TestedRuntime, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        backend = ListBackend(ListStream([HEAD + b"\r\nhello"]))
+        async with runtime.pool(network_backend=backend, ssl_context=client_tls) as pool:
+            assert (await pool.request("GET", "https://a/")).content == b"hello"
+
+    runtime.run(scenario)
+
+
+@pytest.mark.parametrize("kind", ["http", "https", "socks5", "socks4"])
+@pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
+def test_through_a_tunnel_it_is_the_origins_close_notify_that_counts(
+    runtime: TestedRuntime,
+    server_tls: ssl.SSLContext,
+    client_tls: ssl.SSLContext,
+    kind: str,
+    politely: bool,
+) -> None:
+    """The scripted proxies close without one of their own, if they speak TLS."""
+
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls, proxy=proxy.proxy()) as pool:
+            if politely:
+                assert (await pool.request("GET", origin.url)).content == b"hello"
+            else:
+                with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
+                    await pool.request("GET", origin.url)
+
+    handler = answering(HEAD + b"\r\nhello", politely=politely)
+    with (
+        scripted(handler, tls=server_tls, forgiving=True) as origin,
+        proxying(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
+    ):
+        runtime.run(scenario)
+
+
+@pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
+def test_what_a_proxy_passes_on_over_tls_needs_the_proxys_close_notify(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, politely: bool
+) -> None:
+    async def scenario() -> None:
+        proxy: Any = httpcore2.Proxy(server.url, ssl_context=client_tls)
+        async with runtime.pool(proxy=proxy) as pool:
+            if politely:
+                assert (await pool.request("GET", "http://a/")).content == b"hello"
+            else:
+                with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
+                    await pool.request("GET", "http://a/")
+
+    handler = answering(HEAD + b"\r\nhello", politely=politely)
+    with scripted(handler, tls=server_tls, forgiving=True) as server:
+        runtime.run(scenario)

@@ -1,0 +1,1 @@
+"""Compatibility with the published 2.16.2: names, behaviour, kits and clients that build on it."""

@@ -1,0 +1,56 @@
+"""The tests that `httpx` ships with its source, run as they are. (`httpx2` ships none.)
+
+Left out are those that need the internet, and two that expect an older pytest's or uvicorn's log.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from ...support.server import unused_port
+from .conftest import SHIM
+from .install import SOURCE
+
+
+def test_the_tests_of_httpx_pass(tmp_path: Path) -> None:
+    with tarfile.open(SOURCE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / SOURCE.name.removesuffix(".tar.gz")
+    # Else the module would be the one that lies beside the tests, not the one that is installed.
+    (folder / "httpx").rename(folder / "not-installed")
+    _move_to_a_free_port(folder / "tests")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "tests", "-q", "-m", "not network"),
+            *("-p", "no:cacheprovider", "-W", "ignore:'isolated_filesystem':DeprecationWarning"),
+            *("--deselect", "tests/test_utils.py::test_logging_request"),
+            *("--deselect", "tests/test_utils.py::test_logging_redirect_chain"),
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SHIM)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) > 1400
+
+
+def _move_to_a_free_port(tests: Path) -> None:
+    """The tests' server always listens on port 8000, where another may do so already."""
+    port = str(unused_port())
+    for path in tests.rglob("*.py"):
+        text = path.read_text()
+        moved = text.replace("8000", port).replace(
+            "Config(app=app,", f"Config(app=app, port={port},"
+        )
+        if moved != text:
+            path.write_text(moved)

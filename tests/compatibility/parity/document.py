@@ -1,0 +1,199 @@
+"""Writes `docs/compatibility.md` from a comparison.
+
+Must not know: how it was compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .compare import PRIVATE, Comparison, Difference, Facts
+
+EXAMPLES = 3
+WIDTH = 160
+
+INTRODUCTION = """\
+# Compatibility with 2.16.2
+
+httpcore2 3.0.0 is a new implementation behind the public interface of the published 2.16.2. This page is written by
+`scripts/hatch run parity:write`, which looks at both releases, has both play the same cases against the same scripted
+servers, on threads, asyncio and trio, and compares what it finds. `scripts/hatch run parity:check` holds that the page
+is up to date, and that each difference has a reason.
+
+What depends on the system is not compared: `default_ssl_context()` trusts the system's authorities, as 2.16.2 does, and
+besides them those of certifi, which are there on systems that have none. On macOS and Windows 2.16.2 leaves it to the
+system to verify (by truststore); for that, give the pool a `truststore.SSLContext`.
+"""
+
+
+def write(result: Comparison, ours: Facts) -> str:
+    return "\n".join(
+        [
+            INTRODUCTION,
+            *_summary(result),
+            *_different(result),
+            *_private(result, ours),
+            *_additional(result),
+            *_identical(result, ours),
+        ]
+    )
+
+
+def _summary(result: Comparison) -> Iterator[str]:
+    yield "| facts about | identical | different |"
+    yield "|---|--:|--:|"
+    for section, identical in result.identical.items():
+        differing = sum(
+            difference.section == section for _, found in result.different for difference in found
+        )
+        yield f"| {section} | {identical} | {differing or ''} |"
+    yield ""
+
+
+PRIVATE_MODULES = """\
+## Private modules
+
+Test kits patch classes in the modules where 2.16.2 has them, and guards against forged requests derive from the
+backends there. So these modules exist here, too. Each is loaded when it is asked for, and holds the classes that are
+used; names that such a module of 2.16.2 imports from another one are in that one alone. In effect are, as in 2.16.2:
+
+- patches of `handle_request` and `handle_async_request` on the classes of pools, for every request: those of a client
+  on top, of `pool.request`, `pool.stream`, and `httpcore2.request`; and on `HTTPConnection` and `AsyncHTTPConnection`,
+  for every request on a connection that was made after the patch;
+- patches of `connect_tcp` and `connect_unix_socket` on `SyncBackend`, `AutoBackend`, `TrioBackend`, and for asyncio on
+  `AnyIOBackend` and on our own `AsyncIOBackend`, for every connection to come of pools without a backend of their own;
+- `pool._network_backend`, to be wrapped or replaced, for every connection to come.
+
+Not in effect are patches of the methods of `HTTP11Connection`, `HTTP2Connection`, their asynchronous counterparts and
+streams, within a pool; and another class put in the place of one of these: patch its method, or hand it to the pool.
+"""
+
+
+def _private(result: Comparison, ours: Facts) -> Iterator[str]:
+    yield PRIVATE_MODULES
+    missing = [
+        each.item for _, found in result.different for each in found if each.section == PRIVATE
+    ]
+    added = {found.item for found in result.additional}
+    modules: dict[str, tuple[list[str], list[str]]] = {}
+    for names, items in enumerate((ours[PRIVATE].keys() - added, missing)):
+        for item in sorted(items):
+            module, _, name = item.partition(": ")
+            modules.setdefault(module, ([], []))[names].append(_code(name))
+    yield "| `httpcore2.` | there | missing |"
+    yield "|---|---|---|"
+    for module, (there, lacking) in sorted(modules.items()):
+        yield f"| {_code(module)} | {', '.join(there)} | {', '.join(lacking)} |"
+    yield ""
+
+
+def _different(result: Comparison) -> Iterator[str]:
+    yield "## Different"
+    yield ""
+    for reason, found in result.different:
+        if found[0].section == PRIVATE:
+            continue  # they have a section of their own
+        yield f"### {reason.what}"
+        yield ""
+        yield reason.why
+        yield ""
+        yield "| | 2.16.2 | 3.0.0 |"
+        yield "|---|---|---|"
+        for difference in _examples(found):
+            where = f" ({', '.join(difference.runtimes)})" if difference.runtimes else ""
+            before, after = _trim(difference.published, difference.ours)
+            yield f"| {difference.section}: {_code(difference.item)}{where} | {before} | {after} |"
+        if len(found) > EXAMPLES:
+            yield ""
+            yield f"And {len(found) - EXAMPLES} more like these."
+        yield ""
+
+
+def _examples(found: Sequence[Difference]) -> list[Difference]:
+    """The shortest one of each section, and then others."""
+    by_length = sorted(found, key=lambda each: (len(each.item), found.index(each)))
+    firsts = {each.section: each for each in reversed(by_length)}
+    chosen = [each for each in found if firsts[each.section] is each]
+    return (chosen + [each for each in by_length if each not in chosen])[:EXAMPLES]
+
+
+def _trim(before: str | None, after: str | None) -> tuple[str, str]:
+    """Leave out what two long texts have in common."""
+    if before is None or after is None or len(before) + len(after) < WIDTH:
+        return _code(before), _code(after)
+    words, others = before.split(" "), after.split(" ")
+    start = _common(words, others)
+    words, others = words[start:], others[start:]
+    end = _common(words[::-1], others[::-1])
+    opening, closing = ["…"] if start else [], ["…"] if end else []
+    first, second = (
+        _code(" ".join([*opening, *part[: len(part) - end], *closing])) for part in (words, others)
+    )
+    return first, second
+
+
+def _common(words: list[str], others: list[str]) -> int:
+    """How many words both begin with."""
+    count = 0
+    for word, other in zip(words, others, strict=False):
+        if word != other:
+            break
+        count += 1
+    return count
+
+
+def _additional(result: Comparison) -> Iterator[str]:
+    yield "## Additional"
+    yield ""
+    names = [found.item for found in result.additional if found.section == "Names"]
+    members: dict[str, list[str]] = {}
+    for found in result.additional:
+        owner, _, member = found.item.rpartition(".")
+        is_inside = owner.endswith("Connection") or member.startswith("_")
+        if found.section == "Members" and owner not in names and not is_inside:
+            members.setdefault(owner, []).append(member)
+    yield f"Names: {', '.join(map(_code, names))}."
+    yield ""
+    yield "Members:"
+    yield ""
+    for owner, added in members.items():
+        yield f"- {_code(owner)}: {', '.join(map(_code, added))}"
+    yield ""
+    yield "Connections have more of them, which serve the pool that they are in."
+    yield ""
+
+
+def _identical(result: Comparison, ours: Facts) -> Iterator[str]:
+    yield "## Identical"
+    yield ""
+    yield "All else, of these names and what they have in 2.16.2:"
+    yield ""
+    added = {found.item for found in result.additional}
+    members: dict[str, list[str]] = {name: [] for name in ours["Names"] if name not in added}
+    for item in ours["Members"]:
+        owner, _, member = item.rpartition(".")
+        if owner in members and item not in added:
+            members[owner].append(member)
+    for name, its in members.items():
+        yield f"- {_code(name)}" + (f": {', '.join(map(_code, its))}" if its else "")
+    yield ""
+    yield "And the events and log records of these steps, with what they tell:"
+    yield ""
+    steps = {item.partition(",")[0] for item in ours["Payloads of trace events"]}
+    names = sorted({step.rpartition(".")[0] for step in steps})
+    yield ", ".join(map(_code, names)) + "."
+    yield ""
+
+
+def _code(text: str | None) -> str:
+    """A text as code within a table."""
+    if text is None:
+        return "—"
+    if len(text) > 2 * WIDTH:
+        text = f"{text[: 2 * WIDTH - 1]}…"
+    text = text.replace("\r", "\\r").replace("\n", "\\n").replace("|", "\\|")
+    text = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+    if not text:
+        return "(nothing)"
+    fence = "``" if "`" in text else "`"
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"

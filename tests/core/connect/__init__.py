@@ -1,0 +1,1 @@
+"""Tests of `httpcore2_core._connect`."""

@@ -1,0 +1,611 @@
+"""The ledger against a model that is too simple to be wrong: lists that are searched from end to end.
+
+Generated histories are played on both, and after each step both must have given the same connections to
+the same requests, closed the same connections, and hold the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from httpcore2_core._http.lease import Lease
+from httpcore2_core._pool.ledger import Ledger
+from httpcore2_core._pool.slots import Counts, Grant, State, Ticket
+
+KEYS = st.sampled_from("abc")
+SOME = st.integers(1, 4)
+SELDOM = st.sampled_from([False, False, False, True])
+FOREVER = float("inf")
+
+
+@dataclass(eq=False)
+class Connection:
+    number: int
+    key: str
+    ticket: Request
+    state: State = State.DIALING
+    capacity: int = 1
+    in_use: int = 1
+    expires_at: float = FOREVER
+
+
+@dataclass(eq=False)
+class Request:
+    number: float
+    key: str
+    may_share: bool
+    comes_again: bool = False
+    grant: Grant | None = None
+    connection: Connection | None = None
+
+
+@dataclass
+class Model:
+    """What the ledger should do. `queue` holds requests, and keys on behalf of their crowds."""
+
+    max_connections: float
+    max_keepalive: float
+    keepalive_expiry: float
+    connections: list[Connection] = field(default_factory=list)
+    dials: list[Request] = field(default_factory=list)
+    waiting: list[Request] = field(default_factory=list)
+    queue: list[Request | str] = field(default_factory=list)
+    idle: list[Connection] = field(default_factory=list)  # least recently used first
+    available: list[Connection] = field(default_factory=list)  # last used last
+    awaited: dict[str, Request] = field(default_factory=dict)  # the dial that a crowd waits for
+    exclusive: set[str] = field(default_factory=set)
+    closing: list[Connection] = field(default_factory=list)
+    granted: list[Request] = field(default_factory=list)
+
+    def crowd(self, key: str) -> list[Request]:
+        return [r for r in self.waiting if r.key == key and r not in self.queue]
+
+    def waiters(self, key: str) -> list[Request]:
+        singles = [q for q in self.queue if isinstance(q, Request) and q.key == key]
+        return singles + self.crowd(key)
+
+    def used(self) -> int:
+        return len(self.connections) + len(self.dials)
+
+    def can_dial(self) -> bool:
+        return self.used() < self.max_connections or bool(self.idle)
+
+    def tidy(self) -> None:
+        """Forget the keys that nothing is left of, and the places in the queue of crowds that went."""
+        self.queue = [q for q in self.queue if isinstance(q, Request) or self.crowd(q)]
+        live = {c.key for c in self.connections} | {r.key for r in self.dials + self.waiting}
+        self.exclusive &= live
+
+    # What happens
+
+    def checkout(self, key: str, now: float, held: list[Connection]) -> Connection | None:
+        """Reserve a connection; of those in use only one of `held`, as nobody has any other."""
+        self.expire(now)
+        for connection in [c for c in reversed(self.available) if c.key == key]:
+            self.available.remove(connection)
+            if connection not in self.idle and connection not in held:
+                self.close(connection)
+                self.serve()
+                continue
+            if connection in self.idle:
+                if connection.expires_at < now:
+                    self.close(connection)
+                    continue
+                self.idle.remove(connection)
+            connection.state = State.BUSY
+            connection.in_use += 1
+            if connection.in_use < connection.capacity:
+                self.available.append(connection)
+            return connection
+        return None
+
+    def reserve(self, request: Request) -> None:
+        key = request.key
+        together = request.may_share and key not in self.exclusive
+        if together and (key in self.awaited or self.crowd(key)):
+            later = [r for r in self.crowd(key) if r.number > request.number]
+            place = self.waiting.index(later[0]) if later else len(self.waiting)
+            self.waiting.insert(place, request)
+            if key in self.queue and request.comes_again:
+                self.line_up(key)
+        elif self.can_dial():
+            self.grant_dial(request, together)
+        else:
+            self.waiting.append(request)
+            if together:
+                self.line_up(key)
+            else:
+                self.queue.append(request)
+
+    def line_up(self, key: str) -> None:
+        if self.queue and self.arrival(key) < self.arrival(self.queue[0]):
+            self.queue = [key, *(claimant for claimant in self.queue if claimant != key)]
+        elif key not in self.queue:
+            self.queue.append(key)
+
+    def abandon(self, request: Request, now: float) -> None:
+        if request.grant is None:
+            self.waiting.remove(request)
+            if request in self.queue:
+                self.queue.remove(request)
+            self.tidy()
+        elif request.grant is Grant.DIAL:
+            self.dials.remove(request)
+            self.end_dial(request)
+        elif request.connection in self.connections:
+            self.checkin(request.connection, now, request.connection.expires_at)
+
+    def recover(self, held: list[Connection], asking: list[Request]) -> None:
+        """Take back all but what those who use a connection, and those who ask for one, have."""
+        for connection in [c for c in self.connections if c.in_use and c not in held]:
+            self.close(connection)
+            self.dial_is_over(connection.ticket)
+        for request in sorted(self.dials + self.waiting, key=lambda request: request.number):
+            if request in asking:
+                continue
+            if request in self.dials:
+                self.dials.remove(request)
+                self.dial_is_over(request)
+            else:
+                self.waiting.remove(request)
+                self.queue = [q for q in self.queue if q is not request]
+                self.tidy()
+        self.serve()
+
+    def add(self, request: Request, connection: Connection) -> None:
+        self.dials.remove(request)
+        self.connections.append(connection)
+
+    def established(self, connection: Connection, capacity: int) -> None:
+        connection.state = State.BUSY
+        connection.capacity = capacity
+        self.exclusive -= {connection.key}
+        if capacity == 1:
+            self.exclusive |= {connection.key}
+        self.admit(connection)
+        self.end_dial(connection.ticket)
+
+    def set_capacity(self, connection: Connection, capacity: int) -> None:
+        connection.capacity = capacity
+        if connection.state is State.IDLE and capacity == 0:
+            self.close(connection)
+        elif connection.state is not State.RETIRED:
+            self.admit(connection)
+
+    def checkin(self, connection: Connection, now: float, expires_at: float) -> None:
+        connection.in_use -= 1
+        connection.expires_at = min(expires_at, now + self.keepalive_expiry)
+        at_rest = connection.in_use == 0
+        if connection.state is State.RETIRED:
+            if at_rest:
+                self.close(connection)
+        elif at_rest and (
+            connection.capacity == 0
+            or connection.expires_at <= now
+            or self.max_keepalive == 0
+            or (self.queue and self.key_of(self.queue[0]) != connection.key)
+        ):
+            self.close(connection)
+        else:
+            self.admit(connection)
+            if connection.in_use == 0:
+                connection.state = State.IDLE
+                self.idle.append(connection)
+                if len(self.idle) > self.max_keepalive:
+                    self.close(self.idle[0])
+        self.serve()
+
+    def retire(self, connection: Connection) -> None:
+        if connection.state is State.IDLE:
+            self.close(connection)
+        else:
+            connection.state = State.RETIRED
+            self.available = [c for c in self.available if c is not connection]
+
+    def discard(self, connection: Connection) -> None:
+        self.leave(connection)
+        self.end_dial(connection.ticket)
+
+    def expire(self, now: float) -> None:
+        while self.idle and self.idle[0].expires_at < now:
+            self.close(self.idle[0])
+
+    # Why it happens
+
+    def key_of(self, claimant: Request | str) -> str:
+        return claimant if isinstance(claimant, str) else claimant.key
+
+    def arrival(self, claimant: Request | str) -> float:
+        first = self.crowd(claimant)[0] if isinstance(claimant, str) else claimant
+        return first.number
+
+    def grant_dial(self, request: Request, together: bool) -> None:
+        request.grant = Grant.DIAL
+        self.dials.append(request)
+        if together:
+            self.awaited[request.key] = request
+        if self.used() > self.max_connections:
+            self.close(self.idle[0])
+
+    def end_dial(self, request: Request) -> None:
+        self.dial_is_over(request)
+        self.serve()
+
+    def dial_is_over(self, request: Request) -> None:
+        key = request.key
+        if self.awaited.get(key) is request:
+            del self.awaited[key]
+        self.tidy()
+        crowd = self.crowd(key)
+        if crowd and key not in self.awaited:
+            if key in self.exclusive:
+                self.queue = [q for q in self.queue if q != key]
+                self.queue += crowd
+            elif key not in self.queue:
+                self.line_up(key)
+
+    def serve(self) -> None:
+        self.tidy()
+        while self.queue and self.can_dial():
+            first = self.queue.pop(0)
+            request = first if isinstance(first, Request) else self.crowd(first)[0]
+            self.waiting.remove(request)
+            self.grant_dial(request, together=isinstance(first, str))
+            self.granted.append(request)
+
+    def admit(self, connection: Connection) -> None:
+        while connection.in_use < connection.capacity and self.waiters(connection.key):
+            request = self.waiters(connection.key)[0]
+            self.waiting.remove(request)
+            self.queue = [q for q in self.queue if q is not request]
+            self.tidy()
+            connection.in_use += 1
+            request.grant = Grant.REUSE
+            request.connection = connection
+            self.granted.append(request)
+        if connection.in_use >= connection.capacity:
+            self.available = [c for c in self.available if c is not connection]
+        elif connection not in self.available:
+            self.available.append(connection)
+
+    def leave(self, connection: Connection) -> None:
+        self.connections.remove(connection)
+        connection.state = State.GONE
+        self.idle = [c for c in self.idle if c is not connection]
+        self.available = [c for c in self.available if c is not connection]
+        self.tidy()
+
+    def close(self, connection: Connection) -> None:
+        self.leave(connection)
+        self.closing.append(connection)
+
+
+class Histories(RuleBasedStateMachine):
+    """Things happen in bursts, and mostly go well: histories that end too soon show little."""
+
+    @initialize(
+        max_connections=st.sampled_from([None, 0, 1, 1, 2, 2, 3, 5]),
+        max_keepalive=st.sampled_from([None, None, 0, 1, 2]),
+        keepalive_expiry=st.sampled_from([None, 0.0, 5.0]),
+        sharing=st.sampled_from([[False], [True], [True], [False, True]]),
+        capacities=st.sampled_from([[1], [2, 3], [1, 2, 3]]),
+    )
+    def open(
+        self,
+        max_connections: int | None,
+        max_keepalive: int | None,
+        keepalive_expiry: float | None,
+        sharing: list[bool],
+        capacities: list[int],
+    ) -> None:
+        self.ledger: Ledger[str, int] = Ledger(max_connections, max_keepalive, keepalive_expiry)
+        self.model = Model(
+            max_connections=FOREVER if max_connections is None else max_connections,
+            max_keepalive=FOREVER if max_keepalive is None else max_keepalive,
+            keepalive_expiry=FOREVER if keepalive_expiry is None else keepalive_expiry,
+        )
+        self.sharing = sharing
+        self.capacities = capacities
+        self.now = 0.0
+        self.numbers = 0
+        self.tickets: dict[Request, Ticket[str, int]] = {}
+        self.leases: dict[Request, Lease[int]] = {}
+        # Requests that have not begun to use what they got; connections, once for each request that uses them, and
+        # what it holds them by.
+        self.undecided: list[Request] = []
+        self.in_use: list[tuple[Connection, Lease[int]]] = []
+        self.known: list[Connection] = []
+        self.woken: set[Request] = set()
+
+    def pick(self, data: st.DataObject, among: list[Any]) -> Any:
+        return among[data.draw(st.integers(0, len(among) - 1))]
+
+    def number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    def dialing(self) -> list[Connection]:
+        return [
+            connection
+            for connection in self.model.connections
+            if connection.state is State.DIALING and connection.ticket in self.leases
+        ]
+
+    def settled(self) -> list[Connection]:
+        return [c for c in self.known if c.state not in (State.DIALING, State.GONE)]
+
+    def lucky(self) -> list[Request]:
+        return [r for r in self.undecided if r.grant is not None]
+
+    def use(self, data: st.DataObject, request: Request) -> None:
+        if data.draw(SELDOM):
+            return  # not yet
+        self.undecided.remove(request)
+        ticket = self.tickets[request]
+        if request.connection is not None:
+            assert ticket.lease is not None
+            self.in_use.append((request.connection, ticket.lease))
+            del self.tickets[request], self.leases[request]
+            return
+        connection = Connection(self.number(), request.key, request)
+        self.model.add(request, connection)
+        self.ledger.add(ticket, connection.number)
+        self.known.append(connection)
+        if data.draw(st.booleans()):
+            self.succeed(data, connection)
+
+    def succeed(self, data: st.DataObject, connection: Connection) -> None:
+        capacity = data.draw(st.sampled_from(self.capacities))
+        self.model.established(connection, capacity)
+        self.ledger.established(connection.number, capacity)
+        del self.tickets[connection.ticket]
+        self.in_use.append((connection, self.leases.pop(connection.ticket)))
+
+    # Requests
+
+    @rule(data=st.data(), burst=SOME)
+    def requests_come(self, data: st.DataObject, burst: int) -> None:
+        for _ in range(burst):
+            key = data.draw(KEYS)
+            lease = self.ledger.checkout(key, self.now)
+            expected = self.model.checkout(key, self.now, self.held())
+            assert (lease and lease.connection) == (expected and expected.number)
+            if expected is not None:
+                assert lease is not None
+                self.in_use.append((expected, lease))
+                continue
+            may_share = data.draw(st.sampled_from(self.sharing))
+            request = Request(self.number(), key, may_share)
+            arrival = None
+            if may_share and self.tickets and data.draw(SELDOM):
+                # It comes again, and came first just after another.
+                other = self.pick(data, list(self.tickets))
+                request = Request(int(other.number) + 0.5, key, True, True)
+                arrival = int(self.tickets[other].number)
+            self.model.reserve(request)
+            self.leases[request] = Lease()
+            self.tickets[request] = self.ledger.reserve(
+                key, may_share, self.leases[request], arrival
+            )
+            self.undecided.append(request)
+            if request.grant is Grant.DIAL:
+                self.use(data, request)
+
+    @precondition(lambda self: self.lucky())
+    @rule(data=st.data(), burst=SOME)
+    def requests_use_what_they_got(self, data: st.DataObject, burst: int) -> None:
+        for request in self.lucky()[-burst:]:
+            self.use(data, request)
+
+    @precondition(lambda self: self.in_use)
+    @rule(data=st.data(), burst=SOME)
+    def requests_end(self, data: st.DataObject, burst: int) -> None:
+        for _ in range(min(burst, len(self.in_use))):
+            used = self.pick(data, self.in_use)
+            self.in_use.remove(used)
+            connection, _ = used
+            lasts = data.draw(st.sampled_from([None, None, 0.0, 2.0, 50.0]))
+            expires_at = None if lasts is None else self.now + lasts
+            if connection.state is not State.GONE:
+                self.model.checkin(
+                    connection, self.now, FOREVER if expires_at is None else expires_at
+                )
+            self.ledger.checkin(connection.number, self.now, expires_at)
+
+    @precondition(lambda self: self.undecided)
+    @rule(data=st.data(), burst=st.integers(1, 2))
+    def requests_give_up(self, data: st.DataObject, burst: int) -> None:
+        for _ in range(min(burst, len(self.undecided))):
+            request = self.pick(data, self.undecided)
+            self.undecided.remove(request)
+            self.model.abandon(request, self.now)
+            self.ledger.abandon(self.tickets[request], self.now)
+            del self.leases[request]
+
+    @rule(data=st.data(), burst=st.integers(1, 3))
+    def requests_vanish(self, data: st.DataObject, burst: int) -> None:
+        for _ in range(burst):
+            self.one_vanishes(data)
+        self.model.recover(self.held(), self.undecided)
+        self.ledger.recover()
+
+    def held(self) -> list[Connection]:
+        """The connections whose leases somebody has."""
+        held = [connection for connection, _ in self.in_use] + self.dialing()
+        return held + [r.connection for r in self.undecided if r.connection is not None]
+
+    def one_vanishes(self, data: st.DataObject) -> None:
+        among = [*self.undecided, *self.dialing(), *self.in_use]
+        if not among:
+            return
+        gone = self.pick(data, among)
+        if isinstance(gone, tuple):
+            self.in_use.remove(gone)
+            return
+        if isinstance(gone, Request):
+            self.undecided.remove(gone)
+        else:
+            gone = gone.ticket
+        del self.leases[gone], self.tickets[gone]
+
+    # Connections
+
+    @precondition(lambda self: self.dialing())
+    @rule(data=st.data(), burst=SOME)
+    def dials_succeed(self, data: st.DataObject, burst: int) -> None:
+        for connection in self.dialing()[:burst]:
+            self.succeed(data, connection)
+
+    @precondition(lambda self: self.settled())
+    @rule(data=st.data(), capacity=st.integers(0, 4))
+    def a_peer_changes_its_limit(self, data: st.DataObject, capacity: int) -> None:
+        connection = self.pick(data, self.settled())
+        self.model.set_capacity(connection, capacity)
+        self.ledger.set_capacity(connection.number, capacity)
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data(), goodbye=st.booleans())
+    def a_connection_fails(self, data: st.DataObject, goodbye: bool) -> None:
+        connection = self.pick(data, self.known)
+        if goodbye and connection.state is not State.DIALING:
+            if connection.state not in (State.GONE, State.RETIRED):
+                self.model.retire(connection)
+            self.ledger.retire(connection.number)
+        else:
+            if connection.state is not State.GONE:
+                self.model.discard(connection)
+            self.ledger.discard(connection.number)
+
+    # Time, and the end
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 4.0]), looks=st.booleans())
+    def time_passes(self, seconds: float, looks: bool) -> None:
+        self.now += seconds
+        if looks:
+            self.model.expire(self.now)
+            self.ledger.expire(self.now)
+
+    @precondition(lambda self: self.numbers > 30)
+    @rule()
+    def the_pool_is_closed(self) -> None:
+        connections, tickets = self.ledger.clear()
+        assert connections == [c.number for c in self.model.connections]
+        lost = sorted(self.model.waiting + self.model.dials, key=lambda request: request.number)
+        # Those that came first between the same two others may be in either order.
+        assert set(tickets) == {self.tickets[request] for request in lost}
+        numbers = [ticket.number for ticket in tickets]
+        assert numbers == [self.tickets[request].number for request in lost]
+        assert all(ticket.grant is Grant.CLEARED for ticket in tickets)
+        for request in lost:
+            self.ledger.abandon(self.tickets[request], self.now)
+            del self.leases[request]
+            self.undecided.remove(request)
+        for connection in self.model.connections:
+            connection.state = State.GONE
+        self.model = Model(
+            self.model.max_connections, self.model.max_keepalive, self.model.keepalive_expiry
+        )
+
+    # What always holds
+
+    @invariant()
+    def both_decide_alike(self) -> None:
+        model, ledger = self.model, self.ledger
+        assert ledger.closing == [c.number for c in model.closing]
+        assert ledger.granted == [self.tickets[request] for request in model.granted]
+        for request in model.granted:
+            ticket = self.tickets[request]
+            assert request not in self.woken
+            self.woken.add(request)
+            assert ticket.grant is request.grant
+            connection = ticket.lease and ticket.lease.connection
+            assert connection == (request.connection and request.connection.number)
+        for decided in (model.closing, model.granted, ledger.closing, ledger.granted):
+            decided.clear()
+        # A ticket holds the connection that it was granted: requests that gave up drop theirs.
+        self.tickets = {r: ticket for r, ticket in self.tickets.items() if r in self.leases}
+        for request in self.undecided:
+            assert self.tickets[request].grant is request.grant
+
+    @invariant()
+    def both_hold_alike(self) -> None:
+        model, ledger = self.model, self.ledger
+        assert ledger.connections() == [c.number for c in model.connections]
+        for connection in self.known:
+            slot = ledger._slots.get(connection.number)
+            assert (State.GONE if slot is None else slot.state) is connection.state
+        idle = sum(c.state is State.IDLE for c in model.connections)
+        assert ledger.counts() == Counts(
+            len(model.connections) - idle,
+            idle,
+            len(model.dials) + sum(c.in_use for c in model.connections),
+            len(model.waiting),
+        )
+
+    @invariant()
+    def the_limits_are_kept(self) -> None:
+        assert self.model.used() <= self.model.max_connections
+        assert len(self.model.idle) <= self.model.max_keepalive
+
+    @invariant()
+    def no_idle_connection_had_expired_when_it_was_checked_in(self) -> None:
+        if self.model.keepalive_expiry == 0 or self.model.max_keepalive == 0:
+            assert not self.model.idle
+
+    @invariant()
+    def nobody_waits_in_vain(self) -> None:
+        model = self.model
+        if model.queue:
+            assert not model.can_dial()
+        for request in model.waiting:
+            assert not any(c.key == request.key for c in model.available)
+            assert request in model.queue or (request.key in model.queue) is not (
+                request.key in model.awaited
+            )
+        for key, awaited in model.awaited.items():
+            assert awaited in model.dials or any(c.ticket is awaited for c in self.dialing()), key
+
+    @invariant()
+    def without_sharing_the_queue_is_in_the_order_of_arrival(self) -> None:
+        if self.sharing == [False]:
+            arrivals = [self.model.arrival(claimant) for claimant in self.model.queue]
+            assert arrivals == sorted(arrivals)
+
+    @invariant()
+    def a_crowd_is_in_the_order_of_arrival(self) -> None:
+        for group in self.ledger._groups.values():
+            arrivals = [ticket.number for ticket in group.crowd]
+            assert arrivals == sorted(arrivals)
+
+    @invariant()
+    def nothing_is_kept_of_keys_that_have_nothing(self) -> None:
+        model = self.model
+        live = {c.key for c in model.connections} | {r.key for r in model.dials + model.waiting}
+        assert set(self.ledger._groups) == live
+
+    def teardown(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        # Giving up may grant something to another, which then gives up in its turn.
+        for request in self.undecided:
+            self.ledger.abandon(self.tickets[request], self.now)
+        for connection in self.ledger.connections():
+            self.ledger.discard(connection)
+        ledger = self.ledger
+        for held in (ledger._groups, ledger._slots, ledger._tickets, ledger._idle, ledger._queue):
+            assert not held
+
+
+TestTheLedgerDecidesAsTheModelDoes = Histories.TestCase
+TestTheLedgerDecidesAsTheModelDoes.settings = settings(
+    # 300 histories, and more where a profile asks for more.
+    max_examples=3 * settings().max_examples,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,329 @@
+"""The tools for those who test what they build on the transport: scripts, where they are served, and recordings."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import httpcore2
+from httpcore2_core.testing import (
+    AsyncRecordingBackend,
+    AsyncScriptedBackend,
+    ReceivedRequest,
+    Recording,
+    RecordingBackend,
+    Script,
+    ScriptedBackend,
+    ScriptedServer,
+    reply,
+)
+
+from ...support.blocking import AsyncAdapterBackend
+from ...support.runtimes import TestedAsyncRuntime, TestedRuntime
+
+URL = "http://www.example.com/"
+
+
+def scripted(runtime: TestedRuntime, script: Script) -> Any:
+    if isinstance(runtime, TestedAsyncRuntime):
+        return AsyncScriptedBackend(script)
+    return AsyncAdapterBackend(ScriptedBackend(script))
+
+
+def recording(runtime: TestedRuntime, backend: Any) -> tuple[Any, list[Recording]]:
+    """A backend that records another one, and where its recordings will be."""
+    if isinstance(runtime, TestedAsyncRuntime):
+        async_recorder = AsyncRecordingBackend(backend)
+        return async_recorder, async_recorder.recordings
+    recorder = RecordingBackend(backend.plain)
+    return AsyncAdapterBackend(recorder), recorder.recordings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ((404, b"no"), b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"),
+        ((204,), b"HTTP/1.1 204 No Content\r\n\r\n"),
+        ((103,), b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        ((299, b"", {"A": "b"}), b"HTTP/1.1 299 \r\nA: b\r\nContent-Length: 0\r\n\r\n"),
+        (
+            (200, b"", [("A", "b"), ("A", "c")]),
+            b"HTTP/1.1 200 OK\r\nA: b\r\nA: c\r\nContent-Length: 0\r\n\r\n",
+        ),
+    ],
+)
+def test_a_reply_is_written_as_it_goes_over_the_wire(arguments: Any, expected: bytes) -> None:
+    assert reply(*arguments) == expected
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_requests_are_noted_and_answered_in_order(runtime: TestedRuntime, scheme: str) -> None:
+    script = Script(reply(200, b"one"), reply(201, b"two"))
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=scripted(runtime, script)) as pool:
+            first = await pool.request("GET", f"{scheme}://example.com/a?b", headers={"X-A": "b"})
+            second = await pool.request("POST", f"{scheme}://example.com/", content=b"abc")
+            assert (first.status, first.content) == (200, b"one")
+            assert (second.status, second.content) == (201, b"two")
+            assert len(pool.connections) == 1
+
+    runtime.run(scenario)
+    first, second = script.requests
+    assert first == ReceivedRequest(
+        b"GET", b"/a?b", [(b"host", b"example.com"), (b"x-a", b"b")], b""
+    )
+    assert (second.method, second.body) == (b"POST", b"abc")
+    assert (first.header("X-A"), first.header("X-B")) == ("b", None)
+
+
+def test_bodies_of_all_lengths_go_both_ways(runtime: TestedRuntime) -> None:
+    script = Script(lambda request: reply(200, request.body))
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=scripted(runtime, script)) as pool:
+            for size in (0, 1, 1_000_000):
+                content = runtime.body([bytes(size), b"", bytes(1)])
+                answer = await pool.request("POST", URL, content=content)
+                assert len(answer.content) == size + 1
+
+    runtime.run(scenario)
+
+
+def test_a_function_answers_one_request_or_all_that_are_left(runtime: TestedRuntime) -> None:
+    def once(request: ReceivedRequest) -> bytes:
+        return reply(200, b"once " + request.target)
+
+    def always(request: ReceivedRequest) -> bytes | Exception:
+        return httpcore2.ReadError("mine") if request.target == b"/3" else reply(200, b"always")
+
+    script = Script(once, always)
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=scripted(runtime, script)) as pool:
+            bodies = [(await pool.request("GET", f"{URL}{number}")).content for number in range(3)]
+            assert bodies == [b"once /0", b"always", b"always"]
+            with pytest.raises(httpcore2.ReadError, match="mine"):
+                await pool.request("POST", f"{URL}3")
+
+    runtime.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        reply(200, b"bye", {"Connection": "close"}),
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nbye",
+    ],
+)
+def test_after_connection_close_the_connection_ends(runtime: TestedRuntime, last: bytes) -> None:
+    script = Script(last, reply(200, b"again"))
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=scripted(runtime, script)) as pool:
+            assert (await pool.request("GET", URL)).content == b"bye"
+            assert (await pool.request("GET", URL)).content == b"again"
+
+    runtime.run(scenario)
+
+
+def test_no_bytes_are_the_end_of_the_connection(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=scripted(runtime, Script(b""))) as pool:
+            with pytest.raises(httpcore2.RemoteProtocolError, match="without sending a response"):
+                await pool.request("GET", URL)
+
+    runtime.run(scenario)
+
+
+def test_a_request_without_a_reply_fails_the_test(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=scripted(runtime, Script())) as pool:
+            with pytest.raises(AssertionError, match=r"no reply left for GET /\."):
+                await pool.request("GET", URL)
+            assert pool.connections == []
+
+    runtime.run(scenario)
+
+
+def test_to_wait_for_more_than_the_script_sends_fails_the_test(runtime: TestedRuntime) -> None:
+    unfinished = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=scripted(runtime, Script(unfinished))) as pool:
+            with pytest.raises(AssertionError, match="waits for what the script does not send"):
+                await pool.request("GET", URL)
+
+    runtime.run(scenario)
+
+
+def test_what_is_not_http_fails_the_test(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        stream = await scripted(runtime, Script()).connect_tcp("example.com", 80)
+        with pytest.raises(AssertionError, match=r"not HTTP/1\.1"):
+            await stream.write(b"nonsense\r\n\r\n")
+        await stream.aclose()
+        with pytest.raises(httpcore2.ReadError):
+            await stream.read(1)
+        with pytest.raises(httpcore2.WriteError):
+            await stream.write(b"GET")
+
+    runtime.run(scenario)
+
+
+def test_nothing_sleeps_without_a_network(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        await scripted(runtime, Script()).sleep(1_000_000)
+
+    runtime.run(scenario)
+
+
+def test_pipelined_requests_are_answered_in_order(runtime: TestedRuntime) -> None:
+    script = Script(lambda request: reply(200, request.target))
+
+    async def scenario() -> None:
+        stream = await scripted(runtime, script).connect_unix_socket("/path")
+        head = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+        await stream.write(b"")
+        await stream.write(head % b"/1" + head % b"/2")
+        assert stream.get_extra_info("is_readable")
+        assert (await stream.read(1000)).endswith(b"/1")
+        assert await stream.read(10) + await stream.read(1000) == reply(200, b"/2")
+        assert not stream.get_extra_info("is_readable")
+        assert stream.get_extra_info("socket") is None
+
+    runtime.run(scenario)
+
+
+# Recordings
+
+
+def test_what_goes_through_a_connection_is_recorded(runtime: TestedRuntime) -> None:
+    script = Script(reply(200, b"fine"), reply(204))
+    backend, recordings = recording(runtime, scripted(runtime, script))
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=backend) as pool:
+            await pool.request("POST", "https://www.example.com/", content=b"abc")
+            await pool.request("GET", "https://www.example.com/")
+            assert not recordings[0].is_closed
+
+    runtime.run(scenario)
+    (only,) = recordings
+    assert only == Recording(
+        ("www.example.com", 443),
+        "www.example.com",
+        bytearray(
+            b"POST / HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 3\r\n\r\nabc"
+            b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n"
+        ),
+        bytearray(reply(200, b"fine") + reply(204)),
+        is_closed=True,
+    )
+
+
+def test_a_real_network_can_be_recorded_too(runtime: TestedRuntime, tmp_path: Path) -> None:
+    backend, recordings = recording(runtime, runtime.backend())
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=backend) as pool:
+            assert (await pool.request("GET", server.url)).content == b"fine"
+        await backend.sleep(0)
+        with pytest.raises(httpcore2.ConnectError):
+            await backend.connect_unix_socket(str(tmp_path / "nowhere"))
+
+    with ScriptedServer(Script(reply(200, b"fine"))) as server:
+        runtime.run(scenario)
+    (only,) = recordings
+    assert only.sent.startswith(b"GET / HTTP/1.1\r\n")
+    assert only.received.endswith(b"fine")
+
+
+def test_a_unix_socket_is_recorded_by_its_path(runtime: TestedRuntime) -> None:
+    backend, recordings = recording(runtime, scripted(runtime, Script(reply())))
+
+    async def scenario() -> None:
+        async with runtime.pool(network_backend=backend, uds="/path") as pool:
+            await pool.request("GET", URL)
+
+    runtime.run(scenario)
+    assert [only.address for only in recordings] == ["/path"]
+
+
+# The server
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+def test_a_server_answers_as_the_script_says(
+    runtime: TestedRuntime, secured: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    script = Script(
+        reply(200, b"one"), reply(200, b"two", {"Connection": "close"}), reply(503), reply()
+    )
+
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls) as pool:
+            answers = [await pool.request("GET", server.url) for _ in range(3)]
+            assert [answer.status for answer in answers] == [200, 200, 503]
+            assert (await pool.request("GET", f"{server.url}more")).status == 200
+
+    with ScriptedServer(script, ssl_context=server_tls if secured else None) as server:
+        runtime.run(scenario)
+    assert [request.target for request in script.requests] == [b"/", b"/", b"/", b"/more"]
+
+
+def test_a_server_resets_in_the_place_of_an_exception(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            with pytest.raises(httpcore2.ReadError):
+                await pool.request("POST", server.url, content=b"x")
+
+    with ScriptedServer(Script(ConnectionResetError())) as server:
+        runtime.run(scenario)
+
+
+def test_a_server_tells_what_went_wrong_at_the_end() -> None:
+    with (
+        pytest.raises(AssertionError, match="no reply left for GET /"),
+        ScriptedServer(Script()) as server,
+        httpcore2.ConnectionPool() as pool,
+        pytest.raises(httpcore2.RemoteProtocolError),
+    ):
+        pool.request("GET", server.url)
+
+
+def test_a_server_adds_what_went_wrong_to_the_error_of_the_block() -> None:
+    with (
+        pytest.raises(httpcore2.RemoteProtocolError) as caught,
+        ScriptedServer(Script()) as server,
+        httpcore2.ConnectionPool() as pool,
+    ):
+        pool.request("GET", server.url)
+    assert "no reply left" in caught.value.__notes__[-1]
+
+
+def _connect(server: ScriptedServer) -> httpcore2.NetworkStream:
+    port = int(server.url.rpartition(":")[2].strip("/"))
+    return httpcore2.SyncBackend().connect_tcp("127.0.0.1", port, timeout=5)
+
+
+def test_a_server_minds_no_client_that_does_not_speak_tls(server_tls: ssl.SSLContext) -> None:
+    with ScriptedServer(Script(), ssl_context=server_tls) as server:
+        stream = _connect(server)
+        stream.write(b"nonsense")
+        with suppress(httpcore2.ReadError):
+            while stream.read(1000, timeout=5):
+                pass
+        stream.close()
+
+
+def test_a_server_ends_with_its_block_whatever_its_clients_do() -> None:
+    with ScriptedServer(Script()) as server:
+        left, kept = _connect(server), _connect(server)
+        left.close()
+    kept.close()

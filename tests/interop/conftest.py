@@ -1,0 +1,7 @@
+"""The fixtures that these tests share with those of HTTP/2."""
+
+from __future__ import annotations
+
+from ..http2.conftest import h2_client_tls, h2_pool, servers
+
+__all__ = ["h2_client_tls", "h2_pool", "servers"]

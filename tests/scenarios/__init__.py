@@ -1,1 +1,0 @@
-"""What the product does, told once and run in every world."""

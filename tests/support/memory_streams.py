@@ -1,0 +1,124 @@
+"""Networks that are lists: a backend and streams without sockets, which note what is asked of them; and callers' own
+streams over ours.
+
+They serve every runtime (threads through `blocking.SyncAdapterBackend`), since their coroutines never suspend.
+Must not know: sockets, event loops.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import httpcore2
+
+Options = Iterable[httpcore2.SOCKET_OPTION] | None
+
+
+class ListStream(httpcore2.AsyncNetworkStream):
+    """A stream that reads from a list, and notes what is written."""
+
+    def __init__(self, replies: Iterable[bytes | Exception] = ()) -> None:
+        self.replies = list(replies)
+        self.written: list[bytes] = []
+        self.closed = 0
+        self.tls: list[str | None] = []
+        """The server names of the handshakes."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if not self.replies:
+            return b""
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        if len(reply) > max_bytes:
+            self.replies.insert(0, reply[max_bytes:])
+        return reply[:max_bytes]
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if buffer:
+            self.written.append(bytes(buffer))
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        self.tls.append(server_hostname)
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return False if info == "is_readable" else None
+
+
+class ListBackend(httpcore2.AsyncNetworkBackend):
+    """A backend whose connections come from a list of streams and errors; the last one is repeated."""
+
+    def __init__(self, *outcomes: ListStream | Exception) -> None:
+        self.outcomes: Sequence[ListStream | Exception] = outcomes
+        self.connected: list[tuple[str, int]] = []
+        self.sleeps: list[float] = []
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Options = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        outcome = self.outcomes[min(len(self.connected), len(self.outcomes) - 1)]
+        self.connected.append((host, port))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Options = None
+    ) -> httpcore2.AsyncNetworkStream:
+        return await self.connect_tcp(path, 0, timeout)
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+
+
+class OwnStream(httpcore2.AsyncNetworkStream):
+    """A caller's own stream over one of ours, which says whether it can be read."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
+        self.stream = stream
+        self.reads: list[float | None] = []
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.reads.append(timeout)
+        return await self.stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self.stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.stream.get_extra_info(info)
+
+
+class OwnBackend(httpcore2.AsyncNetworkBackend):
+    """A caller's own backend."""
+
+    def __init__(
+        self, backend: httpcore2.AsyncNetworkBackend, kind: type[OwnStream] = OwnStream
+    ) -> None:
+        self.backend = backend
+        self.kind = kind
+        self.streams: list[OwnStream] = []
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
+        stream = self.kind(await self.backend.connect_tcp(*args, **options))
+        self.streams.append(stream)
+        return stream
