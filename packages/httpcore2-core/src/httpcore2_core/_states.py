@@ -1,0 +1,29 @@
+"""States as data: enums, and tables of what may follow what.
+
+A protocol has one module that declares its states, its events and a table (`Transitions`): for each state, each event
+that is allowed in it and the state that follows. The object that has the state changes it in one method, through that
+table. An event that the table does not have for a state is a bug in the caller of that method.
+
+The model is h11's `_state.py`. Must not know: any protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeAlias, TypeVar
+
+
+class Label(Enum):
+    """Base class of the enums of states and of events.
+
+    Tables are looked up on the path of every request, and `Enum.__hash__` is a Python function: identity is as good,
+    since each member exists once, and takes a twentieth of the time.
+    """
+
+    __hash__ = object.__hash__
+
+
+S = TypeVar("S", bound=Label)
+E = TypeVar("E", bound=Label)
+Transitions: TypeAlias = Mapping[S, Mapping[E, S]]
