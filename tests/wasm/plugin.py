@@ -27,7 +27,7 @@ LEFT_OUT = {
     "net/test_forks.py",
     "net/test_interruptible.py",
     "net/test_ssl_context.py",
-    "net/test_sync.py",
+    "net/test_sync_backend.py",
     "net/test_threads.py",
     "net/test_tls.py",
     "api/test_interrupted_ends.py",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import httpcore2
-from httpcore2_core._api import sync
+from httpcore2_core._api import sync_pool
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._net.runtime import run_blocking
 from httpcore2_core._net.threads import ThreadRuntime
@@ -290,7 +290,7 @@ def test_a_response_that_is_interrupted_on_its_way_to_the_caller_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Pool() as pool:
-        monkeypatch.setattr(sync, "_for_threads", Once())
+        monkeypatch.setattr(sync_pool, "_for_threads", Once())
         with pytest.raises(KeyboardInterrupt):
             pool.request("GET", "http://a/")
         assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
@@ -300,7 +300,7 @@ def test_a_request_that_is_interrupted_before_it_began_leaves_no_coroutine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Pool() as pool:
-        monkeypatch.setattr(sync, "run_blocking", Once(run_blocking))
+        monkeypatch.setattr(sync_pool, "run_blocking", Once(run_blocking))
         with pytest.raises(KeyboardInterrupt):
             pool.request("GET", "http://a/")
         assert pool.made == []

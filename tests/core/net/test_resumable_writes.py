@@ -14,7 +14,7 @@ import httpcore2
 from httpcore2_asyncio import AsyncIOBackend
 from httpcore2_core._net.interfaces import BackendStream
 from httpcore2_core._net.runtime import run_blocking
-from httpcore2_core._net.sync import adapt_stream
+from httpcore2_core._net.sync_backend import adapt_stream
 from httpcore2_core._net.threads import ThreadBackend
 from httpcore2_core._net.tls import TLSStream
 

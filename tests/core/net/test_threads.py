@@ -614,7 +614,7 @@ def test_a_name_is_found_even_while_python_shuts_down(monkeypatch: pytest.Monkey
 def test_a_request_can_be_made_at_exit() -> None:
     code = """
 import atexit
-from httpcore2_core._net.sync import SyncBackend
+from httpcore2_core._net.sync_backend import SyncBackend
 from httpcore2_core import ConnectError
 
 def last_words():

@@ -5,10 +5,12 @@ Applications import `httpcore2`; libraries may depend on this package alone, or 
 
 from __future__ import annotations
 
-from ._api.connection import AsyncHTTPConnection
-from ._api.pools import AsyncConnectionPool
+from ._api.async_connection import AsyncHTTPConnection
+from ._api.async_pool import AsyncConnectionPool
+from ._api.functions import request, stream
 from ._api.proxy_pools import AsyncHTTPProxy, AsyncSOCKSProxy, HTTPProxy, SOCKSProxy
-from ._api.sync import ConnectionPool, HTTP11Connection, HTTPConnection, request, stream
+from ._api.sync_connections import HTTP11Connection, HTTPConnection
+from ._api.sync_pool import ConnectionPool
 from ._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
@@ -46,7 +48,7 @@ from ._net.interfaces import (
 from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
 from ._net.runtime import Runtime, Waiter
 from ._net.ssl_context import default_ssl_context
-from ._net.sync import SyncBackend
+from ._net.sync_backend import SyncBackend
 
 __all__ = [
     "SOCKET_OPTION",

@@ -21,7 +21,7 @@ from .._models import URL, Origin, Proxy, Request, bracketed
 from .._net.adapters import adapt_async_stream
 from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, BackendStream
 from .._urls import check_origin, is_host, shown, split_zone
-from .connection import AsyncHTTPConnection
+from .async_connection import AsyncHTTPConnection
 
 if TYPE_CHECKING:
     import ssl

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from .._exceptions import UnsupportedProtocol
 from .._models import URL, HeadersAsMapping, HeadersAsSequence, Proxy
 from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, NetworkBackend
-from .pools import AsyncConnectionPool
+from .async_pool import AsyncConnectionPool
 from .proxy_connections import HTTP_SCHEMES
-from .sync import ConnectionPool
+from .sync_pool import ConnectionPool
 
 if TYPE_CHECKING:
     import ssl

@@ -27,7 +27,7 @@ from .._http.trace import Tracer
 from .._models import ByteStream, Origin, Request, Response, received_response
 from .._net.adapters import public_stream
 from .._net.interfaces import AsyncNetworkStream, PrefixedStream
-from .._net.sync import public_sync_stream
+from .._net.sync_backend import public_sync_stream
 from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec, ResponseState
 from .heads import HEAD_LIMIT, ResponseHead
 from .upload import Upload

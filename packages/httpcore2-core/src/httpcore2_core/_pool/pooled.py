@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
-from .._api.connection import AsyncHTTPConnection
+from .._api.async_connection import AsyncHTTPConnection
 from .._exceptions import ConnectionNotAvailable
 from .._http.bodies import ReceivedBody, iterate
 from .._http.established import RequestLimit
@@ -19,7 +19,7 @@ from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface, Co
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.adapters import CallerRuntime
-from .._net.sync import adapt_stream
+from .._net.sync_backend import adapt_stream
 
 # What an HTTP/2 connection is taken to allow until its server has told (RFC 9113, section 6.5.2).
 _SHARED = 100

@@ -19,7 +19,7 @@ import h11
 from .._exceptions import ReadError, WriteError
 from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
 from .._net.mock import AsyncMockBackend, MockSSLObject
-from .._net.sync import BackendFace, adapt_backend
+from .._net.sync_backend import BackendFace, adapt_backend
 from ._subject import Peer, Server, TLSPeer
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from .._net.interfaces import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
 from .._net.runtime import run_blocking
-from .._net.sync import adapt_backend
+from .._net.sync_backend import adapt_backend
 
 LIMIT = 10.0
 """Seconds after which whatever waits is taken to hang."""

@@ -15,7 +15,7 @@ import httpcore2
 from httpcore2_core._exceptions import ReadError, WriteError
 from httpcore2_core._net.interfaces import NetworkBackend, NetworkStream, PrefixedStream
 from httpcore2_core._net.runtime import run_blocking
-from httpcore2_core._net.sync import (
+from httpcore2_core._net.sync_backend import (
     BlockingBackend,
     BlockingStream,
     SyncBackend,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from httpcore2_core._api.sync import SyncConnection
+from httpcore2_core._api.sync_connections import SyncConnection
 from httpcore2_core._models import Origin
 from httpcore2_core._net.interfaces import NetworkStream
-from httpcore2_core._net.sync import adapt_stream
+from httpcore2_core._net.sync_backend import adapt_stream
 
 from ._connection import AsyncHTTP2Connection
 
