@@ -17,9 +17,10 @@ from httpcore2_core._net.threads import ThreadBackend
 from httpcore2_core.testing import (
     Check,
     Subject,
-    _backends,
-    _streams,
-    _subject,
+    _backend_checks,
+    _checks,
+    _peers,
+    _stream_checks,
     backend_checks,
     resolver_checks,
     run_blocking,
@@ -100,8 +101,8 @@ def test_a_fault_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if fault.hangs:
-        # A check that waits in vain does so for `LIMIT`.
-        for module in (_backends, _streams, _subject):
+        # A check that waits in vain does so for `LIMIT` seconds.
+        for module in (_backend_checks, _checks, _peers, _stream_checks):
             monkeypatch.setattr(module, "LIMIT", 0.1, raising=False)
     backend = fault.make(httpcore2.AsyncIOBackend() if fault.watches else ThreadBackend())
     close_later.append(backend)
@@ -120,4 +121,4 @@ def test_a_peer_takes_a_reset_by_the_client_for_its_end() -> None:
         with sock:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
-            assert _subject.Peer(sock).receive_end() == b""
+            assert _peers.Peer(sock).receive_end() == b""

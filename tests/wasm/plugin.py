@@ -35,7 +35,8 @@ LEFT_OUT = {
     "http11/test_upload.py",
     "pool/test_ledger_interruptions.py",
     "test_patterns.py",
-    "testing/test_doubles.py",
+    "testing/test_recording.py",
+    "testing/test_script.py",
 }
 
 

@@ -1,42 +1,43 @@
-"""For tests: of what is built on this package, and of network backends.
+"""Tools for the tests of programs that are built on this package, and checks of network backends.
 
-**Of what is built on it.** A `Script` says what a server answers, request by request, and notes what it was asked.
-It is served without a network by `ScriptedBackend` and `AsyncScriptedBackend`, or over sockets by a `ScriptedServer`.
-`RecordingBackend` and `AsyncRecordingBackend` note the bytes that go through any other backend. Where nothing depends
-on the request, `MockBackend` and `AsyncMockBackend` of the package itself will do.
+**For programs.** A `Script` holds the replies of a server in order, and records each request.
+`ScriptedBackend` and `AsyncScriptedBackend` serve it without a network, `ScriptedServer` serves it over sockets.
+`RecordingBackend` and `AsyncRecordingBackend` record the bytes that pass through any other backend. Where the replies
+do not depend on the requests, `MockBackend` and `AsyncMockBackend` of the package itself are enough.
 
-**Of network backends**, for those who write one: checks. Each is a coroutine function that takes a `Subject`, talks to
-a peer on the loopback interface, and raises `AssertionError`, or what the backend raises, when something is not as the
-interface says. It needs no test framework and no certain event loop, and ends by itself within some seconds, unless a
-call of the backend never returns. Choose from the lists:
+**For network backends.** Each check is a coroutine function that takes a `Subject`: the backend under test, a way to
+run tasks concurrently, and two TLS contexts. It connects to a peer on the loopback interface, and raises
+`AssertionError`, or the backend's own error, when the backend does not do what the interface says. Checks need no test
+framework and run on any event loop. Each ends by itself within some seconds, unless a call of the backend never
+returns. There are four lists:
 
-- `backend_checks`: what every backend and its streams have to do.
-- `resolver_checks`: how a name with several addresses is connected to, by backends that call `socket.getaddrinfo`; they
-  replace it meanwhile.
+- `backend_checks`: for every backend and its streams.
+- `resolver_checks`: for backends that resolve names with `socket.getaddrinfo`, which these checks replace while they
+  run. They check how a name with several addresses is connected to.
 - `runtime_checks`: for a `RuntimeBackend`, whose streams are `BackendStream`s.
-- `watching_checks`: for those of them whose streams call a watcher.
+- `watching_checks`: for a `RuntimeBackend` whose streams call a watcher.
 
-For example `asyncio.run(check(Subject(backend=MyBackend(), …)))`, or, of a backend for threads,
-`run_blocking(check(thread_subject(MyBackend(), …)))`.
+Run a check with `asyncio.run(check(Subject(backend=MyBackend(), ...)))`, or for a backend for threads with
+`run_blocking(check(thread_subject(MyBackend(), ...)))`.
 """
 
 from __future__ import annotations
 
 from .._net.runtime import run_blocking
-from . import _backends, _streams
-from ._doubles import (
-    AsyncRecordingBackend,
+from . import _backend_checks, _stream_checks
+from ._checks import BackendUnderTest as Subject
+from ._checks import Check
+from ._checks import thread_backend_under_test as thread_subject
+from ._recording import AsyncRecordingBackend, Recording, RecordingBackend
+from ._script import (
     AsyncScriptedBackend,
     ReceivedRequest,
-    Recording,
-    RecordingBackend,
     Reply,
     Script,
     ScriptedBackend,
     ScriptedServer,
     reply,
 )
-from ._subject import Check, Subject, thread_subject
 
 __all__ = [
     "AsyncRecordingBackend",
@@ -59,7 +60,10 @@ __all__ = [
     "watching_checks",
 ]
 
-backend_checks: tuple[Check, ...] = (*_streams.checks.list, *_backends.checks.list)
-resolver_checks: tuple[Check, ...] = tuple(_backends.resolver_checks.list)
-runtime_checks: tuple[Check, ...] = (*_streams.own_checks.list, *_backends.runtime_checks.list)
-watching_checks: tuple[Check, ...] = tuple(_streams.watching_checks.list)
+backend_checks: tuple[Check, ...] = (*_stream_checks.checks.list, *_backend_checks.checks.list)
+resolver_checks: tuple[Check, ...] = tuple(_backend_checks.resolver_checks.list)
+runtime_checks: tuple[Check, ...] = (
+    *_stream_checks.runtime_checks.list,
+    *_backend_checks.runtime_checks.list,
+)
+watching_checks: tuple[Check, ...] = tuple(_stream_checks.watching_checks.list)

@@ -1,4 +1,4 @@
-"""The public checks tell of a backend that does something wrong, and leave nothing behind."""
+"""The public checks fail for a faulty backend with a message, and leave nothing open."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import httpcore2
-from httpcore2_core.testing import Subject, _subject, backend_checks, run_blocking, thread_subject
-from httpcore2_core.testing._subject import Peer, raises
+from httpcore2_core.testing import Subject, _checks, backend_checks, run_blocking, thread_subject
+from httpcore2_core.testing._checks import raises
+from httpcore2_core.testing._peers import Peer
 
 from ..support.blocking import AsyncAdapterBackend, SyncAdapterBackend, SyncAdapterStream
 
@@ -33,11 +34,11 @@ class WrongBackend(SyncAdapterBackend):
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.NetworkStream:
         stream = super().connect_tcp(*args, **options)
         assert not isinstance(stream, httpcore2.AsyncNetworkStream)
-        return WrongStream(DressedBackendStream(stream))
+        return WrongStream(CorrectWrites(stream))
 
 
-class DressedBackendStream(httpcore2.AsyncNetworkStream):
-    """Hands on what a wrong stream leaves right."""
+class CorrectWrites(httpcore2.AsyncNetworkStream):
+    """The part of the faulty stream that works."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self.stream = stream
@@ -55,41 +56,41 @@ def subject(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
 
 
 @pytest.mark.parametrize(
-    ("check", "complaint"),
+    ("check", "message"),
     [
         ("a_read_returns_what_came", "the stream ended after 0 of 5 bytes"),
-        ("a_read_waits_no_longer_than_its_timeout", "it did not raise ReadTimeout"),
+        ("a_read_waits_no_longer_than_its_timeout", "expected ReadTimeout, but nothing was raised"),
     ],
 )
-def test_a_check_says_what_is_wrong_with_a_stream(
-    check: str, complaint: str, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+def test_the_message_of_a_check_names_the_fault_of_the_stream(
+    check: str, message: str, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     wrong = thread_subject(WrongBackend(), server_tls=server_tls, client_tls=client_tls)
-    with pytest.raises(AssertionError, match=re.escape(complaint)):
+    with pytest.raises(AssertionError, match=re.escape(message)):
         run_blocking(CHECKS[check](wrong))
 
 
 @pytest.mark.parametrize(
-    ("error", "complaint"),
+    ("error", "message"),
     [
-        (None, "it did not raise ReadError or OSError"),
-        (KeyError("else"), "it raised KeyError('else'), not ReadError or OSError"),
-        (httpcore2.ReadError(), "it raised ReadError(), which says nothing"),
+        (None, "expected ReadError or OSError, but nothing was raised"),
+        (KeyError("else"), "expected ReadError or OSError, but KeyError('else') was raised"),
+        (httpcore2.ReadError(), "ReadError() has no message"),
     ],
 )
-def test_an_error_is_of_the_expected_kind_and_says_something(
-    error: Exception | None, complaint: str
+def test_an_error_has_the_expected_type_and_a_message(
+    error: Exception | None, message: str
 ) -> None:
     def use() -> None:
         with raises(httpcore2.ReadError, OSError):
             if error is not None:
                 raise error
 
-    with pytest.raises(AssertionError, match=f"^{re.escape(complaint)}$"):
+    with pytest.raises(AssertionError, match=f"^{re.escape(message)}$"):
         use()
 
 
-def test_what_the_peer_complains_of_fails_the_check(subject: Subject) -> None:
+def test_an_assertion_of_the_peer_fails_the_check(subject: Subject) -> None:
     def script(peer: Peer) -> None:
         peer.receive_exactly(2)
 
@@ -101,20 +102,20 @@ def test_what_the_peer_complains_of_fails_the_check(subject: Subject) -> None:
         run_blocking(check())
 
 
-def test_a_peer_that_is_not_done_in_time_fails_the_check(
+def test_a_script_that_does_not_end_in_time_fails_the_check(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_subject, "LIMIT", 0.1)
+    monkeypatch.setattr(_checks, "LIMIT", 0.1)
 
     async def check() -> None:
         async with subject.serving(Peer.receive_end):
             pass
 
-    with pytest.raises(AssertionError, match="waits for something that the client did not do"):
+    with pytest.raises(AssertionError, match=r"script of the peer did not end within 0\.1 seconds"):
         run_blocking(check())
 
 
-def test_what_one_of_several_tasks_raises_comes_out(subject: Subject) -> None:
+def test_an_error_of_one_of_several_tasks_is_raised(subject: Subject) -> None:
     async def succeed() -> None:
         pass
 
@@ -125,7 +126,7 @@ def test_what_one_of_several_tasks_raises_comes_out(subject: Subject) -> None:
         run_blocking(subject.concurrently(succeed, fail))  # type: ignore[arg-type]
 
 
-def test_a_peer_expects_no_more_than_it_says(subject: Subject) -> None:
+def test_more_bytes_than_the_script_expects_fail_the_check(subject: Subject) -> None:
     def script(peer: Peer) -> None:
         peer.receive_exactly(1)
 

@@ -1,21 +1,17 @@
-"""The tools for those who test what they build on the transport: scripts, where they are served, and recordings."""
+"""Scripts, and the backends and the server that reply from them."""
 
 from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import httpcore2
 from httpcore2_core.testing import (
-    AsyncRecordingBackend,
     AsyncScriptedBackend,
     ReceivedRequest,
-    Recording,
-    RecordingBackend,
     Script,
     ScriptedBackend,
     ScriptedServer,
@@ -32,15 +28,6 @@ def scripted(runtime: TestedRuntime, script: Script) -> Any:
     if isinstance(runtime, TestedAsyncRuntime):
         return AsyncScriptedBackend(script)
     return AsyncAdapterBackend(ScriptedBackend(script))
-
-
-def recording(runtime: TestedRuntime, backend: Any) -> tuple[Any, list[Recording]]:
-    """A backend that records another one, and where its recordings will be."""
-    if isinstance(runtime, TestedAsyncRuntime):
-        async_recorder = AsyncRecordingBackend(backend)
-        return async_recorder, async_recorder.recordings
-    recorder = RecordingBackend(backend.plain)
-    return AsyncAdapterBackend(recorder), recorder.recordings
 
 
 @pytest.mark.parametrize(
@@ -62,7 +49,7 @@ def test_a_reply_is_written_as_it_goes_over_the_wire(arguments: Any, expected: b
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_requests_are_noted_and_answered_in_order(runtime: TestedRuntime, scheme: str) -> None:
+def test_requests_are_recorded_and_replied_to_in_order(runtime: TestedRuntime, scheme: str) -> None:
     script = Script(reply(200, b"one"), reply(201, b"two"))
 
     async def scenario() -> None:
@@ -95,7 +82,9 @@ def test_bodies_of_all_lengths_go_both_ways(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_a_function_answers_one_request_or_all_that_are_left(runtime: TestedRuntime) -> None:
+def test_a_function_replies_to_one_request_or_as_the_last_reply_to_all_further_ones(
+    runtime: TestedRuntime,
+) -> None:
     def once(request: ReceivedRequest) -> bytes:
         return reply(200, b"once " + request.target)
 
@@ -121,7 +110,9 @@ def test_a_function_answers_one_request_or_all_that_are_left(runtime: TestedRunt
         b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nbye",
     ],
 )
-def test_after_connection_close_the_connection_ends(runtime: TestedRuntime, last: bytes) -> None:
+def test_a_reply_with_connection_close_closes_the_connection(
+    runtime: TestedRuntime, last: bytes
+) -> None:
     script = Script(last, reply(200, b"again"))
 
     async def scenario() -> None:
@@ -132,7 +123,7 @@ def test_after_connection_close_the_connection_ends(runtime: TestedRuntime, last
     runtime.run(scenario)
 
 
-def test_no_bytes_are_the_end_of_the_connection(runtime: TestedRuntime) -> None:
+def test_an_empty_reply_closes_the_connection(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(network_backend=scripted(runtime, Script(b""))) as pool:
             with pytest.raises(httpcore2.RemoteProtocolError, match="without sending a response"):
@@ -144,28 +135,28 @@ def test_no_bytes_are_the_end_of_the_connection(runtime: TestedRuntime) -> None:
 def test_a_request_without_a_reply_fails_the_test(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(network_backend=scripted(runtime, Script())) as pool:
-            with pytest.raises(AssertionError, match=r"no reply left for GET /\."):
+            with pytest.raises(AssertionError, match=r"no reply left for GET / \(request 1\)\."):
                 await pool.request("GET", URL)
             assert pool.connections == []
 
     runtime.run(scenario)
 
 
-def test_to_wait_for_more_than_the_script_sends_fails_the_test(runtime: TestedRuntime) -> None:
+def test_reading_more_than_the_script_sends_fails_the_test(runtime: TestedRuntime) -> None:
     unfinished = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"
 
     async def scenario() -> None:
         async with runtime.pool(network_backend=scripted(runtime, Script(unfinished))) as pool:
-            with pytest.raises(AssertionError, match="waits for what the script does not send"):
+            with pytest.raises(AssertionError, match="reads more bytes than the script sends"):
                 await pool.request("GET", URL)
 
     runtime.run(scenario)
 
 
-def test_what_is_not_http_fails_the_test(runtime: TestedRuntime) -> None:
+def test_a_malformed_request_fails_the_test(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         stream = await scripted(runtime, Script()).connect_tcp("example.com", 80)
-        with pytest.raises(AssertionError, match=r"not HTTP/1\.1"):
+        with pytest.raises(AssertionError, match=r"malformed HTTP/1\.1 request"):
             await stream.write(b"nonsense\r\n\r\n")
         await stream.aclose()
         with pytest.raises(httpcore2.ReadError):
@@ -183,7 +174,7 @@ def test_nothing_sleeps_without_a_network(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_pipelined_requests_are_answered_in_order(runtime: TestedRuntime) -> None:
+def test_pipelined_requests_are_replied_to_in_order(runtime: TestedRuntime) -> None:
     script = Script(lambda request: reply(200, request.target))
 
     async def scenario() -> None:
@@ -200,66 +191,11 @@ def test_pipelined_requests_are_answered_in_order(runtime: TestedRuntime) -> Non
     runtime.run(scenario)
 
 
-# Recordings
-
-
-def test_what_goes_through_a_connection_is_recorded(runtime: TestedRuntime) -> None:
-    script = Script(reply(200, b"fine"), reply(204))
-    backend, recordings = recording(runtime, scripted(runtime, script))
-
-    async def scenario() -> None:
-        async with runtime.pool(network_backend=backend) as pool:
-            await pool.request("POST", "https://www.example.com/", content=b"abc")
-            await pool.request("GET", "https://www.example.com/")
-            assert not recordings[0].is_closed
-
-    runtime.run(scenario)
-    (only,) = recordings
-    assert only == Recording(
-        ("www.example.com", 443),
-        "www.example.com",
-        bytearray(
-            b"POST / HTTP/1.1\r\nHost: www.example.com\r\nContent-Length: 3\r\n\r\nabc"
-            b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n"
-        ),
-        bytearray(reply(200, b"fine") + reply(204)),
-        is_closed=True,
-    )
-
-
-def test_a_real_network_can_be_recorded_too(runtime: TestedRuntime, tmp_path: Path) -> None:
-    backend, recordings = recording(runtime, runtime.backend())
-
-    async def scenario() -> None:
-        async with runtime.pool(network_backend=backend) as pool:
-            assert (await pool.request("GET", server.url)).content == b"fine"
-        await backend.sleep(0)
-        with pytest.raises(httpcore2.ConnectError):
-            await backend.connect_unix_socket(str(tmp_path / "nowhere"))
-
-    with ScriptedServer(Script(reply(200, b"fine"))) as server:
-        runtime.run(scenario)
-    (only,) = recordings
-    assert only.sent.startswith(b"GET / HTTP/1.1\r\n")
-    assert only.received.endswith(b"fine")
-
-
-def test_a_unix_socket_is_recorded_by_its_path(runtime: TestedRuntime) -> None:
-    backend, recordings = recording(runtime, scripted(runtime, Script(reply())))
-
-    async def scenario() -> None:
-        async with runtime.pool(network_backend=backend, uds="/path") as pool:
-            await pool.request("GET", URL)
-
-    runtime.run(scenario)
-    assert [only.address for only in recordings] == ["/path"]
-
-
 # The server
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
-def test_a_server_answers_as_the_script_says(
+def test_a_server_replies_from_its_script(
     runtime: TestedRuntime, secured: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     script = Script(
@@ -277,7 +213,9 @@ def test_a_server_answers_as_the_script_says(
     assert [request.target for request in script.requests] == [b"/", b"/", b"/", b"/more"]
 
 
-def test_a_server_resets_in_the_place_of_an_exception(runtime: TestedRuntime) -> None:
+def test_a_server_resets_the_connection_where_the_script_has_an_exception(
+    runtime: TestedRuntime,
+) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
             with pytest.raises(httpcore2.ReadError):
@@ -287,7 +225,7 @@ def test_a_server_resets_in_the_place_of_an_exception(runtime: TestedRuntime) ->
         runtime.run(scenario)
 
 
-def test_a_server_tells_what_went_wrong_at_the_end() -> None:
+def test_a_server_raises_its_error_at_the_end_of_its_block() -> None:
     with (
         pytest.raises(AssertionError, match="no reply left for GET /"),
         ScriptedServer(Script()) as server,
@@ -297,7 +235,7 @@ def test_a_server_tells_what_went_wrong_at_the_end() -> None:
         pool.request("GET", server.url)
 
 
-def test_a_server_adds_what_went_wrong_to_the_error_of_the_block() -> None:
+def test_a_server_adds_its_error_as_a_note_to_the_error_of_its_block() -> None:
     with (
         pytest.raises(httpcore2.RemoteProtocolError) as caught,
         ScriptedServer(Script()) as server,
@@ -312,7 +250,7 @@ def _connect(server: ScriptedServer) -> httpcore2.NetworkStream:
     return httpcore2.SyncBackend().connect_tcp("127.0.0.1", port, timeout=5)
 
 
-def test_a_server_minds_no_client_that_does_not_speak_tls(server_tls: ssl.SSLContext) -> None:
+def test_a_server_ignores_a_client_that_does_not_speak_tls(server_tls: ssl.SSLContext) -> None:
     with ScriptedServer(Script(), ssl_context=server_tls) as server:
         stream = _connect(server)
         stream.write(b"nonsense")
@@ -324,6 +262,6 @@ def test_a_server_minds_no_client_that_does_not_speak_tls(server_tls: ssl.SSLCon
 
 def test_a_server_ends_with_its_block_whatever_its_clients_do() -> None:
     with ScriptedServer(Script()) as server:
-        left, kept = _connect(server), _connect(server)
-        left.close()
-    kept.close()
+        closed, open_ = _connect(server), _connect(server)
+        closed.close()
+    open_.close()
