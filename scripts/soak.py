@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.http2.test_hostile_peers import FLOODS, PROMPT, flood
-from tests.support import endurance, real, runtimes, server
+from tests.support import real_servers, runtimes, scripted_servers, soak_workloads
 from tests.support.h2peer import speaking
 from tests.support.h2state import Windows
 from tests.support.runtimes import RUNTIMES, TestedRuntime
-from tests.support.server import scripted
+from tests.support.scripted_servers import scripted_server
 
 import httpcore2
 
@@ -58,13 +58,13 @@ def last(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> Non
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
-            opened = await endurance.fetch_on_and_on(
+            opened = await soak_workloads.fetch_on_and_on(
                 runtime, pool, f"{origin}/1000", 1000, requests, tasks
             )
             found.append(f"0 errors, {opened} connections, 1 left")
 
     with (
-        real.running("nginx", folder, None, http2=True, requests=1000) as origin,
+        real_servers.running("nginx", folder, None, http2=True, requests=1000) as origin,
         timed("last", runtime, tasks, requests) as found,
     ):
         runtime.run(scenario)
@@ -75,13 +75,13 @@ def few(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
-            opened = await endurance.fetch_all(
+            opened = await soak_workloads.fetch_all(
                 runtime, pool, f"{origin}/1000", 1000, requests, tasks
             )
             found.append(f"0 errors, {opened} connections")
 
     with (
-        real.running("nginx", folder, None, http2=True, requests=10) as origin,
+        real_servers.running("nginx", folder, None, http2=True, requests=10) as origin,
         timed("few", runtime, tasks, requests) as found,
     ):
         runtime.run(scenario)
@@ -92,11 +92,11 @@ def mix(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
-            await endurance.mix(runtime, pool, f"{origin}/1", requests, tasks)
+            await soak_workloads.mix(runtime, pool, f"{origin}/1", requests, tasks)
             found.append("0 mixed up, 1 connection")
 
     with (
-        real.running("nghttpd", folder, None) as origin,
+        real_servers.running("nghttpd", folder, None) as origin,
         timed("mix", runtime, tasks, requests) as found,
     ):
         runtime.run(scenario)
@@ -108,13 +108,13 @@ def give_up(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> 
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
-            windows = await endurance.give_up(runtime, pool, peer.origin, requests, tasks)
+            windows = await soak_workloads.give_up(runtime, pool, peer.origin, requests, tasks)
             found.append(f"0 streams left, 100 more admitted, windows {tuple(windows)}")
             seen.append(windows)
 
-    script = speaking(lambda peer: seen.append(endurance.restless(peer)))
+    script = speaking(lambda peer: seen.append(soak_workloads.restless(peer)))
     with (
-        scripted(script, forgiving=True) as peer,
+        scripted_server(script, allow_disconnect=True) as peer,
         timed("give-up", runtime, tasks, requests) as found,
     ):
         runtime.run(scenario)
@@ -135,7 +135,7 @@ def floods(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> N
                     return exc
             raise AssertionError("the server was not given up")
 
-        with scripted(speaking(flood(name)), forgiving=True) as peer:
+        with scripted_server(speaking(flood(name)), allow_disconnect=True) as peer:
             return runtime.run(scenario)
 
     for name in FLOODS:
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, help="default: each job's own number")
     arguments = parser.parse_args()
     # Here what takes long does not hang.
-    runtimes.LIMIT = server.LIMIT = 3600.0
+    runtimes.LIMIT = scripted_servers.LIMIT = 3600.0
     for name in arguments.job or JOBS:
         job, requests, tasks = JOBS[name]
         for runtime in arguments.runtime or MAIN:

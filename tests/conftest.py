@@ -66,7 +66,7 @@ def _collect_imports() -> None:
 
 
 @pytest.fixture
-def nothing_left() -> Iterator[None]:
+def no_leaks() -> Iterator[None]:
     """Fail if the test leaves a socket or a thread, or if something complains when it is collected."""
     sockets, threads = _sockets(), _threads()
     yield
@@ -78,7 +78,7 @@ def nothing_left() -> Iterator[None]:
 
 
 @pytest.fixture(params=MAIN_RUNTIMES)
-def runtime(request: pytest.FixtureRequest, nothing_left: None) -> TestedRuntime:
+def runtime(request: pytest.FixtureRequest, no_leaks: None) -> TestedRuntime:
     """Each main runtime in turn."""
     return RUNTIMES[request.param]
 
@@ -86,7 +86,7 @@ def runtime(request: pytest.FixtureRequest, nothing_left: None) -> TestedRuntime
 @pytest.fixture(
     params=[name for name, runtime in RUNTIMES.items() if isinstance(runtime, TestedAsyncRuntime)]
 )
-def async_runtime(request: pytest.FixtureRequest, nothing_left: None) -> TestedAsyncRuntime:
+def async_runtime(request: pytest.FixtureRequest, no_leaks: None) -> TestedAsyncRuntime:
     """Each runtime with an event loop, in turn."""
     runtime = RUNTIMES[request.param]
     assert isinstance(runtime, TestedAsyncRuntime)

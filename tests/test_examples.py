@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .support.server import canned, response, scripted
+from .support.scripted_servers import canned_responses, response, scripted_server
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,14 +26,14 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_page_is_downloaded_to_a_file(tmp_path: Path) -> None:
-    with scripted(canned([response(b"fine")])) as server:
+    with scripted_server(canned_responses([response(b"fine")])) as server:
         done = run("download.py", server.url, str(tmp_path / "page"))
     assert (done.returncode, done.stderr.strip()) == (0, "4 bytes")
     assert (tmp_path / "page").read_bytes() == b"fine"
 
 
 def test_each_step_is_shown() -> None:
-    with scripted(canned([response(b"fine")])) as server:
+    with scripted_server(canned_responses([response(b"fine")])) as server:
         done = run("trace.py", server.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("connection.connect_tcp.started host='127.0.0.1'")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from .support import programs, proxies, real
+from .support import programs, real_proxies, real_servers
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def _executable(path: Path) -> str:
 
 
 def test_the_table_names_each_program_that_tests_start() -> None:
-    commands = [program.command for program in real.PROGRAMS.values()]
-    commands += [program.command for program in proxies.PROGRAMS.values()]
+    commands = [program.command for program in real_servers.PROGRAMS.values()]
+    commands += [program.command for program in real_proxies.PROGRAMS.values()]
     started = {command.split()[0] for command in commands} - {"python"}
     assert started == set(programs.PACKAGES)
 
@@ -44,7 +44,7 @@ def test_a_program_is_found_on_the_path_and_in_the_folder_for_daemons_beside_it(
 
 
 @pytest.mark.usefixtures("nothing_installed")
-@pytest.mark.parametrize("name", real.PROGRAMS)
+@pytest.mark.parametrize("name", real_servers.PROGRAMS)
 def test_a_server_that_is_not_installed_skips_each_test_and_leaves_no_file(
     name: str, tmp_path: Path
 ) -> None:
@@ -52,14 +52,18 @@ def test_a_server_that_is_not_installed_skips_each_test_and_leaves_no_file(
     folder.mkdir()
     for _ in range(2):
         with pytest.raises(pytest.skip.Exception, match="is not installed"):
-            real.running(name, folder, None).__enter__()
+            real_servers.running(name, folder, None).__enter__()
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.parametrize(
     "name",
-    [name for name, kind in proxies.KINDS.items() if not proxies.PROGRAMS[kind.program].package],
+    [
+        name
+        for name, kind in real_proxies.KINDS.items()
+        if not real_proxies.PROGRAMS[kind.program].package
+    ],
 )
 def test_a_proxy_that_is_not_installed_skips_each_test_and_leaves_no_file(
     name: str, tmp_path: Path
@@ -72,7 +76,7 @@ def test_a_proxy_that_is_not_installed_skips_each_test_and_leaves_no_file(
         folder.mkdir()
         return folder
 
-    with proxies.Proxies(make_folder, tmp_path / "none.pem", trustme.CA()) as running:
+    with real_proxies.Proxies(make_folder, tmp_path / "none.pem", trustme.CA()) as running:
         for _ in range(2):
             with pytest.raises(pytest.skip.Exception, match="is not installed"):
                 running[name]
@@ -91,7 +95,7 @@ def test_a_proxy_whose_upstream_proxy_is_not_installed_leaves_no_file(tmp_path: 
         return folder
 
     with (
-        proxies.Proxies(make_folder, tmp_path / "none.pem", trustme.CA()) as running,
+        real_proxies.Proxies(make_folder, tmp_path / "none.pem", trustme.CA()) as running,
         pytest.raises(pytest.skip.Exception, match="squid is not installed"),
     ):
         running["haproxy-locked"]

@@ -69,7 +69,7 @@ class Connect(Protocol):
 
 
 @pytest.fixture(params=[*LOOPS, "debug"])
-def loop_factory(request: pytest.FixtureRequest, nothing_left: None) -> LoopFactory:
+def loop_factory(request: pytest.FixtureRequest, no_leaks: None) -> LoopFactory:
     if request.param != "debug":
         return LOOPS[request.param]
 
@@ -105,7 +105,7 @@ def run(loop_factory: LoopFactory, caplog: pytest.LogCaptureFixture) -> Iterator
 
 
 @pytest.fixture
-def listener(nothing_left: None) -> Iterator[socket.socket]:
+def listener(no_leaks: None) -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
         yield listener

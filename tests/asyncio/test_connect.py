@@ -18,7 +18,7 @@ from httpcore2_asyncio._connect import Address
 from httpcore2_asyncio._stream import AsyncIOStream
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 
-from ..support.server import refusing as refusing_port
+from ..support.scripted_servers import refusing_port
 from .conftest import Connect, Run, run_on
 
 backend = AsyncIOBackend()

@@ -7,7 +7,7 @@ import pytest
 import httpcore2
 
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, response, scripted
+from ..support.scripted_servers import Peer, response, scripted_server
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -50,7 +50,7 @@ def test_a_response_that_breaks_the_rules_is_a_remote_protocol_error(
             (peer.send if manner == "whole" else peer.send_bytewise)(wire)
         else:
             peer.send(response(b"fine"))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -59,7 +59,7 @@ def test_a_response_that_breaks_the_rules_is_a_remote_protocol_error(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     # The client hangs up as soon as it knows.
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -89,7 +89,7 @@ def test_a_response_that_breaks_off_is_a_remote_protocol_error(
             peer.send(wire)
         else:
             peer.send(response(b"fine"))
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -97,7 +97,7 @@ def test_a_response_that_breaks_off_is_a_remote_protocol_error(
                 await pool.request("GET", server.url)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -113,7 +113,7 @@ def test_a_reset_is_a_read_error(runtime: TestedRuntime, wire: bytes) -> None:
             peer.reset()
         else:
             peer.send(response(b"fine"))
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -121,7 +121,7 @@ def test_a_reset_is_a_read_error(runtime: TestedRuntime, wire: bytes) -> None:
                 await pool.request("GET", server.url)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -157,7 +157,7 @@ def test_endless_input_that_is_no_body_is_a_remote_protocol_error(
                 await pool.request("GET", server.url)
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -170,7 +170,7 @@ def test_a_head_may_have_its_limit_before_the_blank_line_and_not_one_byte_more(
         for extra in (0, 1):
             peer.receive_head()
             peer.send(HEAD + b"X: " + b"a" * (filling + extra) + b"\r\nContent-Length: 0\r\n\r\n")
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -179,7 +179,7 @@ def test_a_head_may_have_its_limit_before_the_blank_line_and_not_one_byte_more(
             with pytest.raises(httpcore2.RemoteProtocolError, match="longer than 102400 bytes"):
                 await pool.request("GET", server.url)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -189,7 +189,7 @@ def test_an_early_response_is_read_although_the_upload_fails(
 ) -> None:
     early = response(b"too large", b"Connection: close", status=b"413 Content Too Large")
     chunk = b"x" * 262_144
-    answered = runtime.signal()
+    answered = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -201,7 +201,7 @@ def test_an_early_response_is_read_although_the_upload_fails(
             answered.set()
         else:
             peer.send(response(b"fine"))
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         headers: dict[bytes | str, bytes | str] = (
@@ -217,7 +217,7 @@ def test_an_early_response_is_read_although_the_upload_fails(
             assert (refused.status, refused.content) == (413, b"too large")
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -233,7 +233,7 @@ def test_an_upload_that_the_server_resets_without_a_response_is_a_read_error(
             peer.reset()
         else:
             peer.send(response(b"fine"))
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -243,5 +243,5 @@ def test_an_upload_that_the_server_resets_without_a_response_is_a_read_error(
                 )
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)

@@ -11,9 +11,9 @@ import pytest
 
 import httpcore2
 
-from ..support.cancelling import Operation, at_every_wait, get, timed, traced
-from ..support.runtimes import Cancelling, TestedAsyncRuntime
-from ..support.server import Peer, response, scripted
+from ..support.cancellation import Operation, cancel_at_every_wait, get, timed, traced
+from ..support.runtimes import CancellationOutcome, TestedAsyncRuntime
+from ..support.scripted_servers import Peer, response, scripted_server
 
 FINE = response(b"fine")
 
@@ -39,7 +39,7 @@ def _streamed_post(runtime: TestedAsyncRuntime) -> Operation:
 def _waiting_post(runtime: TestedAsyncRuntime) -> Operation:
     async def chunks() -> AsyncIterator[bytes]:
         for chunk in (b"x", b"y"):
-            await runtime.turn()
+            await runtime.let_others_run()
             yield chunk
 
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
@@ -90,9 +90,9 @@ def test_a_request_can_be_cancelled_at_every_wait(
     runtime = async_runtime
     run = operation(runtime)
 
-    async def attempt(step: int) -> Cancelling:
+    async def attempt(step: int) -> CancellationOutcome:
         async with runtime.pool(max_connections=1, ssl_context=client_tls) as pool:
-            outcome = await runtime.cancelled_at(step, partial(run, pool, server.url), late)
+            outcome = await runtime.cancel_at_wait(step, partial(run, pool, server.url), late)
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
             reply = await pool.request("GET", server.url)
             assert reply.content == b"fine"
@@ -100,9 +100,11 @@ def test_a_request_can_be_cancelled_at_every_wait(
         return outcome
 
     async def scenario() -> None:
-        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+        assert CancellationOutcome.CANCELLED in await cancel_at_every_wait(attempt)
 
-    with scripted(_serve, tls=server_tls if secured else None, forgiving=True) as server:
+    with scripted_server(
+        _serve, tls=server_tls if secured else None, allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
 
 
@@ -118,9 +120,9 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
             order.append(request[0].split(b" ")[1])
             peer.send(FINE)
 
-    async def race(pool: httpcore2.AsyncConnectionPool, step: int) -> Cancelling:
-        outcomes: list[Cancelling] = []
-        held, follows = runtime.signal(), runtime.signal()
+    async def race(pool: httpcore2.AsyncConnectionPool, step: int) -> CancellationOutcome:
+        outcomes: list[CancellationOutcome] = []
+        held, follows = runtime.event(), runtime.event()
 
         async def hold() -> None:
             async with pool.stream("GET", server.url + "hold") as holding:
@@ -131,11 +133,11 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
         async def cancelled() -> None:
             await held.wait()
             fetch = partial(get(runtime), pool, server.url + "cancelled")
-            outcomes.append(await runtime.cancelled_at(step, fetch, late))
+            outcomes.append(await runtime.cancel_at_wait(step, fetch, late))
 
         async def follow() -> None:
             await held.wait()
-            await runtime.turn()
+            await runtime.let_others_run()
             follows.set()
             reply = await pool.request("GET", server.url + "follow")
             assert reply.content == b"fine"
@@ -143,7 +145,7 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
         await runtime.gather(hold, cancelled, follow)
         return outcomes[0]
 
-    async def attempt(step: int) -> Cancelling:
+    async def attempt(step: int) -> CancellationOutcome:
         order.clear()
         async with runtime.pool(max_connections=1) as pool:
             outcome = await race(pool, step)
@@ -152,21 +154,21 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
         return outcome
 
     async def scenario() -> None:
-        await at_every_wait(attempt)
+        await cancel_at_every_wait(attempt)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
 def test_cancelling_one_request_harms_no_other(async_runtime: TestedAsyncRuntime) -> None:
     runtime = async_runtime
-    asked = runtime.signal()
+    asked = runtime.event()
 
     def handler(peer: Peer) -> None:
         while request := peer.receive_request():
             if b"/silent" in request[0]:
                 asked.set()
-                peer.receive_end()
+                peer.receive_until_close()
             else:
                 peer.send(FINE)
 
@@ -177,7 +179,7 @@ def test_cancelling_one_request_harms_no_other(async_runtime: TestedAsyncRuntime
                 await pool.request("GET", server.url + "silent")
 
             async def cancelled() -> None:
-                assert await runtime.cancelled_when(asked, silent)
+                assert await runtime.cancel_on_event(asked, silent)
 
             async def fetch() -> None:
                 for _ in range(10):
@@ -186,22 +188,22 @@ def test_cancelling_one_request_harms_no_other(async_runtime: TestedAsyncRuntime
             await runtime.gather(fetch, cancelled, fetch, fetch)
             assert "0 active, 0 queued | Connections: 0 active" in repr(pool)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
 def test_closing_the_pool_can_be_cancelled(async_runtime: TestedAsyncRuntime) -> None:
     runtime = async_runtime
 
-    async def attempt(step: int) -> Cancelling:
+    async def attempt(step: int) -> CancellationOutcome:
         pool = runtime.pool()
         await pool.request("GET", server.url)
-        outcome = await runtime.cancelled_at(step, pool.aclose, late=False)
+        outcome = await runtime.cancel_at_wait(step, pool.aclose, late=False)
         assert pool.connections == []
         return outcome
 
     async def scenario() -> None:
-        await at_every_wait(attempt)
+        await cancel_at_every_wait(attempt)
 
-    with scripted(_serve, forgiving=True) as server:
+    with scripted_server(_serve, allow_disconnect=True) as server:
         runtime.run(scenario)

@@ -14,10 +14,10 @@ import pytest
 import httpcore2
 
 from ..support.h2peer import H2Peer
-from ..support.scripted_proxy import KINDS, proxying
-from ..support.server import LIMIT, Peer, response, scripted
+from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_servers import LIMIT, Peer, response, scripted_server
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 THREADS = 16
 HALF_A_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
@@ -86,9 +86,9 @@ def test_threads_whose_pool_is_closed_again_and_again_never_hang(
         options |= {"http1": False, "http2": True}
     with ExitStack() as stack:
         handler = echo_the_path_by_http2 if is_http2 else echo_the_path
-        server = stack.enter_context(scripted(handler, tls=tls, forgiving=True))
+        server = stack.enter_context(scripted_server(handler, tls=tls, allow_disconnect=True))
         if way in KINDS:
-            proxy = proxying(KINDS[way], server.port, server_tls, client_tls)
+            proxy = scripted_proxy(KINDS[way], server.port, server_tls, client_tls)
             options["proxy"] = stack.enter_context(proxy).proxy()
         pool = stack.enter_context(httpcore2.ConnectionPool(**options))
         threads = [
@@ -127,11 +127,11 @@ def test_a_body_that_another_thread_ends_is_a_read_error(
     def handler(peer: Peer) -> None:
         peer.receive_request()
         peer.send(HALF_A_BODY)
-        assert peer.receive_end() == b""
+        assert peer.receive_until_close() == b""
 
     outcomes: list[object] = []
     with (
-        scripted(handler, tls=server_tls if secured else None) as server,
+        scripted_server(handler, tls=server_tls if secured else None) as server,
         httpcore2.ConnectionPool(ssl_context=client_tls) as pool,
         pool.stream("GET", server.url) as held,
     ):
@@ -168,7 +168,7 @@ def test_a_handshake_goes_on_by_itself_when_its_pool_is_closed(
         assert was_closed.wait(LIMIT)
 
     outcomes: list[object] = []
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         options: dict[str, Any] = {}
         if handshake != "TLS":
             options["proxy"] = httpcore2.Proxy(f"{handshake}://127.0.0.1:{server.port}")

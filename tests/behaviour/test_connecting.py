@@ -13,9 +13,15 @@ import trustme
 
 import httpcore2
 
-from ..support.memory_streams import ListBackend, ListStream
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.runtimes import MAIN_RUNTIMES, TestedRuntime
-from ..support.server import Peer, canned, refusing, response, scripted
+from ..support.scripted_servers import (
+    Peer,
+    canned_responses,
+    refusing_port,
+    response,
+    scripted_server,
+)
 
 FINE = response(b"fine")
 
@@ -27,13 +33,13 @@ def test_a_refused_connection_is_a_connect_error(runtime: TestedRuntime) -> None
                 await pool.request("GET", f"http://127.0.0.1:{port}/")
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with refusing() as port:
+    with refusing_port() as port:
         runtime.run(scenario)
 
 
 # uvloop has a resolver of its own.
 @pytest.mark.parametrize(
-    "world", [name for name in MAIN_RUNTIMES if name != "uvloop"], indirect=True
+    "runtime", [name for name in MAIN_RUNTIMES if name != "uvloop"], indirect=True
 )
 def test_a_name_that_does_not_resolve_is_a_connect_error(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
@@ -69,17 +75,17 @@ def test_localhost_is_reached_by_name(runtime: TestedRuntime) -> None:
                 await pool.request("GET", f"http://localhost:{server.port}/")
             ).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
 def test_connecting_is_tried_again_with_growing_pauses(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(
+        backend = FakeNetworkBackend(
             httpcore2.ConnectError("one"),
             httpcore2.ConnectTimeout("two"),
             httpcore2.ConnectError("three"),
-            ListStream([FINE]),
+            FakeNetworkStream([FINE]),
         )
         async with runtime.pool(network_backend=backend, retries=3) as pool:
             assert (await pool.request("GET", "http://h/")).content == b"fine"
@@ -91,7 +97,7 @@ def test_connecting_is_tried_again_with_growing_pauses(runtime: TestedRuntime) -
 
 def test_after_the_last_try_the_error_is_the_callers(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(httpcore2.ConnectError("no"))
+        backend = FakeNetworkBackend(httpcore2.ConnectError("no"))
         async with runtime.pool(network_backend=backend, retries=4) as pool:
             with pytest.raises(httpcore2.ConnectError, match="no"):
                 await pool.request("GET", "http://h/")
@@ -104,7 +110,7 @@ def test_after_the_last_try_the_error_is_the_callers(runtime: TestedRuntime) -> 
 
 def test_nothing_but_connecting_is_retried(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([httpcore2.ReadError("gone")]))
+        backend = FakeNetworkBackend(FakeNetworkStream([httpcore2.ReadError("gone")]))
         async with runtime.pool(network_backend=backend, retries=3) as pool:
             with pytest.raises(httpcore2.ReadError, match="gone"):
                 await pool.request("GET", "http://h/")
@@ -114,10 +120,10 @@ def test_nothing_but_connecting_is_retried(runtime: TestedRuntime) -> None:
 
 
 def test_a_given_backend_opens_the_connections(runtime: TestedRuntime) -> None:
-    stream = ListStream([FINE, FINE])
+    stream = FakeNetworkStream([FINE, FINE])
 
     async def scenario() -> None:
-        backend = ListBackend(stream)
+        backend = FakeNetworkBackend(stream)
         async with runtime.pool(network_backend=backend) as pool:
             for _ in range(2):
                 assert (await pool.request("GET", "https://h/")).content == b"fine"
@@ -133,7 +139,7 @@ def test_the_backend_of_the_runtime_can_be_given(runtime: TestedRuntime) -> None
         async with runtime.pool(network_backend=runtime.backend()) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -158,7 +164,7 @@ def test_a_unix_socket_takes_the_place_of_the_network(
             for _ in range(2):
                 assert (await pool.request("GET", "http://anywhere/")).content == b"fine"
 
-    with scripted(canned([FINE] * 2), uds=path) as server:
+    with scripted_server(canned_responses([FINE] * 2), uds=path) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -180,13 +186,13 @@ def test_the_local_address_is_where_the_connection_comes_from(runtime: TestedRun
 
     def handler(peer: Peer) -> None:
         came_from.append(peer.socket.getpeername()[0])
-        canned([FINE])(peer)
+        canned_responses([FINE])(peer)
 
     async def scenario() -> None:
         async with runtime.pool(local_address="127.0.0.2") as pool:
             await pool.request("GET", server.url)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
     assert came_from == ["127.0.0.2"]
 
@@ -199,7 +205,9 @@ def test_an_empty_local_address_is_any(runtime: TestedRuntime, host: str) -> Non
             url = f"http://{name}:{server.port}/"
             assert (await pool.request("GET", url)).content == b"fine"
 
-    with scripted(canned([FINE]), host=(host, 0) if ":" in host else None) as server:
+    with scripted_server(
+        canned_responses([FINE]), host=(host, 0) if ":" in host else None
+    ) as server:
         runtime.run(scenario)
 
 
@@ -215,7 +223,7 @@ def test_socket_options_are_set(runtime: TestedRuntime) -> None:
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
             await opened.aread()
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -235,7 +243,7 @@ def test_the_network_stream_of_a_response_tells_its_addresses(
             assert stream.get_extra_info("nonsense") is None
             await opened.aread()
 
-    with scripted(canned([FINE]), tls=server_tls) as server:
+    with scripted_server(canned_responses([FINE]), tls=server_tls) as server:
         runtime.run(scenario)
 
 
@@ -254,7 +262,7 @@ def test_requests_and_responses_go_through_tls(
                 echo = await pool.request("POST", server.url, content=content)
                 assert echo.content == content
 
-    with scripted(handler, tls=server_tls) as server:
+    with scripted_server(handler, tls=server_tls) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -275,7 +283,7 @@ def test_alpn_offers_http_1_1(
             assert ssl_object.selected_alpn_protocol() == "http/1.1"
             await opened.aread()
 
-    with scripted(canned([FINE]), tls=server_tls) as server:
+    with scripted_server(canned_responses([FINE]), tls=server_tls) as server:
         runtime.run(scenario)
 
 
@@ -295,7 +303,7 @@ def test_a_body_of_a_known_length_may_end_with_the_tls_session(
             for _ in range(2):
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler, tls=server_tls, forgiving=True) as server:
+    with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -319,7 +327,9 @@ def test_the_sni_extension_names_the_server_and_its_certificate_is_checked_for_t
 
     server_tls.sni_callback = note
     try:
-        with scripted(canned([FINE]), tls=server_tls, forgiving=True) as server:
+        with scripted_server(
+            canned_responses([FINE]), tls=server_tls, allow_disconnect=True
+        ) as server:
             runtime.run(scenario)
     finally:
         server_tls.sni_callback = None
@@ -335,7 +345,7 @@ def test_an_untrusted_certificate_is_a_connect_error_that_says_so(
                 await pool.request("GET", server.url)
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(canned([FINE]), tls=server_tls, forgiving=True) as server:
+    with scripted_server(canned_responses([FINE]), tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -354,7 +364,7 @@ def test_a_server_that_speaks_no_tls_is_a_connect_error(
                 await pool.request("GET", f"https://127.0.0.1:{server.port}/")
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -370,5 +380,5 @@ def test_ssl_cert_file_names_the_authorities_to_trust(
         async with runtime.pool(ssl_context=httpcore2.default_ssl_context()) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE]), tls=server_tls) as server:
+    with scripted_server(canned_responses([FINE]), tls=server_tls) as server:
         runtime.run(scenario)

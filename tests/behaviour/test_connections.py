@@ -11,9 +11,9 @@ from h2.config import H2Configuration
 
 import httpcore2
 
-from ..support.memory_streams import ListBackend, ListStream
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.runtimes import RUNTIMES, TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 ORIGIN = httpcore2.Origin(b"http", b"h", 80)
@@ -24,7 +24,7 @@ def test_a_connection_connects_when_it_is_first_used(runtime: TestedRuntime) -> 
         origin = httpcore2.URL(server.url).origin
         connection = runtime.connection(origin)
         assert connection.info() == "CONNECTING"
-        assert repr(connection) == f"<{runtime.prefix}HTTPConnection [CONNECTING]>"
+        assert repr(connection) == f"<{runtime.class_prefix}HTTPConnection [CONNECTING]>"
         assert not connection.is_idle()
         assert not connection.is_available()
         assert not connection.is_connected()
@@ -41,7 +41,7 @@ def test_a_connection_connects_when_it_is_first_used(runtime: TestedRuntime) -> 
         with pytest.raises(httpcore2.ConnectionNotAvailable):
             await connection.request("GET", server.url)
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -57,7 +57,7 @@ def test_a_connection_gets_no_attribute_after_it_was_made(runtime: TestedRuntime
         assert set(vars(counterpart)) == names
         await connection.aclose()
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -70,10 +70,10 @@ def test_a_connection_that_another_thread_closes_as_it_is_established_is_closed(
                 self.abort()
             super().__setattr__(name, value)
 
-    stream = ListStream([FINE])
+    stream = FakeNetworkStream([FINE])
 
     async def scenario() -> None:
-        connection = ClosedMeanwhile(ORIGIN, network_backend=ListBackend(stream))
+        connection = ClosedMeanwhile(ORIGIN, network_backend=FakeNetworkBackend(stream))
         with pytest.raises(httpcore2.ConnectError, match="closed while it was being established"):
             await connection.request("GET", "http://h/")
         assert connection.info() == "CONNECTION FAILED"
@@ -84,7 +84,7 @@ def test_a_connection_that_another_thread_closes_as_it_is_established_is_closed(
 
 def test_a_connection_that_could_not_be_made_is_closed(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(httpcore2.ConnectError("no"))
+        backend = FakeNetworkBackend(httpcore2.ConnectError("no"))
         connection = runtime.connection(ORIGIN, network_backend=backend)
         with pytest.raises(httpcore2.ConnectError, match="no"):
             await connection.request("GET", "http://h/")
@@ -99,7 +99,7 @@ def test_a_connection_refuses_another_origin_and_a_second_request_at_a_time(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([FINE]))
+        backend = FakeNetworkBackend(FakeNetworkStream([FINE]))
         connection = runtime.connection(ORIGIN, network_backend=backend)
         with pytest.raises(RuntimeError, match="http://other:80 on connection to http://h:80"):
             await connection.request("GET", "http://other/")
@@ -114,8 +114,8 @@ def test_a_connection_refuses_another_origin_and_a_second_request_at_a_time(
 
 def test_an_http11_connection_speaks_over_any_stream(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        name = f"{runtime.prefix}HTTP11Connection"
-        stream = ListStream([FINE, FINE])
+        name = f"{runtime.class_prefix}HTTP11Connection"
+        stream = FakeNetworkStream([FINE, FINE])
         async with runtime.http11_connection(ORIGIN, stream, keepalive_expiry=60.0) as connection:
             assert repr(connection) == f"<{name} ['http://h:80', NEW, Request Count: 0]>"
             assert connection.info() == "'http://h:80', HTTP/1.1, NEW, Request Count: 0"
@@ -140,7 +140,7 @@ def _head(size: int) -> bytes:
     return start + b"a" * (size - len(start) - 2) + b"\r\n\r\n"
 
 
-class ReadSizes(ListStream):
+class ReadSizes(FakeNetworkStream):
     """Notes how much it was asked for at a time."""
 
     def __init__(self, *replies: bytes) -> None:
@@ -156,7 +156,7 @@ class ReadSizes(ListStream):
 def test_the_limit_of_a_head_is_what_the_class_says(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    public = getattr(httpcore2, f"{runtime.prefix}HTTP11Connection")
+    public = getattr(httpcore2, f"{runtime.class_prefix}HTTP11Connection")
     monkeypatch.setattr(public, "MAX_INCOMPLETE_EVENT_SIZE", limit)
 
     async def scenario() -> None:
@@ -165,14 +165,16 @@ def test_the_limit_of_a_head_is_what_the_class_says(
             with pytest.raises(httpcore2.RemoteProtocolError, match=f"longer than {limit} bytes"):
                 await pool.request("GET", server.url)
 
-    with scripted(canned([_head(limit), _head(limit + 1)]), forgiving=True) as server:
+    with scripted_server(
+        canned_responses([_head(limit), _head(limit + 1)]), allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
 
 
 def test_a_kind_of_connection_has_sizes_of_its_own(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"{runtime.prefix}HTTP11Connection"
+    name = f"{runtime.class_prefix}HTTP11Connection"
     public = getattr(httpcore2, name)
     sizes = {"MAX_INCOMPLETE_EVENT_SIZE": 300, "READ_NUM_BYTES": 7}
 
@@ -195,13 +197,13 @@ def test_a_kind_of_connection_has_sizes_of_its_own(
 def test_as_much_is_read_at_a_time_as_the_class_says(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public = getattr(httpcore2, f"{runtime.prefix}HTTP11Connection")
+    public = getattr(httpcore2, f"{runtime.class_prefix}HTTP11Connection")
 
     async def scenario() -> None:
         for size in (5, 1_000_000):
             monkeypatch.setattr(public, "READ_NUM_BYTES", size)
             stream = ReadSizes(FINE)
-            async with runtime.pool(network_backend=ListBackend(stream)) as pool:
+            async with runtime.pool(network_backend=FakeNetworkBackend(stream)) as pool:
                 assert (await pool.request("GET", "http://h/")).content == b"fine"
             assert set(stream.sizes) == {size}
 
@@ -211,7 +213,7 @@ def test_as_much_is_read_at_a_time_as_the_class_says(
 def test_http2_reads_as_much_at_a_time_and_is_configured_as_the_class_says(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public = getattr(httpcore2, f"{runtime.prefix}HTTP2Connection")
+    public = getattr(httpcore2, f"{runtime.class_prefix}HTTP2Connection")
     used: list[bool] = []
 
     class Config(H2Configuration):
@@ -234,7 +236,7 @@ def test_http2_reads_as_much_at_a_time_and_is_configured_as_the_class_says(
         assert used
 
     def of_pool(stream: ReadSizes) -> Any:
-        return runtime.pool(http1=False, http2=True, network_backend=ListBackend(stream))
+        return runtime.pool(http1=False, http2=True, network_backend=FakeNetworkBackend(stream))
 
     def of_subclass(stream: ReadSizes) -> Any:
         settings = {"READ_NUM_BYTES": 77, "CONFIG": Config(header_encoding=None)}
@@ -261,10 +263,10 @@ def test_a_connection_that_is_being_made_takes_no_other_request_and_can_be_close
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
-        begun, proceed = runtime.signal(), runtime.signal()
-        stream = ListStream([FINE])
+        begun, proceed = runtime.event(), runtime.event()
+        stream = FakeNetworkStream([FINE])
 
-        class Backend(ListBackend):
+        class Backend(FakeNetworkBackend):
             async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
                 begun.set()
                 await proceed.wait()
@@ -295,7 +297,7 @@ def test_a_connection_that_is_being_made_takes_no_other_request_and_can_be_close
 
 def test_an_idle_connection_expires(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        stream = ListStream([FINE])
+        stream = FakeNetworkStream([FINE])
         async with runtime.http11_connection(ORIGIN, stream, keepalive_expiry=0.0) as connection:
             assert not connection.has_expired()
             await connection.request("GET", "http://h/")
@@ -308,7 +310,7 @@ def test_an_http11_connection_refuses_another_origin_and_a_second_request_at_a_t
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
-        async with runtime.http11_connection(ORIGIN, ListStream([FINE])) as connection:
+        async with runtime.http11_connection(ORIGIN, FakeNetworkStream([FINE])) as connection:
             with pytest.raises(RuntimeError, match="http://other:80 on connection to http://h:80"):
                 await connection.request("GET", "http://other/")
             async with connection.stream("GET", "http://h/") as held:
@@ -320,23 +322,23 @@ def test_an_http11_connection_refuses_another_origin_and_a_second_request_at_a_t
 
 
 def test_a_connection_without_a_pool_notices_that_the_server_closed(runtime: TestedRuntime) -> None:
-    closed = runtime.signal()
+    closed = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(FINE)
         peer.half_close()
         closed.set()
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         connection = runtime.connection(httpcore2.URL(server.url).origin)
         await connection.request("GET", server.url)
         await closed.wait()
-        await runtime.until(lambda: connection.has_expired() or connection.is_closed())
+        await runtime.wait_until(lambda: connection.has_expired() or connection.is_closed())
         await connection.aclose()
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -351,7 +353,7 @@ def test_a_connection_that_the_caller_closed_is_not_used_by_its_pool(
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 

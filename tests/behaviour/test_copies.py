@@ -13,7 +13,7 @@ import httpcore2
 
 from ..support.h2peer import H2Peer, speaking
 from ..support.runtimes import TestedRuntime
-from ..support.server import canned, response, scripted
+from ..support.scripted_servers import canned_responses, response, scripted_server
 
 FINE = response(b"fine", b"X: y")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\nX: y\r\n\r\n"
@@ -46,7 +46,7 @@ def test_a_response_that_was_read_can_be_copied(
         clone.headers.clear()
         assert received.headers
 
-    with scripted(canned([data])) as server:
+    with scripted_server(canned_responses([data])) as server:
         runtime.run(scenario)
 
 
@@ -64,7 +64,7 @@ def test_a_response_over_http2_can_be_copied(
         assert clone.content == b"fine"
         assert clone.extensions == {"http_version": b"HTTP/2", "stream_id": 1}
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -84,7 +84,7 @@ def test_a_response_that_was_not_read_says_why_it_cannot_be_copied(
                 await received.aread()
                 assert copied(received).content == b"fine"
 
-    with scripted(canned([FINE, FINE])) as server:
+    with scripted_server(canned_responses([FINE, FINE])) as server:
         runtime.run(scenario)
 
 
@@ -99,5 +99,5 @@ def test_an_error_can_be_copied(runtime: TestedRuntime, copied: Callable[[Any], 
         assert str(clone) == str(caught.value)
         assert server.origin in str(clone)
 
-    with scripted(canned([b"nonsense\r\n\r\n"]), forgiving=True) as server:
+    with scripted_server(canned_responses([b"nonsense\r\n\r\n"]), allow_disconnect=True) as server:
         runtime.run(scenario)

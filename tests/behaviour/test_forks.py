@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from ..support.h2peer import H2Peer
-from ..support.server import Peer, response, scripted
+from ..support.scripted_servers import Peer, response, scripted_server
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()"),
-    pytest.mark.usefixtures("nothing_left"),
+    pytest.mark.usefixtures("no_leaks"),
 ]
 
 # A process of its own: one with threads, as pytest's may be, should not fork.
@@ -165,8 +165,10 @@ def test_a_forked_child_uses_its_parents_pool_on_any_runtime(
 ) -> None:
     script = textwrap.dedent(SCRIPT)
     with (
-        scripted(http1, tls=server_tls if secured else None, forgiving=True) as first,
-        scripted(http2, tls=h2_server_tls if secured else None, forgiving=True) as second,
+        scripted_server(http1, tls=server_tls if secured else None, allow_disconnect=True) as first,
+        scripted_server(
+            http2, tls=h2_server_tls if secured else None, allow_disconnect=True
+        ) as second,
     ):
         arguments = [backend, parent, state, str(ca_file), first.url, second.url]
         done = subprocess.run(

@@ -16,9 +16,9 @@ import pytest
 
 import httpcore2
 
-from ..support.interrupting import interrupted_at
+from ..support.interruption import interrupted_at
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 SLOTS = 2
@@ -102,7 +102,7 @@ def test_a_request_that_is_interrupted_anywhere_costs_no_slot_and_harms_no_other
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGALRM", "SetAsyncExc"])
-def test_hundreds_of_interruptions_at_random_leave_all_slots(kind: str, nothing_left: None) -> None:
+def test_hundreds_of_interruptions_at_random_leave_all_slots(kind: str, no_leaks: None) -> None:
     script = """
         import ctypes, os, random, signal, sys, threading, time
         import httpcore2
@@ -159,7 +159,7 @@ def test_hundreds_of_interruptions_at_random_leave_all_slots(kind: str, nothing_
         while peer.receive_request():
             peer.send(FINE)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         command = [sys.executable, "-c", textwrap.dedent(script), server.url, kind]
         # Not under coverage, whose locks an interruption in its own code would leave held.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
@@ -187,7 +187,7 @@ def test_a_response_that_is_dropped_without_being_closed_gives_its_slot_back(
             reply = await pool.request("GET", server.url, extensions={"timeout": {"pool": 5.0}})
             assert reply.content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -222,6 +222,6 @@ def test_a_stream_that_has_left_http_outlives_its_response(
             await stream.write(b"ping")
             assert await stream.read(4) == b"ping"
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 1

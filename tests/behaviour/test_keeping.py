@@ -11,7 +11,7 @@ import httpcore2
 
 from ..support.h2peer import answering, speaking
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 FORGED = response(b"forged")
@@ -25,7 +25,7 @@ def test_one_connection_serves_many_requests(runtime: TestedRuntime) -> None:
             (connection,) = pool.connections
             assert connection.info().endswith("HTTP/1.1, IDLE, Request Count: 20")
 
-    with scripted(canned([FINE] * 20)) as server:
+    with scripted_server(canned_responses([FINE] * 20)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -34,7 +34,7 @@ def test_one_connection_serves_many_requests(runtime: TestedRuntime) -> None:
 def test_an_idle_connection_that_the_server_touched_is_not_used_again(
     runtime: TestedRuntime, ending: str
 ) -> None:
-    touched = runtime.signal()
+    touched = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -51,11 +51,11 @@ def test_an_idle_connection_that_the_server_touched_is_not_used_again(
                 peer.close()
             touched.set()
             if ending in ("written to", "answered early"):
-                assert peer.receive_end() == b""
+                assert peer.receive_until_close() == b""
         else:
-            peer.receive_end()
+            peer.receive_until_close()
 
-    proceed = runtime.signal()
+    proceed = runtime.event()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -67,7 +67,7 @@ def test_an_idle_connection_that_the_server_touched_is_not_used_again(
             assert response.content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -79,10 +79,10 @@ def test_a_response_that_is_not_read_to_its_end_costs_the_connection(
         peer.receive_head()
         if peer.number == 0:
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
-            assert peer.receive_end() == b""
+            assert peer.receive_until_close() == b""
         else:
             peer.send(FINE)
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -91,7 +91,7 @@ def test_a_response_that_is_not_read_to_its_end_costs_the_connection(
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -105,7 +105,7 @@ def test_a_response_read_to_its_end_frees_the_connection_although_it_is_still_op
                 assert b"".join([chunk async for chunk in first.aiter_stream()]) == b"fine"
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -125,14 +125,14 @@ def test_a_connection_that_may_not_be_kept_is_closed_when_its_request_ends(
                 await closed.pop().wait()
 
     def handler(peer: Peer) -> None:
-        speaking(answering())(peer) if http2 else canned([FINE])(peer)
-        peer.receive_end()
+        speaking(answering())(peer) if http2 else canned_responses([FINE])(peer)
+        peer.receive_until_close()
         signals.pop().set()
 
     http2 = protocol == "HTTP/2"
-    closed = [runtime.signal(), runtime.signal()]
+    closed = [runtime.event(), runtime.event()]
     signals = closed.copy()
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -148,16 +148,16 @@ def test_a_connection_that_may_not_be_kept_is_not_handed_on_to_a_request_that_wa
 
             async def first() -> None:
                 async with pool.stream("GET", server.url) as held:
-                    await runtime.until(lambda: "1 queued" in repr(pool))
+                    await runtime.wait_until(lambda: "1 queued" in repr(pool))
                     await held.aread()
 
             async def second() -> None:
-                await runtime.until(lambda: "1 active" in repr(pool))
+                await runtime.wait_until(lambda: "1 active" in repr(pool))
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
             await runtime.gather(first, second)
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -174,7 +174,7 @@ def test_a_connection_that_its_server_keeps_for_no_time_is_closed_when_its_reque
                 assert (await pool.request("GET", server.url)).content == b"fine"
                 assert pool.connections == []
 
-    with scripted(canned([answer])) as server:
+    with scripted_server(canned_responses([answer])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -186,7 +186,7 @@ def test_no_connection_is_kept_if_none_may_be(runtime: TestedRuntime) -> None:
                 await pool.request("GET", server.url)
                 assert "Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -199,7 +199,7 @@ def test_no_more_connections_are_kept_than_may_be(runtime: TestedRuntime) -> Non
                 await two.aread()
             assert "Connections: 0 active, 1 idle" in repr(pool)
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -220,7 +220,7 @@ def _dies_under_the_second_request(ending: Ending, seen: list[bytes]) -> Callabl
                 ending(peer)
                 return
             peer.send(FINE)
-        peer.receive_end()
+        peer.receive_until_close()
 
     return handler
 
@@ -257,7 +257,7 @@ def test_a_request_that_met_a_dying_connection_is_sent_again_unseen(
                 return ending(peer)
             peer.send(FINE if not head.startswith(b"HEAD") else response())
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
     again = method.encode() + b" " + (content or b"")
@@ -283,7 +283,7 @@ def test_a_request_that_may_not_be_repeated_is_not_sent_again(
                 await pool.request(method, server.url, content=body)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(_dies_under_the_second_request(ending, seen)) as server:
+    with scripted_server(_dies_under_the_second_request(ending, seen)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
     assert [entry.split(b" ")[0] for entry in seen] == [b"GET", method.encode(), b"GET"]
@@ -305,7 +305,7 @@ def test_a_request_is_not_sent_again_once_a_byte_of_the_response_came(
             with pytest.raises((httpcore2.RemoteProtocolError, httpcore2.ReadError)):
                 await pool.request("GET", server.url)
 
-    with scripted(_dies_under_the_second_request(begin_and_end, seen)) as server:
+    with scripted_server(_dies_under_the_second_request(begin_and_end, seen)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -321,6 +321,6 @@ def test_a_request_is_not_sent_again_if_a_new_connection_dies_under_it(
             with pytest.raises(httpcore2.RemoteProtocolError, match="without sending a response"):
                 await pool.request("GET", server.url)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1

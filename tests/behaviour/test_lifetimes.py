@@ -16,7 +16,7 @@ import pytest
 import httpcore2
 
 from ..support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 
@@ -32,7 +32,7 @@ def test_a_pool_works_in_one_run_after_another(runtime: TestedRuntime) -> None:
     async def end() -> None:
         await pool.aclose()
 
-    with scripted(canned([FINE] * 10)) as server, warnings.catch_warnings():
+    with scripted_server(canned_responses([FINE] * 10)) as server, warnings.catch_warnings():
         if runtime.name == "uvloop":
             # It warns itself, of every transport that is open when its loop is closed, and then closes them.
             warnings.simplefilter("ignore", ResourceWarning)
@@ -69,7 +69,7 @@ def test_a_pool_that_is_used_on_two_running_loops_says_so(
             # Its own loop can go on.
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -78,10 +78,10 @@ def test_an_async_pool_that_is_forgotten_warns_once_and_leaves_no_socket(
     async_runtime: TestedAsyncRuntime,
 ) -> None:
     runtime = async_runtime
-    closed = runtime.signal()
+    closed = runtime.event()
 
     def handler(peer: Peer) -> None:
-        canned([FINE])(peer)
+        canned_responses([FINE])(peer)
         closed.set()
 
     async def use_and_forget() -> None:
@@ -101,7 +101,7 @@ def test_an_async_pool_that_is_forgotten_warns_once_and_leaves_no_socket(
         assert "AsyncConnectionPool" in messages[0]
         assert "aclose()" in messages[0]
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -110,10 +110,10 @@ def test_an_async_pool_that_another_thread_finalises_is_closed_while_its_loop_ru
 ) -> None:
     """As the garbage collector does, which runs in whatever thread comes along."""
     runtime = async_runtime
-    closed = runtime.signal()
+    closed = runtime.event()
 
     def handler(peer: Peer) -> None:
-        canned([FINE])(peer)
+        canned_responses([FINE])(peer)
         closed.set()
 
     async def scenario() -> None:
@@ -126,7 +126,7 @@ def test_an_async_pool_that_another_thread_finalises_is_closed_while_its_loop_ru
             thread.join()
         await closed.wait()
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -142,18 +142,18 @@ def test_an_async_pool_that_was_closed_or_never_used_is_forgotten_silently(
         del closed
         gc.collect()
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         async_runtime.run(scenario)
 
 
-def test_a_pool_for_threads_cleans_up_when_it_is_collected(nothing_left: None) -> None:
+def test_a_pool_for_threads_cleans_up_when_it_is_collected(no_leaks: None) -> None:
     closed = threading.Event()
 
     def handler(peer: Peer) -> None:
-        canned([FINE])(peer)
+        canned_responses([FINE])(peer)
         closed.set()
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         pool = httpcore2.ConnectionPool()
         assert pool.request("GET", server.url).content == b"fine"
         del pool
@@ -161,16 +161,16 @@ def test_a_pool_for_threads_cleans_up_when_it_is_collected(nothing_left: None) -
         assert closed.wait(5)
 
 
-def test_a_response_keeps_the_pool_for_threads_that_it_came_from(nothing_left: None) -> None:
+def test_a_response_keeps_the_pool_for_threads_that_it_came_from(no_leaks: None) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfi")
         begun.wait(5)
         peer.send(b"ne")
-        peer.receive_end()
+        peer.receive_until_close()
 
     begun = threading.Event()
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         request = httpcore2.Request("GET", server.url, headers={"Host": "h"})
         held = httpcore2.ConnectionPool().handle_request(request)
         gc.collect()
@@ -181,8 +181,8 @@ def test_a_response_keeps_the_pool_for_threads_that_it_came_from(nothing_left: N
         gc.collect()
 
 
-def test_the_top_level_functions_leave_nothing_open(nothing_left: None) -> None:
-    with scripted(canned([FINE])) as server:
+def test_the_top_level_functions_leave_nothing_open(no_leaks: None) -> None:
+    with scripted_server(canned_responses([FINE])) as server:
         assert httpcore2.request("GET", server.url).content == b"fine"
         with httpcore2.stream("GET", server.url) as streamed:
             assert b"".join(streamed.iter_stream()) == b"fine"
@@ -252,7 +252,7 @@ def test_a_forked_child_never_touches_the_connections_of_its_parent(
     secured: bool,
     request: pytest.FixtureRequest,
     ca_file: Path,
-    nothing_left: None,
+    no_leaks: None,
 ) -> None:
     tls = request.getfixturevalue("server_tls") if secured else None
     script = FORK.format(
@@ -264,7 +264,7 @@ def test_a_forked_child_never_touches_the_connections_of_its_parent(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 def test_a_forked_child_has_an_event_loop_and_connections_of_its_own(
-    secured: bool, request: pytest.FixtureRequest, ca_file: Path, nothing_left: None
+    secured: bool, request: pytest.FixtureRequest, ca_file: Path, no_leaks: None
 ) -> None:
     tls = request.getfixturevalue("server_tls") if secured else None
     # The parent's loop is kept: collected in the child it would warn that nobody closed it.
@@ -276,7 +276,7 @@ def test_a_forked_child_has_an_event_loop_and_connections_of_its_own(
 
 
 def _run_fork(script: str, tls: object, connections: int, ca_file: Path) -> None:
-    with scripted(canned([FINE] * 3), tls=tls) as server:  # type: ignore[arg-type]
+    with scripted_server(canned_responses([FINE] * 3), tls=tls) as server:  # type: ignore[arg-type]
         done = subprocess.run(
             [
                 sys.executable,
@@ -297,7 +297,7 @@ def _run_fork(script: str, tls: object, connections: int, ca_file: Path) -> None
         assert server.accepted == connections
 
 
-def test_a_pool_moves_from_one_kind_of_event_loop_to_another(nothing_left: None) -> None:
+def test_a_pool_moves_from_one_kind_of_event_loop_to_another(no_leaks: None) -> None:
     pool = httpcore2.AsyncConnectionPool()
 
     async def scenario() -> None:
@@ -306,7 +306,7 @@ def test_a_pool_moves_from_one_kind_of_event_loop_to_another(nothing_left: None)
     async def end() -> None:
         await pool.aclose()
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         for name in ("asyncio", "trio", "asyncio", "trio"):
             RUNTIMES[name].run(scenario)
         RUNTIMES["trio"].run(end)

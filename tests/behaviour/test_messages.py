@@ -13,10 +13,10 @@ from h2.errors import ErrorCodes
 
 import httpcore2
 
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.h2peer import H2Peer
-from ..support.memory_streams import ListBackend, ListStream
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, refusing, scripted
+from ..support.scripted_servers import Peer, refusing_port, scripted_server
 
 URL = "http://origin.example/"
 SECURE = "https://origin.example/"
@@ -35,7 +35,7 @@ FAILURES = (
     httpcore2.TimeoutException,
 )
 
-Outcome = ListStream | Exception
+Outcome = FakeNetworkStream | Exception
 
 
 async def failure(pool: httpcore2.AsyncConnectionPool, url: str, **options: Any) -> Exception:
@@ -73,71 +73,81 @@ async def failure(pool: httpcore2.AsyncConnectionPool, url: str, **options: Any)
             lambda: httpcore2.ConnectError("refused"),
             "refused (connecting to the proxy http://proxy:3128 at the unix socket /a/b, on the way to http://origin.example:80)",
         ),
-        ({}, URL, lambda: ListStream(), f"{DISCONNECTED} (http://origin.example:80)"),
-        ({}, SECURE, lambda: ListStream(), f"{DISCONNECTED} (https://origin.example:443)"),
-        ({}, "http://[::1]:8080/", lambda: ListStream(), f"{DISCONNECTED} (http://[::1]:8080)"),
+        ({}, URL, lambda: FakeNetworkStream(), f"{DISCONNECTED} (http://origin.example:80)"),
+        ({}, SECURE, lambda: FakeNetworkStream(), f"{DISCONNECTED} (https://origin.example:443)"),
+        (
+            {},
+            "http://[::1]:8080/",
+            lambda: FakeNetworkStream(),
+            f"{DISCONNECTED} (http://[::1]:8080)",
+        ),
         (
             {"uds": "/a/b"},
             URL,
-            lambda: ListStream(),
+            lambda: FakeNetworkStream(),
             f"{DISCONNECTED} (http://origin.example:80 at the unix socket /a/b)",
         ),
         (
             {"proxy": PROXY},
             URL,
-            lambda: ListStream(),
+            lambda: FakeNetworkStream(),
             f"{DISCONNECTED} (http://origin.example:80 through the proxy http://proxy:3128)",
         ),
         (
             {"proxy": PROXY},
             SECURE,
-            lambda: ListStream(),
+            lambda: FakeNetworkStream(),
             f"{DISCONNECTED} (asking the proxy http://proxy:3128 for a tunnel: CONNECT origin.example:443)",
         ),
         (
             {"proxy": PROXY},
             SECURE,
-            lambda: ListStream([httpcore2.ReadError("reset")]),
+            lambda: FakeNetworkStream([httpcore2.ReadError("reset")]),
             "reset (asking the proxy http://proxy:3128 for a tunnel: CONNECT origin.example:443)",
         ),
         (
             {"proxy": PROXY},
             SECURE,
-            lambda: ListStream([ESTABLISHED]),
+            lambda: FakeNetworkStream([ESTABLISHED]),
             f"{DISCONNECTED} (https://origin.example:443 through the proxy http://proxy:3128)",
         ),
         (
             {"proxy": PROXY, "uds": "/a"},
             SECURE,
-            lambda: ListStream([ESTABLISHED]),
+            lambda: FakeNetworkStream([ESTABLISHED]),
             f"{DISCONNECTED} (https://origin.example:443 through the proxy http://proxy:3128 at the unix socket /a)",
         ),
         (
             {},
             URL,
-            lambda: ListStream([httpcore2.ReadError("reset")]),
+            lambda: FakeNetworkStream([httpcore2.ReadError("reset")]),
             "reset (http://origin.example:80)",
         ),
         (
             {},
             URL,
-            lambda: ListStream([httpcore2.ReadTimeout("late")]),
+            lambda: FakeNetworkStream([httpcore2.ReadTimeout("late")]),
             "late (http://origin.example:80)",
         ),
-        ({}, URL, lambda: ListStream([HEAD + b"he"]), f"{BROKEN_OFF} (http://origin.example:80)"),
         (
             {},
             URL,
-            lambda: ListStream([HEAD, httpcore2.ReadError("reset")]),
+            lambda: FakeNetworkStream([HEAD + b"he"]),
+            f"{BROKEN_OFF} (http://origin.example:80)",
+        ),
+        (
+            {},
+            URL,
+            lambda: FakeNetworkStream([HEAD, httpcore2.ReadError("reset")]),
             "reset (http://origin.example:80)",
         ),
         (
             {"uds": "/a/b"},
             URL,
-            lambda: ListStream([HEAD, httpcore2.ReadTimeout("late")]),
+            lambda: FakeNetworkStream([HEAD, httpcore2.ReadTimeout("late")]),
             "late (http://origin.example:80 at the unix socket /a/b)",
         ),
-        ({}, URL, lambda: ListStream([b"nonsense\r\n\r\n"]), " (http://origin.example:80)"),
+        ({}, URL, lambda: FakeNetworkStream([b"nonsense\r\n\r\n"]), " (http://origin.example:80)"),
     ],
 )
 def test_the_message_names_the_origin_and_the_way_to_it(
@@ -148,7 +158,7 @@ def test_the_message_names_the_origin_and_the_way_to_it(
     message: str,
 ) -> None:
     async def scenario() -> None:
-        backend = ListBackend(outcome())
+        backend = FakeNetworkBackend(outcome())
         async with runtime.pool(network_backend=backend, **options) as pool:
             error = await failure(pool, url)
         assert str(error) == message or (message[0] == " " and str(error).endswith(message))
@@ -156,14 +166,14 @@ def test_the_message_names_the_origin_and_the_way_to_it(
     runtime.run(scenario)
 
 
-class FailingToWrite(ListStream):
+class FailingToWrite(FakeNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         raise httpcore2.WriteTimeout("late")
 
 
 def test_the_message_of_a_failed_write_names_the_origin(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        async with runtime.pool(network_backend=ListBackend(FailingToWrite())) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(FailingToWrite())) as pool:
             assert str(await failure(pool, URL)) == "late (http://origin.example:80)"
 
     runtime.run(scenario)
@@ -171,7 +181,7 @@ def test_the_message_of_a_failed_write_names_the_origin(runtime: TestedRuntime) 
 
 def test_every_attempt_to_connect_is_named_once(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(httpcore2.ConnectError("refused"))
+        backend = FakeNetworkBackend(httpcore2.ConnectError("refused"))
         async with runtime.pool(network_backend=backend, retries=3) as pool:
             for _ in range(2):
                 message = str(await failure(pool, URL))
@@ -182,7 +192,7 @@ def test_every_attempt_to_connect_is_named_once(runtime: TestedRuntime) -> None:
 
 def test_a_request_that_may_not_be_sent_names_the_origin(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        async with runtime.pool(network_backend=ListBackend(ListStream())) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(FakeNetworkStream())) as pool:
             error = await failure(pool, URL, headers={"X": "a\r\nb"})
         assert isinstance(error, httpcore2.LocalProtocolError)
         assert str(error).endswith(" (http://origin.example:80)")
@@ -193,11 +203,11 @@ def test_a_request_that_may_not_be_sent_names_the_origin(runtime: TestedRuntime)
 def test_the_total_names_the_origin_in_every_phase(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         extensions = {"timeout": {"total": 0.0}}
-        async with runtime.pool(network_backend=ListBackend(ListStream())) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(FakeNetworkStream())) as pool:
             message = str(await failure(pool, URL, extensions=extensions))
             assert message.endswith(" seconds. (connecting to http://origin.example:80)")
         async with runtime.pool(
-            network_backend=ListBackend(ListStream()), max_connections=0
+            network_backend=FakeNetworkBackend(FakeNetworkStream()), max_connections=0
         ) as pool:
             error = await failure(pool, URL, extensions=extensions)
             assert isinstance(error, httpcore2.PoolTimeout)
@@ -207,7 +217,7 @@ def test_the_total_names_the_origin_in_every_phase(runtime: TestedRuntime) -> No
 
 
 def test_the_total_names_the_origin_between_attempts(runtime: TestedRuntime) -> None:
-    class Late(ListBackend):
+    class Late(FakeNetworkBackend):
         async def connect_tcp(self, *args: Any, **options: Any) -> Any:
             end = time.monotonic() + 0.01
             while time.monotonic() < end:
@@ -227,7 +237,7 @@ def test_the_total_names_the_origin_between_attempts(runtime: TestedRuntime) -> 
 def test_reading_a_closed_response_names_the_origin(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with (
-            runtime.pool(network_backend=ListBackend(ListStream([HEAD]))) as pool,
+            runtime.pool(network_backend=FakeNetworkBackend(FakeNetworkStream([HEAD]))) as pool,
             pool.stream("GET", URL) as reply,
         ):
             await reply.aclose()
@@ -244,7 +254,7 @@ def test_what_caused_an_error_is_kept(runtime: TestedRuntime) -> None:
         assert isinstance(error.__cause__, OSError)
         assert str(error) == f"{error.__cause__} (connecting to http://127.0.0.1:{port})"
 
-    with refusing() as port:
+    with refusing_port() as port:
         runtime.run(scenario)
 
 
@@ -268,7 +278,7 @@ def test_a_failed_handshake_names_the_origin(
         assert message.endswith(f" (connecting to {server.origin})")
         assert "certificate" in message
 
-    with scripted(lambda peer: None, tls=server_tls, forgiving=True) as server:
+    with scripted_server(lambda peer: None, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -290,7 +300,7 @@ def test_over_http2_the_message_names_the_stream_too(runtime: TestedRuntime) -> 
                 assert isinstance(error, httpcore2.RemoteProtocolError)
                 assert str(error).endswith(f" ({server.origin}, stream {number})")
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -308,7 +318,7 @@ def test_the_exception_of_a_callers_own_gets_a_note(
     words = str(error)
 
     async def scenario() -> None:
-        async with runtime.pool(network_backend=ListBackend(error)) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(error)) as pool:
             with pytest.raises(httpcore2.ConnectError) as caught:
                 await pool.request("GET", URL)
         assert str(caught.value) == words

@@ -13,9 +13,9 @@ import trustme
 
 import httpcore2
 
-from ..support.memory_streams import ListBackend, ListStream
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, response, scripted
+from ..support.scripted_servers import Peer, response, scripted_server
 
 FINE = response(b"fine")
 
@@ -48,7 +48,7 @@ def test_a_host_or_port_that_cannot_be_is_refused_before_a_look_up(
 ) -> None:
     async def scenario() -> None:
         for options in ({}, {"uds": "/path"}):
-            backend = ListBackend(ListStream([FINE]))
+            backend = FakeNetworkBackend(FakeNetworkStream([FINE]))
             async with runtime.pool(network_backend=backend, **options) as pool:
                 with pytest.raises(
                     (httpcore2.LocalProtocolError, httpcore2.ConnectError),
@@ -64,7 +64,7 @@ def test_a_host_or_port_that_cannot_be_is_refused_before_a_look_up(
 
 def test_a_url_that_hides_its_host_is_refused(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([FINE]))
+        backend = FakeNetworkBackend(FakeNetworkStream([FINE]))
         async with runtime.pool(network_backend=backend) as pool:
             for url in ("http://a\\@evil/", "http://127.0.0.1\0.allowed.example/", "http://a b/"):
                 with pytest.raises(ValueError, match=r"before the '@'|is no host"):
@@ -79,8 +79,8 @@ def test_what_no_request_line_can_hold_is_refused_as_it_was_given(
     runtime: TestedRuntime, target: str
 ) -> None:
     async def scenario() -> None:
-        stream = ListStream([FINE])
-        async with runtime.pool(network_backend=ListBackend(stream)) as pool:
+        stream = FakeNetworkStream([FINE])
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream)) as pool:
             with pytest.raises(httpcore2.LocalProtocolError):
                 await pool.request("GET", f"http://a{target}")
         assert stream.written == []
@@ -90,8 +90,8 @@ def test_what_no_request_line_can_hold_is_refused_as_it_was_given(
 
 def test_a_question_mark_without_a_query_is_sent(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        stream = ListStream([FINE])
-        async with runtime.pool(network_backend=ListBackend(stream)) as pool:
+        stream = FakeNetworkStream([FINE])
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream)) as pool:
             assert (await pool.request("GET", "http://a/b?")).content == b"fine"
         assert b"".join(stream.written).startswith(b"GET /b? HTTP/1.1\r\n")
 
@@ -112,11 +112,11 @@ def noting(
         head = peer.receive_head()
         seen.append(head.split(b"\r\nHost: ")[1].split(b"\r\n")[0])
         peer.send(FINE)
-        peer.receive_end()
+        peer.receive_until_close()
 
     server_tls.sni_callback = lambda _sock, name, _context: seen.append(name)
     try:
-        with scripted(handler, tls=server_tls, uds=uds, host=host) as server:
+        with scripted_server(handler, tls=server_tls, uds=uds, host=host) as server:
             yield server, seen
     finally:
         server_tls.sni_callback = None
@@ -208,8 +208,8 @@ def test_a_zone_is_for_the_look_up_alone(
     runtime: TestedRuntime, client_tls: ssl.SSLContext, percent: str
 ) -> None:
     async def scenario() -> None:
-        stream = ListStream([FINE])
-        backend = ListBackend(stream)
+        stream = FakeNetworkStream([FINE])
+        backend = FakeNetworkBackend(stream)
         async with runtime.pool(network_backend=backend, ssl_context=client_tls) as pool:
             response = await pool.request("GET", f"https://[fe80::1{percent}eth0]/")
             assert response.content == b"fine"

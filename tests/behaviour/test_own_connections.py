@@ -9,10 +9,10 @@ import pytest
 
 import httpcore2
 
-from ..support.blocking import AsyncAdapter
 from ..support.h2peer import answering, speaking
 from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
-from ..support.server import canned, response, scripted
+from ..support.scripted_servers import canned_responses, response, scripted_server
+from ..support.sync_adapters import AsyncAdapter
 
 FINE = response(b"fine")
 
@@ -151,7 +151,7 @@ def test_they_are_used_again_and_shown(runtime: TestedRuntime, kind: Kind) -> No
             assert "0 active, 1 idle" in repr(pool)
         assert connection.is_closed()
 
-    with scripted(canned([FINE] * 3)) as server:
+    with scripted_server(canned_responses([FINE] * 3)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -170,7 +170,7 @@ def test_a_body_is_streamed_and_may_be_left(runtime: TestedRuntime, kind: Kind) 
                 assert "1 active, 0 idle" in repr(pool)
             assert pool.connections == []
 
-    with scripted(canned([chunked, endless])) as server:
+    with scripted_server(canned_responses([chunked, endless])) as server:
         runtime.run(scenario)
 
 
@@ -188,7 +188,9 @@ def test_one_that_fails_is_closed_and_its_place_is_free(runtime: TestedRuntime, 
             assert pool.connections == []
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([b"nonsense\r\n\r\n"], [broken], [FINE]), forgiving=True) as server:
+    with scripted_server(
+        canned_responses([b"nonsense\r\n\r\n"], [broken], [FINE]), allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
 
 
@@ -204,7 +206,7 @@ def test_one_that_the_server_has_closed_is_replaced(runtime: TestedRuntime, kind
             await runtime.close(connection)
             assert (await pool.request("POST", server.url)).content == b"fine"
 
-    with scripted(canned([farewell], [FINE])) as server:
+    with scripted_server(canned_responses([farewell], [FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 3
 
@@ -222,7 +224,7 @@ def test_one_that_multiplexes_is_shared(runtime: TestedRuntime, kind: Kind) -> N
                 await runtime.gather(*[fetch] * 5)
                 assert await reply.aread() == b"fine"
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -244,8 +246,8 @@ def test_a_request_that_one_does_not_take_is_sent_again(
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(made) == 1 if multiplexes else 2
 
-    handler = speaking(answering()) if multiplexes else canned([FINE])
-    with scripted(handler) as server:
+    handler = speaking(answering()) if multiplexes else canned_responses([FINE])
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 

@@ -13,10 +13,10 @@ import pytest
 import httpcore2
 from httpcore2._backends.auto import AutoBackend
 
-from ..support.blocking import AsyncAdapter
 from ..support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
-from ..support.scripted_proxy import KINDS, proxying
-from ..support.server import canned, refusing, response, scripted
+from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_servers import canned_responses, refusing_port, response, scripted_server
+from ..support.sync_adapters import AsyncAdapter
 
 FINE = response(b"fine")
 
@@ -75,7 +75,7 @@ def test_a_patched_class_answers_each_request_of_a_pool(
             assert server.accepted == 0
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -92,7 +92,7 @@ def test_what_a_patch_raises_comes_to_the_caller_and_frees_the_slot(
             assert server.accepted == 0
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -118,7 +118,7 @@ def test_a_patch_may_pass_a_request_on(runtime: TestedRuntime, place: str, name:
                 for _ in range(2):
                     assert (await pool.request("GET", f"{server.url}a")).content == b"fine"
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert asked == [b"/a", b"/a"]
@@ -135,7 +135,7 @@ def test_a_patched_class_answers_each_request_through_a_proxy(
         await pool.aclose()
 
     prefix = "Async" if isinstance(runtime, TestedAsyncRuntime) else ""
-    with refusing() as port:
+    with refusing_port() as port:
         pool: Any = getattr(httpcore2, f"{prefix}HTTPProxy")(f"http://127.0.0.1:{port}")
         if not isinstance(runtime, TestedAsyncRuntime):
             pool = AsyncAdapter(pool)
@@ -145,7 +145,7 @@ def test_a_patched_class_answers_each_request_through_a_proxy(
 @pytest.mark.parametrize(("place", "name"), PLACES)
 def test_a_patched_class_answers_the_functions_at_the_top(place: str, name: str) -> None:
     with (
-        scripted(canned([FINE])) as server,
+        scripted_server(canned_responses([FINE])) as server,
         patched_method(RUNTIMES["threads"], place, name, _answer),
     ):
         assert httpcore2.request("GET", server.url).content == b"patched"
@@ -165,7 +165,7 @@ CONNECTING = {
 
 
 @pytest.fixture(params=[(name, backend) for name in CONNECTING for backend in CONNECTING[name]])
-def connecting(request: pytest.FixtureRequest, nothing_left: None) -> tuple[TestedRuntime, str]:
+def connecting(request: pytest.FixtureRequest, no_leaks: None) -> tuple[TestedRuntime, str]:
     """Each runtime, and by turns the backends by which 2.16.2 connects there."""
     name, backend = request.param
     return RUNTIMES[name], f"httpcore2._backends.{backend}"
@@ -198,7 +198,7 @@ def test_a_patched_backend_keeps_requests_from_the_network(
         async with runtime.pool() as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -220,7 +220,7 @@ def test_a_patched_backend_may_go_on_to_connect(connecting: tuple[TestedRuntime,
                 url = f"http://www.example.com:{server.port}/"
                 assert (await pool.request("GET", url)).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
     assert asked == ["www.example.com"]
 
@@ -236,7 +236,7 @@ def test_a_method_that_was_put_back_is_no_patch(connecting: tuple[TestedRuntime,
     try:
         # Kits of one's own put it back so; the class has then what its base has.
         cls.connect_tcp = cls.connect_tcp
-        with scripted(canned([FINE])) as server:
+        with scripted_server(canned_responses([FINE])) as server:
             runtime.run(scenario)
     finally:
         del cls.connect_tcp
@@ -304,7 +304,7 @@ def _guard(runtime: TestedRuntime, way: str, port: int, inner: Any) -> Any:
 
 
 def _plain(pool: Any) -> Any:
-    return getattr(pool, "plain", pool)
+    return getattr(pool, "wrapped", pool)
 
 
 @pytest.mark.parametrize("way", ["derived", "wrapped"])
@@ -323,18 +323,18 @@ def test_a_guard_that_is_put_into_a_pool_is_asked_for_each_connection(
             for _ in range(2):
                 reply = await pool.request("GET", f"http://www.example.com:{server.port}/")
                 assert reply.content == b"fine"
-            with refusing() as port, pytest.raises(Refused):
+            with refusing_port() as port, pytest.raises(Refused):
                 await pool.request("GET", f"http://127.0.0.1:{port}/")
             # Of those before it, connections are left.
             assert len(pool.connections) == 1 + is_used
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
         assert server.accepted == 1 + is_used
 
 
 def test_the_backend_of_a_pool_is_the_one_that_was_given(runtime: TestedRuntime) -> None:
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         guard = _guard(runtime, "derived", server.port, None)
 
         async def scenario() -> None:
@@ -366,7 +366,7 @@ def test_a_backend_that_detects_the_event_loop_connects_there(
         async with connection:
             assert (await connection.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         async_runtime.run(scenario)
 
 
@@ -380,5 +380,5 @@ def test_a_proxy_is_connected_to_by_the_guard(
             with pytest.raises(Refused):
                 await pool.request("GET", "http://www.example.com/")
 
-    with proxying(KINDS["http"], 1, server_tls, client_tls) as proxy:
+    with scripted_proxy(KINDS["http"], 1, server_tls, client_tls) as proxy:
         runtime.run(scenario)

@@ -9,7 +9,7 @@ import pytest
 import httpcore2
 
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 
@@ -43,7 +43,7 @@ def test_concurrent_requests_share_no_more_connections_than_allowed(
             assert len(pool.connections) <= (limit or 20)
             await _counts(pool, (0, 0), (0, len(pool.connections)))
 
-    with scripted(_echo_path) as server:
+    with scripted_server(_echo_path) as server:
         runtime.run(scenario)
         assert server.accepted <= (limit or 20)
 
@@ -60,8 +60,8 @@ def test_waiting_requests_are_served_in_the_order_in_which_they_came(
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
-            release = runtime.signal()
-            arrived = [runtime.signal() for _ in range(6)]
+            release = runtime.event()
+            arrived = [runtime.event() for _ in range(6)]
 
             async def hold() -> None:
                 async with pool.stream("GET", server.url + "0") as held:
@@ -72,13 +72,13 @@ def test_waiting_requests_are_served_in_the_order_in_which_they_came(
             async def follow(number: int) -> None:
                 # Each sets out when the one before it stands in the queue.
                 await arrived[number - 1].wait()
-                await runtime.until(lambda: f" {number - 1} queued" in repr(pool))
+                await runtime.wait_until(lambda: f" {number - 1} queued" in repr(pool))
                 arrived[number].set()
                 await pool.request("GET", server.url + str(number))
 
             async def let_go() -> None:
                 await arrived[5].wait()
-                await runtime.until(lambda: " 5 queued" in repr(pool))
+                await runtime.wait_until(lambda: " 5 queued" in repr(pool))
                 assert "Requests: 1 active, 5 queued" in repr(pool)
                 release.set()
 
@@ -87,7 +87,7 @@ def test_waiting_requests_are_served_in_the_order_in_which_they_came(
             )
             await _counts(pool, (0, 0), (0, 1))
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert order == [b"/0", b"/1", b"/2", b"/3", b"/4", b"/5"]
@@ -109,7 +109,7 @@ def test_a_request_that_waits_too_long_for_a_connection_says_what_the_pool_was_b
                 await held.aread()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -124,7 +124,10 @@ def test_an_idle_connection_to_another_origin_makes_room_at_the_limit(
                 (connection,) = pool.connections
                 assert server.origin in connection.info()
 
-    with scripted(canned([FINE])) as one, scripted(canned([FINE])) as two:
+    with (
+        scripted_server(canned_responses([FINE])) as one,
+        scripted_server(canned_responses([FINE])) as two,
+    ):
         runtime.run(scenario)
         assert (one.accepted, two.accepted) == (2, 1)
 
@@ -136,17 +139,20 @@ def test_origins_have_connections_of_their_own(runtime: TestedRuntime) -> None:
                 assert (await pool.request("GET", server.url)).content == b"fine"
             assert [connection.is_idle() for connection in pool.connections] == [True, True]
 
-    with scripted(canned([FINE] * 2)) as one, scripted(canned([FINE] * 2)) as two:
+    with (
+        scripted_server(canned_responses([FINE] * 2)) as one,
+        scripted_server(canned_responses([FINE] * 2)) as two,
+    ):
         runtime.run(scenario)
         assert (one.accepted, two.accepted) == (1, 1)
 
 
 def test_pool_and_connections_show_what_they_are_doing(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        name = f"{runtime.prefix}HTTPConnection"
+        name = f"{runtime.class_prefix}HTTPConnection"
         async with runtime.pool() as pool:
             assert repr(pool) == (
-                f"<{runtime.prefix}ConnectionPool [Requests: 0 active, 0 queued | "
+                f"<{runtime.class_prefix}ConnectionPool [Requests: 0 active, 0 queued | "
                 "Connections: 0 active, 0 idle]>"
             )
             assert pool.connections == []
@@ -178,7 +184,7 @@ def test_pool_and_connections_show_what_they_are_doing(runtime: TestedRuntime) -
         assert connection.is_closed()
         assert connection.info() == f"'{server.origin}', HTTP/1.1, CLOSED, Request Count: 2"
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
 
 
@@ -191,7 +197,7 @@ def test_a_closed_pool_can_be_used_again(runtime: TestedRuntime) -> None:
             await _counts(pool, (0, 0), (0, 0))
         await pool.aclose()
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -202,7 +208,7 @@ def test_closing_the_pool_ends_the_requests_that_are_under_way(runtime: TestedRu
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
-        peer.receive_end()
+        peer.receive_until_close()
         closed.set()
 
     async def scenario() -> None:
@@ -211,24 +217,24 @@ def test_closing_the_pool_ends_the_requests_that_are_under_way(runtime: TestedRu
             await pool.aclose()
             await _counts(pool, (0, 0), (0, 0))
             # The connection is closed when the pool is, not when the response is.
-            await runtime.until(closed.is_set)
+            await runtime.wait_until(closed.is_set)
             with pytest.raises(httpcore2.ReadError):
                 await cut.aread()
         await _counts(pool, (0, 0), (0, 0))
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
 def test_a_request_that_the_closing_pool_cut_off_is_not_sent_again(runtime: TestedRuntime) -> None:
-    asked = runtime.signal()
+    asked = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(FINE)
         peer.receive_head()  # on the connection that is reused, and never answered
         asked.set()
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         pool = runtime.pool()
@@ -245,7 +251,7 @@ def test_a_request_that_the_closing_pool_cut_off_is_not_sent_again(runtime: Test
         await runtime.gather(ask, close)
         assert pool.connections == []
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -253,12 +259,12 @@ def test_a_request_that_the_closing_pool_cut_off_is_not_sent_again(runtime: Test
 def test_closing_the_pool_ends_the_wait_of_those_in_the_queue(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         pool = runtime.pool(max_connections=1)
-        queued = runtime.signal()
+        queued = runtime.event()
 
         async def hold() -> None:
             async with pool.stream("GET", server.url):
                 queued.set()
-                await runtime.until(lambda: " 1 queued" in repr(pool))
+                await runtime.wait_until(lambda: " 1 queued" in repr(pool))
                 await pool.aclose()
 
         async def wait() -> None:
@@ -269,7 +275,7 @@ def test_closing_the_pool_ends_the_wait_of_those_in_the_queue(runtime: TestedRun
         await runtime.gather(hold, wait)
         await _counts(pool, (0, 0), (0, 0))
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -287,9 +293,9 @@ def test_a_response_can_be_closed_twice_and_without_having_been_read(
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
-        peer.receive_end()
+        peer.receive_until_close()
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -297,7 +303,7 @@ def test_the_pool_makes_its_connections_by_create_connection(runtime: TestedRunt
     async def scenario() -> None:
         async with runtime.pool() as pool:
             connection = pool.create_connection(httpcore2.URL("http://h/").origin)
-            assert repr(connection) == f"<{runtime.prefix}HTTPConnection [CONNECTING]>"
+            assert repr(connection) == f"<{runtime.class_prefix}HTTPConnection [CONNECTING]>"
             assert pool.connections == []
 
     runtime.run(scenario)

@@ -9,9 +9,9 @@ import pytest
 
 import httpcore2
 
-from ..support.memory_streams import ListBackend, ListStream
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 OK = response()
 Headers = dict[bytes | str, bytes | str]
@@ -23,13 +23,13 @@ def test_head_and_small_body_leave_in_one_segment(runtime: TestedRuntime) -> Non
     def handler(peer: Peer) -> None:
         segments.append(peer.socket.recv(65536))
         peer.send(OK)
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
             await pool.request("POST", server.url + "x?y", content=b"hello")
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
     host = b"127.0.0.1:%d" % server.port
     assert segments == [
@@ -94,11 +94,11 @@ def test_a_request_is_written_as_its_parts_say(
     content: bytes | list[bytes] | None,
     wire: bytes,
 ) -> None:
-    stream = ListStream([OK])
+    stream = FakeNetworkStream([OK])
 
     async def scenario() -> None:
         body = runtime.body(content) if isinstance(content, list) else content
-        async with runtime.pool(network_backend=ListBackend(stream)) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream)) as pool:
             await pool.request(method, url, headers=headers, content=body)
 
     runtime.run(scenario)
@@ -107,10 +107,10 @@ def test_a_request_is_written_as_its_parts_say(
 
 
 def test_the_target_extension_replaces_the_path(runtime: TestedRuntime) -> None:
-    stream = ListStream([OK])
+    stream = FakeNetworkStream([OK])
 
     async def scenario() -> None:
-        async with runtime.pool(network_backend=ListBackend(stream)) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream)) as pool:
             await pool.request("OPTIONS", "http://h/x", extensions={"target": b"*"})
 
     runtime.run(scenario)
@@ -127,7 +127,7 @@ def test_a_large_body_arrives_whole(runtime: TestedRuntime) -> None:
             assert request is not None
             seen.append(request[1])
             peer.send(OK)
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         chunks = [content[start : start + 100_000] for start in range(0, len(content), 100_000)]
@@ -140,7 +140,7 @@ def test_a_large_body_arrives_whole(runtime: TestedRuntime) -> None:
                 content=runtime.body(chunks),
             )
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert seen == [content, content]
@@ -196,7 +196,7 @@ def test_a_request_that_breaks_the_rules_is_refused_and_costs_nothing(
             await pool.request("GET", server.url)
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert seen == [b"GET / HTTP/1.1", b"GET / HTTP/1.1"]
@@ -224,7 +224,7 @@ def test_a_body_of_another_length_than_declared_is_refused_and_never_completed(
             await pool.request("GET", server.url)
 
     # A head that promised another body may have left: that connection is closed in the middle.
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
     assert completed == [b"GET"]
 
@@ -239,7 +239,7 @@ def test_content_of_a_wrong_type_is_refused_by_name_before_anything_is_sent(
                 await pool.request("POST", server.url, content=content)
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(canned([])) as server:
+    with scripted_server(canned_responses([])) as server:
         runtime.run(scenario)
         assert server.accepted == 0
 
@@ -247,7 +247,7 @@ def test_content_of_a_wrong_type_is_refused_by_name_before_anything_is_sent(
 def test_content_of_the_other_colour_is_refused_by_name_before_anything_is_sent(
     runtime: TestedRuntime,
 ) -> None:
-    content = runtime.wrong_body([b"x"])
+    content = runtime.mismatched_body([b"x"])
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -255,7 +255,7 @@ def test_content_of_the_other_colour_is_refused_by_name_before_anything_is_sent(
                 await pool.request("POST", server.url, content=content)
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(canned([])) as server:
+    with scripted_server(canned_responses([])) as server:
         runtime.run(scenario)
         assert server.accepted == 0
 
@@ -280,7 +280,7 @@ def test_an_error_of_the_body_itself_reaches_the_caller_and_frees_the_connection
                 await pool.request("POST", server.url, content=runtime.body(chunks()))
             await pool.request("GET", server.url)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
     assert completed == [b"GET"]
 
@@ -311,9 +311,9 @@ def test_an_async_generator_that_is_left_in_the_middle_is_closed(
             assert closed == [whose]
 
     def handler(peer: Peer) -> None:
-        peer.receive_end()
+        peer.receive_until_close()
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         async_runtime.run(scenario)
 
 

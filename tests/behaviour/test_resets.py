@@ -18,7 +18,7 @@ import httpcore2
 
 from ..support.h2peer import H2Peer
 from ..support.runtimes import TestedRuntime
-from ..support.server import LIMIT, Peer, response, scripted
+from ..support.scripted_servers import LIMIT, Peer, response, scripted_server
 
 FINE = response(b"fine")
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Le"
@@ -98,7 +98,7 @@ def test_what_ends_a_connection_under_a_response_is_one_exception(
             assert type(caught.value) is error
             assert pool.connections == []
 
-    with scripted(handler, tls=server_context) as server:
+    with scripted_server(handler, tls=server_context) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -118,14 +118,14 @@ def test_what_ends_a_used_connection_before_a_response_is_no_exception_if_the_re
             peer.receive_request()
             end(peer)
         else:
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls) as pool:
             for _ in range(2):
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler, tls=server_context) as server:
+    with scripted_server(handler, tls=server_context) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -140,7 +140,7 @@ def test_what_a_write_notices_first_is_the_same_exception(
 ) -> None:
     """The program makes its body without awaiting, so that no event loop can have seen the end before the write."""
     events: list[tuple[str, dict[str, Any]]] = []
-    may_end = runtime.signal()
+    may_end = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_until(b"first\r\n")
@@ -171,7 +171,7 @@ def test_what_a_write_notices_first_is_the_same_exception(
             assert by_write or runtime.name == "threads"
             assert pool.connections == []
 
-    with scripted(handler, tls=server_context) as server:
+    with scripted_server(handler, tls=server_context) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -195,7 +195,7 @@ def test_what_ends_a_write_that_waits_is_the_same_exception(
             assert type(caught.value) is error
             assert pool.connections == []
 
-    with scripted(handler, tls=server_context, forgiving=True) as server:
+    with scripted_server(handler, tls=server_context, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -204,7 +204,7 @@ def test_asking_whether_a_connection_can_be_read_does_not_use_up_its_reset(
     runtime: TestedRuntime,
 ) -> None:
     """The system reports it once, to whatever asks in a way that takes something."""
-    received = runtime.signal()
+    received = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_request()
@@ -223,7 +223,7 @@ def test_asking_whether_a_connection_can_be_read_does_not_use_up_its_reset(
             with pytest.raises(httpcore2.ReadError):
                 await anext(chunks)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -256,7 +256,7 @@ def test_what_ends_an_http2_connection_under_a_response_is_one_exception(
             assert type(caught.value) is error
             assert pool.connections == []
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -267,7 +267,7 @@ def test_what_ends_an_http2_connection_under_an_upload_is_the_same_exception(
     runtime: TestedRuntime, end: Callable[[Peer], None], error: type[Exception], stalled: str
 ) -> None:
     events: list[tuple[str, dict[str, Any]]] = []
-    may_end = runtime.signal()
+    may_end = runtime.event()
 
     def handler(peer: Peer) -> None:
         server_side = H2Peer(peer)
@@ -302,6 +302,6 @@ def test_what_ends_an_http2_connection_under_an_upload_is_the_same_exception(
             assert type(caught.value) is error
             assert pool.connections == []
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1

@@ -10,7 +10,7 @@ import pytest
 import httpcore2
 
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ CASES = [
     ),
     Case(
         "chunked",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n runtime\r\n0\r\n\r\n",
-        body=b"hello world",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n there\r\n0\r\n\r\n",
+        body=b"hello there",
     ),
     Case("chunked and empty", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     Case(
@@ -303,13 +303,13 @@ def test_a_response_is_understood_and_the_connection_is_kept_if_it_may_be(
                 return
             peer.receive_head()
         peer.send(AFTER)
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
             await _fetch(pool, server.url, case)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == (1 if case.keeps else 2)
 
@@ -327,13 +327,13 @@ def test_bytes_beyond_the_end_of_a_response_never_become_the_next_one(
             assert peer.receive_some() == b""
         else:
             peer.send(AFTER)
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
             await _fetch(pool, server.url, case)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -354,7 +354,7 @@ def test_the_header_fields_of_equal_responses_are_lists_of_their_own(
                 shown[3].clear()
 
     fields = [(b"Content-Length", b"5")]
-    with scripted(canned([AFTER] * 3)) as server:
+    with scripted_server(canned_responses([AFTER] * 3)) as server:
         runtime.run(scenario)
 
 
@@ -372,7 +372,7 @@ def test_what_follows_a_large_response_may_have_a_head_of_another_length(
                 assert (await pool.request("GET", server.url)).content == body
 
     answers = [large, response(bytes(40_000), b"X: " + filling), response(b"small"), AFTER]
-    with scripted(canned(answers)) as server:
+    with scripted_server(canned_responses(answers)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -389,10 +389,10 @@ def test_bytes_beyond_a_bodiless_response_after_a_large_one_never_become_the_nex
             peer.send(large)
             peer.receive_head()
             peer.send(head + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
-            peer.receive_end()
+            peer.receive_until_close()
         else:
             peer.send(AFTER)
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -400,7 +400,7 @@ def test_bytes_beyond_a_bodiless_response_after_a_large_one_never_become_the_nex
             assert (await pool.request("HEAD", server.url)).content == b""
             assert (await pool.request("GET", server.url)).content == b"after"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -413,7 +413,7 @@ def test_a_body_can_be_read_once(runtime: TestedRuntime) -> None:
             with pytest.raises(RuntimeError, match="more than once"):
                 await streamed.aread()
 
-    with scripted(canned([AFTER])) as server:
+    with scripted_server(canned_responses([AFTER])) as server:
         runtime.run(scenario)
 
 
@@ -433,9 +433,9 @@ def test_a_body_can_be_left_in_the_middle(runtime: TestedRuntime) -> None:
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
         else:
             peer.send(AFTER)
-        peer.receive_end()
+        peer.receive_until_close()
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -449,7 +449,7 @@ def test_a_trace_is_told_of_the_end_of_a_response_that_nobody_read(runtime: Test
             async with pool.stream("GET", server.url, extensions=extensions) as streamed:
                 assert streamed.status == 200
 
-    with scripted(canned([AFTER])) as server:
+    with scripted_server(canned_responses([AFTER])) as server:
         runtime.run(scenario)
     assert [name for name, _ in events][-3:] == [
         "http11.receive_response_headers.complete",

@@ -15,8 +15,8 @@ import httpcore2
 
 from ..support.h2peer import answering, speaking
 from ..support.runtimes import TestedRuntime
-from ..support.scripted_proxy import KINDS, proxying
-from ..support.server import canned, response, scripted
+from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_servers import canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 WAYS = {
@@ -62,14 +62,14 @@ def serving(
         origin.names.append(name)
 
     server_tls.sni_callback = note
-    handler = speaking(answering()) if is_http2 else canned([FINE] * 9)
-    with scripted(handler, tls=server_tls, forgiving=True) as server:
+    handler = speaking(answering()) if is_http2 else canned_responses([FINE] * 9)
+    with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         origin = Origin(server.url, {"ssl_context": client_tls, "http2": is_http2})
         kind = WAYS[way]
         if kind is None:
             yield origin
             return
-        with proxying(kind, server.port, proxy_server_tls, proxy_tls) as proxy:
+        with scripted_proxy(kind, server.port, proxy_server_tls, proxy_tls) as proxy:
             origin.options["proxy"] = proxy.proxy()
             yield origin
 
@@ -159,10 +159,10 @@ def test_without_tls_to_the_origin_a_name_makes_no_difference(
 
     options: dict[str, Any] = {}
     with ExitStack() as stack:
-        server = stack.enter_context(scripted(canned([FINE] * 4)))
+        server = stack.enter_context(scripted_server(canned_responses([FINE] * 4)))
         kind = WAYS[way]
         if kind is not None:
-            proxy = proxying(kind, server.port, server_tls, client_tls)
+            proxy = scripted_proxy(kind, server.port, server_tls, client_tls)
             options["proxy"] = stack.enter_context(proxy).proxy()
         runtime.run(scenario)
 

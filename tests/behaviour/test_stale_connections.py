@@ -19,7 +19,7 @@ import httpcore2
 
 from ..support.h2peer import PING, H2Peer, frame
 from ..support.runtimes import TestedRuntime
-from ..support.server import LIMIT, Peer, response, scripted
+from ..support.scripted_servers import LIMIT, Peer, response, scripted_server
 
 FINE = response(b"fine")
 FORGED = response(b"forged")
@@ -76,7 +76,7 @@ def test_a_connection_whose_socket_holds_something_is_not_used_again(
     server_context: ssl.SSLContext | None,
     client_tls: ssl.SSLContext,
 ) -> None:
-    may_touch = runtime.signal()
+    may_touch = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_request()
@@ -85,9 +85,9 @@ def test_a_connection_whose_socket_holds_something_is_not_used_again(
             may_touch.wait_in_thread()
             TOUCHES[touch](peer)
             if touch != "reset":
-                assert peer.receive_end() == b""
+                assert peer.receive_until_close() == b""
         else:
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls) as pool:
@@ -103,7 +103,7 @@ def test_a_connection_whose_socket_holds_something_is_not_used_again(
             assert second.content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(handler, tls=server_context, forgiving=True) as server:
+    with scripted_server(handler, tls=server_context, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -115,7 +115,7 @@ def test_asking_whether_an_idle_connection_has_expired_changes_nothing(
         for _ in range(3):
             peer.receive_request()
             peer.send(FINE)
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls) as pool:
@@ -123,7 +123,7 @@ def test_asking_whether_an_idle_connection_has_expired_changes_nothing(
                 assert (await pool.request("GET", server.url)).content == b"fine"
                 assert not pool.connections[0].has_expired()
 
-    with scripted(handler, tls=server_context) as server:
+    with scripted_server(handler, tls=server_context) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -175,7 +175,7 @@ def test_an_http2_connection_that_has_ended_in_its_socket_is_not_used_again(
     server_context_h2: ssl.SSLContext | None,
     client_tls: ssl.SSLContext,
 ) -> None:
-    may_touch = runtime.signal()
+    may_touch = runtime.event()
 
     def handler(peer: Peer) -> None:
         server_side = H2Peer(peer)
@@ -208,7 +208,7 @@ def test_an_http2_connection_that_has_ended_in_its_socket_is_not_used_again(
             assert second.content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(handler, tls=server_context_h2, forgiving=True) as server:
+    with scripted_server(handler, tls=server_context_h2, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -216,7 +216,7 @@ def test_an_http2_connection_that_has_ended_in_its_socket_is_not_used_again(
 def test_what_is_no_end_is_taken_in_at_the_next_use_of_an_http2_connection(
     runtime: TestedRuntime, server_context_h2: ssl.SSLContext | None, client_tls: ssl.SSLContext
 ) -> None:
-    may_touch = runtime.signal()
+    may_touch = runtime.event()
 
     def handler(peer: Peer) -> None:
         server_side = H2Peer(peer)
@@ -246,6 +246,6 @@ def test_what_is_no_end_is_taken_in_at_the_next_use_of_an_http2_connection(
             second = await pool.request("POST", server.url, content=runtime.body([b"x"]))
             assert second.content == b"fine again"
 
-    with scripted(handler, tls=server_context_h2) as server:
+    with scripted_server(handler, tls=server_context_h2) as server:
         runtime.run(scenario)
         assert server.accepted == 1

@@ -12,7 +12,7 @@ import pytest
 import httpcore2
 
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 SOON = 0.02
@@ -38,7 +38,7 @@ def test_a_server_that_falls_silent_is_a_read_timeout(
         if peer.number == 0:
             peer.receive_head()
             peer.send(start)
-        assert peer.receive_end() == b""
+        assert peer.receive_until_close() == b""
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -49,7 +49,7 @@ def test_a_server_that_falls_silent_is_a_read_timeout(
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -58,7 +58,7 @@ def test_a_server_that_falls_silent_is_a_read_timeout(
 def test_a_server_that_takes_nothing_in_is_a_write_timeout(
     runtime: TestedRuntime, limits: dict[str, float]
 ) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -66,7 +66,7 @@ def test_a_server_that_takes_nothing_in_is_a_write_timeout(
         if peer.number == 0:
             done.wait_in_thread()
         else:
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -81,7 +81,7 @@ def test_a_server_that_takes_nothing_in_is_a_write_timeout(
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -90,7 +90,7 @@ def test_a_handshake_that_is_never_answered_is_a_connect_timeout(
     runtime: TestedRuntime, client_tls: ssl.SSLContext, limits: dict[str, float]
 ) -> None:
     def handler(peer: Peer) -> None:
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls, max_connections=1) as pool:
@@ -102,7 +102,7 @@ def test_a_handshake_that_is_never_answered_is_a_connect_timeout(
                 )
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -146,7 +146,7 @@ def test_the_total_limits_a_body_that_never_ends(runtime: TestedRuntime) -> None
                 await pool.request("GET", server.url, extensions={"timeout": {"total": SOON}})
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -157,7 +157,7 @@ def test_the_total_limits_the_wait_for_a_connection(runtime: TestedRuntime) -> N
                 await pool.request("GET", server.url, extensions={"timeout": {"total": SOON}})
             await held.aread()
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -170,7 +170,7 @@ def test_limits_that_are_not_reached_change_nothing(runtime: TestedRuntime) -> N
                 reply = await pool.request("GET", server.url, extensions={"timeout": limits})
                 assert reply.content == b"fine"
 
-    with scripted(canned([FINE] * 3)) as server:
+    with scripted_server(canned_responses([FINE] * 3)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -196,6 +196,6 @@ def test_a_limit_that_is_no_number_of_seconds_is_refused_by_name(
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 1

@@ -9,10 +9,10 @@ import pytest
 
 import httpcore2
 
-from ..support.memory_streams import ListBackend, ListStream
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.runtimes import TestedRuntime
-from ..support.scripted_proxy import KINDS, proxying
-from ..support.server import Handler, Peer, scripted
+from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_servers import Handler, Peer, scripted_server
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CLOSING = {
@@ -68,7 +68,7 @@ def test_a_body_that_ends_with_the_connection_needs_a_close_notify(
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
     handler = answering(head + body, politely=politely, bytewise=bytewise)
-    with scripted(handler, tls=server_tls, forgiving=True) as server:
+    with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -86,7 +86,7 @@ def test_what_came_of_such_a_body_is_given_before_the_error(
                 await anext(pieces)
 
     handler = answering(HEAD + b"\r\nhello", politely=False)
-    with scripted(handler, tls=server_tls, forgiving=True) as server:
+    with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -98,7 +98,9 @@ def test_a_body_that_tells_its_own_end_needs_no_close_notify(
         async with runtime.pool(ssl_context=client_tls) as pool:
             assert (await pool.request("GET", server.url)).content == b"hello"
 
-    with scripted(answering(data, politely=False), tls=server_tls, forgiving=True) as server:
+    with scripted_server(
+        answering(data, politely=False), tls=server_tls, allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
 
 
@@ -112,7 +114,7 @@ def test_a_context_may_allow_servers_to_end_without_close_notify(
     handler = answering(HEAD + b"\r\nhello", politely=False)
     client_tls.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     try:
-        with scripted(handler, tls=server_tls, forgiving=True) as server:
+        with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
             runtime.run(scenario)
     finally:
         client_tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
@@ -125,7 +127,7 @@ def test_without_tls_the_end_of_the_connection_is_the_end_of_the_body(
         async with runtime.pool() as pool:
             assert (await pool.request("GET", server.url)).content == b"hello"
 
-    with scripted(answering(HEAD + b"\r\nhello", politely=False)) as server:
+    with scripted_server(answering(HEAD + b"\r\nhello", politely=False)) as server:
         runtime.run(scenario)
 
 
@@ -133,7 +135,7 @@ def test_the_end_of_a_callers_own_stream_is_the_end_of_the_body(
     runtime: TestedRuntime, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([HEAD + b"\r\nhello"]))
+        backend = FakeNetworkBackend(FakeNetworkStream([HEAD + b"\r\nhello"]))
         async with runtime.pool(network_backend=backend, ssl_context=client_tls) as pool:
             assert (await pool.request("GET", "https://a/")).content == b"hello"
 
@@ -161,8 +163,8 @@ def test_through_a_tunnel_it_is_the_origins_close_notify_that_counts(
 
     handler = answering(HEAD + b"\r\nhello", politely=politely)
     with (
-        scripted(handler, tls=server_tls, forgiving=True) as origin,
-        proxying(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
+        scripted_server(handler, tls=server_tls, allow_disconnect=True) as origin,
+        scripted_proxy(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
     ):
         runtime.run(scenario)
 
@@ -181,5 +183,5 @@ def test_what_a_proxy_passes_on_over_tls_needs_the_proxys_close_notify(
                     await pool.request("GET", "http://a/")
 
     handler = answering(HEAD + b"\r\nhello", politely=politely)
-    with scripted(handler, tls=server_tls, forgiving=True) as server:
+    with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)

@@ -11,9 +11,15 @@ import pytest
 
 import httpcore2
 
-from ..support.memory_streams import ListBackend, ListStream
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, canned, refusing, response, scripted
+from ..support.scripted_servers import (
+    Peer,
+    canned_responses,
+    refusing_port,
+    response,
+    scripted_server,
+)
 
 FINE = response(b"fine")
 Events = list[tuple[str, dict[str, Any]]]
@@ -50,7 +56,7 @@ def test_a_request_traces_each_of_its_steps(runtime: TestedRuntime) -> None:
                     extensions={"trace": runtime.trace(events), "timeout": timeout},
                 )
 
-    with scripted(canned([FINE] * 2)) as server:
+    with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
     assert _names(events) == _spans("connection.connect_tcp") + EXCHANGE + EXCHANGE
     info = dict(events)
@@ -93,7 +99,7 @@ def test_tls_is_a_step_of_its_own(
             }
             await pool.request("GET", server.url, extensions=extensions)
 
-    with scripted(canned([FINE]), tls=server_tls) as server:
+    with scripted_server(canned_responses([FINE]), tls=server_tls) as server:
         runtime.run(scenario)
     assert _names(events) == _spans("connection.connect_tcp", "connection.start_tls") + EXCHANGE
     assert dict(events)["connection.start_tls.started"] == {
@@ -113,7 +119,7 @@ def test_a_unix_socket_is_connected_to_by_another_name(
         async with runtime.pool(uds=str(path)) as pool:
             await pool.request("GET", "http://h/", extensions={"trace": runtime.trace(events)})
 
-    with scripted(canned([FINE]), uds=path):
+    with scripted_server(canned_responses([FINE]), uds=path):
         runtime.run(scenario)
     assert _names(events) == _spans("connection.connect_unix_socket") + EXCHANGE
     assert events[0][1] == {"path": str(path), "timeout": None, "socket_options": None}
@@ -124,7 +130,7 @@ def test_retries_are_steps_too(runtime: TestedRuntime) -> None:
     error = httpcore2.ConnectError("no")
 
     async def scenario() -> None:
-        backend = ListBackend(error, ListStream([FINE]))
+        backend = FakeNetworkBackend(error, FakeNetworkStream([FINE]))
         async with runtime.pool(network_backend=backend, retries=1) as pool:
             await pool.request("GET", "http://h/", extensions={"trace": runtime.trace(events)})
 
@@ -155,7 +161,7 @@ def test_a_step_that_fails_tells_its_error(runtime: TestedRuntime) -> None:
                 )
             assert events[-1] == ("connection.connect_tcp.failed", {"exception": caught.value})
 
-    with refusing() as port:
+    with refusing_port() as port:
         runtime.run(scenario)
     assert _names(events) == ["connection.connect_tcp.started", "connection.connect_tcp.failed"]
 
@@ -171,7 +177,7 @@ def test_a_missing_response_fails_the_step_that_waited_for_it(runtime: TestedRun
             with pytest.raises(httpcore2.RemoteProtocolError):
                 await pool.request("GET", server.url, extensions={"trace": runtime.trace(events)})
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
     assert _names(events) == [
         *_spans(
@@ -196,7 +202,7 @@ def test_a_body_that_breaks_off_fails_the_step_that_reads_it(runtime: TestedRunt
             with pytest.raises(httpcore2.RemoteProtocolError):
                 await pool.request("GET", server.url, extensions={"trace": runtime.trace(events)})
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
     assert _names(events)[-4:] == [
         "http11.receive_response_body.started",
@@ -209,10 +215,12 @@ def test_a_callback_of_the_wrong_colour_is_refused_by_name(runtime: TestedRuntim
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
             with pytest.raises(TypeError, match="`trace` extension should be"):
-                await pool.request("GET", server.url, extensions={"trace": runtime.wrong_trace()})
+                await pool.request(
+                    "GET", server.url, extensions={"trace": runtime.mismatched_trace()}
+                )
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -236,7 +244,7 @@ def test_an_error_in_the_callback_reaches_the_caller_and_costs_nothing(
             assert "0 active, 0 queued | Connections: 0 active" in repr(pool)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([FINE] * 2), forgiving=True) as server:
+    with scripted_server(canned_responses([FINE] * 2), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -249,7 +257,7 @@ def test_the_loggers_tell_the_same(
         async with runtime.pool() as pool:
             await pool.request("GET", server.url)
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
     records = [
         (record.name, record.levelname, record.getMessage())
@@ -293,7 +301,7 @@ def test_the_loggers_tell_of_no_closing_where_nothing_was_open(
             with pytest.raises(httpcore2.ConnectError):
                 await pool.request("GET", f"http://127.0.0.1:{port}/")
 
-    with refusing() as port:
+    with refusing_port() as port:
         runtime.run(scenario)
     messages = [record.getMessage().partition(" ")[0] for record in caplog.records]
     assert messages == ["connect_tcp.started", "connect_tcp.failed"]

@@ -9,7 +9,7 @@ import pytest
 import httpcore2
 
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, response, scripted
+from ..support.scripted_servers import Peer, response, scripted_server
 
 UPGRADE: dict[bytes | str, bytes | str] = {"Connection": "upgrade", "Upgrade": "echo"}
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
@@ -40,7 +40,7 @@ def test_after_101_the_bytes_already_received_come_first_and_then_it_is_a_stream
             _echo(peer)
         else:
             peer.send(response(b"fine"))
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -59,7 +59,7 @@ def test_after_101_the_bytes_already_received_come_first_and_then_it_is_a_stream
                 assert (await pool.request("GET", server.url)).content == b"fine"
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -79,7 +79,7 @@ def test_a_stream_from_101_ends_when_the_peer_ends_it(runtime: TestedRuntime) ->
             await stream.write(b"bye")
             assert await stream.read(max_bytes=10) == b""
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -87,7 +87,7 @@ def test_a_switched_connection_ends_with_its_response(runtime: TestedRuntime) ->
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(SWITCHING)
-        assert peer.receive_end() == b""
+        assert peer.receive_until_close() == b""
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
@@ -96,7 +96,7 @@ def test_a_switched_connection_ends_with_its_response(runtime: TestedRuntime) ->
                     assert switched.status == 101
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -106,7 +106,7 @@ def test_an_upgrade_that_is_declined_is_a_response_as_any_other(runtime: TestedR
         for _ in range(2):
             peer.receive_head()
             peer.send(response(b"no"))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -114,7 +114,7 @@ def test_an_upgrade_that_is_declined_is_a_response_as_any_other(runtime: TestedR
                 declined = await pool.request("GET", server.url, headers=UPGRADE)
                 assert (declined.status, declined.content) == (200, b"no")
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -144,7 +144,7 @@ def test_connect_gives_a_tunnel_that_tls_can_be_spoken_through(
             assert secured.get_extra_info("ssl_object").version().startswith("TLS")
             await secured.aclose()
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
     assert heads[0].startswith(b"CONNECT localhost:443 HTTP/1.1\r\n")
 
@@ -153,7 +153,7 @@ def test_bytes_that_came_with_the_answer_to_connect_come_first(runtime: TestedRu
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(ESTABLISHED + b"220 ready")
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with (
@@ -163,7 +163,7 @@ def test_bytes_that_came_with_the_answer_to_connect_come_first(runtime: TestedRu
             stream = established.extensions["network_stream"]
             assert await _read_exactly(stream, 9) == b"220 ready"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -172,7 +172,7 @@ def test_a_connect_that_is_refused_has_a_body(runtime: TestedRuntime) -> None:
         for _ in range(2):
             peer.receive_head()
             peer.send(response(b"go away", status=b"403 Forbidden"))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -182,7 +182,7 @@ def test_a_connect_that_is_refused_has_a_body(runtime: TestedRuntime) -> None:
                 )
                 assert (refused.status, refused.content) == (403, b"go away")
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -208,7 +208,7 @@ def test_a_switched_response_has_no_body_and_reading_it_leaves_the_stream_open(
                 await stream.write(b"ping")
                 assert await _read_exactly(stream, 4) == b"ping"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
     assert [name for name, _ in events[-4:]] == [
         "http11.receive_response_body.started",

@@ -13,7 +13,7 @@ import pytest
 import httpcore2
 
 from ..support.runtimes import TestedRuntime
-from ..support.server import Handler, Peer, response, scripted
+from ..support.scripted_servers import Handler, Peer, response, scripted_server
 
 FINE = response(b"fine")
 REFUSAL = response(b"too large", status=b"413 Content Too Large")
@@ -43,7 +43,7 @@ def answering_once(early: Callable[[Peer], None]) -> Handler:
             early(peer)
         else:
             peer.send(FINE)
-            peer.receive_end()
+            peer.receive_until_close()
 
     return handler
 
@@ -80,7 +80,7 @@ def test_a_server_that_refuses_an_upload_and_does_not_read_on_is_heard(
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
 ) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def early(peer: Peer) -> None:
         refuse(peer)
@@ -98,13 +98,15 @@ def test_a_server_that_refuses_an_upload_and_does_not_read_on_is_heard(
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     handler = answering_once(early)
-    with scripted(handler, tls=server_tls if secured else None, forgiving=True) as server:
+    with scripted_server(
+        handler, tls=server_tls if secured else None, allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
 
 def test_a_refusal_is_streamed_and_traced_as_any_response(runtime: TestedRuntime) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def early(peer: Peer) -> None:
         peer.send(REFUSAL)
@@ -125,14 +127,14 @@ def test_a_refusal_is_streamed_and_traced_as_any_response(runtime: TestedRuntime
         assert told["http11.send_request_body.complete"] == {"return_value": None}
         assert told["http11.receive_response_headers.complete"]["return_value"][1] == 413
 
-    with scripted(answering_once(early), forgiving=True) as server:
+    with scripted_server(answering_once(early), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
 def test_a_connection_whose_last_bytes_were_not_taken_is_not_used_again(
     runtime: TestedRuntime,
 ) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def early(peer: Peer) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -148,7 +150,7 @@ def test_a_connection_whose_last_bytes_were_not_taken_is_not_used_again(
             assert (await pool.request("GET", server.url)).content == b"fine"
         done.set()
 
-    with scripted(answering_once(early), forgiving=True) as server:
+    with scripted_server(answering_once(early), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -176,7 +178,7 @@ def test_a_server_that_answers_early_and_reads_on_gets_the_whole_body(
         peer.send(b"ne")
         peer.receive_head()
         peer.send(FINE)
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls) as pool:
@@ -185,7 +187,7 @@ def test_a_server_that_answers_early_and_reads_on_gets_the_whole_body(
             assert (reply.status, reply.content) == (200, b"fine")
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler, tls=server_tls if secured else None) as server:
+    with scripted_server(handler, tls=server_tls if secured else None) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -197,7 +199,7 @@ def test_a_server_that_answers_early_and_reads_on_gets_the_whole_body(
 def test_a_refusal_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_taken(
     runtime: TestedRuntime, framing: str, limits: dict[str, float]
 ) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -207,7 +209,7 @@ def test_a_refusal_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_t
             peer.send(REFUSAL)
             done.wait_in_thread()
         else:
-            peer.receive_end()
+            peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -221,7 +223,7 @@ def test_a_refusal_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_t
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -240,13 +242,13 @@ def test_a_reset_after_the_answer_does_not_lose_it(runtime: TestedRuntime, frami
             assert reply.content == b"enough"
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(answering_once(early)) as server:
+    with scripted_server(answering_once(early)) as server:
         runtime.run(scenario)
 
 
 @pytest.mark.parametrize("framing", ["bytes", "chunked"])
 def test_what_is_no_response_ends_the_upload(runtime: TestedRuntime, framing: str) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def early(peer: Peer) -> None:
         peer.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
@@ -260,7 +262,7 @@ def test_what_is_no_response_ends_the_upload(runtime: TestedRuntime, framing: st
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(answering_once(early), forgiving=True) as server:
+    with scripted_server(answering_once(early), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -268,7 +270,7 @@ def test_what_is_no_response_ends_the_upload(runtime: TestedRuntime, framing: st
 def test_a_server_that_ends_the_connection_ends_the_upload(
     runtime: TestedRuntime, framing: str
 ) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def early(peer: Peer) -> None:
         peer.half_close()
@@ -282,7 +284,7 @@ def test_a_server_that_ends_the_connection_ends_the_upload(
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(answering_once(early), forgiving=True) as server:
+    with scripted_server(answering_once(early), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -290,7 +292,7 @@ def test_a_server_that_ends_the_connection_ends_the_upload(
 def test_the_end_of_a_refusal_that_came_while_sending_is_as_good_as_any_other(
     runtime: TestedRuntime, notified: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     def early(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 413 Content Too Large\r\n\r\ntoo large")
@@ -317,7 +319,7 @@ def test_the_end_of_a_refusal_that_came_while_sending_is_as_good_as_any_other(
                         await streamed.aread()
             done.set()
 
-    with scripted(answering_once(early), tls=server_tls, forgiving=True) as server:
+    with scripted_server(answering_once(early), tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -326,7 +328,7 @@ def test_a_success_that_is_here_does_not_hide_that_the_rest_of_the_upload_is_not
     runtime: TestedRuntime, framing: str
 ) -> None:
     """Its head alone may have come, as httpx tests it: the upload has timed out."""
-    done = runtime.signal()
+    done = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -344,5 +346,5 @@ def test_a_success_that_is_here_does_not_hide_that_the_rest_of_the_upload_is_not
             assert pool.connections == []
         done.set()
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)

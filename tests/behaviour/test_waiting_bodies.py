@@ -19,8 +19,8 @@ import trio
 import httpcore2
 
 from ..support.h2peer import H2Peer, speaking
-from ..support.runtimes import Signal, TestedAsyncRuntime, TestedRuntime, TestedTrio
-from ..support.server import Handler, Peer, Server, response, scripted
+from ..support.runtimes import RuntimeEvent, TestedAsyncRuntime, TestedRuntime, TestedTrio
+from ..support.scripted_servers import Handler, Peer, Server, response, scripted_server
 
 FINE = response(b"fine")
 SOON = 0.02
@@ -75,7 +75,7 @@ class Exchange:
         if isinstance(self.peer, H2Peer):
             self.peer.wait_for(h2.events.StreamReset)
             return self.peer.bodies[self.stream_id]
-        return self.peer.receive_end()
+        return self.peer.receive_until_close()
 
 
 def handling(protocol: Protocol, handle: Callable[[Exchange], None]) -> Handler:
@@ -105,7 +105,7 @@ def handling(protocol: Protocol, handle: Callable[[Exchange], None]) -> Handler:
 def serve(protocol: Protocol, server_tls: ssl.SSLContext) -> Callable[..., Any]:
     def make(handle: Callable[[Exchange], None]) -> Any:
         tls = server_tls if protocol.is_secured else None
-        return scripted(handling(protocol, handle), tls=tls, forgiving=True)
+        return scripted_server(handling(protocol, handle), tls=tls, allow_disconnect=True)
 
     return make
 
@@ -128,7 +128,7 @@ class WaitingBody:
     """A body that gives some chunks, and then waits for what never comes."""
 
     def __init__(self, runtime: TestedRuntime, chunks: int = 1) -> None:
-        self.begun: Signal = runtime.signal()
+        self.begun: RuntimeEvent = runtime.event()
         self.chunks = chunks
         self.is_closed = False
 
@@ -306,7 +306,7 @@ def test_a_timeout_of_the_bodys_own_is_not_taken_for_the_requests(
 
     async def chunks() -> Body:
         yield b"chunk"
-        await runtime.turn()
+        await runtime.let_others_run()
         raise TimeoutError("the body's own")
 
     async def scenario() -> None:
@@ -334,7 +334,7 @@ def test_a_request_that_is_cancelled_while_its_body_waits_leaves_nothing(
             async def post() -> None:
                 await pool.request("POST", server.url, content=body.iterate())
 
-            assert await runtime.cancelled_when(body.begun, post)
+            assert await runtime.cancel_on_event(body.begun, post)
             assert body.is_closed
 
     with serve(lambda exchange: exchange.rest()) as server:
@@ -404,7 +404,7 @@ def test_a_body_runs_in_the_callers_task_and_context(
             tasks.append(current_task())
             places.append(_place.get())
             _place.set(f"chunk {number}")
-            await runtime.turn()
+            await runtime.let_others_run()
             yield b"chunk"
 
     def handle(exchange: Exchange) -> None:
@@ -439,12 +439,12 @@ def test_a_body_may_hold_a_scope_of_its_own_around_its_chunks(
     outcome: str,
 ) -> None:
     runtime = async_runtime
-    begun = runtime.signal()
+    begun = runtime.event()
 
     async def give() -> Body:
         for _ in range(3):
             if waits:
-                await runtime.turn()
+                await runtime.let_others_run()
             yield b"chunk"
         begun.set()
         if outcome != "whole":
@@ -484,7 +484,7 @@ def test_a_body_may_hold_a_scope_of_its_own_around_its_chunks(
                 assert reply.content == b"fine"
             # Whatever is left open of a scope is found when an outer one ends.
             with anyio.CancelScope():
-                await runtime.turn()
+                await runtime.let_others_run()
 
     with serve(handle) as server:
         runtime.run(scenario)

@@ -207,7 +207,7 @@ def test_a_lock_lets_one_task_in_at_a_time_in_order(async_runtime: TestedAsyncRu
             async with lock:
                 inside.append(number)
                 assert len(inside) == 1
-                await async_runtime.turn()
+                await async_runtime.let_others_run()
                 order.append(inside.pop())
 
         await async_runtime.gather(*[lambda number=number: enter(number) for number in range(5)])
@@ -234,13 +234,13 @@ def test_a_task_that_is_cancelled_as_it_waits_for_a_lock_does_not_take_it(
     async def scenario() -> None:
         semaphore = AsyncSemaphore(1)
         await semaphore.acquire()
-        waits = async_runtime.signal()
+        waits = async_runtime.event()
 
         async def wait() -> None:
             waits.set()
             await semaphore.acquire()
 
-        assert await async_runtime.cancelled_when(waits, wait)
+        assert await async_runtime.cancel_on_event(waits, wait)
         await semaphore.release()
         assert await semaphore.acquire_if_available()
 
@@ -279,7 +279,7 @@ def test_an_event_lets_all_go_on_that_wait_for_it(async_runtime: TestedAsyncRunt
             await event.wait(0.001)
 
         async def set_it() -> None:
-            await async_runtime.until(lambda: len(event._waiters) == 2)
+            await async_runtime.wait_until(lambda: len(event._waiters) == 2)
             event.set()
 
         await async_runtime.gather(event.wait, event.wait, set_it)

@@ -13,11 +13,11 @@ from httpcore2_core.testing import Subject, _checks, backend_checks, run_blockin
 from httpcore2_core.testing._checks import raises
 from httpcore2_core.testing._peers import Peer
 
-from ..support.blocking import AsyncAdapterBackend, SyncAdapterBackend, SyncAdapterStream
+from ..support.sync_adapters import AsyncAdapterBackend, SyncAdapterBackend, SyncAdapterStream
 
 CHECKS = {str(check): check for check in backend_checks}
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
 class WrongStream(SyncAdapterStream):

@@ -21,8 +21,8 @@ from httpcore2_core.testing import (
     watching_checks,
 )
 
-from ..support.blocking import AsyncAdapterBackend, SyncAdapterBackend
 from ..support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
+from ..support.sync_adapters import AsyncAdapterBackend, SyncAdapterBackend
 
 # libuv resolves names by itself.
 RESOLVE_THEMSELVES = {"uvloop"}
@@ -62,7 +62,7 @@ def checks_of(name: str) -> tuple[Check, ...]:
     )
 
 
-@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.usefixtures("no_leaks")
 @pytest.mark.parametrize(("runtime", "check"), pairs(checks_of))
 def test_our_backends_pass(
     runtime: TestedRuntime, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
@@ -76,19 +76,19 @@ def test_our_backends_pass(
         )
 
 
-class OwnBackend(SyncAdapterBackend):
+class CustomBackend(SyncAdapterBackend):
     """A caller's own backend for threads, whose streams are no streams of ours."""
 
     def __init__(self) -> None:
         super().__init__(AsyncAdapterBackend(httpcore2.SyncBackend()))
 
 
-@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.usefixtures("no_leaks")
 @pytest.mark.parametrize("check", backend_checks, ids=str)
 def test_a_callers_backend_for_threads_passes(
     check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    run_blocking(check(thread_subject(OwnBackend(), server_tls=tls[0], client_tls=tls[1])))
+    run_blocking(check(thread_subject(CustomBackend(), server_tls=tls[0], client_tls=tls[1])))
 
 
 class Foreign(httpcore2.AsyncNetworkStream):

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from ..support.server import refusing as refusing_port
+from ..support.scripted_servers import refusing_port
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import trustme
 
 import httpcore2
 
-from ..support import real
+from ..support import real_servers
 from ..support.runtimes import TestedRuntime
 
 PoolMaker = Callable[..., httpcore2.AsyncConnectionPool]
@@ -20,10 +20,10 @@ PoolMaker = Callable[..., httpcore2.AsyncConnectionPool]
 @pytest.fixture(scope="session")
 def servers(
     certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[real.Servers]:
+) -> Iterator[real_servers.Servers]:
     path = tmp_path_factory.mktemp("certificate") / "server.pem"
     certificate_authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(path)
-    with real.Servers(tmp_path_factory.mktemp, path) as servers:
+    with real_servers.Servers(tmp_path_factory.mktemp, path) as servers:
         yield servers
 
 

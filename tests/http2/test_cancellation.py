@@ -13,12 +13,12 @@ from h2.exceptions import ProtocolError
 
 import httpcore2
 
-from ..support import endurance
-from ..support.cancelling import Operation, at_every_wait, get, timed, traced
+from ..support import soak_workloads
+from ..support.cancellation import Operation, cancel_at_every_wait, get, timed, traced
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
 from ..support.h2state import Windows, check_rest, server_windows
-from ..support.runtimes import Cancelling, TestedAsyncRuntime, TestedRuntime
-from ..support.server import scripted
+from ..support.runtimes import CancellationOutcome, TestedAsyncRuntime, TestedRuntime
+from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 
 # Each loop of its own; trio has no moment at which a result gets lost.
@@ -43,7 +43,7 @@ def _streamed_post(runtime: TestedAsyncRuntime) -> Operation:
 def _waiting_post(runtime: TestedAsyncRuntime) -> Operation:
     async def chunks() -> AsyncIterator[bytes]:
         for chunk in (b"x", b"y"):
-            await runtime.turn()
+            await runtime.let_others_run()
             yield chunk
 
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
@@ -118,11 +118,11 @@ def test_a_request_can_be_cancelled_at_every_wait(
     run = operation(runtime)
     windows = Ledger()
 
-    async def attempt(step: int, warm: bool) -> Cancelling:
+    async def attempt(step: int, warm: bool) -> CancellationOutcome:
         async with h2_pool(runtime, max_connections=1, ssl_context=h2_client_tls) as pool:
             if warm:
                 assert (await pool.request("GET", server.url)).content == b"fine"
-            outcome = await runtime.cancelled_at(
+            outcome = await runtime.cancel_at_wait(
                 step, functools.partial(run, pool, server.url), late
             )
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
@@ -135,12 +135,12 @@ def test_a_request_can_be_cancelled_at_every_wait(
         return outcome
 
     async def scenario() -> None:
-        outcomes = await at_every_wait(functools.partial(attempt, warm=False))
-        outcomes += await at_every_wait(functools.partial(attempt, warm=True))
-        assert Cancelling.STOPPED_IT in outcomes, "no cancellation had an effect"
+        outcomes = await cancel_at_every_wait(functools.partial(attempt, warm=False))
+        outcomes += await cancel_at_every_wait(functools.partial(attempt, warm=True))
+        assert CancellationOutcome.CANCELLED in outcomes, "no cancellation had an effect"
 
     tls = h2_server_tls if secured else None
-    with scripted(speaking(windows.script), tls=tls, forgiving=True) as server:
+    with scripted_server(speaking(windows.script), tls=tls, allow_disconnect=True) as server:
         runtime.run(scenario)
     windows.check()
 
@@ -157,8 +157,8 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
 ) -> None:
     runtime = async_runtime
 
-    async def attempt(step: int) -> Cancelling:
-        outcomes: list[Cancelling] = []
+    async def attempt(step: int) -> CancellationOutcome:
+        outcomes: list[CancellationOutcome] = []
         async with h2_pool(runtime, max_connections=1, ssl_context=h2_client_tls) as pool:
 
             async def fetch() -> None:
@@ -167,20 +167,20 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
             async def hold() -> None:
                 async with pool.stream("GET", server.url) as reply:
                     held.set()
-                    await runtime.until(lambda: bool(outcomes) or " 2 queued" in repr(pool))
+                    await runtime.wait_until(lambda: bool(outcomes) or " 2 queued" in repr(pool))
                     await reply.aread()
 
             async def cancelled() -> None:
                 await held.wait()
-                outcomes.append(await runtime.cancelled_at(step, fetch, late))
+                outcomes.append(await runtime.cancel_at_wait(step, fetch, late))
 
             async def follow() -> None:
                 await held.wait()
-                await runtime.turn()
+                await runtime.let_others_run()
                 await fetch()
 
             await fetch()  # it tells the limit, too
-            held = runtime.signal()
+            held = runtime.event()
             await runtime.gather(hold, cancelled, follow)
             check_rest(pool)
             (connection,) = pool.connections
@@ -189,11 +189,11 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
         return outcomes[0]
 
     async def scenario() -> None:
-        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+        assert CancellationOutcome.CANCELLED in await cancel_at_every_wait(attempt)
 
     tls = h2_server_tls if secured else None
     script = speaking(answering(), max_concurrent_streams=1)
-    with scripted(script, tls=tls, forgiving=True) as server:
+    with scripted_server(script, tls=tls, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.errors == []
 
@@ -217,8 +217,8 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
             with suppress(ProtocolError):  # it was reset meanwhile
                 peer.respond(stream_id, b"%d" % len(peer.bodies[stream_id]))
 
-    async def attempt(step: int) -> Cancelling:
-        outcomes: list[Cancelling] = []
+    async def attempt(step: int) -> CancellationOutcome:
+        outcomes: list[CancellationOutcome] = []
         options = {"max_connections": 1, "ssl_context": h2_client_tls, "socket_options": NARROW}
         async with h2_pool(runtime, **options) as pool:
 
@@ -228,7 +228,7 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
 
             async def cancelled() -> None:
                 upload = functools.partial(post, 200_000)
-                outcomes.append(await runtime.cancelled_at(step, upload, late))
+                outcomes.append(await runtime.cancel_at_wait(step, upload, late))
 
             await post(1)
             sibling = functools.partial(post, 150_000)
@@ -239,11 +239,11 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
         return outcomes[0]
 
     async def scenario() -> None:
-        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+        assert CancellationOutcome.CANCELLED in await cancel_at_every_wait(attempt)
 
     tls = h2_server_tls if secured else None
     handler = speaking(script, initial_window_size=2**30)
-    with scripted(handler, tls=tls, forgiving=True) as server:
+    with scripted_server(handler, tls=tls, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.errors == []
 
@@ -255,14 +255,14 @@ def test_no_sibling_notices_a_cancellation(
     runtime = async_runtime
     run = _streamed_response(runtime)
 
-    async def attempt(step: int) -> Cancelling:
-        outcomes: list[Cancelling] = []
+    async def attempt(step: int) -> CancellationOutcome:
+        outcomes: list[CancellationOutcome] = []
         async with h2_pool(runtime, max_connections=1) as pool:
             await pool.request("GET", server.url)
 
             async def cancelled() -> None:
                 operation = functools.partial(run, pool, server.url)
-                outcomes.append(await runtime.cancelled_at(step, operation, late))
+                outcomes.append(await runtime.cancel_at_wait(step, operation, late))
 
             async def sibling() -> None:
                 content = bytes(80_000)
@@ -278,9 +278,9 @@ def test_no_sibling_notices_a_cancellation(
         return outcomes[-1]
 
     async def scenario() -> None:
-        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+        assert CancellationOutcome.CANCELLED in await cancel_at_every_wait(attempt)
 
-    with scripted(speaking(answering()), forgiving=True) as server:
+    with scripted_server(speaking(answering()), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -291,10 +291,10 @@ def test_hundreds_that_are_given_up_leave_no_drift(
 
     async def scenario() -> None:
         async with h2_pool(runtime, max_connections=1) as pool:
-            windows.append(await endurance.give_up(runtime, pool, server.origin, 480, 12))
+            windows.append(await soak_workloads.give_up(runtime, pool, server.origin, 480, 12))
 
-    with scripted(
-        speaking(lambda peer: windows.append(endurance.restless(peer))), forgiving=True
+    with scripted_server(
+        speaking(lambda peer: windows.append(soak_workloads.restless(peer))), allow_disconnect=True
     ) as server:
         runtime.run(scenario)
         assert server.accepted == 1

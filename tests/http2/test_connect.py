@@ -15,8 +15,9 @@ from h2.exceptions import ProtocolError
 
 import httpcore2
 
-from ..support import real
-from ..support.cancelling import at_every_wait
+from ..support import real_servers
+from ..support.cancellation import cancel_at_every_wait
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.h2peer import (
     DATA,
     END_HEADERS,
@@ -29,9 +30,8 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
-from ..support.memory_streams import ListBackend, ListStream
-from ..support.runtimes import Cancelling, TestedAsyncRuntime, TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.runtimes import CancellationOutcome, TestedAsyncRuntime, TestedRuntime
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 from .conftest import PoolMaker
 
 TARGET: dict[str, Any] = {"target": b"www.example.com:443"}
@@ -119,7 +119,7 @@ def test_connect_names_nothing_but_whom_to_connect_to(
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert heads == [
@@ -171,7 +171,7 @@ def test_requests_go_on_beside_a_tunnel_in_which_both_sides_send_at_the_same_tim
                 await runtime.gather(read, write, fetch)
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -213,7 +213,7 @@ def test_tls_can_be_spoken_through_a_tunnel(
                 await secured.aclose()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
 
 
@@ -262,7 +262,7 @@ def test_http_can_be_spoken_through_a_tunnel(runtime: TestedRuntime, h2_pool: Po
                         assert not connection.has_expired()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -294,7 +294,7 @@ def test_http2_can_be_spoken_through_a_tunnel(runtime: TestedRuntime, h2_pool: P
                 await stream.aclose()
                 assert connection.has_expired()
 
-    with scripted(granting(script), forgiving=True) as server:
+    with scripted_server(granting(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -302,7 +302,7 @@ def test_http2_can_be_spoken_through_a_tunnel(runtime: TestedRuntime, h2_pool: P
 def test_a_tunnels_reads_and_writes_have_deadlines(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    timed_out = runtime.signal()
+    timed_out = runtime.event()
 
     def script(peer: H2Peer, stream_id: int) -> None:
         timed_out.wait_in_thread()
@@ -327,7 +327,7 @@ def test_a_tunnels_reads_and_writes_have_deadlines(
                 await stream.write(b"on", timeout=5.0)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -351,7 +351,7 @@ def test_a_tunnel_that_the_server_resets_breaks_alone(
                         await stream.write(b"x")
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -374,7 +374,7 @@ def test_a_write_that_waits_ends_when_the_tunnel_does(
                 assert await stream.read(1) == b""
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -399,7 +399,7 @@ def test_a_half_that_the_server_has_closed_leaves_the_other_open(
                 await stream.aclose()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert received == [b"still here"]
@@ -423,7 +423,7 @@ def test_a_lost_connection_breaks_its_tunnels(runtime: TestedRuntime, h2_pool: P
             assert stream.get_extra_info("is_readable")
             await stream.aclose()
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -448,7 +448,7 @@ def test_a_tunnel_is_closed_gently(runtime: TestedRuntime, h2_pool: PoolMaker, h
                     await stream.aclose()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert events == [(b"last words", 1, ErrorCodes.CANCEL)]
@@ -470,7 +470,7 @@ def test_a_tunnel_that_only_the_server_keeps_open_makes_room_for_a_request(
                 pass
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script, max_concurrent_streams=1)) as server:
+    with scripted_server(granting(script, max_concurrent_streams=1)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert resets == [1]
@@ -494,7 +494,7 @@ def test_a_tunnel_under_tls_that_is_given_up_is_reset(
                     await stream.start_tls(client_tls, "localhost", timeout=5.0)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
     assert resets == [(1, ErrorCodes.CANCEL)]
 
@@ -513,7 +513,7 @@ def test_a_connect_that_is_refused_has_a_body(runtime: TestedRuntime, h2_pool: P
             assert (refused.status, refused.content) == (403, b"go away")
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -547,7 +547,7 @@ def test_a_connect_that_breaks_the_rules_is_not_sent(
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 1")
 
-    with scripted(speaking(answering(), enable_connect_protocol=1)) as server:
+    with scripted_server(speaking(answering(), enable_connect_protocol=1)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -561,7 +561,7 @@ def test_an_address_may_be_one_of_ipv6(runtime: TestedRuntime, h2_pool: PoolMake
             granted = await pool.request("CONNECT", server.url, extensions={"target": b"[::1]:25"})
             assert granted.status == 200
 
-    with scripted(granting(script)) as server:
+    with scripted_server(granting(script)) as server:
         runtime.run(scenario)
 
 
@@ -587,7 +587,7 @@ def test_a_tunnel_can_be_cancelled_at_every_wait(
                     assert event.stream_id is not None
                     peer.data(event.stream_id, b"", end=True)
 
-    async def attempt(step: int) -> Cancelling:
+    async def attempt(step: int) -> CancellationOutcome:
         async with h2_pool(runtime, max_connections=1) as pool:
             assert (await pool.request("GET", server.url)).status == 200
 
@@ -598,16 +598,16 @@ def test_a_tunnel_can_be_cancelled_at_every_wait(
                     await read_exactly(stream, size)
                     await stream.aclose()
 
-            outcome = await runtime.cancelled_at(step, use, late)
+            outcome = await runtime.cancel_at_wait(step, use, late)
             assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
             reply = await pool.request("GET", server.url)
             assert reply.extensions["stream_id"] in (3, 5)
         return outcome
 
     async def scenario() -> None:
-        await at_every_wait(attempt)
+        await cancel_at_every_wait(attempt)
 
-    with scripted(speaking(serve), forgiving=True) as server:
+    with scripted_server(speaking(serve), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -649,7 +649,7 @@ def test_an_extended_connect_waits_for_the_servers_settings(
             await stream.write(b"hello")
             assert await read_exactly(stream, 5) == b"hello"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
     assert heads == [
         [
@@ -675,7 +675,7 @@ def test_an_extended_connect_that_the_server_does_not_take_is_not_sent(
                     await pool.request("CONNECT", server.url, extensions=WEBSOCKET)
             assert (await pool.request("GET", server.url)).extensions["stream_id"] == 1
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -687,14 +687,14 @@ def test_an_extended_connect_is_not_for_http11(runtime: TestedRuntime) -> None:
                 await pool.request("CONNECT", server.url, extensions=WEBSOCKET)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(canned([response(b"fine")])) as server:
+    with scripted_server(canned_responses([response(b"fine")])) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_the_settings_may_never_come(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def silent(peer: Peer) -> None:
-        peer.receive_end()
+        peer.receive_until_close()
 
     def closing(peer: Peer) -> None:
         peer.receive_exactly(24)
@@ -710,7 +710,10 @@ def test_the_settings_may_never_come(runtime: TestedRuntime, h2_pool: PoolMaker)
                         "CONNECT", url, extensions={**WEBSOCKET, "timeout": {"read": 0.05}}
                     )
 
-    with scripted(silent) as server, scripted(closing, forgiving=True) as other:
+    with (
+        scripted_server(silent) as server,
+        scripted_server(closing, allow_disconnect=True) as other,
+    ):
         runtime.run(scenario)
 
 
@@ -719,11 +722,11 @@ def test_the_settings_may_never_come(runtime: TestedRuntime, h2_pool: PoolMaker)
 
 def test_a_callers_own_stream_carries_a_tunnel(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     head = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200")))
-    stream = ListStream([frame(SETTINGS, 0, 0) + head + frame(DATA, 0, 1, b"hello")])
+    stream = FakeNetworkStream([frame(SETTINGS, 0, 0) + head + frame(DATA, 0, 1, b"hello")])
 
     async def scenario() -> None:
         async with (
-            h2_pool(runtime, network_backend=ListBackend(stream)) as pool,
+            h2_pool(runtime, network_backend=FakeNetworkBackend(stream)) as pool,
             pool.stream("CONNECT", "http://a/", extensions=TARGET) as granted,
         ):
             tunnel = granted.extensions["network_stream"]
@@ -779,8 +782,8 @@ def test_a_proxy_that_speaks_http2_takes_several_tunnels_at_a_time(
             assert connection.info().endswith("HTTP/2, IDLE, Request Count: 2")
 
     with (
-        scripted(handler, forgiving=True) as backend,
-        real.running("nghttpx-proxy", tmp_path, None, backend=backend.origin) as proxy,
+        scripted_server(handler, allow_disconnect=True) as backend,
+        real_servers.running("nghttpx-proxy", tmp_path, None, backend=backend.origin) as proxy,
     ):
         runtime.run(scenario)
     assert sorted(heads) == [b"CONNECT localhost:443", b"CONNECT www.example.com:443"]

@@ -12,6 +12,7 @@ import httpcore2
 from httpcore2_core._exceptions import ReadError
 from httpcore2_http2 import AsyncHTTP2Connection
 
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.h2peer import (
     DATA,
     END_HEADERS,
@@ -27,9 +28,8 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.h2state import inner
-from ..support.memory_streams import ListBackend, ListStream
 from ..support.runtimes import RUNTIMES, TestedRuntime
-from ..support.server import scripted
+from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 
 HEAD = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200")))
@@ -56,7 +56,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
 ) -> None:
-    full, given_up = runtime.signal(), runtime.signal()
+    full, given_up = runtime.event(), runtime.event()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -76,7 +76,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
 
     async def scenario() -> None:
         async with h2_pool(runtime, ssl_context=h2_client_tls, socket_options=NARROW) as pool:
-            begun = runtime.signal()
+            begun = runtime.event()
 
             async def hold() -> None:
                 extensions = {"timeout": {"read": 9.0}, "trace": runtime.trace(events)}
@@ -87,7 +87,7 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
 
             async def begin() -> None:
                 name = "http2.send_request_body.complete"
-                await runtime.until(lambda: any(event == name for event, _ in events))
+                await runtime.wait_until(lambda: any(event == name for event, _ in events))
                 begun.set()
 
             async def upload() -> None:
@@ -103,14 +103,14 @@ def test_others_write_on_when_one_gives_up_on_a_full_socket(
 
             async def fetch() -> None:
                 await begun.wait()
-                await runtime.until(lambda: is_writing(pool))
+                await runtime.wait_until(lambda: is_writing(pool))
                 full.set()
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
             await runtime.gather(hold, begin, upload, fetch)
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
-    with scripted(speaking(script), tls=h2_server_tls if secured else None) as server:
+    with scripted_server(speaking(script), tls=h2_server_tls if secured else None) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -123,7 +123,7 @@ def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
     h2_server_tls: ssl.SSLContext,
     h2_client_tls: ssl.SSLContext,
 ) -> None:
-    full = runtime.signal()
+    full = runtime.event()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -142,12 +142,12 @@ def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
                 assert reply.content == b"%d" % size
 
             async def watch() -> None:
-                await runtime.until(lambda: is_writing(pool))
+                await runtime.wait_until(lambda: is_writing(pool))
                 full.set()
 
             await runtime.gather(upload, watch)
 
-    with scripted(speaking(script), tls=h2_server_tls) as server:
+    with scripted_server(speaking(script), tls=h2_server_tls) as server:
         runtime.run(scenario)
 
 
@@ -155,7 +155,7 @@ def test_an_upload_to_a_slow_reader_arrives_whole_over_tls(
 def test_a_connection_that_breaks_under_an_upload_fails_it(
     runtime: TestedRuntime, h2_pool: PoolMaker, blocked: bool
 ) -> None:
-    full, broken = runtime.signal(), runtime.signal()
+    full, broken = runtime.event(), runtime.event()
 
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -186,21 +186,21 @@ def test_a_connection_that_breaks_under_an_upload_fails_it(
 
             async def watch() -> None:
                 if blocked:
-                    await runtime.until(lambda: is_writing(pool))
+                    await runtime.wait_until(lambda: is_writing(pool))
                     full.set()
 
             await runtime.gather(upload, watch)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
 def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
-    h2_pool: PoolMaker, nothing_left: None
+    h2_pool: PoolMaker, no_leaks: None
 ) -> None:
     runtime = RUNTIMES["threads"]
-    answered = runtime.signal()
+    answered = runtime.event()
 
     def script(peer: H2Peer) -> None:
         upload = peer.request()
@@ -216,7 +216,7 @@ def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
         answered.wait_in_thread()
         yield b"never sent"
 
-    asked = runtime.signal()
+    asked = runtime.event()
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
@@ -232,7 +232,7 @@ def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
 
             await runtime.gather(upload, fetch)
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -247,7 +247,7 @@ def test_a_connection_without_identifiers_left_is_replaced(
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 1")
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -255,7 +255,7 @@ def test_a_connection_without_identifiers_left_is_replaced(
 def test_a_window_update_for_a_request_that_has_moved_does_no_harm(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    moved = runtime.signal()
+    moved = runtime.event()
 
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -277,7 +277,7 @@ def test_a_window_update_for_a_request_that_has_moved_does_no_harm(
 
             assert sorted(await runtime.gather(fetch, fetch)) == [b"moved", b"stayed"]
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -290,7 +290,7 @@ def test_an_idle_connection_expires(runtime: TestedRuntime) -> None:
             await connection.request("GET", server.url)
             assert connection.has_expired()
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
 
 
@@ -298,10 +298,10 @@ def test_an_idle_connection_expires(runtime: TestedRuntime) -> None:
 
 
 def test_a_callers_own_stream_carries_it(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
-    stream = ListStream([FINE])
+    stream = FakeNetworkStream([FINE])
 
     async def scenario() -> None:
-        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
+        async with h2_pool(runtime, network_backend=FakeNetworkBackend(stream)) as pool:
             reply = await pool.request("POST", "http://a/", content=bytes(1000))
             assert reply.content == b"fine"
             assert not inner(pool).is_stale()
@@ -317,12 +317,12 @@ def test_a_callers_own_stream_carries_it(runtime: TestedRuntime, h2_pool: PoolMa
 def test_a_callers_own_stream_is_closed_when_it_breaks(
     runtime: TestedRuntime, h2_pool: PoolMaker, replies: list[bytes], traced: bool
 ) -> None:
-    stream = ListStream(replies)
+    stream = FakeNetworkStream(replies)
 
     async def scenario() -> None:
         events: list[tuple[str, dict[str, Any]]] = []
         extensions = {"trace": runtime.trace(events)} if traced else {}
-        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
+        async with h2_pool(runtime, network_backend=FakeNetworkBackend(stream)) as pool:
             with pytest.raises(httpcore2.RemoteProtocolError, match="Server disconnected"):
                 await pool.request("GET", "http://a/", extensions=extensions)
             assert stream.closed == 1
@@ -331,7 +331,7 @@ def test_a_callers_own_stream_is_closed_when_it_breaks(
     runtime.run(scenario)
 
 
-class Unwritable(ListStream):
+class Unwritable(FakeNetworkStream):
     """Its writes time out."""
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -344,7 +344,7 @@ def test_a_callers_own_stream_that_a_write_has_left_in_the_middle_is_closed(
     stream = Unwritable([FINE])
 
     async def scenario() -> None:
-        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
+        async with h2_pool(runtime, network_backend=FakeNetworkBackend(stream)) as pool:
             with pytest.raises(httpcore2.WriteTimeout, match="too slow"):
                 await pool.request("GET", "http://a/")
             with pytest.raises(httpcore2.NetworkError, match="closed"):
@@ -380,5 +380,5 @@ def test_reading_from_a_stream_of_an_aborted_connection_says_so(
         peer.head(peer.request())
         peer.until_end()
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)

@@ -14,6 +14,7 @@ import httpcore2
 from httpcore2 import RemoteProtocolError
 from httpcore2_http2._codec import Ended
 
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.h2peer import (
     ACK,
     DATA,
@@ -33,9 +34,8 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.h2state import inner
-from ..support.memory_streams import ListBackend, ListStream
 from ..support.runtimes import RUNTIMES, TestedRuntime
-from ..support.server import scripted
+from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 from .test_h2_codec import FRAMES
 
@@ -76,7 +76,7 @@ def test_the_server_is_told_what_its_fault_was(
             with pytest.raises(RemoteProtocolError):
                 await pool.request("POST", server.url)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
     assert told == [code]
 
@@ -86,7 +86,7 @@ def test_a_fault_on_an_idle_connection_is_found_before_it_is_used_again(
     runtime: TestedRuntime, h2_pool: PoolMaker, name: str
 ) -> None:
     data, _ = FAULTS[name]
-    answered, sent = runtime.signal(), runtime.signal()
+    answered, sent = runtime.event(), runtime.event()
     if not name.startswith("DATA"):
         data = data.replace(b"\0\0\0\3", b"\0\0\0\1")  # of the stream that there was
 
@@ -110,7 +110,7 @@ def test_a_fault_on_an_idle_connection_is_found_before_it_is_used_again(
             reply = await pool.request("POST", server.url, content=runtime.body([b"once"]))
             assert reply.content == b"once"
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -146,7 +146,7 @@ def test_a_priority_in_a_head_or_in_trailers_is_ignored(
             await runtime.gather(fetch, fetch)
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -163,7 +163,7 @@ def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
         peer.send(frame(SETTINGS, 0, 0, b"\0\4\0\0\0\1"))
         peer.until_end()
 
-    broken = runtime.signal()
+    broken = runtime.event()
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
@@ -186,7 +186,7 @@ def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
             await runtime.gather(post, post)
             assert (await pool.request("POST", server.url)).content == b"fine"
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -200,7 +200,7 @@ def test_what_is_told_of_a_stream_that_nobody_waits_for_does_no_harm(
             inner(pool)._handle(Ended(99, []))
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
 
 
@@ -213,7 +213,7 @@ def test_whatever_frames_come_all_requests_end(frames: list[bytes]) -> None:
     outcomes: list[object] = []
 
     async def scenario() -> None:
-        backend = ListBackend(ListStream(replies))
+        backend = FakeNetworkBackend(FakeNetworkStream(replies))
         async with runtime.pool(http1=False, http2=True, network_backend=backend) as pool:
 
             async def fetch() -> None:
@@ -262,7 +262,7 @@ def test_what_was_on_its_way_to_streams_that_were_left_is_no_flood_and_they_are_
                 assert event.stream_id is not None
                 peer.respond(event.stream_id, b"next")
 
-    left = runtime.signal()
+    left = runtime.event()
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
@@ -285,7 +285,7 @@ def test_what_was_on_its_way_to_streams_that_were_left_is_no_flood_and_they_are_
             assert (await pool.request("GET", server.url)).content == b"next"
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert len(resets) == STREAMS == len(set(resets))

@@ -16,7 +16,7 @@ from httpcore2_core._http.established import RequestLimit
 from ..support.h2peer import H2Peer, answering, speaking
 from ..support.h2state import inner
 from ..support.runtimes import TestedRuntime
-from ..support.server import scripted
+from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 
 LIMIT = 3
@@ -70,7 +70,7 @@ def test_requests_that_were_not_processed_go_first_and_a_connection_is_sent_no_m
 
             await runtime.gather(*[fetching(task) for task in range(tasks)])  # type: ignore[arg-type]
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
     assert len(script.processed) == tasks * each
     assert set(script.processed.values()) == {1}
@@ -103,7 +103,7 @@ def test_a_server_that_has_closed_two_connections_for_another_reason_is_believed
             assert connection.request_limit == RequestLimit(LIMIT, False)
             assert connection.capacity == 100
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 3
 
@@ -128,7 +128,7 @@ def test_a_server_that_has_closed_one_connection_is_sent_as_many_requests_on_the
 
             await runtime.gather(*[post] * 10)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -163,7 +163,7 @@ async def send_unlucky_and_others(
     url: str,
     unlucky: Callable[[], Awaitable[object]],
 ) -> None:
-    done = runtime.signal()
+    done = runtime.event()
 
     async def one() -> None:
         await unlucky()
@@ -190,7 +190,7 @@ def test_a_request_is_sent_more_than_ten_times_while_the_server_processes_others
 
             await send_unlucky_and_others(runtime, pool, server.url, unlucky)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
     assert script.seen[b"/unlucky"] == 26
 
@@ -212,7 +212,7 @@ def test_a_server_that_processes_all_requests_but_one_is_given_up_in_the_end(
 
             await send_unlucky_and_others(runtime, pool, server.url, unlucky)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
     assert script.seen[b"/unlucky"] == 30
 
@@ -244,8 +244,8 @@ def test_only_so_many_origins_are_remembered(
             assert [key[2] for key in engine._request_limits] == [second.port]
 
     with (
-        scripted(speaking(script), forgiving=True) as first,
-        scripted(speaking(script), forgiving=True) as second,
+        scripted_server(speaking(script), allow_disconnect=True) as first,
+        scripted_server(speaking(script), allow_disconnect=True) as second,
     ):
         runtime.run(scenario)
 
@@ -261,6 +261,6 @@ def test_a_connection_of_which_another_thread_is_about_to_tell_that_it_is_retire
             assert (await pool.request("POST", server.url)).content == b"fine"
             assert await held.aread() == b"fine"
 
-    with scripted(speaking(answering()), forgiving=True) as server:
+    with scripted_server(speaking(answering()), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2

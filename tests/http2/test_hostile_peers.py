@@ -43,7 +43,7 @@ from ..support.h2peer import (
 )
 from ..support.h2state import header_table
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, scripted
+from ..support.scripted_servers import Peer, scripted_server
 from .conftest import PoolMaker
 
 PROMPT = 2.0
@@ -59,7 +59,7 @@ Beside = Callable[[httpcore2.AsyncConnectionPool], AbstractAsyncContextManager[N
 @pytest.fixture
 def beside(runtime: TestedRuntime) -> Iterator[Beside]:
     """Makes a request to another origin, whose response must arrive whole, and soon, whatever is done meanwhile."""
-    over = runtime.signal()
+    over = runtime.event()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -79,7 +79,7 @@ def beside(runtime: TestedRuntime) -> Iterator[Beside]:
             assert await other.aread() == b"untouched"
             assert time.process_time() - begin < PROMPT
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         yield request
 
 
@@ -220,7 +220,7 @@ def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
     def handler(peer: Peer) -> None:
         if peer.number == 0 and name in BEGINNINGS:
             peer.send(BEGINNINGS[name])
-            peer.receive_end()
+            peer.receive_until_close()
             return
         speaker = H2Peer(peer)
         if peer.number == 0:
@@ -249,7 +249,7 @@ def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
             assert reply.content == b"fine"
             assert "0 active, 0 queued | Connections: 0 active, 2 idle" in repr(pool)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -322,7 +322,7 @@ def test_a_flood_ends_the_connection(
                 await pool.aclose()  # it was the stream's fault alone; the flood goes on
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(flood(name)), forgiving=True) as server:
+    with scripted_server(speaking(flood(name)), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -342,7 +342,7 @@ def test_resets_of_streams_that_are_over_are_counted(
             with pytest.raises(RemoteProtocolError, match="too many frames"):
                 await pool.request("POST", server.url)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -354,13 +354,13 @@ def test_settings_that_are_never_acknowledged_do_no_harm(
         peer.receive_until(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         peer.receive_some()
         peer.send(HEAD + frame(DATA, END_STREAM, 1, b"fine"))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -385,7 +385,7 @@ def test_a_server_that_disconnects_fails_all_its_requests(
             await runtime.gather(fetch, fetch)
             assert pool.connections == []
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -417,8 +417,8 @@ def test_an_attack_costs_little_memory(
             assert peak < 1024 * 1024
 
     with (
-        scripted(speaking(answering())) as harmless,
-        scripted(speaking(script), forgiving=True) as server,
+        scripted_server(speaking(answering())) as harmless,
+        scripted_server(speaking(script), allow_disconnect=True) as server,
     ):
         runtime.run(scenario)
 
@@ -440,7 +440,7 @@ def test_answers_that_the_server_does_not_take_in_are_bounded(
             with pytest.raises(RemoteProtocolError, match="takes in no answers"):
                 await pool.request("GET", server.url)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -448,7 +448,7 @@ def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpcore2_http2._connection._MAX_UNSENT", 200_000)
-    over = runtime.signal()
+    over = runtime.event()
 
     def script(peer: H2Peer) -> None:
         if peer.number:
@@ -477,7 +477,7 @@ def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
             over.set()
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -493,7 +493,7 @@ def test_a_server_that_always_has_more_to_say_holds_nobody_up(
         more = frame(SETTINGS, ACK, 0) * 2 + frame(DATA, 0, stream_id, bytes(300))
         peer.peer.send_endlessly(more, 10_000_000_000)
 
-    flooded = runtime.signal()
+    flooded = runtime.event()
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
@@ -507,14 +507,14 @@ def test_a_server_that_always_has_more_to_say_holds_nobody_up(
             async def others() -> None:
                 async with beside(pool):
                     await flooded.wait()
-                    await runtime.turn()
+                    await runtime.let_others_run()
                 done.set()
 
             body = runtime.body(bytes(1000) for _ in range(1000))
-            done = runtime.signal()
+            done = runtime.event()
             await runtime.gather(listen, others)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -529,7 +529,7 @@ def test_a_table_of_headers_is_not_filled_because_the_server_has_room(
             assert header_table(pool) == 4096
 
     table = {"header_table_size": 2**31 - 1}
-    with scripted(speaking(answering(), **table)) as server:
+    with scripted_server(speaking(answering(), **table)) as server:
         runtime.run(scenario)
 
 
@@ -551,7 +551,7 @@ def test_a_server_that_ignores_the_windows_fails_all_its_requests(
             with pytest.raises(RemoteProtocolError, match="more data than it was allowed to"):
                 await unread.aread()
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -563,7 +563,7 @@ def test_http1_over_tls_where_http2_was_agreed_on_fails(
 ) -> None:
     def handler(peer: Peer) -> None:
         peer.send(BEGINNINGS["an HTTP/1 answer"])
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with h2_pool(runtime, http1=True, ssl_context=h2_client_tls) as pool:
@@ -571,7 +571,7 @@ def test_http1_over_tls_where_http2_was_agreed_on_fails(
                 await pool.request("GET", server.url)
             assert pool.connections == []
 
-    with scripted(handler, tls=h2_server_tls, forgiving=True) as server:
+    with scripted_server(handler, tls=h2_server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -593,5 +593,5 @@ def test_a_stream_that_the_server_resets_fails_alone(
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)

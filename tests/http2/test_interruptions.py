@@ -14,7 +14,7 @@ import pytest
 import httpcore2
 
 from ..support.h2peer import answering, speaking
-from ..support.server import scripted
+from ..support.scripted_servers import scripted_server
 
 Send = Callable[[httpcore2.ConnectionPool, str, BaseException], object]
 
@@ -80,7 +80,7 @@ def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
         response.read()
 
 
-@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.usefixtures("no_leaks")
 @pytest.mark.parametrize(
     ("send", "exc", "ends_connection"),
     [
@@ -101,7 +101,7 @@ def test_an_exception_from_outside_ends_the_connection_and_any_other_one_stream(
     send: Send, exc: BaseException, ends_connection: bool
 ) -> None:
     with (
-        scripted(speaking(answering()), forgiving=True) as server,
+        scripted_server(speaking(answering()), allow_disconnect=True) as server,
         httpcore2.ConnectionPool(http1=False, http2=True) as pool,
     ):
         assert pool.request("GET", server.url).content == b"fine"
@@ -114,7 +114,7 @@ def test_an_exception_from_outside_ends_the_connection_and_any_other_one_stream(
 
 def test_an_exchange_that_is_ended_again_ends_once() -> None:
     with (
-        scripted(speaking(answering())) as server,
+        scripted_server(speaking(answering())) as server,
         httpcore2.ConnectionPool(http1=False, http2=True) as pool,
         pool.stream("GET", server.url) as response,
     ):

@@ -15,6 +15,7 @@ import httpcore2_http2._keepalive
 from httpcore2 import AsyncHTTP2Connection
 from httpcore2_http2._keepalive import KeepAlive
 
+from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.h2peer import (
     DATA,
     END_HEADERS,
@@ -29,9 +30,8 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.h2state import inner
-from ..support.memory_streams import ListBackend, ListStream
 from ..support.runtimes import TestedRuntime
-from ..support.server import scripted
+from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 
 Configure = Callable[..., None]
@@ -56,7 +56,7 @@ def falling_silent(peer: H2Peer) -> None:
     stream_id = peer.whole_request()
     assert stream_id is not None
     peer.respond(stream_id, b"fine")
-    peer.peer.receive_end()
+    peer.peer.receive_until_close()
 
 
 def falling_silent_in_a_body(peer: H2Peer, bodies: int = 1) -> None:
@@ -66,7 +66,7 @@ def falling_silent_in_a_body(peer: H2Peer, bodies: int = 1) -> None:
         return
     for _ in range(bodies):
         peer.head(peer.request())
-    peer.peer.receive_end()
+    peer.peer.receive_until_close()
 
 
 # The decisions
@@ -146,7 +146,7 @@ def test_a_server_is_asked_before_its_idle_connection_is_used_again(
             for _ in range(3):
                 assert (await pool.request("POST", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert pings == ([0, 0, 0] if seconds is None else [0, 1, 2])
@@ -177,7 +177,7 @@ def test_requests_on_a_dead_idle_connection_move_to_another(
             assert first.is_closed() and first not in pool.connections
             assert len(pool.connections) == 1
 
-    with scripted(speaking(falling_silent)) as server:
+    with scripted_server(speaking(falling_silent)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -194,10 +194,10 @@ def test_a_callers_own_stream_is_asked_too(
         frame(PING, 1, 0, b"httpcor2"),
         frame(HEADERS, END_HEADERS, 3, head) + frame(DATA, END_STREAM, 3, b"two"),
     ]
-    stream = ListStream(replies)
+    stream = FakeNetworkStream(replies)
 
     async def scenario() -> None:
-        async with h2_pool(runtime, network_backend=ListBackend(stream)) as pool:
+        async with h2_pool(runtime, network_backend=FakeNetworkBackend(stream)) as pool:
             assert (await pool.request("GET", "http://a/")).content == b"one"
             assert (await pool.request("GET", "http://a/")).content == b"two"
 
@@ -227,7 +227,7 @@ def test_a_request_that_times_out_in_silence_has_the_next_one_ask_first(
             assert len(pool.connections) == 1
             assert (await pool.request("POST", server.url)).content == b"moved"
 
-    with scripted(speaking(falling_silent)) as server:
+    with scripted_server(speaking(falling_silent)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -258,7 +258,7 @@ def test_a_server_that_is_only_slow_keeps_its_connection(
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert events.count("PingReceived") >= 1
@@ -268,7 +268,7 @@ def test_a_server_that_is_only_slow_keeps_its_connection(
 def test_one_with_less_patience_leaves_the_connection_to_the_others(
     runtime: TestedRuntime, h2_pool: PoolMaker, doubting: None
 ) -> None:
-    given_up = runtime.signal()
+    given_up = runtime.event()
 
     def script(peer: H2Peer) -> None:
         peer.respond(peer.request(), b"fine")
@@ -282,7 +282,7 @@ def test_one_with_less_patience_leaves_the_connection_to_the_others(
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
-            begun = runtime.signal()
+            begun = runtime.event()
 
             async def patient() -> None:
                 extensions = {"trace": runtime.trace(events)}
@@ -293,7 +293,7 @@ def test_one_with_less_patience_leaves_the_connection_to_the_others(
 
             async def begin() -> None:
                 name = "http2.send_request_body.complete"
-                await runtime.until(lambda: any(event == name for event, _ in events))
+                await runtime.wait_until(lambda: any(event == name for event, _ in events))
                 begun.set()
 
             async def impatient() -> None:
@@ -309,7 +309,7 @@ def test_one_with_less_patience_leaves_the_connection_to_the_others(
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 3")
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -332,7 +332,7 @@ def test_a_silent_server_is_asked_while_a_request_waits(
         async with h2_pool(runtime) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -358,7 +358,7 @@ def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
             await runtime.gather(get, post)
             assert len(pool.connections) == 1
 
-    with scripted(speaking(falling_silent)) as server:
+    with scripted_server(speaking(falling_silent)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -367,7 +367,7 @@ def test_a_dead_server_is_found_out_by_who_waits_to_write(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(interval=0.05, timeout=0.05)
-    over = runtime.signal()
+    over = runtime.event()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
@@ -382,7 +382,7 @@ def test_a_dead_server_is_found_out_by_who_waits_to_write(
                 await pool.request("POST", server.url, content=bytes(50_000_000))
             over.set()
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -397,7 +397,7 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
-            begun = runtime.signal()
+            begun = runtime.event()
 
             async def listen() -> None:
                 async with pool.stream("GET", server.url) as reply:
@@ -409,7 +409,7 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
 
             async def others() -> None:
                 await begun.wait()
-                await runtime.until(lambda: inner(pool).reader.has_reader)
+                await runtime.wait_until(lambda: inner(pool).reader.has_reader)
                 first = pool.connections[0]
                 extensions = {"timeout": {"read": 0.05}}
                 content = b""
@@ -422,7 +422,7 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
 
             await runtime.gather(listen, others)
 
-    with scripted(speaking(falling_silent_in_a_body)) as server:
+    with scripted_server(speaking(falling_silent_in_a_body)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -436,7 +436,7 @@ def test_a_dead_connection_ends_its_requests_without_limit(
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
-            begun = [runtime.signal() for _ in range(count + 1)]
+            begun = [runtime.event() for _ in range(count + 1)]
 
             def listening(number: int) -> Callable[[], Any]:
                 async def listen() -> None:
@@ -451,14 +451,16 @@ def test_a_dead_connection_ends_its_requests_without_limit(
                 for signal in begun:
                     await signal.wait()
                 reader = inner(pool).reader
-                await runtime.until(lambda: reader.has_reader and len(reader._waiting) == count)
+                await runtime.wait_until(
+                    lambda: reader.has_reader and len(reader._waiting) == count
+                )
                 with pytest.raises(httpcore2.ReadTimeout, match=r"0\.05"):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
 
             await runtime.gather(impatient, *[listening(number) for number in range(count + 1)])
             assert (await pool.request("POST", server.url)).content == b"moved"
 
-    with scripted(speaking(partial(falling_silent_in_a_body, bodies=count + 1))) as server:
+    with scripted_server(speaking(partial(falling_silent_in_a_body, bodies=count + 1))) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -477,11 +479,11 @@ def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
         peer.data(stream_id, b"fine", end=True)
         peer.until_end()
 
-    answered = runtime.signal()
+    answered = runtime.event()
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
-            begun = runtime.signal()
+            begun = runtime.event()
 
             async def listen() -> None:
                 async with pool.stream("GET", server.url) as reply:
@@ -491,7 +493,7 @@ def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
             async def impatient() -> None:
                 await begun.wait()
                 connection = inner(pool)
-                await runtime.until(lambda: connection.reader.has_reader)
+                await runtime.wait_until(lambda: connection.reader.has_reader)
                 with pytest.raises(httpcore2.ReadTimeout):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
                 with connection.lock:
@@ -505,5 +507,5 @@ def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
             await runtime.gather(listen, impatient)
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)

@@ -16,7 +16,7 @@ import httpcore2
 
 from ..support.h2peer import H2Peer, answering, speaking
 from ..support.runtimes import TestedRuntime
-from ..support.server import Peer, canned, response, scripted
+from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 from .conftest import PoolMaker
 
 
@@ -35,7 +35,7 @@ def test_alpn_chooses_http2(
             assert connection.info() == f"'{server.origin}', HTTP/2, IDLE, Request Count: 3"
             assert connection.is_idle() and connection.is_available()
 
-    with scripted(speaking(answering()), tls=h2_server_tls) as server:
+    with scripted_server(speaking(answering()), tls=h2_server_tls) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -54,7 +54,7 @@ def test_alpn_may_choose_http11(
             assert 1 <= len(pool.connections) <= 4
             assert not pool.connections[0].can_multiplex()
 
-    with scripted(canned([response(b"fine")] * 20), tls=server_tls) as server:
+    with scripted_server(canned_responses([response(b"fine")] * 20), tls=server_tls) as server:
         runtime.run(scenario)
 
 
@@ -91,7 +91,7 @@ def test_http2_is_spoken_where_alpn_agreed_on_it_though_the_pool_did_not_ask(
             (connection,) = pool.connections
             assert connection.info() == f"'{server.origin}', HTTP/2, IDLE, Request Count: 5"
 
-    with scripted(speaking(answering()), tls=h2_server_tls) as server:
+    with scripted_server(speaking(answering()), tls=h2_server_tls) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -116,11 +116,11 @@ def test_where_alpn_agreed_on_http2_and_it_is_not_installed_the_error_says_what_
             await closed.wait()
 
     def handler(peer: Peer) -> None:
-        peer.receive_end()
+        peer.receive_until_close()
         closed.set()
 
-    closed = runtime.signal()
-    with scripted(handler, tls=h2_server_tls) as server:
+    closed = runtime.event()
+    with scripted_server(handler, tls=h2_server_tls) as server:
         runtime.run(scenario)
 
 
@@ -133,7 +133,7 @@ def test_prior_knowledge_needs_no_alpn(
             reply = await pool.request("GET", server.url)
             assert reply.extensions["http_version"] == b"HTTP/2"
 
-    with scripted(speaking(answering()), tls=server_tls if secured else None) as server:
+    with scripted_server(speaking(answering()), tls=server_tls if secured else None) as server:
         runtime.run(scenario)
 
 
@@ -143,7 +143,7 @@ def test_clear_text_stays_http11_where_that_is_allowed(runtime: TestedRuntime) -
             reply = await pool.request("GET", server.url)
             assert reply.extensions["http_version"] == b"HTTP/1.1"
 
-    with scripted(canned([response(b"fine")])) as server:
+    with scripted_server(canned_responses([response(b"fine")])) as server:
         runtime.run(scenario)
 
 
@@ -169,7 +169,7 @@ def test_a_hundred_requests_at_a_time_open_one_connection(
             (connection,) = pool.connections
             assert connection.info().endswith("HTTP/2, IDLE, Request Count: 100")
 
-    with scripted(speaking(script, max_concurrent_streams=100)) as server:
+    with scripted_server(speaking(script, max_concurrent_streams=100)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -201,7 +201,7 @@ def test_what_is_http11s_own_is_not_sent(runtime: TestedRuntime, h2_pool: PoolMa
             }
             await pool.request("GET", server.url + "path?query", headers=headers)
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
     assert seen == [
         [
@@ -239,7 +239,7 @@ def test_a_request_that_breaks_the_rules_is_not_sent(
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 1")
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -272,7 +272,7 @@ def test_a_streamed_body_must_have_its_declared_length(
                 )
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -284,7 +284,7 @@ def test_a_body_must_consist_of_bytes(runtime: TestedRuntime, h2_pool: PoolMaker
                 await pool.request("POST", server.url, content=body)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
 
 
@@ -299,7 +299,7 @@ def test_a_streamed_body_arrives(
             reply = await pool.request("POST", server.url, content=runtime.body(chunks))
             assert reply.content == b"".join(chunks) or (b"fine" if not b"".join(chunks) else b"")
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
 
 
@@ -336,7 +336,7 @@ def test_a_large_body_goes_up_and_down_at_the_same_time(
             async with pool.stream("POST", server.url, content=body) as streamed_reply:
                 assert await streamed_reply.aread() == content
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -365,7 +365,7 @@ def test_an_early_final_response_ends_the_upload(
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -389,7 +389,7 @@ def test_interim_responses_are_passed_over_and_trailers_are_shown(
             assert reply.headers == [(b"x-head", b"1")]
             assert reply.extensions["trailing_headers"] == [(b"x-trailer", b"2")]
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -415,7 +415,7 @@ def test_a_response_may_have_no_body(
             assert (reply.status, reply.headers, reply.content) == (status, fields, b"")
             assert "0 active, 1 idle" in repr(pool)
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -442,7 +442,7 @@ def test_the_connection_can_be_used_on_its_own(runtime: TestedRuntime) -> None:
         with pytest.raises(httpcore2.ConnectionNotAvailable):
             await connection.request("GET", server.url)
 
-    with scripted(speaking(answering())) as server:
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)
 
 
@@ -456,7 +456,7 @@ def test_a_request_traces_each_of_its_steps_and_the_first_one_the_settings(
             for _ in range(2):
                 await pool.request("GET", server.url, extensions={"trace": runtime.trace(events)})
 
-    with scripted(speaking(answering(), max_concurrent_streams=7)) as server:
+    with scripted_server(speaking(answering(), max_concurrent_streams=7)) as server:
         runtime.run(scenario)
 
     def spans(*names: str) -> list[str]:

@@ -12,7 +12,7 @@ import httpcore2
 
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
 from ..support.runtimes import TestedRuntime
-from ..support.server import scripted
+from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 
 TWO_RUNTIMES = pytest.mark.parametrize("async_runtime", ["asyncio", "trio"], indirect=True)
@@ -53,7 +53,7 @@ def test_the_servers_limit_is_kept_and_all_get_their_turn(
             await runtime.gather(*[fetch] * 12)
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script, max_concurrent_streams=3)) as server:
+    with scripted_server(speaking(script, max_concurrent_streams=3)) as server:
         runtime.run(scenario)
     assert max(at_a_time) == 3
 
@@ -64,8 +64,8 @@ def test_beyond_the_limit_another_connection_is_opened(
     async def scenario() -> None:
         async with h2_pool(runtime, max_connections=2) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
-            held = runtime.signal()
-            done = runtime.signal()
+            held = runtime.event()
+            done = runtime.event()
 
             async def hold() -> None:
                 async with pool.stream("GET", server.url) as reply:
@@ -81,7 +81,7 @@ def test_beyond_the_limit_another_connection_is_opened(
 
             await runtime.gather(hold, fetch)
 
-    with scripted(speaking(answering(), max_concurrent_streams=1)) as server:
+    with scripted_server(speaking(answering(), max_concurrent_streams=1)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -89,7 +89,7 @@ def test_beyond_the_limit_another_connection_is_opened(
 def test_the_limit_is_followed_down_to_nothing_and_up_again(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    waiting = runtime.signal()
+    waiting = runtime.event()
 
     def script(peer: H2Peer) -> None:
         first = peer.whole_request()
@@ -110,12 +110,12 @@ def test_the_limit_is_followed_down_to_nothing_and_up_again(
 
     async def scenario() -> None:
         async with h2_pool(runtime, max_connections=1) as pool:
-            begun = runtime.signal()
+            begun = runtime.event()
 
             async def first() -> None:
                 async with pool.stream("GET", server.url) as reply:
                     begun.set()
-                    await runtime.until(lambda: " 3 queued" in repr(pool))
+                    await runtime.wait_until(lambda: " 3 queued" in repr(pool))
                     waiting.set()
                     assert await reply.aread() == b"one"
 
@@ -125,7 +125,7 @@ def test_the_limit_is_followed_down_to_nothing_and_up_again(
 
             await runtime.gather(first, follow, follow, follow)
 
-    with scripted(speaking(script, max_concurrent_streams=100)) as server:
+    with scripted_server(speaking(script, max_concurrent_streams=100)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -148,7 +148,7 @@ def test_an_idle_connection_that_takes_no_request_is_replaced(
             assert (await pool.request("POST", server.url)).content == b"1"
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -174,7 +174,7 @@ def test_requests_beyond_a_limit_that_was_not_known_are_sent_again(
 
             await runtime.gather(*[lambda number=number: post(number) for number in range(20)])
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -194,7 +194,7 @@ def test_a_server_that_refuses_for_ever_is_given_up(
                 await pool.request("GET", server.url)
             assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -214,7 +214,7 @@ def test_a_body_that_was_begun_is_not_sent_again(
                 "The request's body was begun, and can't be sent again."
             ]
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -246,7 +246,7 @@ def test_a_server_that_goes_away_finishes_what_it_took_and_the_rest_moves(
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 6")
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -254,7 +254,7 @@ def test_a_server_that_goes_away_finishes_what_it_took_and_the_rest_moves(
 def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    said = runtime.signal()
+    said = runtime.event()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.whole_request()
@@ -266,7 +266,7 @@ def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
             said.set()
         peer.until_end()
 
-    done = runtime.signal()
+    done = runtime.event()
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
@@ -277,12 +277,12 @@ def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
             assert (await pool.request("POST", server.url)).content == b"1"
             assert connection.is_closed() and connection not in pool.connections
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
 def test_bytes_on_an_idle_connection_do_no_harm(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
-    said = runtime.signal()
+    said = runtime.event()
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.whole_request()
@@ -300,7 +300,7 @@ def test_bytes_on_an_idle_connection_do_no_harm(runtime: TestedRuntime, h2_pool:
                 acknowledged.append(isinstance(event, h2.events.PingAckReceived))
 
     acknowledged: list[bool] = []
-    done = runtime.signal()
+    done = runtime.event()
 
     async def scenario() -> None:
         async with h2_pool(runtime, keepalive_expiry=100.0) as pool:
@@ -310,7 +310,7 @@ def test_bytes_on_an_idle_connection_do_no_harm(runtime: TestedRuntime, h2_pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert not pool.connections[0].has_expired()
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
     assert any(acknowledged)
@@ -334,7 +334,7 @@ def test_a_get_on_an_idle_connection_that_the_server_closed_is_sent_again(
             assert (await pool.request("GET", server.url)).content == b"1"
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -365,7 +365,7 @@ def test_a_post_on_such_a_connection_fails_and_the_next_does_not(
             assert pool.connections == []
             assert (await pool.request("GET", server.url)).content == b"1"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -376,7 +376,7 @@ def test_a_response_that_is_not_read_stops_none_of_ninety_nine_others(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     size = 3 * 1024 * 1024
-    stalled = runtime.signal()
+    stalled = runtime.event()
 
     def script(peer: H2Peer) -> None:
         slow = peer.request()
@@ -413,7 +413,7 @@ def test_a_response_that_is_not_read_stops_none_of_ninety_nine_others(
                 assert len(await slow.aread()) == size
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -436,7 +436,7 @@ def test_settings_may_drive_a_window_below_zero(runtime: TestedRuntime, h2_pool:
             reply = await pool.request("POST", server.url, content=bytes(150_000))
             assert reply.content == b"150000"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
 
 
@@ -453,7 +453,7 @@ def test_many_uploads_share_the_connections_window(
 
             await runtime.gather(*[lambda number=number: post(number) for number in range(8)])
 
-    with scripted(speaking(answering(), initial_window_size=2_000_000)) as server:
+    with scripted_server(speaking(answering(), initial_window_size=2_000_000)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -475,7 +475,7 @@ def test_a_stream_that_times_out_is_reset_alone(runtime: TestedRuntime, h2_pool:
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
-            answered = runtime.signal()
+            answered = runtime.event()
 
             async def silent() -> None:
                 await answered.wait()
@@ -487,7 +487,7 @@ def test_a_stream_that_times_out_is_reset_alone(runtime: TestedRuntime, h2_pool:
                     assert await reply.aread() == b"fine"
 
             async def begin() -> None:
-                await runtime.until(lambda: bool(pool.connections))
+                await runtime.wait_until(lambda: bool(pool.connections))
                 answered.set()
 
             await runtime.gather(good, silent, begin)
@@ -503,7 +503,7 @@ def test_a_stream_that_times_out_is_reset_alone(runtime: TestedRuntime, h2_pool:
         peer.data(first, b"fine", end=True)
         peer.until_end()
 
-    with scripted(speaking(either)) as server:
+    with scripted_server(speaking(either)) as server:
         runtime.run(scenario)
     assert codes == [(True, ErrorCodes.CANCEL)]
 
@@ -526,7 +526,7 @@ def test_a_response_that_is_closed_early_resets_its_stream_alone(
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
-            begun, asked = runtime.signal(), runtime.signal()
+            begun, asked = runtime.event(), runtime.event()
 
             async def closed() -> None:
                 async with pool.stream(
@@ -541,7 +541,7 @@ def test_a_response_that_is_closed_early_resets_its_stream_alone(
             events: list[tuple[str, dict[str, Any]]] = []
 
             async def good() -> None:
-                await runtime.until(
+                await runtime.wait_until(
                     lambda: any(name == "http2.send_request_headers.complete" for name, _ in events)
                 )
                 assert (await pool.request("GET", server.url)).content == b"fine"
@@ -551,7 +551,7 @@ def test_a_response_that_is_closed_early_resets_its_stream_alone(
             begun.set()
             asked.set()
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
     assert resets == [(1, ErrorCodes.CANCEL)]
 
@@ -575,7 +575,7 @@ def test_a_server_that_takes_nothing_in_lets_writes_time_out_alone(
                 )
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -583,7 +583,7 @@ def test_a_server_that_takes_nothing_in_lets_writes_time_out_alone(
 def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
-    given_up = runtime.signal()
+    given_up = runtime.event()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -608,13 +608,13 @@ def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert len(pool.connections) == 1
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_closing_the_pool_ends_all_requests(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
-    asked = runtime.signal()
+    asked = runtime.event()
 
     def script(peer: H2Peer) -> None:
         peer.request()
@@ -636,5 +636,5 @@ def test_closing_the_pool_ends_all_requests(runtime: TestedRuntime, h2_pool: Poo
             await runtime.gather(fetch, fetch, close)
             assert pool.connections == []
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)

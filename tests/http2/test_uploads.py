@@ -12,10 +12,10 @@ import pytest
 import httpcore2
 from httpcore2_core._http.established import ExchangeBody
 
+from ..support.custom_network import CustomBackend
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
-from ..support.memory_streams import OwnBackend
 from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
-from ..support.server import scripted
+from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 from .test_edges import is_writing, open_windows
 
@@ -28,9 +28,9 @@ class LongBody:
     def __init__(self, runtime: TestedAsyncRuntime, suspends: bool = True) -> None:
         self.runtime = runtime
         self.suspends = suspends
-        self.begun = runtime.signal()
-        self.told = runtime.signal()
-        self.waits = runtime.signal()
+        self.begun = runtime.event()
+        self.told = runtime.event()
+        self.waits = runtime.event()
         self.is_closed = False
 
     async def iterate(self) -> AsyncIterator[bytes]:
@@ -39,7 +39,7 @@ class LongBody:
                 yield b"x"
                 self.begun.set()
                 if self.suspends:
-                    await self.runtime.turn()
+                    await self.runtime.let_others_run()
             self.waits.set()
             await anyio.sleep_forever()
         finally:
@@ -57,7 +57,7 @@ def answered_early(peer: H2Peer, body: LongBody, status: int = 200) -> int:
 
 
 def test_the_total_limits_a_body_that_is_sent_while_the_response_is_read(
-    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None
 ) -> None:
     runtime = async_runtime
     body = LongBody(runtime)
@@ -85,14 +85,14 @@ def test_the_total_limits_a_body_that_is_sent_while_the_response_is_read(
             assert body.is_closed
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
 
 @pytest.mark.parametrize("status", [200, 413])
 def test_a_response_that_is_complete_ends_a_body_that_waits_while_it_is_read(
-    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None, status: int
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None, status: int
 ) -> None:
     runtime = async_runtime
     # A refusal would end the body at its first wait.
@@ -114,16 +114,16 @@ def test_a_response_that_is_complete_ends_a_body_that_waits_while_it_is_read(
             assert body.is_closed
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_a_refusal_is_told_before_it_is_complete_and_its_rest_is_read(
-    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None
 ) -> None:
     runtime = async_runtime
-    begun, told = runtime.signal(), runtime.signal()
+    begun, told = runtime.event(), runtime.event()
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
@@ -147,17 +147,17 @@ def test_a_refusal_is_told_before_it_is_complete_and_its_rest_is_read(
                 assert await streamed.aread() == b"too large"
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
 
 def test_others_read_and_send_while_a_body_waits(
-    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None
 ) -> None:
     """The task that waits beside the body reads for all, and stops when the body goes on."""
     runtime = async_runtime
-    begun, go_on = runtime.signal(), runtime.signal()
+    begun, go_on = runtime.event(), runtime.event()
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
@@ -190,7 +190,7 @@ def test_others_read_and_send_while_a_body_waits(
             elif isinstance(event, h2.events.StreamEnded) and event.stream_id == upload:
                 peer.respond(upload, peer.bodies[upload])
 
-    with scripted(speaking(script)) as server:
+    with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -199,7 +199,7 @@ def test_others_read_and_send_while_a_body_waits(
 def test_an_answer_ends_an_upload_that_waits_for_a_full_socket(
     runtime: TestedRuntime, h2_pool: PoolMaker, streamed: bool
 ) -> None:
-    full, done = runtime.signal(), runtime.signal()
+    full, done = runtime.event(), runtime.event()
 
     def script(peer: H2Peer) -> None:
         peer.narrow()
@@ -221,28 +221,28 @@ def test_an_answer_ends_an_upload_that_waits_for_a_full_socket(
                 done.set()
 
             async def watch() -> None:
-                await runtime.until(lambda: is_writing(pool))
+                await runtime.wait_until(lambda: is_writing(pool))
                 full.set()
 
             await runtime.gather(upload, watch)
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
 @pytest.mark.parametrize("cause", ["total", "chunk"])
 def test_a_callers_own_stream_is_not_read_while_the_body_waits(
-    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, nothing_left: None, cause: str
+    async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None, cause: str
 ) -> None:
     runtime = async_runtime
-    answered = runtime.signal()
+    answered = runtime.event()
 
     async def chunks() -> AsyncIterator[bytes]:
         yield b"one"
         answered.wait_in_thread()
         if cause == "total":
             await anyio.sleep_forever()
-        await runtime.turn()
+        await runtime.let_others_run()
         yield b"two"
 
     def script(peer: H2Peer) -> None:
@@ -254,7 +254,7 @@ def test_a_callers_own_stream_is_not_read_while_the_body_waits(
         answering()(peer)
 
     async def scenario() -> None:
-        backend = OwnBackend(runtime.backend())
+        backend = CustomBackend(runtime.backend())
         async with h2_pool(runtime, network_backend=backend) as pool:
             if cause == "total":
                 posting = pool.request(
@@ -267,6 +267,6 @@ def test_a_callers_own_stream_is_not_read_while_the_body_waits(
                 assert (reply.status, reply.content) == (413, b"enough")
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted(speaking(script), forgiving=True) as server:
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 1

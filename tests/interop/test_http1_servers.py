@@ -14,10 +14,12 @@ import trustme
 
 import httpcore2
 
-from ..support import real
+from ..support import real_servers
 from ..support.runtimes import TestedRuntime
 
-EACH = [(name, secured) for name in real.SERVERS if name != "nginx" for secured in (False, True)]
+EACH = [
+    (name, secured) for name in real_servers.SERVERS if name != "nginx" for secured in (False, True)
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def _running(
 ) -> Iterator[str]:
     name, secured = which
     folder = tmp_path_factory.mktemp(name)
-    with real.running(name, folder, certificate if secured else None) as origin:
+    with real_servers.running(name, folder, certificate if secured else None) as origin:
         yield origin
 
 

@@ -11,11 +11,11 @@ import pytest
 import httpcore2
 
 from ..http2.conftest import PoolMaker
-from ..support import endurance, real
+from ..support import real_servers, soak_workloads
 from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
 
-ALL = [(name, secured) for name in real.HTTP2_SERVERS for secured in (False, True)]
-SECURED = [(name, True) for name in real.HTTP2_SERVERS]
+ALL = [(name, secured) for name in real_servers.HTTP2_SERVERS for secured in (False, True)]
+SECURED = [(name, True) for name in real_servers.HTTP2_SERVERS]
 NGINX = [("nginx", False), ("nginx", True)]
 # nginx and h2o speak HTTP/1.1 to the application, whose server sends no trailers then.
 WITH_TRAILERS = ("hypercorn", "nghttpd", "nghttpx", "haproxy", "caddy")
@@ -28,7 +28,7 @@ def _name(param: tuple[str, bool]) -> str:
 
 
 @pytest.fixture(scope="session", params=ALL, ids=_name)
-def server(request: pytest.FixtureRequest, servers: real.Servers) -> tuple[str, str]:
+def server(request: pytest.FixtureRequest, servers: real_servers.Servers) -> tuple[str, str]:
     """Each server's name, and its origin, in turn."""
     name, secured = request.param
     return name, servers.origin(name, secured)
@@ -119,7 +119,7 @@ def test_a_hundred_requests_share_a_connection_and_those_given_up_harm_no_other(
                     )
 
             async def cancel() -> None:
-                begun = runtime.signal()
+                begun = runtime.event()
 
                 async def stall() -> None:
                     async with pool.stream("GET", f"{origin}/stall") as reply:
@@ -127,7 +127,7 @@ def test_a_hundred_requests_share_a_connection_and_those_given_up_harm_no_other(
                         await reply.aread()
 
                 assert isinstance(runtime, TestedAsyncRuntime)
-                assert await runtime.cancelled_when(begun, stall)
+                assert await runtime.cancel_on_event(begun, stall)
 
             given_up = [close]
             if name != "nghttpd":
@@ -153,7 +153,7 @@ def test_nginx_may_say_farewell_again_and_again(
     async def scenario() -> None:
         async with open_pool(origin) as pool:
             url = f"{origin}/1000"
-            assert await endurance.fetch_on_and_on(runtime, pool, url, 1000, 500, 20) == 4
+            assert await soak_workloads.fetch_on_and_on(runtime, pool, url, 1000, 500, 20) == 4
 
     runtime.run(scenario)
 
@@ -161,13 +161,19 @@ def test_nginx_may_say_farewell_again_and_again(
 @pytest.mark.parametrize("tasks", [12, 100])
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 def test_nginx_may_take_ten_requests_on_each_connection(
-    runtime: TestedRuntime, open_pool: Opener, servers: real.Servers, secured: bool, tasks: int
+    runtime: TestedRuntime,
+    open_pool: Opener,
+    servers: real_servers.Servers,
+    secured: bool,
+    tasks: int,
 ) -> None:
     origin = servers.origin("nginx", secured, requests=10)
 
     async def scenario() -> None:
         async with open_pool(origin) as pool:
-            opened = await endurance.fetch_all(runtime, pool, f"{origin}/1000", 1000, 300, tasks)
+            opened = await soak_workloads.fetch_all(
+                runtime, pool, f"{origin}/1000", 1000, 300, tasks
+            )
             assert opened < 60  # thirty at least, and none fails
 
     runtime.run(scenario)
@@ -181,7 +187,7 @@ def test_the_bodies_of_many_requests_at_a_time_are_not_mixed_up(
 
     async def scenario() -> None:
         async with open_pool(origin) as pool:
-            await endurance.mix(runtime, pool, f"{origin}/1", 320, 32)
+            await soak_workloads.mix(runtime, pool, f"{origin}/1", 320, 32)
 
     runtime.run(scenario)
 

@@ -11,7 +11,7 @@ from wsproto.events import CloseConnection, Event, TextMessage
 import httpcore2
 
 from ..http2.conftest import PoolMaker
-from ..support import real
+from ..support import real_servers
 from ..support.runtimes import TestedRuntime
 
 
@@ -35,7 +35,7 @@ def test_websockets_share_a_connection_with_requests(
     runtime: TestedRuntime,
     h2_pool: PoolMaker,
     h2_client_tls: ssl.SSLContext,
-    servers: real.Servers,
+    servers: real_servers.Servers,
     name: str,
 ) -> None:
     origin = servers.origin(name, secured=True)

@@ -16,10 +16,10 @@ import trustme
 
 import httpcore2
 
-from ..support import real
-from ..support.proxies import KINDS, PASSWORD, USER, Proxies
+from ..support import real_servers
+from ..support.real_proxies import KINDS, PASSWORD, USER, Proxies
 from ..support.runtimes import TestedRuntime
-from ..support.server import refusing
+from ..support.scripted_servers import refusing_port
 
 CONTENT = bytes(range(250)) * 400
 
@@ -99,9 +99,9 @@ def origins(
     with ExitStack() as servers:
         start = servers.enter_context
         yield Origins(
-            start(real.running("hypercorn", make_folder("http"), None)),
-            start(real.running("hypercorn", make_folder("https"), certificate, ipv6=ipv6)),
-            start(real.running("nginx", make_folder("nginx"), certificate, http2=True)),
+            start(real_servers.running("hypercorn", make_folder("http"), None)),
+            start(real_servers.running("hypercorn", make_folder("https"), certificate, ipv6=ipv6)),
+            start(real_servers.running("nginx", make_folder("nginx"), certificate, http2=True)),
         )
 
 
@@ -284,5 +284,5 @@ def test_an_origin_that_refuses_connections(
             assert pool.connections == []
             assert (await pool.request("GET", f"{origins.https}/bytes/9")).content == bytes(9)
 
-    with refusing() as port:
+    with refusing_port() as port:
         runtime.run(scenario)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from ..support.proxies import Proxies
-from ..support.real import running
+from ..support.real_proxies import Proxies
+from ..support.real_servers import running
 from .environments import Environment
 
 Make = Callable[..., Environment]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 import trustme
 
-from ..support.server import canned, response, scripted
+from ..support.scripted_servers import canned_responses, response, scripted_server
 from .environments import (
     DISTRIBUTIONS,
     OWN_PYTHON,
@@ -96,7 +96,7 @@ def test_the_page_on_vendoring_is_true(
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("www.example.com").configure_cert(tls)
     ran = []
-    with scripted(canned([response(b"fine")]), tls=tls) as server:
+    with scripted_server(canned_responses([response(b"fine")]), tls=tls) as server:
         for block in blocks():
             needed = set(re.findall(r"acme\._vendor\.(httpcore2_\w+) import", block.text))
             if block.language == "python" and needed <= packages:

@@ -20,7 +20,7 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Encoder
 
-from .server import Handler, Peer
+from .scripted_servers import Handler, Peer
 
 E = TypeVar("E", bound=h2.events.Event)
 

@@ -29,7 +29,7 @@ import trio
 
 import httpcore2
 
-from . import blocking
+from . import sync_adapters
 
 T = TypeVar("T")
 Function = Callable[[], Coroutine[Any, Any, T]]
@@ -39,7 +39,7 @@ LIMIT = 60.0
 """Seconds after which whatever waits is taken to hang."""
 
 
-class Signal(ABC):
+class RuntimeEvent(ABC):
     """Something that happened. Set from any thread; awaited by scenarios, waited for by server threads."""
 
     def __init__(self) -> None:
@@ -71,19 +71,19 @@ class Signal(ABC):
         wake()
 
 
-class Cancelling(Enum):
+class CancellationOutcome(Enum):
     """What became of a cancellation."""
 
-    NEVER_CAME_TO_IT = auto()
-    WAS_SURVIVED = auto()
-    STOPPED_IT = auto()
+    NOT_REACHED = auto()
+    COMPLETED = auto()
+    CANCELLED = auto()
 
 
 class TestedRuntime(ABC):
     """A runtime, and the interface of httpcore2 that belongs to it."""
 
     name: ClassVar[str]
-    prefix: ClassVar[str] = "Async"
+    class_prefix: ClassVar[str] = "Async"
     """What the names of the classes begin with."""
 
     @abstractmethod
@@ -91,7 +91,7 @@ class TestedRuntime(ABC):
         """Run a scenario to its end; nothing that it started may be left."""
 
     @abstractmethod
-    def signal(self) -> Signal: ...
+    def event(self) -> RuntimeEvent: ...
 
     @abstractmethod
     async def outcomes(self, *functions: Function[T]) -> list[T | Exception]:
@@ -107,15 +107,15 @@ class TestedRuntime(ABC):
         return results
 
     @abstractmethod
-    async def turn(self) -> None:
+    async def let_others_run(self) -> None:
         """Let others run."""
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds that gives no signal."""
         end = time.monotonic() + LIMIT
         while not condition():
             assert time.monotonic() < end, "it never came to hold"
-            await self.turn()
+            await self.let_others_run()
 
     def pool(self, **options: Any) -> httpcore2.AsyncConnectionPool:
         """Make a pool; `network_backend` may be asynchronous in every runtime."""
@@ -160,7 +160,7 @@ class TestedRuntime(ABC):
 
         return iterate()
 
-    def wrong_body(self, chunks: Iterable[bytes]) -> Any:
+    def mismatched_body(self, chunks: Iterable[bytes]) -> Any:
         """A request body in the colour that this runtime can't take."""
         return iter(list(chunks))
 
@@ -174,12 +174,12 @@ class TestedRuntime(ABC):
 
         return note
 
-    def wrong_trace(self) -> Callable[[str, dict[str, Any]], Any]:
+    def mismatched_trace(self) -> Callable[[str, dict[str, Any]], Any]:
         """A `trace` extension in the colour that this runtime can't take."""
         return lambda name, info: None
 
 
-class ThreadSignal(Signal):
+class ThreadEvent(RuntimeEvent):
     async def wait(self) -> None:
         self.wait_in_thread()
 
@@ -188,20 +188,20 @@ class TestedThreads(TestedRuntime):
     """Threads and the synchronous interface."""
 
     name = "threads"
-    prefix = ""
+    class_prefix = ""
 
     def run(self, scenario: Function[T]) -> T:
-        return blocking.drive(scenario())
+        return sync_adapters.drive(scenario())
 
-    def signal(self) -> Signal:
-        return ThreadSignal()
+    def event(self) -> RuntimeEvent:
+        return ThreadEvent()
 
     async def outcomes(self, *functions: Function[T]) -> list[T | Exception]:
         results: list[T | Exception | None] = [None] * len(functions)
 
         def run(index: int, function: Function[T]) -> None:
             try:
-                results[index] = blocking.drive(function())
+                results[index] = sync_adapters.drive(function())
             except Exception as exc:
                 results[index] = exc
 
@@ -216,22 +216,24 @@ class TestedThreads(TestedRuntime):
             assert not thread.is_alive(), "a thread hangs"
         return cast(list[T | Exception], results)
 
-    async def turn(self) -> None:
+    async def let_others_run(self) -> None:
         threading.Event().wait(0.001)
 
     def pool(self, **options: Any) -> httpcore2.AsyncConnectionPool:
-        pool = httpcore2.ConnectionPool(**blocking.plain_options(options))
-        return cast(httpcore2.AsyncConnectionPool, blocking.AsyncAdapter(pool))
+        pool = httpcore2.ConnectionPool(**sync_adapters.to_sync_options(options))
+        return cast(httpcore2.AsyncConnectionPool, sync_adapters.AsyncAdapter(pool))
 
     def connection(self, origin: httpcore2.Origin, **options: Any) -> httpcore2.AsyncHTTPConnection:
-        connection = httpcore2.HTTPConnection(origin, **blocking.plain_options(options))
-        return cast(httpcore2.AsyncHTTPConnection, blocking.AsyncAdapter(connection))
+        connection = httpcore2.HTTPConnection(origin, **sync_adapters.to_sync_options(options))
+        return cast(httpcore2.AsyncHTTPConnection, sync_adapters.AsyncAdapter(connection))
 
     def http11_connection(
         self, origin: httpcore2.Origin, stream: httpcore2.AsyncNetworkStream, **options: Any
     ) -> httpcore2.AsyncHTTP11Connection:
-        connection = httpcore2.HTTP11Connection(origin, blocking.plain_stream(stream), **options)
-        return cast(httpcore2.AsyncHTTP11Connection, blocking.AsyncAdapter(connection))
+        connection = httpcore2.HTTP11Connection(
+            origin, sync_adapters.to_sync_stream(stream), **options
+        )
+        return cast(httpcore2.AsyncHTTP11Connection, sync_adapters.AsyncAdapter(connection))
 
     async def close(self, connection: httpcore2.AsyncConnectionInterface) -> None:
         cast(httpcore2.ConnectionInterface, connection).close()
@@ -239,17 +241,19 @@ class TestedThreads(TestedRuntime):
     def http2_connection(
         self, origin: httpcore2.Origin, stream: httpcore2.AsyncNetworkStream, **options: Any
     ) -> httpcore2.AsyncHTTP2Connection:
-        connection = httpcore2.HTTP2Connection(origin, blocking.plain_stream(stream), **options)
-        return cast(httpcore2.AsyncHTTP2Connection, blocking.AsyncAdapter(connection))
+        connection = httpcore2.HTTP2Connection(
+            origin, sync_adapters.to_sync_stream(stream), **options
+        )
+        return cast(httpcore2.AsyncHTTP2Connection, sync_adapters.AsyncAdapter(connection))
 
     def backend(self) -> httpcore2.AsyncNetworkBackend:
-        return blocking.AsyncAdapterBackend(httpcore2.SyncBackend())
+        return sync_adapters.AsyncAdapterBackend(httpcore2.SyncBackend())
 
     def mock_backend(self, buffer: list[bytes]) -> httpcore2.AsyncNetworkBackend:
-        return blocking.AsyncAdapterBackend(httpcore2.MockBackend(buffer))
+        return sync_adapters.AsyncAdapterBackend(httpcore2.MockBackend(buffer))
 
     def mock_stream(self, buffer: list[bytes]) -> httpcore2.AsyncNetworkStream:
-        return blocking.AsyncAdapterStream(httpcore2.MockStream(buffer))
+        return sync_adapters.AsyncAdapterStream(httpcore2.MockStream(buffer))
 
     def body(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
         def iterate() -> Iterator[bytes]:
@@ -257,7 +261,7 @@ class TestedThreads(TestedRuntime):
 
         return cast(AsyncIterator[bytes], iterate())
 
-    def wrong_body(self, chunks: Iterable[bytes]) -> Any:
+    def mismatched_body(self, chunks: Iterable[bytes]) -> Any:
         return TestedRuntime.body(self, chunks)
 
     def trace(
@@ -265,7 +269,7 @@ class TestedThreads(TestedRuntime):
     ) -> Callable[[str, dict[str, Any]], Any]:
         return lambda name, info: events.append((name, info))
 
-    def wrong_trace(self) -> Callable[[str, dict[str, Any]], Any]:
+    def mismatched_trace(self) -> Callable[[str, dict[str, Any]], Any]:
         return TestedRuntime.trace(self, [])
 
 
@@ -273,11 +277,13 @@ class TestedAsyncRuntime(TestedRuntime):
     """A runtime in which a task can be cancelled."""
 
     @abstractmethod
-    async def cancelled_when(self, signal: Signal, function: Function[object]) -> bool:
+    async def cancel_on_event(self, event: RuntimeEvent, function: Function[object]) -> bool:
         """Run `function`, cancel it when `signal` comes, and return whether that stopped it."""
 
     @abstractmethod
-    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
+    async def cancel_at_wait(
+        self, step: int, function: Function[object], late: bool
+    ) -> CancellationOutcome:
         """Run `function`, and cancel it when it suspends for the `step`-th time.
 
         Args:
@@ -314,7 +320,7 @@ def _watched(
             send = lambda value=value: coroutine.send(value)  # type: ignore[misc]  # noqa: E731
 
 
-class AsyncioSignal(Signal):
+class AsyncioEvent(RuntimeEvent):
     async def wait(self) -> None:
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
@@ -351,8 +357,8 @@ class TestedAsyncio(TestedAsyncRuntime):
         assert not problems, f"the event loop was told of {problems}"
         return result
 
-    def signal(self) -> Signal:
-        return AsyncioSignal()
+    def event(self) -> RuntimeEvent:
+        return AsyncioEvent()
 
     async def outcomes(self, *functions: Function[T]) -> list[T | Exception]:
         async def run(function: Function[T]) -> T | Exception:
@@ -368,13 +374,15 @@ class TestedAsyncio(TestedAsyncRuntime):
     def backend(self) -> httpcore2.AsyncNetworkBackend:
         return httpcore2.AsyncIOBackend()
 
-    async def cancelled_when(self, signal: Signal, function: Function[object]) -> bool:
+    async def cancel_on_event(self, event: RuntimeEvent, function: Function[object]) -> bool:
         task = asyncio.create_task(function())
-        await signal.wait()
+        await event.wait()
         task.cancel()
         return await self._was_cancelled(task)
 
-    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
+    async def cancel_at_wait(
+        self, step: int, function: Function[object], late: bool
+    ) -> CancellationOutcome:
         came = False
 
         def before_yield(now: int, yielded: Any) -> None:
@@ -394,10 +402,10 @@ class TestedAsyncio(TestedAsyncRuntime):
             await _watched(function(), before_yield)
 
         if await self._was_cancelled(asyncio.create_task(main())):
-            return Cancelling.STOPPED_IT
-        return Cancelling.WAS_SURVIVED if came else Cancelling.NEVER_CAME_TO_IT
+            return CancellationOutcome.CANCELLED
+        return CancellationOutcome.COMPLETED if came else CancellationOutcome.NOT_REACHED
 
-    async def turn(self) -> None:
+    async def let_others_run(self) -> None:
         for _ in range(4):
             await asyncio.sleep(0)
 
@@ -432,7 +440,7 @@ class TestedEagerAsyncio(TestedAsyncio):
         return loop
 
 
-class TrioSignal(Signal):
+class TrioEvent(RuntimeEvent):
     async def wait(self) -> None:
         token = trio.lowlevel.current_trio_token()
         event = trio.Event()
@@ -453,8 +461,8 @@ class TestedTrio(TestedAsyncRuntime):
 
         return trio.run(main)
 
-    def signal(self) -> Signal:
-        return TrioSignal()
+    def event(self) -> RuntimeEvent:
+        return TrioEvent()
 
     async def outcomes(self, *functions: Function[T]) -> list[T | Exception]:
         results: list[T | Exception | None] = [None] * len(functions)
@@ -473,7 +481,7 @@ class TestedTrio(TestedAsyncRuntime):
     def backend(self) -> httpcore2.AsyncNetworkBackend:
         return httpcore2.TrioBackend()
 
-    async def cancelled_when(self, signal: Signal, function: Function[object]) -> bool:
+    async def cancel_on_event(self, event: RuntimeEvent, function: Function[object]) -> bool:
         scope = trio.CancelScope()
 
         async def run() -> None:
@@ -482,11 +490,13 @@ class TestedTrio(TestedAsyncRuntime):
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
-            await signal.wait()
+            await event.wait()
             scope.cancel()
         return scope.cancelled_caught
 
-    async def cancelled_at(self, step: int, function: Function[object], late: bool) -> Cancelling:
+    async def cancel_at_wait(
+        self, step: int, function: Function[object], late: bool
+    ) -> CancellationOutcome:
         came = False
         with trio.CancelScope() as scope:
 
@@ -498,10 +508,10 @@ class TestedTrio(TestedAsyncRuntime):
 
             await _watched(function(), before_yield)
         if scope.cancelled_caught:
-            return Cancelling.STOPPED_IT
-        return Cancelling.WAS_SURVIVED if came else Cancelling.NEVER_CAME_TO_IT
+            return CancellationOutcome.CANCELLED
+        return CancellationOutcome.COMPLETED if came else CancellationOutcome.NOT_REACHED
 
-    async def turn(self) -> None:
+    async def let_others_run(self) -> None:
         await trio.sleep(0)
 
 

@@ -72,7 +72,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 @pytest.fixture
-def nothing_left() -> None:
+def no_leaks() -> None:
     pytest.skip("needs sockets or threads")
 
 

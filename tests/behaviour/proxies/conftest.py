@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ...support.scripted_proxy import Kind, ScriptedProxy, proxying
-from ...support.server import Handler, Server, canned, response, scripted
+from ...support.scripted_proxies import Kind, ScriptedProxy, scripted_proxy
+from ...support.scripted_servers import Handler, Server, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
-ANSWERING = canned([FINE] * 9)
+ANSWERING = canned_responses([FINE] * 9)
 
 Setting = Callable[..., AbstractContextManager[tuple[ScriptedProxy, Server]]]
 
@@ -31,8 +31,8 @@ def behind(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Setting:
         **options: Any,
     ) -> Iterator[tuple[ScriptedProxy, Server]]:
         with (
-            scripted(handler, tls=tls, forgiving=True) as origin,
-            proxying(kind, origin.port, server_tls, client_tls, **options) as proxy,
+            scripted_server(handler, tls=tls, allow_disconnect=True) as origin,
+            scripted_proxy(kind, origin.port, server_tls, client_tls, **options) as proxy,
         ):
             yield proxy, origin
 

@@ -9,10 +9,10 @@ import pytest
 
 import httpcore2
 
-from ...support.cancelling import at_every_wait
-from ...support.runtimes import Cancelling, TestedAsyncRuntime
-from ...support.scripted_proxy import KINDS, Kind
-from ...support.server import Peer
+from ...support.cancellation import cancel_at_every_wait
+from ...support.runtimes import CancellationOutcome, TestedAsyncRuntime
+from ...support.scripted_proxies import KINDS, Kind
+from ...support.scripted_servers import Peer
 from .conftest import Setting
 
 # The others wait where these do.
@@ -46,19 +46,19 @@ def test_a_request_can_be_cancelled_at_every_wait(
     url = f"http{'s' if secured else ''}://{host}/"
     content = b"forwarded" if kind.is_http and not secured else b"fine"
 
-    async def attempt(step: int) -> Cancelling:
+    async def attempt(step: int) -> CancellationOutcome:
         async with runtime.pool(
             max_connections=1, ssl_context=client_tls, proxy=proxy.proxy()
         ) as pool:
             get = partial(_get, pool, url, content)
-            outcome = await runtime.cancelled_at(step, get, late)
+            outcome = await runtime.cancel_at_wait(step, get, late)
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
             await get()
             assert "Connections: 0 active, 1 idle" in repr(pool)
         return outcome
 
     async def scenario() -> None:
-        assert Cancelling.STOPPED_IT in await at_every_wait(attempt)
+        assert CancellationOutcome.CANCELLED in await cancel_at_every_wait(attempt)
 
     with behind(kind, _serve, tls=server_tls if secured else None) as (proxy, _):
         runtime.run(scenario)

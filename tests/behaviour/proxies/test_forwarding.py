@@ -6,9 +6,9 @@ import pytest
 
 import httpcore2
 
-from ...support.memory_streams import ListBackend, ListStream
+from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ...support.runtimes import TestedRuntime
-from ...support.server import response
+from ...support.scripted_servers import response
 from .conftest import FINE
 
 PROXY = "http://proxy:8080"
@@ -18,11 +18,11 @@ def exchange(
     runtime: TestedRuntime, method: str = "GET", url: str = "http://h/path", **options: object
 ) -> bytes:
     """What a forward proxy receives for a request."""
-    stream = ListStream([FINE])
+    stream = FakeNetworkStream([FINE])
     proxy = options.pop("proxy", httpcore2.Proxy(PROXY))
 
     async def scenario() -> None:
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             await pool.request(method, url, **options)  # type: ignore[arg-type]
 
     runtime.run(scenario)
@@ -74,9 +74,9 @@ def test_a_proxys_refusal_is_a_response_like_any_other(runtime: TestedRuntime) -
     refusal = response(b"who are you?", status=b"407 Proxy Authentication Required")
 
     async def scenario() -> None:
-        stream = ListStream([refusal, FINE])
+        stream = FakeNetworkStream([refusal, FINE])
         proxy = httpcore2.Proxy(PROXY)
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             reply = await pool.request("GET", "http://h/")
             assert (reply.status, reply.content) == (407, b"who are you?")
             assert (await pool.request("GET", "http://h/")).status == 200
@@ -86,12 +86,12 @@ def test_a_proxys_refusal_is_a_response_like_any_other(runtime: TestedRuntime) -
 
 def test_each_origin_has_its_own_connections_to_the_proxy(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([FINE, FINE]), ListStream([FINE]))
+        backend = FakeNetworkBackend(FakeNetworkStream([FINE, FINE]), FakeNetworkStream([FINE]))
         async with runtime.pool(network_backend=backend, proxy=httpcore2.Proxy(PROXY)) as pool:
             for url in ("http://a/", "http://b/", "http://a/"):
                 await pool.request("GET", url)
             assert backend.connected == [("proxy", 8080)] * 2
-            name = f"{runtime.prefix}ForwardHTTPConnection"
+            name = f"{runtime.class_prefix}ForwardHTTPConnection"
             state = "'http://proxy:8080', HTTP/1.1, IDLE, Request Count: "
             assert [repr(connection) for connection in pool.connections] == [
                 f"<{name} [{state}2] to 'http://a:80' via 'http://proxy:8080'>",

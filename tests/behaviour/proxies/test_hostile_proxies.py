@@ -8,9 +8,9 @@ import pytest
 
 import httpcore2
 
-from ...support.memory_streams import ListBackend, ListStream
+from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ...support.runtimes import TestedRuntime
-from ...support.server import Peer, response, scripted
+from ...support.scripted_servers import Peer, response, scripted_server
 
 URL = "https://origin.example/"
 TIMEOUT = {"timeout": {"connect": 0.05}}
@@ -32,7 +32,7 @@ def failing(
                 assert "Requests: 0 active, 0 queued" in repr(pool)
                 texts.append(str(caught.value))
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
     return texts[0]
 
@@ -43,7 +43,7 @@ def replying(data: bytes) -> Any:
     def handler(peer: Peer) -> None:
         peer.receive_some()
         peer.send(data)
-        peer.receive_end()
+        peer.receive_until_close()
 
     return handler
 
@@ -52,7 +52,7 @@ def replying(data: bytes) -> Any:
 def test_a_silent_proxy_is_given_up_when_connecting_takes_too_long(
     runtime: TestedRuntime, scheme: str
 ) -> None:
-    failing(runtime, Peer.receive_end, scheme, httpcore2.ConnectTimeout, extensions=TIMEOUT)
+    failing(runtime, Peer.receive_until_close, scheme, httpcore2.ConnectTimeout, extensions=TIMEOUT)
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks4a"])
@@ -76,13 +76,13 @@ def test_the_nearest_limit_holds_and_names_the_error(
 ) -> None:
     waited: list[float | None] = []
 
-    class Silent(ListStream):
+    class Silent(FakeNetworkStream):
         async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
             waited.append(timeout)
             raise httpcore2.ReadTimeout("nothing came")
 
     async def scenario() -> None:
-        backend, proxy = ListBackend(Silent()), httpcore2.Proxy(f"{scheme}://proxy")
+        backend, proxy = FakeNetworkBackend(Silent()), httpcore2.Proxy(f"{scheme}://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             with pytest.raises(error) as caught:
                 await pool.request("GET", URL, extensions={"timeout": limits})
@@ -134,8 +134,8 @@ def test_a_proxy_may_close_at_every_byte(
         proxy = httpcore2.Proxy(f"{scheme}://proxy", auth=("u", ""))
         for length in range(len(replies) + 1):
             for end in (b"", httpcore2.ReadError("reset")):
-                stream = ListStream([replies[:length], end][not length :])
-                backend = ListBackend(stream)
+                stream = FakeNetworkStream([replies[:length], end][not length :])
+                backend = FakeNetworkBackend(stream)
                 async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
                     with pytest.raises(
                         (
@@ -233,7 +233,7 @@ def test_a_407_again_and_again_leaves_nothing(runtime: TestedRuntime) -> None:
             assert pool.connections == []
         assert server.accepted == 40
 
-    with scripted(replying(refusal), forgiving=True) as server:
+    with scripted_server(replying(refusal), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -272,7 +272,7 @@ def test_replies_may_come_one_byte_at_a_time(runtime: TestedRuntime) -> None:
         peer.send_bytewise(replies[scheme])
         peer.receive_until(b"\r\n\r\n")
         peer.send_bytewise(response(b"fine"))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         for scheme in replies:
@@ -280,7 +280,7 @@ def test_replies_may_come_one_byte_at_a_time(runtime: TestedRuntime) -> None:
             async with runtime.pool(proxy=proxy) as pool:
                 assert (await pool.request("GET", "ws://origin.example/")).content == b"fine"
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -291,13 +291,15 @@ def test_a_proxy_that_takes_in_nothing_is_given_up(runtime: TestedRuntime) -> No
             (httpcore2.WriteTimeout("too slow"), httpcore2.WriteTimeout),
         ):
 
-            class Stuck(ListStream):
+            class Stuck(FakeNetworkStream):
                 async def write(self, buffer: bytes, timeout: float | None = None) -> None:
                     raise failed  # noqa: B023 - it is raised in this turn
 
             stream = Stuck()
             proxy = httpcore2.Proxy("socks4a://proxy")
-            async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+            async with runtime.pool(
+                network_backend=FakeNetworkBackend(stream), proxy=proxy
+            ) as pool:
                 with pytest.raises(error):
                     await pool.request("GET", URL)
                 assert pool.connections == []
@@ -309,14 +311,14 @@ def test_a_proxy_that_takes_in_nothing_is_given_up(runtime: TestedRuntime) -> No
 def test_a_refusal_is_told_even_if_the_request_could_not_be_sent_whole(
     runtime: TestedRuntime,
 ) -> None:
-    class Refusing(ListStream):
+    class Refusing(FakeNetworkStream):
         async def write(self, buffer: bytes, timeout: float | None = None) -> None:
             raise httpcore2.WriteError("broken pipe")
 
     async def scenario() -> None:
         stream = Refusing([response(status=b"403 Forbidden")])
         proxy = httpcore2.Proxy("http://proxy")
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             with pytest.raises(httpcore2.ProxyError, match="403 Forbidden"):
                 await pool.request("GET", URL)
 

@@ -11,10 +11,10 @@ import pytest
 
 import httpcore2
 
-from ...support.memory_streams import ListBackend, ListStream
+from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ...support.runtimes import TestedRuntime
-from ...support.scripted_proxy import ESTABLISHED
-from ...support.server import response
+from ...support.scripted_proxies import ESTABLISHED
+from ...support.scripted_servers import response
 from .conftest import FINE
 
 URL = "https://origin.example/"
@@ -91,8 +91,8 @@ def test_a_proxy_without_a_valid_port_is_refused(port: int) -> None:
 
 def test_a_proxys_own_address_may_have_a_zone(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        stream = ListStream([FINE])
-        backend, proxy = ListBackend(stream), httpcore2.Proxy("http://[fe80::1%25eth0]:3128")
+        stream = FakeNetworkStream([FINE])
+        backend, proxy = FakeNetworkBackend(stream), httpcore2.Proxy("http://[fe80::1%25eth0]:3128")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             assert (await pool.request("GET", "http://a/")).content == b"fine"
         assert backend.connected == [("fe80::1%eth0", 3128)]
@@ -110,7 +110,7 @@ def test_what_the_proxy_is_told_is_checked_again_when_a_connection_is_made(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
-        backend, proxy = ListBackend(ListStream()), httpcore2.Proxy("http://proxy")
+        backend, proxy = FakeNetworkBackend(FakeNetworkStream()), httpcore2.Proxy("http://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             proxy.headers.append((b"X", b"hush\r\nEvil: yes"))
             error = await failure(pool)
@@ -162,8 +162,8 @@ def test_an_origin_that_no_proxy_can_be_asked_for_is_refused_before_a_byte_is_se
 
 def test_a_host_name_may_have_255_bytes(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        stream = ListStream([b"\x05\x00", b"\x05\x00\x00\x01" + bytes(6), FINE])
-        backend, proxy = ListBackend(stream), httpcore2.Proxy("socks5://proxy")
+        stream = FakeNetworkStream([b"\x05\x00", b"\x05\x00\x00\x01" + bytes(6), FINE])
+        backend, proxy = FakeNetworkBackend(stream), httpcore2.Proxy("socks5://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             assert (await pool.request("GET", f"http://{'a' * 255}/")).content == b"fine"
         assert b"".join(stream.written).startswith(b"\x05\x01\x00\x05\x01\x00\x03\xff" + b"a" * 255)
@@ -219,9 +219,9 @@ def test_a_refusal_tells_the_answer_the_phase_and_the_proxy(
     runtime: TestedRuntime, scheme: str, replies: list[bytes], text: str, phase: str
 ) -> None:
     async def scenario() -> None:
-        stream = ListStream(replies)
+        stream = FakeNetworkStream(replies)
         proxy = httpcore2.Proxy(f"{scheme}://proxy")
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             error = await failure(pool)
         assert isinstance(error, httpcore2.ProxyError)
         assert str(error) == f"{text} ({phase})"
@@ -241,7 +241,7 @@ def test_a_proxy_that_wants_other_credentials_gets_a_hint(
     runtime: TestedRuntime, proxy: httpcore2.Proxy, hint: str
 ) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([REFUSED]))
+        backend = FakeNetworkBackend(FakeNetworkStream([REFUSED]))
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             assert (await failure(pool)).__notes__[0].startswith(hint)
 
@@ -250,7 +250,9 @@ def test_a_proxy_that_wants_other_credentials_gets_a_hint(
 
 def test_a_reason_without_end_is_cut(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([b"HTTP/1.1 403 " + b"a" * 50_000 + b"\r\n\r\n"]))
+        backend = FakeNetworkBackend(
+            FakeNetworkStream([b"HTTP/1.1 403 " + b"a" * 50_000 + b"\r\n\r\n"])
+        )
         proxy = httpcore2.Proxy("http://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             assert str(await failure(pool)).startswith("403 " + "a" * 200 + " (asking the proxy")
@@ -261,7 +263,7 @@ def test_a_reason_without_end_is_cut(runtime: TestedRuntime) -> None:
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks4"])
 def test_a_proxy_that_is_not_there_is_named(runtime: TestedRuntime, scheme: str) -> None:
     async def scenario() -> None:
-        backend = ListBackend(httpcore2.ConnectError("refused"))
+        backend = FakeNetworkBackend(httpcore2.ConnectError("refused"))
         proxy = httpcore2.Proxy(f"{scheme}://proxy:99")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             error = await failure(pool)
@@ -304,10 +306,10 @@ def test_no_secret_is_told_to_anybody_but_the_proxy(
     events: list[tuple[str, dict[str, Any]]] = []
     told: list[str] = []
     proxy = httpcore2.Proxy(f"{scheme}://user-id:sesame@proxy", AUTH, {"X-Token": "hush"})
-    stream = ListStream(replies)
+    stream = FakeNetworkStream(replies)
 
     async def scenario() -> None:
-        backend = ListBackend(stream)
+        backend = FakeNetworkBackend(stream)
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             try:
                 await pool.request("GET", url, extensions={"trace": runtime.trace(events)})

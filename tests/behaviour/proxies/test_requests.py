@@ -13,11 +13,11 @@ import trustme
 
 import httpcore2
 
+from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ...support.h2peer import H2Peer, answering, speaking
-from ...support.memory_streams import ListBackend, ListStream
 from ...support.runtimes import TestedRuntime
-from ...support.scripted_proxy import ESTABLISHED, FORWARDED, KINDS, Kind, proxying
-from ...support.server import Peer, response, scripted
+from ...support.scripted_proxies import ESTABLISHED, FORWARDED, KINDS, Kind, scripted_proxy
+from ...support.scripted_servers import Peer, response, scripted_server
 from .conftest import FINE, Setting
 
 NAME = "www.example.com"
@@ -51,14 +51,14 @@ def test_an_https_origin_is_reached_and_its_connection_kept(
             name = url.strip("/") + ":443"
             state = f"'{name}', HTTP/1.1, IDLE, Request Count: 2"
             assert repr(pool.connections) == (
-                f"[<{runtime.prefix}{kind.class_name} [{state}] to '{name}' via '{proxy.origin}'>]"
+                f"[<{runtime.class_prefix}{kind.class_name} [{state}] to '{name}' via '{proxy.origin}'>]"
             )
         assert proxy.server is not None and proxy.server.accepted == origin.accepted == 1
-        assert len(proxy.asked) == 1
+        assert len(proxy.requests) == 1
         if kind.scheme == "socks4":
-            assert proxy.asked == ["ipv4 127.0.0.1:443"]
+            assert proxy.requests == ["ipv4 127.0.0.1:443"]
         else:
-            assert proxy.asked[0].startswith(asked_for(kind, 443))
+            assert proxy.requests[0].startswith(asked_for(kind, 443))
 
     with behind(kind) as (proxy, origin):
         runtime.run(scenario)
@@ -76,7 +76,7 @@ def test_a_plain_origin_is_reached(
                 reply = await pool.request("GET", plain)
                 assert reply.content == (FORWARDED if kind.is_http else b"fine")
         if kind.is_http:
-            assert [head.split(" HTTP/1.1")[0] for head in proxy.asked] == [f"GET {plain}"] * 2
+            assert [head.split(" HTTP/1.1")[0] for head in proxy.requests] == [f"GET {plain}"] * 2
         assert proxy.server is not None and proxy.server.accepted == 1
 
     with behind(kind, tls=None) as (proxy, _):
@@ -109,7 +109,7 @@ def test_http2_is_spoken_inside_where_the_origin_offers_it(
 
             await runtime.gather(fetch, fetch, fetch)
             assert "HTTP/2" in repr(pool.connections)
-        assert origin.accepted == len(proxy.asked) == 1
+        assert origin.accepted == len(proxy.requests) == 1
 
     with behind(kind, speaking(answering()), tls=server_tls) as (proxy, origin):
         runtime.run(scenario)
@@ -137,8 +137,8 @@ def test_one_context_may_serve_the_proxy_and_the_origin(
             await runtime.gather(*[partial(fetch, number) for number in range(1, 5)])
 
     with (
-        scripted(speaking(answering()), tls=server_tls) as origin,
-        proxying(KINDS["https"], origin.port, server_tls, tls) as proxy,
+        scripted_server(speaking(answering()), tls=server_tls) as origin,
+        scripted_proxy(KINDS["https"], origin.port, server_tls, tls) as proxy,
     ):
         runtime.run(scenario)
 
@@ -151,7 +151,7 @@ def test_a_websocket_goes_through_a_tunnel_without_tls_of_its_own(
         peer.receive_request()
         peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nhello")
         peer.send(peer.receive_exactly(5))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         fields = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
@@ -165,7 +165,7 @@ def test_a_websocket_goes_through_a_tunnel_without_tls_of_its_own(
             while len(received) < 10:
                 received += await stream.read(1000)
             assert received == b"helloworld"
-        assert proxy.asked[0].startswith(asked_for(kind, 80))
+        assert proxy.requests[0].startswith(asked_for(kind, 80))
 
     with behind(kind, handler, tls=None) as (proxy, _):
         runtime.run(scenario)
@@ -181,7 +181,7 @@ def test_large_bodies_go_both_ways(
         request = peer.receive_request()
         assert request is not None
         peer.send(response(request[1]))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with runtime.pool(proxy=proxy.proxy(), ssl_context=client_tls) as pool:
@@ -208,7 +208,7 @@ def test_a_proxy_may_be_behind_a_unix_socket(
 
     with behind(kind, uds=path) as (scripted_proxy, _):
         runtime.run(scenario)
-        assert scripted_proxy.asked[0].startswith(asked_for(kind, 443))
+        assert scripted_proxy.requests[0].startswith(asked_for(kind, 443))
 
 
 @each_kind
@@ -239,8 +239,8 @@ def test_a_request_that_a_reused_connection_lost_is_sent_again(
         replies = []  # it is passed on, without a tunnel
 
     async def scenario() -> None:
-        lost = ListStream([*replies, FINE, httpcore2.ReadError("reset")])
-        backend = ListBackend(lost, ListStream([*replies, FINE]))
+        lost = FakeNetworkStream([*replies, FINE, httpcore2.ReadError("reset")])
+        backend = FakeNetworkBackend(lost, FakeNetworkStream([*replies, FINE]))
         proxy = httpcore2.Proxy(f"{scheme}://proxy:8080")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             for _ in range(2):
@@ -258,9 +258,9 @@ def test_the_first_bytes_of_the_origin_may_come_with_the_proxys_reply(
     """A server that speaks first is no HTTP server; but no byte may be lost."""
 
     async def scenario() -> None:
-        stream = ListStream([*replies[:-1], replies[-1] + FINE])
+        stream = FakeNetworkStream([*replies[:-1], replies[-1] + FINE])
         proxy = httpcore2.Proxy(f"{scheme}://proxy")
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             assert (await pool.request("GET", f"ws://{NAME}/")).content == b"fine"
         assert stream.closed == 1
 
@@ -296,7 +296,7 @@ def test_an_http2_server_may_speak_first_and_along_with_the_proxys_reply(
             await runtime.gather(fetch, fetch)
         assert server.accepted == 1
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -313,11 +313,11 @@ def test_socks4_resolves_names_here_and_socks4a_does_not(
         peer.send(granted)
         peer.receive_request()
         peer.send(FINE)
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
-        stream = ListStream([granted, FINE])
-        options = {"network_backend": ListBackend(stream)} if is_own else {}
+        stream = FakeNetworkStream([granted, FINE])
+        options = {"network_backend": FakeNetworkBackend(stream)} if is_own else {}
         proxy = httpcore2.Proxy(f"{scheme}://127.0.0.1:{server.port}")
         async with runtime.pool(proxy=proxy, **options) as pool:
             timeout = {"timeout": {"connect": 9}}
@@ -328,15 +328,15 @@ def test_socks4_resolves_names_here_and_socks4a_does_not(
         named = b"\x00\x00\x00\x01\x00localhost\x00"
         assert requests[0] == b"\x04\x01\x00\x50" + (resolved if scheme == "socks4" else named)
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
 def test_socks4_fails_to_connect_if_the_name_does_not_resolve(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        stream = ListStream()
+        stream = FakeNetworkStream()
         proxy = httpcore2.Proxy("socks4://proxy")
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             with pytest.raises(httpcore2.ConnectError) as caught:
                 await pool.request("GET", "http://a..b/")
             assert pool.connections == []
@@ -348,11 +348,11 @@ def test_socks4_fails_to_connect_if_the_name_does_not_resolve(runtime: TestedRun
 
 
 def _capture_target(replies: list[bytes], scheme: str, url: str, runtime: TestedRuntime) -> bytes:
-    stream = ListStream([*replies, FINE])
+    stream = FakeNetworkStream([*replies, FINE])
 
     async def scenario() -> None:
         proxy = httpcore2.Proxy(f"{scheme}://proxy")
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             assert (await pool.request("GET", url)).content == b"fine"
 
     runtime.run(scenario)
@@ -375,7 +375,7 @@ def test_an_ipv6_address_is_bracketed_where_http_wants_it(runtime: TestedRuntime
 
 def test_a_proxy_may_have_an_ipv6_address(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([ESTABLISHED, FINE]))
+        backend = FakeNetworkBackend(FakeNetworkStream([ESTABLISHED, FINE]))
         proxy = httpcore2.Proxy("http://[::1]:3128/")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             assert (await pool.request("GET", f"https://{NAME}/")).content == b"fine"
@@ -387,14 +387,16 @@ def test_a_proxy_may_have_an_ipv6_address(runtime: TestedRuntime) -> None:
 
 def test_the_sni_hostname_is_for_the_origin_alone(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        stream = ListStream([ESTABLISHED, FINE])
+        stream = FakeNetworkStream([ESTABLISHED, FINE])
         proxy = httpcore2.Proxy("https://proxy")
         extensions = {"sni_hostname": "other.example"}
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             await pool.request("GET", f"https://{NAME}/", extensions=extensions)
         assert stream.tls == ["proxy", "other.example"]
-        forwarding = ListStream([FINE])
-        async with runtime.pool(network_backend=ListBackend(forwarding), proxy=proxy) as pool:
+        forwarding = FakeNetworkStream([FINE])
+        async with runtime.pool(
+            network_backend=FakeNetworkBackend(forwarding), proxy=proxy
+        ) as pool:
             await pool.request("GET", f"http://{NAME}/", extensions=extensions)
         assert forwarding.tls == ["proxy"]
 
@@ -421,7 +423,7 @@ def test_the_protocol_of_an_extended_connect_is_for_the_origin_alone(
 
     with behind(KINDS["http"], handler) as (proxy, _):
         runtime.run(scenario)
-    (asked,) = proxy.asked
+    (asked,) = proxy.requests
     assert "websocket" not in asked
 
 
@@ -436,7 +438,7 @@ def test_a_proxy_that_is_not_trusted_gets_no_request(
                     await pool.request("GET", f"{scheme}://{NAME}/")
                 assert pool.connections == []
             assert "(securing the connection to the proxy" in str(caught.value)
-        assert proxy.asked == []
+        assert proxy.requests == []
 
     with behind(KINDS["https"]) as (proxy, _):
         runtime.run(scenario)
@@ -466,10 +468,10 @@ def test_connecting_to_a_proxy_is_tried_again(
     runtime: TestedRuntime, scheme: str, replies: list[bytes]
 ) -> None:
     async def scenario() -> None:
-        backend = ListBackend(
+        backend = FakeNetworkBackend(
             httpcore2.ConnectError("one"),
-            ListStream([httpcore2.ReadError("reset in the handshake")]),
-            ListStream([*replies, FINE]),
+            FakeNetworkStream([httpcore2.ReadError("reset in the handshake")]),
+            FakeNetworkStream([*replies, FINE]),
         )
         proxy = httpcore2.Proxy(f"{scheme}://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy, retries=2) as pool:
@@ -481,7 +483,7 @@ def test_connecting_to_a_proxy_is_tried_again(
 
 def test_a_refusal_is_not_tried_again(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream([response(status=b"403 Forbidden")]))
+        backend = FakeNetworkBackend(FakeNetworkStream([response(status=b"403 Forbidden")]))
         proxy = httpcore2.Proxy("http://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy, retries=2) as pool:
             with pytest.raises(httpcore2.ProxyError, match="403 Forbidden"):
@@ -498,7 +500,7 @@ def test_how_to_dial_is_for_the_proxy(runtime: TestedRuntime) -> None:
         accepted.append(peer.socket.getpeername()[0])
         peer.receive_request()
         peer.send(FINE)
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with (
@@ -513,7 +515,7 @@ def test_how_to_dial_is_for_the_proxy(runtime: TestedRuntime) -> None:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert accepted == ["127.0.0.2"]
 
-    with scripted(handler) as proxy:
+    with scripted_server(handler) as proxy:
         runtime.run(scenario)
 
 
@@ -538,13 +540,13 @@ def test_a_pools_limit_holds_through_a_proxy_that_may_turn_out_to_speak_http2(
             assert len(pool.connections) <= 2
         assert proxy.accepted <= 2
 
-    with scripted(handler) as proxy:
+    with scripted_server(handler) as proxy:
         runtime.run(scenario)
 
 
 def test_socks4_can_not_reach_ipv6(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        backend = ListBackend(ListStream())
+        backend = FakeNetworkBackend(FakeNetworkStream())
         for scheme in ("socks4", "socks4a"):
             proxy = httpcore2.Proxy(f"{scheme}://proxy")
             async with runtime.pool(network_backend=backend, proxy=proxy) as pool:

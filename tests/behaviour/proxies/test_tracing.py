@@ -9,10 +9,10 @@ import pytest
 
 import httpcore2
 
-from ...support.memory_streams import ListBackend, ListStream
+from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ...support.runtimes import TestedRuntime
-from ...support.scripted_proxy import ESTABLISHED
-from ...support.server import response
+from ...support.scripted_proxies import ESTABLISHED
+from ...support.scripted_servers import response
 from .conftest import FINE
 
 Events = list[tuple[str, dict[str, Any]]]
@@ -71,7 +71,7 @@ def test_each_step_is_traced(
     events: Events = []
 
     async def scenario() -> None:
-        backend = ListBackend(ListStream([*replies, FINE]))
+        backend = FakeNetworkBackend(FakeNetworkStream([*replies, FINE]))
         async with runtime.pool(
             network_backend=backend, proxy=httpcore2.Proxy(f"{scheme}://proxy")
         ) as pool:
@@ -86,12 +86,12 @@ def test_the_step_of_socks_tells_what_it_is_given_but_for_the_secrets(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="httpcore2.socks")
     events: Events = []
-    stream = ListStream([b"\x05\x02", b"\x01\x00", SOCKS5[1], FINE])
+    stream = FakeNetworkStream([b"\x05\x02", b"\x01\x00", SOCKS5[1], FINE])
     timeout = {"connect": 9.0, "read": 8.0}
 
     async def scenario() -> None:
         proxy = httpcore2.Proxy("socks5://proxy", ("user", "secret"))
-        async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(stream), proxy=proxy) as pool:
             await pool.request(
                 "GET",
                 "http://origin.example:81/",
@@ -130,7 +130,7 @@ def test_a_listener_is_shown_the_callers_request_and_a_connect_without_secrets(
 
     async def scenario() -> None:
         for url, replies in (("https://h/", [ESTABLISHED]), ("http://h/", [])):
-            backend = ListBackend(ListStream([*replies, FINE]))
+            backend = FakeNetworkBackend(FakeNetworkStream([*replies, FINE]))
             async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
                 await pool.request("GET", url, extensions={"trace": runtime.trace(events)})
 
@@ -160,7 +160,10 @@ def test_a_failure_is_traced(
     events: Events = []
 
     async def scenario() -> None:
-        backend, proxy = ListBackend(ListStream(replies)), httpcore2.Proxy(f"{scheme}://proxy")
+        backend, proxy = (
+            FakeNetworkBackend(FakeNetworkStream(replies)),
+            httpcore2.Proxy(f"{scheme}://proxy"),
+        )
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
             with pytest.raises((httpcore2.ProxyError, httpcore2.RemoteProtocolError)) as caught:
                 await pool.request("GET", "https://h/", extensions={"trace": runtime.trace(events)})
@@ -181,7 +184,9 @@ def test_a_retry_is_traced(
     events: Events = []
 
     async def scenario() -> None:
-        backend = ListBackend(httpcore2.ConnectError("no"), ListStream([*replies, FINE]))
+        backend = FakeNetworkBackend(
+            httpcore2.ConnectError("no"), FakeNetworkStream([*replies, FINE])
+        )
         proxy = httpcore2.Proxy(f"{scheme}://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy, retries=1) as pool:
             await pool.request("GET", "ws://h/", extensions={"trace": runtime.trace(events)})
@@ -211,9 +216,11 @@ def test_a_listener_that_fails_at_any_event_leaves_no_connection(
                     raise ZeroDivisionError
                 return note(name, info)  # noqa: B023
 
-            stream = ListStream([*replies, FINE])
+            stream = FakeNetworkStream([*replies, FINE])
             proxy = httpcore2.Proxy(f"{scheme}://proxy")
-            async with runtime.pool(network_backend=ListBackend(stream), proxy=proxy) as pool:
+            async with runtime.pool(
+                network_backend=FakeNetworkBackend(stream), proxy=proxy
+            ) as pool:
                 try:
                     await pool.request("GET", "https://h/", extensions={"trace": trace})
                 except ZeroDivisionError:

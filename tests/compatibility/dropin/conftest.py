@@ -28,7 +28,7 @@ def library(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(params=["threads", "asyncio", "trio"])
-def runtime(request: pytest.FixtureRequest, nothing_left: None) -> TestedRuntime:
+def runtime(request: pytest.FixtureRequest, no_leaks: None) -> TestedRuntime:
     """Each runtime that the clients know, in turn."""
     return RUNTIMES[request.param]
 

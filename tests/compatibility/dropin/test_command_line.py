@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ...support.h2peer import answering, speaking
-from ...support.scripted_proxy import KINDS, proxying
-from ...support.server import canned, response, scripted, unused_port
+from ...support.scripted_proxies import KINDS, scripted_proxy
+from ...support.scripted_servers import canned_responses, response, scripted_server, unused_port
 from .conftest import SHIM
 
 FINE = response(b"fine", b"Content-Type: text/plain")
@@ -30,7 +30,7 @@ def _run(library: Any, *arguments: str, **environment: str) -> subprocess.Comple
 
 
 def test_a_page_is_shown(library: Any) -> None:
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         done = _run(library, server.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert "HTTP/1.1 200 OK" in done.stdout
@@ -38,7 +38,7 @@ def test_a_page_is_shown(library: Any) -> None:
 
 
 def test_each_step_is_shown(library: Any) -> None:
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         done = _run(library, server.url, "--verbose")
     assert done.returncode == 0
     assert f"* Connected to '127.0.0.1' on port {server.port}" in done.stdout
@@ -48,7 +48,7 @@ def test_each_step_is_shown(library: Any) -> None:
 def test_http2_is_spoken_over_tls(
     library: Any, h2_server_tls: ssl.SSLContext, ca_file: Path
 ) -> None:
-    with scripted(speaking(answering()), tls=h2_server_tls, forgiving=True) as server:
+    with scripted_server(speaking(answering()), tls=h2_server_tls, allow_disconnect=True) as server:
         done = _run(library, server.url, "--http2", "--verbose", SSL_CERT_FILE=str(ca_file))
     assert done.returncode == 0
     assert "HTTP/2 200 OK" in done.stdout
@@ -58,15 +58,15 @@ def test_http2_is_spoken_over_tls(
 def test_a_proxy_is_gone_through(
     library: Any, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
-    with proxying(KINDS["http"], 1, server_tls, client_tls) as proxy:
+    with scripted_proxy(KINDS["http"], 1, server_tls, client_tls) as proxy:
         done = _run(library, "http://www.example.com/", "--proxy", proxy.origin)
     assert done.returncode == 0
     assert "HTTP/1.1 200 OK" in done.stdout
-    assert proxy.asked[0].startswith("GET http://www.example.com/ HTTP/1.1")
+    assert proxy.requests[0].startswith("GET http://www.example.com/ HTTP/1.1")
 
 
 def test_a_page_is_downloaded(library: Any, tmp_path: Path) -> None:
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         done = _run(library, server.url, "--download", str(tmp_path / "page"))
     assert done.returncode == 0
     assert (tmp_path / "page").read_bytes() == b"fine"

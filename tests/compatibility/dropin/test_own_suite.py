@@ -12,7 +12,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from ...support.server import unused_port
+from ...support.scripted_servers import unused_port
 from .conftest import SHIM
 from .install import SOURCE
 

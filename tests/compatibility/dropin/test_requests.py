@@ -14,8 +14,15 @@ import httpcore2
 
 from ...support.h2peer import answering, speaking
 from ...support.runtimes import TestedRuntime
-from ...support.scripted_proxy import FORWARDED, KINDS, proxying
-from ...support.server import Handler, Peer, canned, response, scripted, unused_port
+from ...support.scripted_proxies import FORWARDED, KINDS, scripted_proxy
+from ...support.scripted_servers import (
+    Handler,
+    Peer,
+    canned_responses,
+    response,
+    scripted_server,
+    unused_port,
+)
 from .conftest import Connect
 
 FINE = response(b"fine")
@@ -43,7 +50,7 @@ def test_a_connection_is_used_again(runtime: TestedRuntime, connect: Connect) ->
                 assert (reply.status_code, reply.reason_phrase) == (200, "OK")
                 assert (reply.http_version, reply.content) == ("HTTP/1.1", b"fine")
 
-    with scripted(canned([FINE] * 3)) as server:
+    with scripted_server(canned_responses([FINE] * 3)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -56,7 +63,7 @@ def test_a_redirect_is_followed(runtime: TestedRuntime, connect: Connect) -> Non
             reply = await client.get(server.url)
             assert (str(reply.url), reply.content) == (f"{server.url}there", b"fine")
 
-    with scripted(canned([moved, FINE])) as server:
+    with scripted_server(canned_responses([moved, FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -83,19 +90,19 @@ def test_bodies_of_all_kinds_are_sent(
             reply = await client.post(server.url, **options)
             assert re.search(b"(?is)" + sent, reply.content)
 
-    with scripted(_echoes) as server:
+    with scripted_server(_echoes) as server:
         runtime.run(scenario)
 
 
 def test_a_response_is_streamed(runtime: TestedRuntime, connect: Connect) -> None:
-    first_read = runtime.signal()
+    first_read = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_request()
         peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
         first_read.wait_in_thread()
         peer.send(b"3\r\ntwo\r\n0\r\n\r\n")
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         async with connect() as client, client.stream("GET", server.url) as reply:
@@ -105,7 +112,7 @@ def test_a_response_is_streamed(runtime: TestedRuntime, connect: Connect) -> Non
                 first_read.set()
             assert pieces == [b"one", b"two"]
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 
@@ -118,7 +125,9 @@ def test_a_response_that_is_left_early_costs_no_place(
                 async with client.stream("GET", server.url) as reply:
                     assert reply.status_code == 200
 
-    with scripted(canned([b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nsome"])) as server:
+    with scripted_server(
+        canned_responses([b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nsome"])
+    ) as server:
         runtime.run(scenario)
 
 
@@ -141,7 +150,7 @@ def test_http2_carries_many_requests_at_a_time(
             await post(0)
             await runtime.gather(*[lambda number=number: post(number) for number in range(20)])
 
-    with scripted(speaking(answering()), tls=h2_server_tls) as server:
+    with scripted_server(speaking(answering()), tls=h2_server_tls) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -150,7 +159,7 @@ def test_http2_carries_many_requests_at_a_time(
 
 
 def _is_silent(peer: Peer) -> None:
-    peer.receive_end()
+    peer.receive_until_close()
 
 
 def _answers(data: bytes) -> Handler:
@@ -182,7 +191,7 @@ def test_what_servers_do_wrong_is_an_error_of_the_library(
             assert type(caught.value) is getattr(library, error)
             assert str(caught.value)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -208,7 +217,7 @@ def test_what_goes_wrong_here_is_an_error_of_the_library(
                 await client.get(target, **options)
             assert str(caught.value)
 
-    with scripted(_is_silent) as server:
+    with scripted_server(_is_silent) as server:
         target = server.url if url == URL else url.format(unused=unused_port())
         runtime.run(scenario)
 
@@ -216,7 +225,7 @@ def test_what_goes_wrong_here_is_an_error_of_the_library(
 def test_a_write_that_the_server_does_not_take_runs_out_of_time(
     runtime: TestedRuntime, connect: Connect, library: Any
 ) -> None:
-    given_up = runtime.signal()
+    given_up = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -228,7 +237,7 @@ def test_a_write_that_the_server_does_not_take_runs_out_of_time(
                 await client.post(server.url, content=runtime.body([bytes(1_000_000)] * 50))
         given_up.set()
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -245,7 +254,7 @@ def test_a_place_in_the_pool_is_not_waited_for_for_ever(
                 await client.get(server.url)
             assert await reply.aread() == b"fine"
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -257,7 +266,7 @@ def test_a_certificate_that_is_not_trusted_is_an_error_of_connecting(
             with pytest.raises(library.ConnectError, match="certificate"):
                 await client.get(server.url)
 
-    with scripted(canned([FINE]), tls=server_tls) as server:
+    with scripted_server(canned_responses([FINE]), tls=server_tls) as server:
         runtime.run(scenario)
 
 
@@ -271,7 +280,7 @@ def test_a_unix_socket_is_connected(
         async with connect(transport=transport(uds=str(tmp_path / "socket"))) as client:
             assert (await client.get(URL)).content == b"fine"
 
-    with scripted(canned([FINE]), uds=tmp_path / "socket"):
+    with scripted_server(canned_responses([FINE]), uds=tmp_path / "socket"):
         runtime.run(scenario)
 
 
@@ -288,7 +297,7 @@ def test_transports_take_their_options(
             sock = stream.get_extra_info("socket")
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
 
 
@@ -316,8 +325,10 @@ def test_a_proxy_is_gone_through(
                 assert reply.content == (FORWARDED if forwarded else b"fine")
 
     with (
-        scripted(canned([FINE] * 2), tls=server_tls if secured else None, forgiving=True) as origin,
-        proxying(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
+        scripted_server(
+            canned_responses([FINE] * 2), tls=server_tls if secured else None, allow_disconnect=True
+        ) as origin,
+        scripted_proxy(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
     ):
         runtime.run(scenario)
 
@@ -332,7 +343,7 @@ def test_a_proxy_that_refuses_is_an_error_of_the_library(
             with pytest.raises(library.ProxyError, match="403 Forbidden"):
                 await client.get("https://www.example.com/")
 
-    with scripted(canned([refusal]), forgiving=True) as proxy:
+    with scripted_server(canned_responses([refusal]), allow_disconnect=True) as proxy:
         runtime.run(scenario)
 
 
@@ -343,7 +354,7 @@ def test_the_steps_of_a_request_are_traced(runtime: TestedRuntime, connect: Conn
         async with connect() as client:
             await client.get(server.url, extensions={"trace": runtime.trace(events)})
 
-    with scripted(canned([FINE])) as server:
+    with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
     assert [events[0][0], events[-1][0]] == [
         "connection.connect_tcp.started",

@@ -16,8 +16,8 @@ from wsproto import events as ws_events
 from wsproto.connection import ConnectionState
 
 from ...support.runtimes import LIMIT, TestedAsyncRuntime, TestedRuntime
-from ...support.scripted_proxy import KINDS, proxying
-from ...support.server import Peer, canned, response, scripted
+from ...support.scripted_proxies import KINDS, scripted_proxy
+from ...support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 
 def _echoes(peer: Peer) -> None:
@@ -104,7 +104,9 @@ def test_messages_of_all_kinds_come_back(
             assert await session.receive_json() == {"a": 1}
             await session.ping()
 
-    with scripted(_echoes, tls=server_tls if secured else None, forgiving=True) as server:
+    with scripted_server(
+        _echoes, tls=server_tls if secured else None, allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
 
 
@@ -113,7 +115,7 @@ def test_a_subprotocol_is_agreed_on(runtime: TestedRuntime) -> None:
         async with _opened(runtime, server.url, subprotocols=["chat"]) as session:
             assert session.subprotocol == "chat"
 
-    with scripted(_echoes, forgiving=True) as server:
+    with scripted_server(_echoes, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -125,7 +127,7 @@ def test_the_server_may_close(runtime: TestedRuntime) -> None:
                 await session.receive_text()
             assert (caught.value.code, caught.value.reason) == (1001, "enough")
 
-    with scripted(_echoes, forgiving=True) as server:
+    with scripted_server(_echoes, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -141,7 +143,7 @@ def test_a_server_that_breaks_off_is_an_error_of_the_network(runtime: TestedRunt
             with pytest.raises(httpx2.websockets.WebSocketNetworkError):
                 await session.receive_text()
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -152,7 +154,9 @@ def test_a_server_that_refuses_the_upgrade_says_why(runtime: TestedRuntime) -> N
                 pass
         assert caught.value.response.status_code == 403
 
-    with scripted(canned([response(status=b"403 Forbidden")]), forgiving=True) as server:
+    with scripted_server(
+        canned_responses([response(status=b"403 Forbidden")]), allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
 
 
@@ -164,7 +168,7 @@ def test_nothing_that_comes_in_time_is_too_late(runtime: TestedRuntime) -> None:
             await session.send_text("after all")
             assert await session.receive_text() == "after all"
 
-    with scripted(_echoes, forgiving=True) as server:
+    with scripted_server(_echoes, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -179,7 +183,7 @@ def test_a_websocket_goes_through_a_proxy(
             assert await session.receive_text() == "one"
 
     with (
-        scripted(_echoes, tls=server_tls, forgiving=True) as origin,
-        proxying(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
+        scripted_server(_echoes, tls=server_tls, allow_disconnect=True) as origin,
+        scripted_proxy(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
     ):
         runtime.run(scenario)

@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from ...support.server import Peer, response
+from ...support.scripted_servers import Peer, response
 from .stage import Call, Case, Chunks
 
 REQUESTS = 250

@@ -15,7 +15,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from ...support.h2peer import H2Peer, answering, speaking
-from ...support.server import Handler, Peer, canned, response
+from ...support.scripted_servers import Handler, Peer, canned_responses, response
 from .stage import Call, Case, Chunks, httpcore2, start_tls
 
 FINE = response(b"fine")
@@ -88,14 +88,14 @@ def _goes_away(peer: H2Peer) -> None:
 
 
 def every_case(server_tls: ssl.SSLContext) -> Iterator[Case]:
-    fine = canned([FINE] * 9)
+    fine = canned_responses([FINE] * 9)
     get, twice = [Call()], [Call(), Call()]
     yield Case("GET", fine, get)
     yield Case("GET twice", fine, twice)
     yield Case("GET, closed unread", fine, [Call(end="closed"), Call()])
     yield Case("POST bytes", fine, [Call("POST", content=b"abc")])
     yield Case("POST an iterator", fine, [Call("POST", content=Chunks([b"ab", b"", b"c"]))])
-    yield Case("HEAD", canned([response(b"", b"X: 1")[:-2] + b"\r\n"]), [Call("HEAD")])
+    yield Case("HEAD", canned_responses([response(b"", b"X: 1")[:-2] + b"\r\n"]), [Call("HEAD")])
     yield Case("the `target` extension", fine, [Call("OPTIONS", extensions={"target": b"*"})])
     yield Case("a unix socket", fine, get, {"uds": lambda tls, port, path: path})
     yield Case(
@@ -168,14 +168,14 @@ def _own_pools() -> Iterator[Case]:
     both = {"http2": True}
     for kind in ("OwnPool", "DerivedPool"):
         what = f"a {kind} of the caller's"
-        yield Case(f"{what}: GET twice", canned([FINE] * 9), [Call(), Call()], kind=kind)
+        yield Case(f"{what}: GET twice", canned_responses([FINE] * 9), [Call(), Call()], kind=kind)
         ends = _sends(response(b"fine", b"Connection: close"), ends=True)
         yield Case(f"{what}: a close after each", ends, [Call(), Call()], kind=kind)
         partial_body = _sends(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")
         yield Case(f"{what}: closed unread", partial_body, [Call(end="closed")], kind=kind)
         broken = _sends(b"nonsense\r\n\r\n")
         yield Case(f"{what}: a response that is not HTTP", broken, [Call()], kind=kind)
-        yield Case(f"{what}: refused", canned([FINE]), [Call(target=NOWHERE)], kind=kind)
+        yield Case(f"{what}: refused", canned_responses([FINE]), [Call(target=NOWHERE)], kind=kind)
     yield Case(
         "HTTP/2: an OwnPool of the caller's",
         speaking(answering()),
@@ -187,7 +187,7 @@ def _own_pools() -> Iterator[Case]:
 
 
 def _failures() -> Iterator[Case]:
-    fine = canned([FINE] * 9)
+    fine = canned_responses([FINE] * 9)
     get = [Call()]
     timeout = {"timeout": {"connect": 5.0, "read": 0.02, "write": 5.0, "pool": 0.02}}
     yield Case("a refused connection", fine, [Call(target=NOWHERE)])
@@ -280,7 +280,9 @@ def _http2() -> Iterator[Case]:
         tls=["h2"],
     )
     yield Case("HTTP/2: closed unread", answers, [Call(end="closed"), Call()], both, tls=["h2"])
-    yield Case("HTTP/2 is not agreed on", canned([FINE]), [Call()], both, tls=["http/1.1"])
+    yield Case(
+        "HTTP/2 is not agreed on", canned_responses([FINE]), [Call()], both, tls=["http/1.1"]
+    )
     yield Case("HTTP/2 without TLS", answers, [Call()], {"http1": False, "http2": True})
     yield Case("HTTP/2: a reset", speaking(_resets), [Call(), Call()], both, tls=["h2"])
     yield Case("HTTP/2: a farewell", speaking(_goes_away), [Call(), Call()], both, tls=["h2"])
@@ -351,7 +353,7 @@ def _proxies(server_tls: ssl.SSLContext) -> Iterator[Case]:
     def trust(tls: ssl.SSLContext, port: int, path: str) -> ssl.SSLContext:
         return tls
 
-    fine = canned([FINE] * 9)
+    fine = canned_responses([FINE] * 9)
     plain, encrypted = (
         Call(target="http://www.example.com/a"),
         Call(target="https://www.example.com/a"),
@@ -378,13 +380,17 @@ def _proxies(server_tls: ssl.SSLContext) -> Iterator[Case]:
         "HTTPProxy",
     )
     refusal = response(b"no", status=b"407 Proxy Authentication Required")
-    yield Case("HTTP proxy: forward refused", canned([refusal]), [plain], by_http, "HTTPProxy")
+    yield Case(
+        "HTTP proxy: forward refused", canned_responses([refusal]), [plain], by_http, "HTTPProxy"
+    )
     tunnel = partial(_tunnels, server_tls, fine)
     yield Case("HTTP proxy: tunnel", tunnel, [encrypted, encrypted], by_http, "HTTPProxy")
     yield Case(
         "HTTP proxy: tunnel, with more", tunnel, [encrypted], by_http | auth | headers, "HTTPProxy"
     )
-    yield Case("HTTP proxy: tunnel refused", canned([refusal]), [encrypted], by_http, "HTTPProxy")
+    yield Case(
+        "HTTP proxy: tunnel refused", canned_responses([refusal]), [encrypted], by_http, "HTTPProxy"
+    )
     yield Case(
         "HTTP proxy: tunnel ended", _sends(b"", ends=True), [encrypted], by_http, "HTTPProxy"
     )

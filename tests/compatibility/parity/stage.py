@@ -26,7 +26,7 @@ from typing import Any, Literal
 import trio
 import trustme
 
-from ...support.server import LIMIT, Handler, Peer, scripted
+from ...support.scripted_servers import LIMIT, Handler, Peer, scripted_server
 from . import own
 
 # Looked up by name: what one of the releases lacks is no error of types.
@@ -166,7 +166,7 @@ class _Connections:
             except Exception as exc:
                 self.complaints.append(type(exc).__name__)
                 peer.half_close()
-            peer.receive_end()
+            peer.receive_until_close()
         finally:
             tap.is_waiting.set()
             tap.close()
@@ -213,9 +213,9 @@ class Stage:
 
         with (
             TemporaryDirectory() as folder,
-            scripted(serve, forgiving=True) as plain,
-            scripted(serve, tls=self.server_tls, forgiving=True) as encrypted,
-            scripted(serve, uds=Path(folder, "socket"), forgiving=True),
+            scripted_server(serve, allow_disconnect=True) as plain,
+            scripted_server(serve, tls=self.server_tls, allow_disconnect=True) as encrypted,
+            scripted_server(serve, uds=Path(folder, "socket"), allow_disconnect=True),
         ):
             self._ports = {False: plain.port, True: encrypted.port}
             self._path = str(Path(folder, "socket"))

@@ -17,7 +17,7 @@ import pytest
 
 import httpcore2
 
-from ...support.server import Peer, scripted
+from ...support.scripted_servers import Peer, scripted_server
 
 SETUP = """
 import socket, sys
@@ -162,12 +162,12 @@ def _run(example: str, server_tls: ssl.SSLContext, ca_file: Path) -> tuple[list[
         while request := peer.receive_request():
             lines = request[0].decode().split("\r\n")
             requests.append(f"{lines[0]}, {lines[1]}")
-            # Two chunks, some time apart for the reader: each is seen as a piece of its own.
+            # The client receives the chunks in two reads.
             peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             peer.send(b"5\r\nHello\r\n")
-            peer.send(b"7\r\n, runtime\r\n0\r\n\r\n")
+            peer.send(b"7\r\n, again\r\n0\r\n\r\n")
 
-    with scripted(handler, tls=server_tls) as server:
+    with scripted_server(handler, tls=server_tls) as server:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", SETUP, str(server.port), example],
             env={**os.environ, "SSL_CERT_FILE": str(ca_file)},
@@ -185,36 +185,36 @@ HOME = "GET / HTTP/1.1, Host: www.example.com"
 
 
 def test_a_pool_is_opened_by_a_context_manager(
-    server_tls: ssl.SSLContext, ca_file: Path, nothing_left: None
+    server_tls: ssl.SSLContext, ca_file: Path, no_leaks: None
 ) -> None:
     assert _run(CONTEXT_MANAGED, server_tls, ca_file) == ([], [])
 
 
 def test_a_request_is_sent_with_await(
-    server_tls: ssl.SSLContext, ca_file: Path, nothing_left: None
+    server_tls: ssl.SSLContext, ca_file: Path, no_leaks: None
 ) -> None:
     assert _run(SENDING, server_tls, ca_file) == ([], [HOME])
 
 
 def test_a_response_is_streamed_with_async_for(
-    server_tls: ssl.SSLContext, ca_file: Path, nothing_left: None
+    server_tls: ssl.SSLContext, ca_file: Path, no_leaks: None
 ) -> None:
     printed, requests = _run(STREAMING, server_tls, ca_file)
     assert requests == [HOME]
-    pieces = [re.fullmatch(r"Downloaded: b'(.+)'", line) for line in printed]
-    assert "".join(piece[1] for piece in pieces if piece) == "Hello, world"
-    assert all(pieces)
+    chunks = [re.fullmatch(r"Downloaded: b'(.+)'", line) for line in printed]
+    assert "".join(chunk[1] for chunk in chunks if chunk) == "Hello, again"
+    assert all(chunks)
 
 
 def test_a_pool_can_be_closed_explicitly(
-    server_tls: ssl.SSLContext, ca_file: Path, nothing_left: None
+    server_tls: ssl.SSLContext, ca_file: Path, no_leaks: None
 ) -> None:
     assert _run(CLOSED_EXPLICITLY, server_tls, ca_file) == ([], [HOME])
 
 
 @pytest.mark.parametrize("example", [ASYNCIO, TRIO, ANYIO], ids=["asyncio", "trio", "anyio"])
 def test_twenty_pages_are_downloaded_at_a_time(
-    example: str, server_tls: ssl.SSLContext, ca_file: Path, nothing_left: None
+    example: str, server_tls: ssl.SSLContext, ca_file: Path, no_leaks: None
 ) -> None:
     printed, requests = _run(example, server_tls, ca_file)
     assert sorted(requests) == [

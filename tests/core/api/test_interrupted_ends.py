@@ -17,7 +17,7 @@ from httpcore2_core._net.runtime import run_blocking
 from httpcore2_core._net.threads import ThreadRuntime
 from httpcore2_core._pool.ledger import Ledger
 
-from ...support.server import response
+from ...support.scripted_servers import response
 
 FINE = response(b"fine")
 

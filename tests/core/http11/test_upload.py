@@ -14,9 +14,10 @@ from httpcore2_core._http11.upload import PATIENCE, Upload
 from httpcore2_core._models import ByteStream
 from httpcore2_core._net.runtime import run_blocking
 
-from ...support.memory_streams import ListStream, OwnBackend, OwnStream
+from ...support.custom_network import CustomBackend, CustomStream
+from ...support.fake_network import FakeNetworkStream
 from ...support.runtimes import TestedRuntime
-from ...support.server import Peer, response, scripted
+from ...support.scripted_servers import Peer, response, scripted_server
 from ..fake_runtime import FakeRuntime, FakeStream
 
 REFUSAL = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n"
@@ -148,7 +149,7 @@ def test_a_success_does_not_hide_that_a_full_socket_timed_out() -> None:
 def test_a_connection_is_asked_once_more_before_a_write_timeout_is_raised(
     runtime: TestedRuntime,
 ) -> None:
-    class Full(ListStream):
+    class Full(FakeNetworkStream):
         async def write(self, buffer: bytes, timeout: float | None = None) -> None:
             raise httpcore2.WriteTimeout("The peer took in too little.")
 
@@ -205,7 +206,7 @@ def test_a_total_that_is_over_before_the_head_leaves_the_connection_as_it_was() 
 # Callers' own streams
 
 
-class AlwaysReadable(OwnStream):
+class AlwaysReadable(CustomStream):
     """Says that it can be read, since something came that is not for whoever reads."""
 
     def get_extra_info(self, info: str) -> Any:
@@ -216,7 +217,7 @@ class AlwaysReadable(OwnStream):
 def test_what_comes_to_a_callers_own_stream_is_read_between_the_chunks(
     runtime: TestedRuntime, ending: str
 ) -> None:
-    answered = runtime.signal()
+    answered = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -231,7 +232,7 @@ def test_what_comes_to_a_callers_own_stream_is_read_between_the_chunks(
         if ending == "interim":
             peer.receive_until(b"0\r\n\r\n")
             peer.send(SUCCESS)
-        assert b"last" not in peer.receive_end()
+        assert b"last" not in peer.receive_until_close()
 
     def chunks() -> Iterator[bytes]:
         yield b"first"
@@ -242,10 +243,10 @@ def test_what_comes_to_a_callers_own_stream_is_read_between_the_chunks(
     async def chunks_in_turns() -> AsyncIterator[bytes]:
         for chunk in chunks():
             yield chunk
-            await runtime.turn()  # an event loop has to take in what came
+            await runtime.let_others_run()  # an event loop has to take in what came
 
     async def scenario() -> None:
-        backend = OwnBackend(runtime.backend())
+        backend = CustomBackend(runtime.backend())
         async with runtime.pool(network_backend=backend) as pool:
             content: Any = chunks() if runtime.name == "threads" else chunks_in_turns()
             posting = pool.request("POST", server.url, content=content)
@@ -255,7 +256,7 @@ def test_what_comes_to_a_callers_own_stream_is_read_between_the_chunks(
             else:
                 assert (await posting).status == (413 if ending == "refused" else 200)
 
-    with scripted(handler, forgiving=True) as server:
+    with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -265,10 +266,10 @@ def test_a_callers_own_stream_that_can_be_read_in_vain_is_waited_for_once(
     def handler(peer: Peer) -> None:
         peer.receive_request()
         peer.send(response(b"fine"))
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
-        backend = OwnBackend(runtime.backend(), AlwaysReadable)
+        backend = CustomBackend(runtime.backend(), AlwaysReadable)
         async with runtime.pool(network_backend=backend) as pool:
             reply = await pool.request(
                 "POST", server.url, content=runtime.body(b"chunk" for _ in range(20))
@@ -276,7 +277,7 @@ def test_a_callers_own_stream_that_can_be_read_in_vain_is_waited_for_once(
             assert reply.content == b"fine"
             assert backend.streams[0].reads.count(PATIENCE) == 1
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 

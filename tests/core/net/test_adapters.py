@@ -33,7 +33,7 @@ from ..fake_runtime import FakeStream
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-class OwnStream(AsyncNetworkStream):
+class CustomStream(AsyncNetworkStream):
     def __init__(self, calls: list[tuple[Any, ...]]) -> None:
         self.calls = calls
         self.info: Any = None
@@ -63,7 +63,7 @@ class OwnStream(AsyncNetworkStream):
         return self.info
 
 
-class OwnBackend(AsyncNetworkBackend):
+class CustomBackend(AsyncNetworkBackend):
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
@@ -76,7 +76,7 @@ class OwnBackend(AsyncNetworkBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         self.calls.append(("connect_tcp", host, port, timeout, local_address, socket_options))
-        return OwnStream(self.calls)
+        return CustomStream(self.calls)
 
     async def connect_unix_socket(
         self,
@@ -85,19 +85,19 @@ class OwnBackend(AsyncNetworkBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
         self.calls.append(("connect_unix_socket", path, timeout, socket_options))
-        return OwnStream(self.calls)
+        return CustomStream(self.calls)
 
     async def sleep(self, seconds: float) -> None:
         self.calls.append(("sleep", seconds))
 
 
 @pytest.fixture
-def own() -> OwnStream:
-    return OwnStream([])
+def own() -> CustomStream:
+    return CustomStream([])
 
 
 @pytest.fixture
-def stream(own: OwnStream) -> CallerStream:
+def stream(own: CustomStream) -> CallerStream:
     return CallerStream(own)
 
 
@@ -108,12 +108,12 @@ def test_what_is_ours_is_left_as_it_is() -> None:
     assert adapt_async_backend(backend) is backend
 
 
-def test_a_callers_stream_is_given_back_to_the_caller(own: OwnStream) -> None:
+def test_a_callers_stream_is_given_back_to_the_caller(own: CustomStream) -> None:
     assert public_stream(adapt_async_stream(own)) is own
 
 
 def test_connections_are_made_by_the_callers_backend() -> None:
-    own = OwnBackend()
+    own = CustomBackend()
     backend = adapt_async_backend(own)
     options: list[SOCKET_OPTION] = [(1, 2, 3)]
 
@@ -123,7 +123,7 @@ def test_connections_are_made_by_the_callers_backend() -> None:
             await backend.connect_unix_socket("/a", 1.0, options),
         ):
             assert isinstance(stream, CallerStream)
-            assert isinstance(stream.inner, OwnStream)
+            assert isinstance(stream.inner, CustomStream)
             assert stream.runtime is backend.runtime
         await backend.sleep(1.5)
 
@@ -135,7 +135,7 @@ def test_connections_are_made_by_the_callers_backend() -> None:
     ]
 
 
-def test_reading_and_writing_are_the_callers_own(own: OwnStream, stream: CallerStream) -> None:
+def test_reading_and_writing_are_the_callers_own(own: CustomStream, stream: CallerStream) -> None:
     async def main() -> None:
         assert await stream.read(10, 1.0) == b"read"
         await stream.write(b"x", 2.0)
@@ -153,7 +153,7 @@ def test_reading_and_writing_are_the_callers_own(own: OwnStream, stream: CallerS
 
 @pytest.mark.parametrize(("info", "read"), [(True, b""), (False, None), (None, None)])
 def test_a_callers_stream_tells_only_that_something_came(
-    own: OwnStream, stream: CallerStream, info: bool | None, read: bytes | None
+    own: CustomStream, stream: CallerStream, info: bool | None, read: bytes | None
 ) -> None:
     own.info = info
     assert stream.read_nowait(1) == read
@@ -162,7 +162,7 @@ def test_a_callers_stream_tells_only_that_something_came(
 
 
 def test_a_dropped_stream_is_closed_once_when_there_is_time_to_await(
-    own: OwnStream, stream: CallerStream
+    own: CustomStream, stream: CallerStream
 ) -> None:
     async def main() -> None:
         assert not stream.close_pending
@@ -180,7 +180,7 @@ def test_a_dropped_stream_is_closed_once_when_there_is_time_to_await(
     assert own.calls == [("aclose",)]
 
 
-def test_a_dropped_stream_is_not_used_any_more(own: OwnStream, stream: CallerStream) -> None:
+def test_a_dropped_stream_is_not_used_any_more(own: CustomStream, stream: CallerStream) -> None:
     async def main() -> None:
         stream.abort()
         with pytest.raises(ReadError, match="The connection was closed"):
@@ -192,7 +192,7 @@ def test_a_dropped_stream_is_not_used_any_more(own: OwnStream, stream: CallerStr
     assert own.calls == []
 
 
-def test_closing_is_shielded_from_cancellation(own: OwnStream, stream: CallerStream) -> None:
+def test_closing_is_shielded_from_cancellation(own: CustomStream, stream: CallerStream) -> None:
     async def main() -> None:
         closing = asyncio.create_task(stream.aclose())
         await asyncio.sleep(0)
@@ -204,7 +204,7 @@ def test_closing_is_shielded_from_cancellation(own: OwnStream, stream: CallerStr
     assert own.calls == [("aclose",)]
 
 
-class Forwarded(OwnStream):
+class Forwarded(CustomStream):
     """A stream that closes without an event loop."""
 
     async def aclose(self) -> None:
@@ -228,7 +228,7 @@ def test_a_loop_that_we_have_no_backend_for_has_no_shield(monkeypatch: pytest.Mo
 
 
 def test_the_runtime_is_that_of_the_running_loop() -> None:
-    runtime = CallerBackend(OwnBackend()).runtime
+    runtime = CallerBackend(CustomBackend()).runtime
     assert runtime.token() is None
     before = time.monotonic()
     assert before <= runtime.now() <= time.monotonic()

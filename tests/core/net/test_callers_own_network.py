@@ -7,17 +7,19 @@ import asyncio
 import httpcore2
 from httpcore2_core._net.interfaces import AsyncNetworkStream
 
-from ...support.memory_streams import ListBackend, ListStream
+from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 
 KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 
 
 def test_a_connection_that_the_server_ends_is_closed_with_the_response() -> None:
-    stream = ListStream([LAST])
+    stream = FakeNetworkStream([LAST])
 
     async def main() -> None:
-        async with httpcore2.AsyncConnectionPool(network_backend=ListBackend(stream)) as pool:
+        async with httpcore2.AsyncConnectionPool(
+            network_backend=FakeNetworkBackend(stream)
+        ) as pool:
             await pool.request("GET", "http://a/")
             assert stream.closed == 1
 
@@ -26,10 +28,10 @@ def test_a_connection_that_the_server_ends_is_closed_with_the_response() -> None
 
 
 def test_a_connection_that_has_to_make_room_is_closed_by_the_next_request() -> None:
-    first, second = ListStream([KEPT]), ListStream([KEPT, KEPT])
+    first, second = FakeNetworkStream([KEPT]), FakeNetworkStream([KEPT, KEPT])
 
     async def main() -> None:
-        backend = ListBackend(first, second)
+        backend = FakeNetworkBackend(first, second)
         async with httpcore2.AsyncConnectionPool(
             max_connections=1, network_backend=backend
         ) as pool:
@@ -44,7 +46,7 @@ def test_a_connection_that_has_to_make_room_is_closed_by_the_next_request() -> N
 
 
 def test_a_connection_that_is_closed_in_the_moment_of_its_use_is_replaced() -> None:
-    class Fatal(ListStream):
+    class Fatal(FakeNetworkStream):
         """Its connection is closed while it is asked whether it is still there."""
 
         connection: httpcore2.AsyncConnectionInterface | None = None
@@ -55,11 +57,11 @@ def test_a_connection_that_is_closed_in_the_moment_of_its_use_is_replaced() -> N
             return super().get_extra_info(info)
 
     first = Fatal([KEPT])
-    second = ListStream([KEPT])
+    second = FakeNetworkStream([KEPT])
 
     async def main() -> None:
         async with httpcore2.AsyncConnectionPool(
-            network_backend=ListBackend(first, second)
+            network_backend=FakeNetworkBackend(first, second)
         ) as pool:
             await pool.request("GET", "http://a/")
             (first.connection,) = pool.connections
@@ -71,10 +73,12 @@ def test_a_connection_that_is_closed_in_the_moment_of_its_use_is_replaced() -> N
 
 
 def test_a_caller_sees_its_own_stream() -> None:
-    stream = ListStream([KEPT])
+    stream = FakeNetworkStream([KEPT])
 
     async def main() -> AsyncNetworkStream:
-        async with httpcore2.AsyncConnectionPool(network_backend=ListBackend(stream)) as pool:
+        async with httpcore2.AsyncConnectionPool(
+            network_backend=FakeNetworkBackend(stream)
+        ) as pool:
             response = await pool.request("GET", "http://a/")
             seen: AsyncNetworkStream = response.extensions["network_stream"]
             return seen

@@ -15,7 +15,7 @@ from httpcore2_core._net.interfaces import BackendStream, PrefixedStream, Runtim
 from httpcore2_core._net.runtime import Runtime, Waiter, before_suspending, run_blocking
 
 from ...support.runtimes import RUNTIMES, TestedAsyncRuntime
-from ...support.server import Peer, scripted
+from ...support.scripted_servers import Peer, scripted_server
 from ..fake_runtime import FakeRuntime, FakeStream
 
 SOON = 0.02
@@ -251,7 +251,7 @@ def test_a_cancellation_of_the_caller_is_the_callers(
     async_runtime: TestedAsyncRuntime, runtime: Runtime, interrupt: Interrupt | None
 ) -> None:
     async def scenario() -> None:
-        begun = async_runtime.signal()
+        begun = async_runtime.event()
         ended = []
 
         async def work() -> None:
@@ -264,7 +264,7 @@ def test_a_cancellation_of_the_caller_is_the_callers(
         async def run() -> None:
             await runtime.interruptible(work(), interrupt, 60.0)
 
-        assert await async_runtime.cancelled_when(begun, run)
+        assert await async_runtime.cancel_on_event(begun, run)
         assert ended == [True]
 
     async_runtime.run(scenario)
@@ -276,7 +276,7 @@ def test_a_cancellation_while_the_interrupt_ends_is_the_callers_too(
     """asyncio delivers it once, in the middle of the wait for the other task."""
 
     async def scenario() -> None:
-        begun = async_runtime.signal()
+        begun = async_runtime.event()
 
         async def ends_late() -> bool:
             try:
@@ -287,10 +287,10 @@ def test_a_cancellation_while_the_interrupt_ends_is_the_callers_too(
             raise AssertionError("nobody wakes it")
 
         async def run() -> None:
-            await runtime.interruptible(async_runtime.turn(), ends_late, None)
+            await runtime.interruptible(async_runtime.let_others_run(), ends_late, None)
             await runtime.sleep(0)
 
-        assert await async_runtime.cancelled_when(begun, run)
+        assert await async_runtime.cancel_on_event(begun, run)
 
     async_runtime.run(scenario)
 
@@ -415,7 +415,7 @@ def test_a_stream_is_waited_for_without_taking_anything(
     async_runtime: TestedAsyncRuntime, event: str
 ) -> None:
     runtime = async_runtime
-    go = runtime.signal()
+    go = runtime.event()
 
     def handler(peer: Peer) -> None:
         if event != "there already":
@@ -424,14 +424,14 @@ def test_a_stream_is_waited_for_without_taking_anything(
             peer.half_close()
         elif event != "abort":
             peer.send(b"hello")
-        peer.receive_end()
+        peer.receive_until_close()
 
     async def scenario() -> None:
         stream = await runtime.backend().connect_tcp("127.0.0.1", server.port)
         assert isinstance(stream, BackendStream)
         try:
             if event == "there already":
-                await runtime.until(lambda: bool(stream.get_extra_info("is_readable")))
+                await runtime.wait_until(lambda: bool(stream.get_extra_info("is_readable")))
 
             async def wait() -> None:
                 await stream.wait_readable()
@@ -443,7 +443,7 @@ def test_a_stream_is_waited_for_without_taking_anything(
                     assert stream.read_nowait(100) == (b"" if event == "end" else b"hello")
 
             async def act() -> None:
-                await runtime.turn()
+                await runtime.let_others_run()
                 go.set()
                 if event == "abort":
                     stream.abort()
@@ -452,7 +452,7 @@ def test_a_stream_is_waited_for_without_taking_anything(
         finally:
             await stream.aclose()
 
-    with scripted(handler) as server:
+    with scripted_server(handler) as server:
         runtime.run(scenario)
 
 

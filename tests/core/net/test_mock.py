@@ -9,7 +9,7 @@ import pytest
 
 import httpcore2
 
-from ...support.blocking import AsyncAdapterBackend, AsyncAdapterStream, drive
+from ...support.sync_adapters import AsyncAdapterBackend, AsyncAdapterStream, drive
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 

@@ -18,14 +18,14 @@ from httpcore2_core._net.sync_backend import adapt_stream
 from httpcore2_core._net.threads import ThreadBackend
 from httpcore2_core._net.tls import TLSStream
 
-from ...support.server import Peer, scripted
+from ...support.scripted_servers import Peer, scripted_server
 
 
 def _closing(peer: Peer) -> None:
-    peer.receive_end()
+    peer.receive_until_close()
 
 
-def test_a_stream_that_was_closed_takes_nothing(nothing_left: None) -> None:
+def test_a_stream_that_was_closed_takes_nothing(no_leaks: None) -> None:
     async def main() -> None:
         stream = await AsyncIOBackend().connect_tcp("127.0.0.1", server.port)
         assert isinstance(stream, BackendStream)
@@ -35,7 +35,7 @@ def test_a_stream_that_was_closed_takes_nothing(nothing_left: None) -> None:
         with pytest.raises(httpcore2.WriteError, match="closed on this side"):
             stream.write_nowait(b"not taken")
 
-    with scripted(_closing, forgiving=True) as server:
+    with scripted_server(_closing, allow_disconnect=True) as server:
         asyncio.run(main())
         plain = run_blocking(ThreadBackend().connect_tcp("127.0.0.1", server.port))
         assert run_blocking(plain.write_some(b"taken")) == 5
@@ -49,7 +49,7 @@ def test_what_was_taken_arrives_in_order(
     secured: bool,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
-    nothing_left: None,
+    no_leaks: None,
 ) -> None:
     content = bytes(range(256)) * 40_000
     go_on = threading.Event()
@@ -57,9 +57,9 @@ def test_what_was_taken_arrives_in_order(
 
     def handler(peer: Peer) -> None:
         assert go_on.wait(10)
-        received.append(peer.receive_end())
+        received.append(peer.receive_until_close())
 
-    with scripted(handler, tls=server_tls if secured else None) as server:
+    with scripted_server(handler, tls=server_tls if secured else None) as server:
         stream: BackendStream = run_blocking(ThreadBackend().connect_tcp("127.0.0.1", server.port))
         if secured:
             stream = run_blocking(stream.start_tls(client_tls, "127.0.0.1"))
@@ -86,9 +86,9 @@ def test_what_was_taken_arrives_in_order(
 
 
 def test_a_tls_stream_lets_a_readers_answer_go_first(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, nothing_left: None
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, no_leaks: None
 ) -> None:
-    with scripted(_closing, tls=server_tls, forgiving=True) as server:
+    with scripted_server(_closing, tls=server_tls, allow_disconnect=True) as server:
         plain = run_blocking(ThreadBackend().connect_tcp("127.0.0.1", server.port))
         stream: Any = run_blocking(plain.start_tls(client_tls, "127.0.0.1"))
         stream._is_sending = True

@@ -29,7 +29,7 @@ from httpcore2_core._net.ssl_context import (
     wrap_memory,
 )
 
-from ...support.server import canned, response, scripted
+from ...support.scripted_servers import canned_responses, response, scripted_server
 from ..conftest import in_child
 
 
@@ -256,7 +256,7 @@ def test_every_connection_of_a_pool_is_made_under_that_lock(
 
     monkeypatch.setattr(ssl_context, "_use_lock", Lock())
     with (
-        scripted(canned([response(b"fine")]), tls=server_tls) as server,
+        scripted_server(canned_responses([response(b"fine")]), tls=server_tls) as server,
         ConnectionPool(ssl_context=client_tls) as pool,
     ):
         assert pool.request("GET", server.url).content == b"fine"

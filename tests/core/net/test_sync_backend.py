@@ -28,13 +28,13 @@ from httpcore2_core._net.threads import ThreadStream
 
 from ..fake_runtime import FakeStream
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 OPTIONS: list[httpcore2.SOCKET_OPTION] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 
 
-class OwnStream(NetworkStream):
+class CustomStream(NetworkStream):
     """A caller's own stream, which notes what it is asked."""
 
     def __init__(self, calls: list[tuple[Any, ...]] | None = None) -> None:
@@ -64,7 +64,7 @@ class OwnStream(NetworkStream):
         return self.is_readable if info == "is_readable" else f"own {info}"
 
 
-class OwnBackend(NetworkBackend):
+class CustomBackend(NetworkBackend):
     """A caller's own backend, which takes what it has no use for as `**options`."""
 
     def __init__(self) -> None:
@@ -74,25 +74,25 @@ class OwnBackend(NetworkBackend):
         self, host: str, port: int, **options: Any
     ) -> NetworkStream:
         self.calls.append(("connect_tcp", host, port, options))
-        return OwnStream(self.calls)
+        return CustomStream(self.calls)
 
     def connect_unix_socket(  # type: ignore[override]
         self, path: str, **options: Any
     ) -> NetworkStream:
         self.calls.append(("connect_unix_socket", path, options))
-        return OwnStream(self.calls)
+        return CustomStream(self.calls)
 
     def sleep(self, seconds: float) -> None:
         self.calls.append(("sleep", seconds))
 
 
 @pytest.fixture
-def own() -> OwnStream:
-    return OwnStream()
+def own() -> CustomStream:
+    return CustomStream()
 
 
 @pytest.fixture
-def stream(own: OwnStream) -> BlockingStream:
+def stream(own: CustomStream) -> BlockingStream:
     return BlockingStream(own)
 
 
@@ -194,7 +194,7 @@ def test_a_stream_of_ours_is_itself_behind_its_facade() -> None:
     assert adapt_stream(stream) is inner
 
 
-def test_a_callers_stream_is_given_back_to_the_caller(own: OwnStream) -> None:
+def test_a_callers_stream_is_given_back_to_the_caller(own: CustomStream) -> None:
     adapted = adapt_stream(own)
     assert isinstance(adapted, BlockingStream)
     assert public_sync_stream(adapted) is own
@@ -207,7 +207,7 @@ def test_a_facade_over_what_can_not_be_dropped_at_once_is_a_callers_stream() -> 
     assert stream.start_tls(CONTEXT).read(100) == b""
 
 
-def test_tls_on_a_callers_stream_gives_the_callers_own(own: OwnStream) -> None:
+def test_tls_on_a_callers_stream_gives_the_callers_own(own: CustomStream) -> None:
     assert SyncStream(BlockingStream(own)).start_tls(CONTEXT) is own
 
 
@@ -215,7 +215,7 @@ def test_tls_on_a_callers_stream_gives_the_callers_own(own: OwnStream) -> None:
 
 
 def test_connections_are_made_by_the_callers_backend() -> None:
-    own = OwnBackend()
+    own = CustomBackend()
     backend = adapt_backend(own)
     assert isinstance(backend, BlockingBackend)
     for stream in (
@@ -232,7 +232,7 @@ def test_connections_are_made_by_the_callers_backend() -> None:
     ]
 
 
-def test_reading_and_writing_are_the_callers_own(own: OwnStream, stream: BlockingStream) -> None:
+def test_reading_and_writing_are_the_callers_own(own: CustomStream, stream: BlockingStream) -> None:
     assert run_blocking(stream.read(10, 1.0)) == b"hello"
     run_blocking(stream.write(b"x", 2.0))
     encrypted = run_blocking(stream.start_tls(CONTEXT, "a", 3.0))
@@ -246,7 +246,7 @@ def test_reading_and_writing_are_the_callers_own(own: OwnStream, stream: Blockin
 
 @pytest.mark.parametrize(("info", "read"), [(True, b""), (False, None), (None, None)])
 def test_a_callers_stream_tells_only_that_something_came(
-    own: OwnStream, stream: BlockingStream, info: bool | None, read: bytes | None
+    own: CustomStream, stream: BlockingStream, info: bool | None, read: bytes | None
 ) -> None:
     own.is_readable = info
     assert stream.read_nowait(1) == read
@@ -255,7 +255,7 @@ def test_a_callers_stream_tells_only_that_something_came(
 
 
 def test_a_dropped_stream_is_closed_once_and_used_no_more(
-    own: OwnStream, stream: BlockingStream
+    own: CustomStream, stream: BlockingStream
 ) -> None:
     stream.abort()
     stream.abort()
@@ -269,7 +269,7 @@ def test_a_dropped_stream_is_closed_once_and_used_no_more(
 
 
 def test_a_stream_that_can_not_be_closed_is_logged(
-    own: OwnStream, stream: BlockingStream, caplog: pytest.LogCaptureFixture
+    own: CustomStream, stream: BlockingStream, caplog: pytest.LogCaptureFixture
 ) -> None:
     own.close_error = ValueError("it is stuck")
     stream.abort()
@@ -281,7 +281,7 @@ def test_a_stream_that_can_not_be_closed_is_logged(
 
 
 def test_an_interrupt_while_closing_is_no_failure_to_close(
-    own: OwnStream, stream: BlockingStream
+    own: CustomStream, stream: BlockingStream
 ) -> None:
     own.close_error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -289,7 +289,7 @@ def test_an_interrupt_while_closing_is_no_failure_to_close(
     assert stream.read_nowait(1) == b""
 
 
-def test_leading_data_of_an_upgrade_comes_before_a_callers_stream(own: OwnStream) -> None:
+def test_leading_data_of_an_upgrade_comes_before_a_callers_stream(own: CustomStream) -> None:
     stream = SyncStream(PrefixedStream(BlockingStream(own), b"first"))
     assert stream.read(100) == b"first"
     assert stream.read(100) == b"hello"

@@ -35,7 +35,7 @@ from httpcore2_core._net.threads import ThreadBackend, ThreadStream, wait_for
 
 from ..conftest import in_child
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 BACKEND = ThreadBackend()
 RUNTIME = BACKEND.runtime

@@ -917,7 +917,7 @@ def test_a_read_under_way_fails_when_the_stream_is_closed(pair: Pair) -> None:
 
 
 def test_threads_read_and_write_at_the_same_time(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, nothing_left: None
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, no_leaks: None
 ) -> None:
     """Two write, one reads; the server sends back what comes."""
     ours, theirs = socket.socketpair()

@@ -12,7 +12,7 @@ from httpcore2_core._http.lease import Lease
 from httpcore2_core._pool.ledger import Ledger
 from httpcore2_core._pool.slots import Counts, Grant, Ticket
 
-from ...support.interrupting import interrupted_at
+from ...support.interruption import interrupted_at
 
 _Ledger: TypeAlias = Ledger[str, int]
 

@@ -19,8 +19,8 @@ from httpcore2_core.testing import (
     reply,
 )
 
-from ...support.blocking import AsyncAdapterBackend
 from ...support.runtimes import TestedAsyncRuntime, TestedRuntime
+from ...support.sync_adapters import AsyncAdapterBackend
 
 URL = "http://www.example.com/"
 
@@ -36,7 +36,7 @@ def recording(runtime: TestedRuntime, backend: Any) -> tuple[Any, list[Recording
     if isinstance(runtime, TestedAsyncRuntime):
         async_recorder = AsyncRecordingBackend(backend)
         return async_recorder, async_recorder.recordings
-    recorder = RecordingBackend(backend.plain)
+    recorder = RecordingBackend(backend.wrapped)
     return AsyncAdapterBackend(recorder), recorder.recordings
 
 

@@ -18,8 +18,8 @@ from httpcore2_core.testing import (
     reply,
 )
 
-from ...support.blocking import AsyncAdapterBackend
 from ...support.runtimes import TestedAsyncRuntime, TestedRuntime
+from ...support.sync_adapters import AsyncAdapterBackend
 
 URL = "http://www.example.com/"
 

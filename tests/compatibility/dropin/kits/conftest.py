@@ -11,7 +11,7 @@ import pytest
 import trio
 
 import httpcore2
-from tests.support.server import Server, canned, response, scripted
+from tests.support.scripted_servers import Server, canned_responses, response, scripted_server
 
 FINE = response(b"from the server")
 
@@ -22,7 +22,7 @@ Send = Callable[[str], tuple[int, bytes]]
 @pytest.fixture
 def server() -> Iterator[Server]:
     """It counts the connections; see `Server.accepted`."""
-    with scripted(canned([FINE] * 9), forgiving=True) as server:
+    with scripted_server(canned_responses([FINE] * 9), allow_disconnect=True) as server:
         yield server
 
 

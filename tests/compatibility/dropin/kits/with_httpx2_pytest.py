@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.server import Server
+from tests.support.scripted_servers import Server
 
 from .conftest import Send, client_ways
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from respx.models import AllMockedAssertionError
 
-from tests.support.server import Server
+from tests.support.scripted_servers import Server
 
 from .conftest import TRANSPORT_WAYS, Send, client_ways
 

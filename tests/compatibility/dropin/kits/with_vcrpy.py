@@ -8,7 +8,7 @@ import pytest
 import vcr
 from vcr.errors import CannotOverwriteExistingCassetteException
 
-from tests.support.server import Server
+from tests.support.scripted_servers import Server
 
 from .conftest import Send, client_ways
 

@@ -50,7 +50,7 @@ LOOPS = {
 
 
 @pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest, nothing_left: None) -> Loop:
+def loop(request: pytest.FixtureRequest, no_leaks: None) -> Loop:
     return LOOPS[request.param]
 
 

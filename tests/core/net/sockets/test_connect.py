@@ -16,7 +16,7 @@ from httpcore2_core._exceptions import ConnectError, ConnectTimeout
 from httpcore2_core._net import sockets
 from httpcore2_core._net.sockets import Address, ReadinessBackend, foremost
 
-from ....support.server import refusing as refusing_port
+from ....support.scripted_servers import refusing_port
 from .conftest import Loop, host_and_port
 
 

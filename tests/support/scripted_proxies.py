@@ -19,7 +19,7 @@ from typing import Any
 
 import httpcore2
 
-from .server import LIMIT, Handler, Peer, Server, response, scripted
+from .scripted_servers import LIMIT, Handler, Peer, Server, response, scripted_server
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 FORWARDED = b"forwarded"
@@ -80,13 +80,13 @@ class ScriptedProxy:
         kind: what it is.
         port: the port of the origin that it connects to.
         client_tls: for TLS to it.
-        asked: the heads of the requests to it, or the targets of SOCKS: `name host:port`, `ipv4 host:port`.
+        requests: the heads of the requests to it, or the targets of SOCKS: `name host:port`, `ipv4 host:port`.
     """
 
     kind: Kind
     port: int
     client_tls: ssl.SSLContext
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     server: Server | None = None
 
     @property
@@ -108,7 +108,7 @@ class ScriptedProxy:
     def _http(self, peer: Peer) -> None:
         while request := peer.receive_request():
             head = request[0].decode("ascii")
-            self.asked.append(head)
+            self.requests.append(head)
             if self.kind.auth is not None:
                 basic = base64.b64encode(":".join(self.kind.auth).encode()).decode()
                 if f"\r\nProxy-Authorization: Basic {basic}\r\n" not in head:
@@ -127,9 +127,9 @@ class ScriptedProxy:
         address = rest[2:]
         user = peer.receive_until(NUL)[:-1].decode()
         if address[:3] == [0, 0, 0] and address[3]:
-            self.asked.append(f"name {peer.receive_until(NUL)[:-1].decode()}:{port}")
+            self.requests.append(f"name {peer.receive_until(NUL)[:-1].decode()}:{port}")
         else:
-            self.asked.append(f"ipv4 {'.'.join(map(str, address))}:{port}")
+            self.requests.append(f"ipv4 {'.'.join(map(str, address))}:{port}")
         granted = self.kind.auth is None or self.kind.auth[0] == user
         peer.send(bytes([0, 90 if granted else 93]) + bytes(6))
         if granted:
@@ -159,13 +159,13 @@ class ScriptedProxy:
             host = "ipv4 " + socket.inet_ntop(socket.AF_INET, peer.receive_exactly(4))
         else:
             host = "ipv6 " + socket.inet_ntop(socket.AF_INET6, peer.receive_exactly(16))
-        self.asked.append(f"{host}:{int.from_bytes(peer.receive_exactly(2), 'big')}")
+        self.requests.append(f"{host}:{int.from_bytes(peer.receive_exactly(2), 'big')}")
         peer.send(b"\5\0\0\1\x7f\0\0\1\x12\x34")
         relay(peer, self.port)
 
 
 @contextmanager
-def proxying(
+def scripted_proxy(
     kind: Kind,
     port: int,
     server_tls: ssl.SSLContext,
@@ -184,5 +184,5 @@ def proxying(
     """
     proxy = ScriptedProxy(kind, port, client_tls)
     tls = server_tls if kind.scheme == "https" else None
-    with scripted(proxy.handler, tls=tls, uds=uds, forgiving=True) as proxy.server:
+    with scripted_server(proxy.handler, tls=tls, uds=uds, allow_disconnect=True) as proxy.server:
         yield proxy

@@ -16,7 +16,7 @@ import httpcore2
 Options = Iterable[httpcore2.SOCKET_OPTION] | None
 
 
-class ListStream(httpcore2.AsyncNetworkStream):
+class FakeNetworkStream(httpcore2.AsyncNetworkStream):
     """A stream that reads from a list, and notes what is written."""
 
     def __init__(self, replies: Iterable[bytes | Exception] = ()) -> None:
@@ -56,11 +56,11 @@ class ListStream(httpcore2.AsyncNetworkStream):
         return False if info == "is_readable" else None
 
 
-class ListBackend(httpcore2.AsyncNetworkBackend):
+class FakeNetworkBackend(httpcore2.AsyncNetworkBackend):
     """A backend whose connections come from a list of streams and errors; the last one is repeated."""
 
-    def __init__(self, *outcomes: ListStream | Exception) -> None:
-        self.outcomes: Sequence[ListStream | Exception] = outcomes
+    def __init__(self, *outcomes: FakeNetworkStream | Exception) -> None:
+        self.outcomes: Sequence[FakeNetworkStream | Exception] = outcomes
         self.connected: list[tuple[str, int]] = []
         self.sleeps: list[float] = []
 
@@ -85,40 +85,3 @@ class ListBackend(httpcore2.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)
-
-
-class OwnStream(httpcore2.AsyncNetworkStream):
-    """A caller's own stream over one of ours, which says whether it can be read."""
-
-    def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
-        self.stream = stream
-        self.reads: list[float | None] = []
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self.reads.append(timeout)
-        return await self.stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        await self.stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self.stream.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self.stream.get_extra_info(info)
-
-
-class OwnBackend(httpcore2.AsyncNetworkBackend):
-    """A caller's own backend."""
-
-    def __init__(
-        self, backend: httpcore2.AsyncNetworkBackend, kind: type[OwnStream] = OwnStream
-    ) -> None:
-        self.backend = backend
-        self.kind = kind
-        self.streams: list[OwnStream] = []
-
-    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        stream = self.kind(await self.backend.connect_tcp(*args, **options))
-        self.streams.append(stream)
-        return stream

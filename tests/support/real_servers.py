@@ -21,7 +21,7 @@ from string import Template
 from typing import Any, NamedTuple
 
 from . import programs
-from .server import unused_port
+from .scripted_servers import unused_port
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 20.0
@@ -270,7 +270,7 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
     for needed in filter(None, (package, parser)):
         if find_spec(needed) is None:
             programs.missing(needed)
-    application = "tests.support.app:app"
+    application = "tests.support.asgi_app:app"
     with ExitStack() as listeners:
         listener = listeners.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
         port: int = listener.getsockname()[1]

@@ -32,16 +32,16 @@ class AsyncAdapterStream(httpcore2.AsyncNetworkStream):
     """A stream for threads, in the other colour."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
-        self.plain = stream
+        self.wrapped = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self.plain.read(max_bytes, timeout)
+        return self.wrapped.read(max_bytes, timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.plain.write(buffer, timeout)
+        self.wrapped.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        self.plain.close()
+        self.wrapped.close()
 
     async def start_tls(
         self,
@@ -49,26 +49,26 @@ class AsyncAdapterStream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        return AsyncAdapterStream(self.plain.start_tls(ssl_context, server_hostname, timeout))
+        return AsyncAdapterStream(self.wrapped.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        return self.plain.get_extra_info(info)
+        return self.wrapped.get_extra_info(info)
 
 
 class SyncAdapterStream(httpcore2.NetworkStream):
     """A stream whose coroutines never suspend, given to threads."""
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
-        self.dressed = stream
+        self.wrapped = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return drive(self.dressed.read(max_bytes, timeout))
+        return drive(self.wrapped.read(max_bytes, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        drive(self.dressed.write(buffer, timeout))
+        drive(self.wrapped.write(buffer, timeout))
 
     def close(self) -> None:
-        drive(self.dressed.aclose())
+        drive(self.wrapped.aclose())
 
     def start_tls(
         self,
@@ -76,21 +76,21 @@ class SyncAdapterStream(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
-        return plain_stream(drive(self.dressed.start_tls(ssl_context, server_hostname, timeout)))
+        return to_sync_stream(drive(self.wrapped.start_tls(ssl_context, server_hostname, timeout)))
 
     def get_extra_info(self, info: str) -> Any:
-        return self.dressed.get_extra_info(info)
+        return self.wrapped.get_extra_info(info)
 
 
-def plain_stream(stream: httpcore2.AsyncNetworkStream) -> httpcore2.NetworkStream:
-    return stream.plain if isinstance(stream, AsyncAdapterStream) else SyncAdapterStream(stream)
+def to_sync_stream(stream: httpcore2.AsyncNetworkStream) -> httpcore2.NetworkStream:
+    return stream.wrapped if isinstance(stream, AsyncAdapterStream) else SyncAdapterStream(stream)
 
 
 class AsyncAdapterBackend(httpcore2.AsyncNetworkBackend):
     """A backend for threads, in the other colour."""
 
     def __init__(self, backend: httpcore2.NetworkBackend) -> None:
-        self.plain = backend
+        self.wrapped = backend
 
     async def connect_tcp(
         self,
@@ -101,23 +101,23 @@ class AsyncAdapterBackend(httpcore2.AsyncNetworkBackend):
         socket_options: Options = None,
     ) -> httpcore2.AsyncNetworkStream:
         return AsyncAdapterStream(
-            self.plain.connect_tcp(host, port, timeout, local_address, socket_options)
+            self.wrapped.connect_tcp(host, port, timeout, local_address, socket_options)
         )
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Options = None
     ) -> httpcore2.AsyncNetworkStream:
-        return AsyncAdapterStream(self.plain.connect_unix_socket(path, timeout, socket_options))
+        return AsyncAdapterStream(self.wrapped.connect_unix_socket(path, timeout, socket_options))
 
     async def sleep(self, seconds: float) -> None:
-        self.plain.sleep(seconds)
+        self.wrapped.sleep(seconds)
 
 
 class SyncAdapterBackend(httpcore2.NetworkBackend):
     """A backend whose coroutines never suspend, given to threads."""
 
     def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
-        self.dressed = backend
+        self.wrapped = backend
 
     def connect_tcp(
         self,
@@ -127,23 +127,25 @@ class SyncAdapterBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Options = None,
     ) -> httpcore2.NetworkStream:
-        return plain_stream(
-            drive(self.dressed.connect_tcp(host, port, timeout, local_address, socket_options))
+        return to_sync_stream(
+            drive(self.wrapped.connect_tcp(host, port, timeout, local_address, socket_options))
         )
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Options = None
     ) -> httpcore2.NetworkStream:
-        return plain_stream(drive(self.dressed.connect_unix_socket(path, timeout, socket_options)))
+        return to_sync_stream(
+            drive(self.wrapped.connect_unix_socket(path, timeout, socket_options))
+        )
 
     def sleep(self, seconds: float) -> None:
-        drive(self.dressed.sleep(seconds))
+        drive(self.wrapped.sleep(seconds))
 
 
-def plain_options(options: dict[str, Any]) -> dict[str, Any]:
+def to_sync_options(options: dict[str, Any]) -> dict[str, Any]:
     backend = options.get("network_backend")
     if isinstance(backend, AsyncAdapterBackend):
-        backend = backend.plain
+        backend = backend.wrapped
     elif isinstance(backend, httpcore2.AsyncNetworkBackend):
         backend = SyncAdapterBackend(backend)
     return {**options, "network_backend": backend}
@@ -153,68 +155,68 @@ class AsyncAdapterResponse:
     """A synchronous response, in the other colour."""
 
     def __init__(self, response: httpcore2.Response) -> None:
-        self.plain = response
+        self.wrapped = response
         self.status = response.status
         self.headers = response.headers
 
     @property
     def extensions(self) -> dict[str, Any]:
-        extensions = dict(self.plain.extensions)
+        extensions = dict(self.wrapped.extensions)
         if "network_stream" in extensions:
             extensions["network_stream"] = AsyncAdapterStream(extensions["network_stream"])
         return extensions
 
     @property
     def content(self) -> bytes:
-        return self.plain.content
+        return self.wrapped.content
 
     @property
     def stream(self) -> Any:
-        return self.plain.stream
+        return self.wrapped.stream
 
     async def aread(self) -> bytes:
-        return self.plain.read()
+        return self.wrapped.read()
 
     async def aiter_stream(self) -> AsyncIterator[bytes]:
-        for chunk in self.plain.iter_stream():
+        for chunk in self.wrapped.iter_stream():
             yield chunk
 
     async def aclose(self) -> None:
-        self.plain.close()
+        self.wrapped.close()
 
     def __repr__(self) -> str:
-        return repr(self.plain)
+        return repr(self.wrapped)
 
 
 class AsyncAdapter:
     """A synchronous pool or connection, in the other colour."""
 
-    def __init__(self, plain: Any) -> None:
-        self.plain = plain
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.plain, name)
+        return getattr(self.wrapped, name)
 
     def __repr__(self) -> str:
-        return repr(self.plain)
+        return repr(self.wrapped)
 
     async def __aenter__(self) -> AsyncAdapter:
-        self.plain.__enter__()
+        self.wrapped.__enter__()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self.plain.__exit__(*exc_info)
+        self.wrapped.__exit__(*exc_info)
 
     async def aclose(self) -> None:
-        self.plain.close()
+        self.wrapped.close()
 
     async def request(self, *args: Any, **options: Any) -> AsyncAdapterResponse:
-        return AsyncAdapterResponse(self.plain.request(*args, **options))
+        return AsyncAdapterResponse(self.wrapped.request(*args, **options))
 
     @asynccontextmanager
     async def stream(self, *args: Any, **options: Any) -> AsyncIterator[AsyncAdapterResponse]:
-        with self.plain.stream(*args, **options) as response:
+        with self.wrapped.stream(*args, **options) as response:
             yield AsyncAdapterResponse(response)
 
     async def handle_async_request(self, request: httpcore2.Request) -> AsyncAdapterResponse:
-        return AsyncAdapterResponse(self.plain.handle_request(request))
+        return AsyncAdapterResponse(self.wrapped.handle_request(request))

@@ -76,7 +76,7 @@ class Peer:
             return head, self.receive_exactly(int(length[1]))
         return head, b""
 
-    def receive_end(self) -> bytes:
+    def receive_until_close(self) -> bytes:
         """Return all that comes until the client closes; a reset counts as closing."""
         data = b""
         with suppress(ConnectionError, ssl.SSLError):
@@ -132,7 +132,7 @@ class Server:
         listener: socket.socket,
         handler: Handler,
         tls: ssl.SSLContext | None,
-        forgiving: bool,
+        allow_disconnect: bool,
     ) -> None:
         self.accepted = 0
         self.errors: list[Exception] = []
@@ -142,7 +142,7 @@ class Server:
         self._listener = listener
         self._handler = handler
         self._tls = tls
-        self._forgiving = forgiving
+        self._allow_disconnect = allow_disconnect
         self._threads: list[threading.Thread] = []
         self._acceptor = threading.Thread(target=self._accept, name="acceptor", daemon=True)
         self._acceptor.start()
@@ -184,7 +184,7 @@ class Server:
                 try:
                     self._handler(Peer(sock, number))
                 except OSError as exc:
-                    if not self._forgiving:
+                    if not self._allow_disconnect:
                         self.errors.append(exc)
                 except Exception as exc:
                     self.errors.append(exc)
@@ -200,12 +200,12 @@ class Server:
 
 
 @contextmanager
-def scripted(
+def scripted_server(
     handler: Handler,
     *,
     tls: ssl.SSLContext | None = None,
     uds: Path | None = None,
-    forgiving: bool = False,
+    allow_disconnect: bool = False,
     host: tuple[str, int] | None = None,
 ) -> Iterator[Server]:
     """Serve `handler` on a free port of the loopback interface.
@@ -214,7 +214,7 @@ def scripted(
         handler: called with each connection, in a thread of its own.
         tls: for a server that speaks TLS.
         uds: the path of a unix domain socket to listen on instead.
-        forgiving: the client may close or reset whenever it likes.
+        allow_disconnect: the client may close or reset whenever it likes.
         host: an IPv6 address and the number of its interface, to listen there instead.
     """
     if host is not None:
@@ -225,7 +225,7 @@ def scripted(
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(uds))
         listener.listen(128)
-    server = Server(listener, handler, tls, forgiving)
+    server = Server(listener, handler, tls, allow_disconnect)
     try:
         yield server
     except BaseException as exc:
@@ -238,7 +238,7 @@ def scripted(
         raise server.errors[0]
 
 
-def canned(*connections: Sequence[bytes]) -> Handler:
+def canned_responses(*connections: Sequence[bytes]) -> Handler:
     """Make a handler that answers from a list for each connection, request by request, then waits for the client's end.
 
     A connection beyond the lists answers as the last list says.
@@ -249,7 +249,7 @@ def canned(*connections: Sequence[bytes]) -> Handler:
             if peer.receive_request() is None:
                 return
             peer.send(response)
-        peer.receive_end()
+        peer.receive_until_close()
 
     return handle
 
@@ -261,7 +261,7 @@ def response(body: bytes = b"", *fields: bytes, status: bytes = b"200 OK") -> by
 
 
 @contextmanager
-def refusing() -> Iterator[int]:
+def refusing_port() -> Iterator[int]:
     """A port that refuses connections: it is taken, and nobody listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

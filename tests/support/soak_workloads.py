@@ -53,7 +53,7 @@ async def fetch_on_and_on(
     firsts += await fetch_all(runtime, pool, url, size, 1, 1)
     check_rest(pool)
     # Those of asyncio are closed a turn after they were told to.
-    await runtime.until(lambda: len(open_sockets() - before) == 1)
+    await runtime.wait_until(lambda: len(open_sockets() - before) == 1)
     return firsts
 
 
@@ -134,7 +134,7 @@ async def give_up(
             elif kind == 2:
                 await time_out("POST", bytes(100_000))
             elif isinstance(runtime, TestedAsyncRuntime):
-                await runtime.cancelled_at(number // 4 % STEPS, fetch, late=number % 3 == 0)
+                await runtime.cancel_at_wait(number // 4 % STEPS, fetch, late=number % 3 == 0)
             else:
                 await fetch()
 

@@ -29,15 +29,15 @@ from typing import Any, NamedTuple
 
 import trustme
 
-from . import programs, real
-from .server import unused_port
+from . import programs, real_servers
+from .scripted_servers import unused_port
 
 USER = "user"
 PASSWORD = "s3cret-word"  # tinyproxy takes no more than letters, digits and hyphens
 
 
 class Program(NamedTuple):
-    """A proxy's command and configuration, as `real.launched` takes them.
+    """A proxy's command and configuration, as `real_servers.launched` takes them.
 
     They name `$folder`, its own, `$port`, `$certificate`, a PEM file with key and chain, `$authority`, a folder with
     the key and certificate of the authority, and `$behind`, the port of the proxy behind it. `$listen` stands for
@@ -250,7 +250,7 @@ class Proxies:
         program = PROGRAMS[kind.program]
         if program.package is not None and find_spec(program.package) is None:
             programs.missing(kind.program)
-        real.executable(program.command)
+        real_servers.executable(program.command)
         behind = self[kind.behind].port if kind.behind else None
         proxy = Running(self._make_folder(name), unused_port())
         values = {
@@ -265,6 +265,6 @@ class Proxies:
         values["listen"] = Template(listen).substitute(values)
         values["rights"] = Template(rights).substitute(values)
         door = proxy.socket if kind.unix else proxy.port
-        launched = real.launched(program.command, program.configuration, values, door)
+        launched = real_servers.launched(program.command, program.configuration, values, door)
         self._running.enter_context(launched)
         return proxy

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpcore2
 
-from .runtimes import Cancelling, TestedAsyncRuntime
+from .runtimes import CancellationOutcome, TestedAsyncRuntime
 
 Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
 
@@ -37,20 +37,20 @@ def timed(runtime: TestedAsyncRuntime) -> Operation:
 def traced(runtime: TestedAsyncRuntime) -> Operation:
     async def run(pool: httpcore2.AsyncConnectionPool, url: str) -> None:
         async def trace(name: str, info: dict[str, Any]) -> None:
-            await runtime.turn()  # the callback can be cancelled too
+            await runtime.let_others_run()  # the callback can be cancelled too
 
         assert (await pool.request("GET", url, extensions={"trace": trace})).content == b"fine"
 
     return run
 
 
-async def at_every_wait(
-    attempt: Callable[[int], Coroutine[Any, Any, Cancelling]],
-) -> list[Cancelling]:
+async def cancel_at_every_wait(
+    attempt: Callable[[int], Coroutine[Any, Any, CancellationOutcome]],
+) -> list[CancellationOutcome]:
     """Cancel at the first wait, at the second, and so on, until there are no more."""
-    outcomes: list[Cancelling] = []
+    outcomes: list[CancellationOutcome] = []
     # Where an answer is quicker than usual there is a wait less: once is not enough.
-    while outcomes[-2:] != [Cancelling.NEVER_CAME_TO_IT] * 2:
+    while outcomes[-2:] != [CancellationOutcome.NOT_REACHED] * 2:
         outcomes.append(await attempt(len(outcomes)))
         assert len(outcomes) < STEPS, "the request has no end of waits"
     return outcomes
