@@ -18,7 +18,7 @@ from httpcore2_asyncio._stream import AsyncIOStream
 from httpcore2_core._http.interfaces import build_request
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._http.timeouts import Timeouts
-from httpcore2_core._http11.codec import Codec
+from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._models import URL
 from httpcore2_core._net.runtime import run_blocking
 from httpcore2_core._net.threads import ThreadRuntime, ThreadStream
@@ -93,7 +93,7 @@ def timeouts() -> Iterator[Operations]:
 
 
 def _exchanges(answers: Iterator[bytes]) -> Operations:
-    codec = Codec()
+    codec = HTTP11Codec()
 
     def run(count: int) -> None:
         for _ in range(count):

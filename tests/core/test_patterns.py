@@ -21,6 +21,7 @@ import httpcore2_core
 import httpcore2_http2
 import httpcore2_trio
 from httpcore2_core import _urls
+from httpcore2_core._http import fields
 from httpcore2_core._http11 import codec, h11_fallback, heads, lines
 from httpcore2_core._http11.heads import HeaderBlock, read_head
 from httpcore2_http2 import _fields
@@ -123,11 +124,16 @@ def is_plain_url(data: bytes) -> bool:
 Match = Callable[[bytes], object]
 
 CASES: dict[str, tuple[Match, Callable[[bytes], bool], list[bytes], int]] = {
-    "token": (heads.is_token, lambda data: is_all(data, TOKEN), COMMON, 5),
-    "target": (heads.is_target, lambda data: is_all(data, VISIBLE), COMMON, 5),
-    "value": (heads.is_value, is_value, COMMON, 6),
-    "length": (heads.is_length, lambda data: is_all(data, DIGITS, 1, 19), [b"0", b"9", *COMMON], 4),
-    "lengths": (heads.is_length, lambda data: is_all(data, DIGITS, 1, 19), [b"0" * 9, b"1"], 6),
+    "token": (fields.is_token, lambda data: is_all(data, TOKEN), COMMON, 5),
+    "target": (fields.is_target, lambda data: is_all(data, VISIBLE), COMMON, 5),
+    "value": (fields.is_value, is_value, COMMON, 6),
+    "length": (
+        fields.is_length,
+        lambda data: is_all(data, DIGITS, 1, 19),
+        [b"0", b"9", *COMMON],
+        4,
+    ),
+    "lengths": (fields.is_length, lambda data: is_all(data, DIGITS, 1, 19), [b"0" * 9, b"1"], 6),
     "status line": (
         lambda data: heads._match_status_line(b"HTTP/1.1 200" + data),
         lambda data: b"\n" not in data and data[:1] == b" ",  # lines are split and checked before
@@ -184,12 +190,12 @@ def test_a_pattern_matches_what_a_plain_loop_says(
     ] == []
 
 
-@pytest.mark.parametrize("match", [heads.is_token, heads.is_target, heads.is_value])
+@pytest.mark.parametrize("match", [fields.is_token, fields.is_target, fields.is_value])
 def test_each_byte_is_in_the_class_where_it_belongs(match: Match) -> None:
-    allowed = {heads.is_token: TOKEN, heads.is_target: VISIBLE, heads.is_value: TEXT}[match]  # type: ignore[index]
+    allowed = {fields.is_token: TOKEN, fields.is_target: VISIBLE, fields.is_value: TEXT}[match]  # type: ignore[index]
     for code in range(256):
         assert (match(bytes([code])) is not None) == (code in allowed)
-    inner = heads.is_value(b"a\xffa")
+    inner = fields.is_value(b"a\xffa")
     assert inner is not None
 
 
@@ -251,7 +257,7 @@ def operations(parsed: object) -> Iterator[str]:
 
 def test_no_pattern_has_what_some_releases_match_wrongly() -> None:
     found = patterns()
-    assert "httpcore2_core._http11.heads.is_value" in found
+    assert "httpcore2_core._http.fields.is_value" in found
     assert "httpcore2_http2._fields._is_authority" in found
     assert len(found) > 20
     for name, pattern in found.items():

@@ -9,7 +9,7 @@ import pytest
 
 from httpcore2_core._exceptions import LocalProtocolError, RemoteProtocolError
 from httpcore2_core._http11 import heads as heads_module
-from httpcore2_core._http11.codec import Codec, RequestState, ResponseState
+from httpcore2_core._http11.codec import HTTP11Codec, RequestState, ResponseState
 from httpcore2_core._http11.heads import HEAD_LIMIT, ResponseHead
 
 Headers = list[tuple[bytes, bytes]]
@@ -20,14 +20,16 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-def started(method: bytes = b"GET", *fields: tuple[bytes, bytes], size: int | None = None) -> Codec:
+def started(
+    method: bytes = b"GET", *fields: tuple[bytes, bytes], size: int | None = None
+) -> HTTP11Codec:
     """A codec whose request has been started."""
-    codec = Codec()
+    codec = HTTP11Codec()
     codec.start_request(method, b"/", [HOST, *fields], size)
     return codec
 
 
-def received(data: bytes, method: bytes = b"GET", *fields: tuple[bytes, bytes]) -> Codec:
+def received(data: bytes, method: bytes = b"GET", *fields: tuple[bytes, bytes]) -> HTTP11Codec:
     """A codec that has read the head at the beginning of `data`."""
     codec = started(method, *fields)
     codec.receive(data)
@@ -39,7 +41,7 @@ def bytewise(data: bytes) -> list[bytes]:
     return [data[at : at + 1] for at in range(len(data))]
 
 
-def body_of(codec: Codec, pieces: Iterable[bytes] = ()) -> bytes:
+def body_of(codec: HTTP11Codec, pieces: Iterable[bytes] = ()) -> bytes:
     """The rest of the body, read to its end."""
     rest = iter(pieces)
     body = b""
@@ -53,7 +55,7 @@ def body_of(codec: Codec, pieces: Iterable[bytes] = ()) -> bytes:
     return body
 
 
-def read(codec: Codec, pieces: Iterable[bytes]) -> tuple[ResponseHead, bytes]:
+def read(codec: HTTP11Codec, pieces: Iterable[bytes]) -> tuple[ResponseHead, bytes]:
     """Head and body, from all of `pieces`."""
     rest = iter(pieces)
     while True:
@@ -66,26 +68,26 @@ def read(codec: Codec, pieces: Iterable[bytes]) -> tuple[ResponseHead, bytes]:
 # States
 
 
-def chunked_and_ended() -> Codec:
+def chunked_and_ended() -> HTTP11Codec:
     codec = started(b"POST", (b"Transfer-Encoding", b"chunked"))
     codec.end_request()
     return codec
 
 
-def in_trailers() -> Codec:
+def in_trailers() -> HTTP11Codec:
     codec = received(CHUNKED + b"0\r\n")
     assert codec.data() is None
     return codec
 
 
-REQUEST_STATES: dict[RequestState, Callable[[], Codec]] = {
-    RequestState.IDLE: Codec,
+REQUEST_STATES: dict[RequestState, Callable[[], HTTP11Codec]] = {
+    RequestState.IDLE: HTTP11Codec,
     RequestState.LENGTH: lambda: started(b"POST", (b"Content-Length", b"3")),
     RequestState.CHUNKED: lambda: started(b"POST", (b"Transfer-Encoding", b"chunked")),
     RequestState.DONE: started,
 }
-RESPONSE_STATES: dict[ResponseState, Callable[[], Codec]] = {
-    ResponseState.IDLE: Codec,
+RESPONSE_STATES: dict[ResponseState, Callable[[], HTTP11Codec]] = {
+    ResponseState.IDLE: HTTP11Codec,
     ResponseState.HEAD: started,
     ResponseState.LENGTH: lambda: received(OK + b"Content-Length: 3\r\n\r\n"),
     ResponseState.CHUNKED: lambda: received(CHUNKED),
@@ -187,7 +189,7 @@ def test_a_response_has_one_head(state: ResponseState) -> None:
 
 def test_before_the_request_there_is_no_head() -> None:
     with pytest.raises(AssertionError, match="a response is due"):
-        Codec().head()
+        HTTP11Codec().head()
 
 
 @pytest.mark.parametrize("state", BEFORE_THE_HEAD)
@@ -347,7 +349,7 @@ def test_there_is_no_rest_where_the_connection_is_not_used_again(length: bytes) 
 def test_a_request_head_is_sent_in_the_order_given_but_host_first(
     headers: Headers, lines: bytes
 ) -> None:
-    codec = Codec()
+    codec = HTTP11Codec()
     sent = codec.start_request(b"GET", b"/a?b", headers, None)
     assert sent == b"GET /a?b HTTP/1.1\r\n" + lines + b"\r\n"
 
@@ -387,7 +389,7 @@ def test_a_request_head_is_sent_in_the_order_given_but_host_first(
 def test_a_request_that_breaks_the_rules_is_refused_and_changes_nothing(
     method: bytes, target: bytes, headers: Headers, message: str
 ) -> None:
-    codec = Codec()
+    codec = HTTP11Codec()
     with pytest.raises(LocalProtocolError, match=message):
         codec.start_request(method, target, headers, None)
     assert codec.request_state is RequestState.IDLE
@@ -405,7 +407,7 @@ def test_a_request_that_breaks_the_rules_is_refused_and_changes_nothing(
 def test_a_body_of_another_size_than_declared_is_refused_before_anything_is_sent(
     fields: Headers, size: int, message: str
 ) -> None:
-    codec = Codec()
+    codec = HTTP11Codec()
     with pytest.raises(LocalProtocolError, match=message):
         codec.start_request(b"POST", b"/", [HOST, *fields], size)
     assert codec.request_state is RequestState.IDLE
@@ -437,7 +439,7 @@ def test_a_length_of_many_digits_is_known() -> None:
 
 
 def test_header_fields_that_changed_in_place_are_sent_as_they_are_now() -> None:
-    codec = Codec()
+    codec = HTTP11Codec()
     headers = [HOST, (b"X", b"1")]
     codec.start_request(b"GET", b"/", headers, None)
     headers[1] = (b"X", b"2")
@@ -712,7 +714,7 @@ each_cut = pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 @each_cut
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 def test_a_response_is_read(case: Case, cut: Callable[[bytes], list[bytes]], times: int) -> None:
-    codec = Codec()
+    codec = HTTP11Codec()
     for _ in range(times if case.is_reusable else 1):
         codec.start_request(case.method, b"/", [HOST], None)
         head, body = read(codec, cut(case.data))
@@ -777,7 +779,7 @@ def test_what_follows_an_upgrade_is_the_new_protocol(
 
 
 def test_a_tunnel_may_follow_other_exchanges() -> None:
-    codec = Codec()
+    codec = HTTP11Codec()
     head = OK + b"Content-Length: 0\r\n\r\n"
     for _ in range(2):
         codec.start_request(b"GET", b"/", [HOST], None)

@@ -37,7 +37,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpcore2_core._exceptions import LocalProtocolError, RemoteProtocolError
-from httpcore2_core._http11.codec import Codec, ResponseState
+from httpcore2_core._http11.codec import HTTP11Codec, ResponseState
 from httpcore2_core._http11.heads import HEAD_LIMIT
 
 Headers = list[tuple[bytes, bytes]]
@@ -86,8 +86,8 @@ def sent_by_h11(request: Request) -> tuple[h11.Connection, bytes]:
     return connection, sent
 
 
-def sent_by_us(request: Request, codec: Codec | None = None) -> tuple[Codec, bytes]:
-    codec = codec or Codec()
+def sent_by_us(request: Request, codec: HTTP11Codec | None = None) -> tuple[HTTP11Codec, bytes]:
+    codec = codec or HTTP11Codec()
     sent = codec.start_request(request.method, request.target, request.headers, None)
     return codec, sent + codec.send_data(request.body) + codec.end_request()
 
@@ -138,7 +138,7 @@ def read_by_h11(request: Request, pieces: Iterable[bytes]) -> Outcome:
 def read_by_us(
     request: Request,
     pieces: Iterable[bytes],
-    codec: Codec | None = None,
+    codec: HTTP11Codec | None = None,
     *,
     asks_for_rest: bool = False,
 ) -> Outcome:
@@ -291,11 +291,11 @@ def cut(data: bytes, positions: Iterable[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(bounds) if start < end]
 
 
-def used(data: bytes) -> Codec:
+def used(data: bytes) -> HTTP11Codec:
     """A codec that has read `data` before, as the response to another request, if it can go on."""
-    codec = Codec()
+    codec = HTTP11Codec()
     read_by_us(Request(b"GET", b"/", [HOST]), [data], codec)
-    return codec if codec.is_reusable else Codec()
+    return codec if codec.is_reusable else HTTP11Codec()
 
 
 # What may still follow a response that is not complete.
@@ -308,11 +308,11 @@ def agree(request: Request, data: bytes, positions: Iterable[int], is_open: bool
     end = [] if is_open else [b""]
     first = None
     for pieces, codec, asks_for_rest in (
-        (cut(data, ()), Codec(), False),
+        (cut(data, ()), HTTP11Codec(), False),
         (cut(data, ()), used(data), True),
         (cut(data, positions), used(data), False),
         (cut(data, positions), used(data), True),
-        (cut(data, range(len(data))), Codec(), True),
+        (cut(data, range(len(data))), HTTP11Codec(), True),
     ):
         ours = read_by_us(request, [*pieces, *end], codec, asks_for_rest=asks_for_rest)
         first = first or ours

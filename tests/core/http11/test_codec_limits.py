@@ -12,7 +12,7 @@ from httpcore2_core._http11.codec import (
     INTERIM_LIMIT,
     OVERHEAD_LIMIT,
     OVERHEAD_PER_CHUNK,
-    Codec,
+    HTTP11Codec,
     ResponseState,
 )
 from httpcore2_core._http11.heads import HEAD_LIMIT
@@ -27,7 +27,7 @@ EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 
 def result(pieces: Iterable[bytes], head_limit: int, method: bytes = b"GET") -> object:
     """What a codec makes of a response that comes in pieces: `None` if it is refused."""
-    codec = Codec(head_limit)
+    codec = HTTP11Codec(head_limit)
     codec.start_request(method, b"/", [HOST], None)
     head = None
     body = b""

@@ -16,7 +16,7 @@ import pytest
 from httpcore2_core._exceptions import RemoteProtocolError
 from httpcore2_core._http11 import codec as codec_module
 from httpcore2_core._http11 import h11_fallback, lines
-from httpcore2_core._http11.codec import NO_BODY_LEFT, Codec
+from httpcore2_core._http11.codec import NO_BODY_LEFT, HTTP11Codec
 
 HOST = (b"Host", b"example.com")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -82,9 +82,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(h11_fallback, name, copying(getattr(h11_fallback, name)))
 
 
-def fed(data: bytes, size: int, method: bytes = b"GET") -> Codec:
+def fed(data: bytes, size: int, method: bytes = b"GET") -> HTTP11Codec:
     """A codec that has read `data` in pieces of that size; it may be incomplete, or refused."""
-    codec = Codec()
+    codec = HTTP11Codec()
     codec.start_request(method, b"/", [HOST], None)
     head = None
     for at in range(0, len(data), size):
@@ -157,7 +157,7 @@ def test_twice_the_bytes_are_twice_the_work(data: bytes) -> None:
 
 
 def test_what_is_incomplete_grows_in_place() -> None:
-    codec = Codec()
+    codec = HTTP11Codec()
     codec.start_request(b"GET", b"/", [HOST], None)
     for byte in CONTINUE + OK + b"X: ":
         codec.receive(bytes([byte]))

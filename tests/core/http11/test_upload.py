@@ -9,7 +9,7 @@ import pytest
 
 import httpcore2
 from httpcore2_core._http.timeouts import Timeouts
-from httpcore2_core._http11.codec import Codec
+from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._http11.upload import PATIENCE, Upload
 from httpcore2_core._models import ByteStream
 from httpcore2_core._net.runtime import run_blocking
@@ -56,7 +56,7 @@ class ThreadStream(FakeStream):
 
 
 def upload_of(stream: FakeStream, size: int, **limits: float) -> Upload:
-    codec = Codec()
+    codec = HTTP11Codec()
     codec.start_request(b"POST", b"/", [(b"Host", b"a"), (b"Content-Length", b"%d" % size)], None)
     return Upload(stream, codec, 65536, Timeouts(**limits, runtime=stream.runtime))
 

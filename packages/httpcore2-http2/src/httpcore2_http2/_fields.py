@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hpack import NeverIndexedHeaderTuple
 
 from httpcore2_core._exceptions import LocalProtocolError
-from httpcore2_core._http11.heads import is_length, is_target, is_token, is_value
+from httpcore2_core._http.fields import is_length, is_target, is_token, is_value
 from httpcore2_core._models import Request, enforce_bytes
 
 Headers = list[tuple[bytes, bytes]]

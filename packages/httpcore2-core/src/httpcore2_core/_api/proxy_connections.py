@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from .._connect.routes import Dial, Endpoint, Opening, Route, Secure, Step
 from .._connect.socks import SOCKS4_SCHEMES, SOCKS5_SCHEMES, Socks, check_socksio
 from .._exceptions import LocalProtocolError, ProxyError, UnsupportedProtocol
+from .._http.fields import is_token, is_value
 from .._http11.connection import AsyncHTTP11Connection
-from .._http11.heads import is_token, is_value
 from .._models import URL, Origin, Proxy, Request, bracketed
 from .._net.adapters import adapt_async_stream
 from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, BackendStream

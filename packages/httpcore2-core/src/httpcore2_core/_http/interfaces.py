@@ -36,7 +36,7 @@ def build_request(
     return request
 
 
-class ConnectionState:
+class ConnectionStatus:
     """What can be asked of a connection, in either colour."""
 
     def info(self) -> str:
@@ -137,7 +137,7 @@ class RequestInterface:
         raise NotImplementedError
 
 
-class ConnectionInterface(RequestInterface, ConnectionState):
+class ConnectionInterface(RequestInterface, ConnectionStatus):
     """A connection to one origin."""
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ class AsyncRequestInterface:
         raise NotImplementedError
 
 
-class AsyncConnectionInterface(AsyncRequestInterface, ConnectionState):
+class AsyncConnectionInterface(AsyncRequestInterface, ConnectionStatus):
     """A connection to one origin."""
 
     async def aclose(self) -> None:

@@ -7,7 +7,7 @@ accepts, with the same status, headers, body and reuse of the connection; a diff
 How the bytes were cut makes no difference: all limits count bytes, and what is incomplete is neither
 copied nor scanned again when more of it comes.
 
-One `Codec` serves one connection, one exchange after the other:
+One `HTTP11Codec` serves one connection, one exchange after the other:
 
     data = codec.start_request(...)     then send_data(...), end_request()
     codec.receive(data)                 whatever was read, b"" at the end of the stream
@@ -90,7 +90,7 @@ NO_BODY_LEFT = (DONE, SWITCHED)
 _IN_LINES = (_HEAD, _CHUNKED, _TRAILERS)
 
 
-class Codec:
+class HTTP11Codec:
     """The HTTP/1.1 of one connection, as a client (RFC 9112).
 
     Attributes:

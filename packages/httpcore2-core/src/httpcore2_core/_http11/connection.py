@@ -28,7 +28,7 @@ from .._models import ByteStream, Origin, Request, Response, received_response
 from .._net.adapters import public_stream
 from .._net.interfaces import AsyncNetworkStream, PrefixedStream
 from .._net.sync_backend import public_sync_stream
-from .codec import NO_BODY_LEFT, SENT, SWITCHED, Codec, ResponseState
+from .codec import NO_BODY_LEFT, SENT, SWITCHED, HTTP11Codec, ResponseState
 from .heads import HEAD_LIMIT, ResponseHead
 from .upload import Upload
 
@@ -70,7 +70,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
         super().__init__(origin, stream, keepalive_expiry)
         show = public_sync_stream if self.runtime.is_blocking else public_stream
         self._public_stream = show(self._stream)
-        self._codec = Codec()
+        self._codec = HTTP11Codec()
         settings = _settings or self._class_settings()
         self._codec.head_limit = settings.MAX_INCOMPLETE_EVENT_SIZE
         size = settings.READ_NUM_BYTES

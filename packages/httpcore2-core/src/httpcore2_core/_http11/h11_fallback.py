@@ -18,16 +18,15 @@ Must not know: the network, the states of an exchange.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
-from .heads import BODILESS, ReceivedHead, ResponseHead, elements, keep_alive_timeout_of
+from .._http.fields import TOKEN, Headers, keep_alive_timeout, list_elements
+from .heads import BODILESS, ReceivedHead, ResponseHead
 from .lines import LINE_LIMIT, excerpt, status_line_start
 
 if TYPE_CHECKING:
     import h11
-
-Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 _FRAMING = (b"content-length", b"transfer-encoding")
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -35,7 +34,7 @@ _LONGEST_REASON = 200
 
 _find_illegal = re.compile(rb"[\0\v\f]|\r[^\n]").search
 _match_blank_lines = re.compile(rb"([^\n]*\n)(?:[ \t]+\r?\n)+").match
-_remove_blanks = re.compile(rb"^([-!#$%&'*+.^_`|~0-9A-Za-z]+)[ \t]+:", re.MULTILINE).sub
+_remove_blanks = re.compile(rb"^(" + TOKEN + rb")[ \t]+:", re.MULTILINE).sub
 _find_transfer_encoding = re.compile(
     rb"^(transfer-encoding):([^\n]*(?:\n[ \t][^\n]*)*)\n", re.MULTILINE | re.IGNORECASE
 )
@@ -102,9 +101,9 @@ def read_head(request: tuple[bytes, bytes, Headers], block: bytes) -> FallbackHe
         elif name == b"transfer-encoding":
             head.chunked = True
         elif name == b"connection":
-            head.close = head.close or b"close" in elements(value)
+            head.close = head.close or b"close" in list_elements(value)
         elif name == b"keep-alive":
-            head.keep_alive_timeout = keep_alive_timeout_of(value)
+            head.keep_alive_timeout = keep_alive_timeout(value)
     if head.length is not None and (head.chunked or ends_with_connection):
         # RFC 9112, section 6.3: somebody on the way may have framed it otherwise.
         head.length = None

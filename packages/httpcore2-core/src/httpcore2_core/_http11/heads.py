@@ -11,24 +11,25 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from .._http.fields import (
+    BLANKS,
+    Headers,
+    is_length,
+    is_target,
+    is_token,
+    keep_alive_timeout,
+    list_elements,
+)
+
 # How long a response's head, or a trailer section, may be before its blank line.
 HEAD_LIMIT = 100 * 1024
 
-# Nothing in them is possessive or atomic: CPython 3.11.0 to 3.11.4 match such groups wrongly (gh-106052).
-_VISIBLE = rb"[\x21-\x7e\x80-\xff]"
-_VALUE = rb"(?:" + _VISIBLE + rb"(?:[\t \x21-\x7e\x80-\xff]*" + _VISIBLE + rb")?)?"
 # From this length on a body is worth a read of its own: cut off behind its head it would be copied.
 _LARGE_BODY = 32 * 1024
 # All that may stand in a line.
 _TEXT = b"\t" + bytes(code for code in range(0x20, 0x100) if code != 0x7F)
-_BLANKS = b" \t"
 
-is_token = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+").fullmatch
-is_target = re.compile(rb"[\x21-\x7e]+").fullmatch
-is_value = re.compile(_VALUE).fullmatch
-is_length = re.compile(rb"[0-9]{1,19}").fullmatch
 _match_status_line = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) (.*)").fullmatch
-_find_keep_alive = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*([0-9]{1,9})(?![0-9])", re.I).search
 
 
 class ResponseHead(NamedTuple):
@@ -37,7 +38,7 @@ class ResponseHead(NamedTuple):
     version: bytes
     status: int
     reason: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
 
 
 # The fields that tell whom a message is for, where it ends, and whether its connection stays.
@@ -64,16 +65,6 @@ def _learn(name: bytes) -> bytes | None:
     return field
 
 
-def elements(value: bytes) -> list[bytes]:
-    """The elements of a comma-separated list (RFC 9110, section 5.6.1), in lower case."""
-    return [element.strip() for element in value.lower().split(b",")]
-
-
-def keep_alive_timeout_of(value: bytes) -> int | None:
-    found = _find_keep_alive(value)
-    return None if found is None else int(found[1])
-
-
 @lru_cache(maxsize=256)
 def request_line(method: bytes, target: bytes) -> bytes | None:
     """Return the line with which a request begins (RFC 9112, section 3); `None` if h11 has to check it."""
@@ -87,7 +78,7 @@ class HeaderBlock:
 
     __slots__ = ("chunked", "close", "headers", "is_plain", "length", "lines")
 
-    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, headers: Headers) -> None:
         self.headers = headers.copy()  # the caller may change its own
         self.length: bytes | None = None
         self.chunked = False
@@ -98,7 +89,7 @@ class HeaderBlock:
         for name, value in headers:
             field = _known_names.get(name) or _learn(name)
             line = b"%b: %b\r\n" % (name, value)
-            if value.strip(_BLANKS) != value:
+            if value.strip(BLANKS) != value:
                 is_plain = False
             if field is _OTHER:
                 lines.append(line)
@@ -114,7 +105,7 @@ class HeaderBlock:
                     is_plain = is_plain and not self.chunked and value == b"chunked"
                     self.chunked = True
                 elif field == b"connection":
-                    self.close = self.close or b"close" in elements(value)
+                    self.close = self.close or b"close" in list_elements(value)
                 elif field is None:
                     is_plain = False
         block = b"".join(lines)
@@ -170,7 +161,7 @@ def read_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
     status_line = _match_status_line(lines[0])
     if status_line is None:
         return None
-    headers: list[tuple[bytes, bytes]] = []
+    headers: Headers = []
     head = ReceivedHead(
         data, ResponseHead(b"HTTP/1.1", int(status_line[1]), status_line[2], headers)
     )
@@ -178,7 +169,7 @@ def read_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
     for line in lines:
         name, colon, value = line.partition(b":")
         field = _known_names.get(name) or _learn(name)
-        value = value.strip(_BLANKS)
+        value = value.strip(BLANKS)
         headers.append((name, value))
         if field is _OTHER and colon:
             continue
@@ -195,9 +186,9 @@ def read_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
                 return None
             head.chunked = True
         elif field == b"connection":
-            head.close = head.close or (value != b"keep-alive" and b"close" in elements(value))
+            head.close = head.close or (value != b"keep-alive" and b"close" in list_elements(value))
         elif field == b"keep-alive":
-            head.keep_alive_timeout = keep_alive_timeout_of(value)
+            head.keep_alive_timeout = keep_alive_timeout(value)
     if head.chunked and head.length is not None:
         return None
     if head.head.status in BODILESS:
@@ -212,7 +203,7 @@ _last_block: HeaderBlock | None = None
 _last_head: ReceivedHead | None = None
 
 
-def header_block(headers: list[tuple[bytes, bytes]]) -> HeaderBlock:
+def header_block(headers: Headers) -> HeaderBlock:
     """Return what `headers` come to, made anew if they aren't those of the last call."""
     global _last_block
     block = _last_block

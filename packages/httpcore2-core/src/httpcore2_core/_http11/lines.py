@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from .._exceptions import RemoteProtocolError
+from .._http.fields import TOKEN
 
 # As in Go's net/http; line end included.
 LINE_LIMIT = 4 * 1024
@@ -21,15 +22,14 @@ _BEGINNING = 64
 
 # Patterns for lines that h11 may accept. It leaves all control characters alone but these, and so do we.
 _REST_OF_LINE = rb"[^\0\v\f\r\n]*\r?\n"
-_NAME = rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 
 find_blank_line = re.compile(rb"\n\r?\n").search
 _match_status_line = re.compile(
     rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _REST_OF_LINE + rb"|\r?\n)"
 ).match
 # Blanks before the colon, and a line of blanks after the status line: see `h11_fallback`.
-_match_field_line = re.compile(rb"(?:" + _NAME + rb"[ \t]*:|[ \t])" + _REST_OF_LINE).match
-_may_be_field_line = re.compile(rb"[ \t]|\r?\Z|" + _NAME + rb"[ \t]*(?::|\Z)").match
+_match_field_line = re.compile(rb"(?:" + TOKEN + rb"[ \t]*:|[ \t])" + _REST_OF_LINE).match
+_may_be_field_line = re.compile(rb"[ \t]|\r?\Z|" + TOKEN + rb"[ \t]*(?::|\Z)").match
 _match_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[^\n]*)?\r\n").match
 _may_be_chunk_line = re.compile(rb"[0-9A-Fa-f]{0,20}\Z|[0-9A-Fa-f]{1,20}[ \t]*(?:;|\r?\Z)").match
 

@@ -23,7 +23,7 @@ from .._http.timeouts import Timeouts
 from .._models import ByteStream
 from .._net.interfaces import BackendStream
 from .._net.runtime import Deadline
-from .codec import Codec
+from .codec import HTTP11Codec
 from .heads import ResponseHead
 
 SLICE = 256 * 1024
@@ -70,7 +70,7 @@ class Upload:
     )
 
     def __init__(
-        self, stream: BackendStream, codec: Codec, read_size: int, timeouts: Timeouts
+        self, stream: BackendStream, codec: HTTP11Codec, read_size: int, timeouts: Timeouts
     ) -> None:
         """Begin.
 

@@ -15,7 +15,7 @@ from .._api.async_connection import AsyncHTTPConnection
 from .._exceptions import ConnectionNotAvailable
 from .._http.bodies import ReceivedBody, iterate
 from .._http.established import RequestLimit
-from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionState
+from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionStatus
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.adapters import CallerRuntime
@@ -35,7 +35,7 @@ class CallersConnection:
 
     def __init__(
         self,
-        inner: ConnectionState,
+        inner: ConnectionStatus,
         send: Callable[[Request], Awaitable[Response]],
         close: Callable[[], Awaitable[None]],
     ) -> None:
