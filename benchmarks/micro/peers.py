@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Any
 
-from httpcore2_core._net.interfaces import SOCKET_OPTION, BackendStream, RuntimeBackend
-from httpcore2_core._net.threads import ThreadRuntime
+from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.network_interfaces import SOCKET_OPTION
+from httpcore2_core._net.runtime_backend import RuntimeBackend
+from httpcore2_core._net.thread_runtime import ThreadRuntime
 
 BODY = bytes(1024)
 ANSWER = (

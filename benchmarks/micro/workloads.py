@@ -20,8 +20,9 @@ from httpcore2_core._http.lease import Lease
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._models import URL
-from httpcore2_core._net.runtime import run_blocking
-from httpcore2_core._net.threads import ThreadRuntime, ThreadStream
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.thread_backend import ThreadStream
+from httpcore2_core._net.thread_runtime import ThreadRuntime
 from httpcore2_core._pool.ledger import Ledger
 from httpcore2_http2._codec import DataReceived, HeadReceived
 from httpcore2_http2._fields import Preparation

@@ -27,7 +27,7 @@ from httpcore2._synchronization import (
 from httpcore2._trace import Trace
 from httpcore2._types import ExceptionMapping
 from httpcore2._utils import is_socket_readable
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.coroutines import run_blocking
 
 from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
 

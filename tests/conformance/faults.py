@@ -26,8 +26,9 @@ from httpcore2_core import (
     WriteError,
     WriteTimeout,
 )
-from httpcore2_core._net.interfaces import BackendStream, RuntimeBackend
+from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.runtime import Runtime, Waiter
+from httpcore2_core._net.runtime_backend import RuntimeBackend
 
 T = TypeVar("T")
 

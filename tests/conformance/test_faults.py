@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import httpcore2
-from httpcore2_core._net.threads import ThreadBackend
+from httpcore2_core._net.thread_backend import ThreadBackend
 from httpcore2_core.testing import (
     Check,
     Subject,

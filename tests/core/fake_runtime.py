@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.runtime import Runtime, Waiter
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from httpcore2_core._exceptions import ConnectTimeout, ReadTimeout, WriteTimeout
-from httpcore2_core._net.sockets import SocketStream
+from httpcore2_core._net.socket_stream import SocketStream
 from httpcore2_trio import TrioBackend
 
 RUNTIME = TrioBackend.runtime

@@ -13,8 +13,8 @@ import pytest
 import httpcore2
 from httpcore2_core._api import sync_pool
 from httpcore2_core._http.lease import Lease
-from httpcore2_core._net.runtime import run_blocking
-from httpcore2_core._net.threads import ThreadRuntime
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.thread_runtime import ThreadRuntime
 from httpcore2_core._pool.ledger import Ledger
 
 from ...support.scripted_servers import response

@@ -13,7 +13,7 @@ from httpcore2_core._api.proxy_connections import merged
 from httpcore2_core._connect.socks import Dialogue, _ipv4, converse, socks4, socks5
 from httpcore2_core._exceptions import ProxyError, RemoteProtocolError
 from httpcore2_core._http.timeouts import Timeouts
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.coroutines import run_blocking
 
 from ..fake_runtime import FakeStream
 

@@ -19,7 +19,7 @@ from httpcore2_core._http.bodies import (
     read_at_once,
 )
 from httpcore2_core._models import ByteStream, Response
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.coroutines import run_blocking
 
 
 class Body(ReceivedBody):

@@ -12,7 +12,7 @@ import pytest
 from httpcore2_core._http import trace
 from httpcore2_core._http.trace import Tracer, log
 from httpcore2_core._models import Request
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.coroutines import run_blocking
 
 Events = list[tuple[str, dict[str, Any]]]
 

@@ -12,7 +12,7 @@ from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._http11.upload import PATIENCE, Upload
 from httpcore2_core._models import ByteStream
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.coroutines import run_blocking
 
 from ...support.custom_network import CustomBackend, CustomStream
 from ...support.fake_network import FakeNetworkStream

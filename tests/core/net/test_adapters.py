@@ -19,14 +19,13 @@ from httpcore2_core._net.adapters import (
     CallerStream,
     adapt_async_backend,
     adapt_async_stream,
-    public_stream,
 )
-from httpcore2_core._net.interfaces import (
+from httpcore2_core._net.network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
-    RuntimeBackend,
 )
+from httpcore2_core._net.runtime_backend import RuntimeBackend
 
 from ..fake_runtime import FakeStream
 
@@ -104,12 +103,12 @@ def stream(own: CustomStream) -> CallerStream:
 def test_what_is_ours_is_left_as_it_is() -> None:
     stream, backend = FakeStream(), RuntimeBackend()
     assert adapt_async_stream(stream) is stream
-    assert public_stream(stream) is stream
+    assert stream.unwrapped is stream
     assert adapt_async_backend(backend) is backend
 
 
 def test_a_callers_stream_is_given_back_to_the_caller(own: CustomStream) -> None:
-    assert public_stream(adapt_async_stream(own)) is own
+    assert adapt_async_stream(own).unwrapped is own
 
 
 def test_connections_are_made_by_the_callers_backend() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpcore2
-from httpcore2_core._net.interfaces import AsyncNetworkStream
+from httpcore2_core._net.network_interfaces import AsyncNetworkStream
 
 from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 

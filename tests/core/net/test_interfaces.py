@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from httpcore2_core._net import tls
-from httpcore2_core._net.interfaces import (
+from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.network_interfaces import (
     AsyncNetworkBackend,
     AsyncNetworkStream,
-    BackendStream,
     NetworkBackend,
     NetworkStream,
-    RuntimeBackend,
 )
+from httpcore2_core._net.runtime_backend import RuntimeBackend
 
 from ..fake_runtime import FakeRuntime, FakeStream
 

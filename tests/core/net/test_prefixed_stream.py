@@ -7,8 +7,9 @@ import ssl
 import pytest
 
 from httpcore2_core._exceptions import ConnectError
-from httpcore2_core._net.interfaces import BackendStream, PrefixedStream
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.prefixed_stream import PrefixedStream
 
 from ..fake_runtime import FakeStream
 

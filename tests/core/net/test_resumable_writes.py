@@ -12,10 +12,10 @@ import pytest
 
 import httpcore2
 from httpcore2_asyncio import AsyncIOBackend
-from httpcore2_core._net.interfaces import BackendStream
-from httpcore2_core._net.runtime import run_blocking
-from httpcore2_core._net.sync_backend import adapt_stream
-from httpcore2_core._net.threads import ThreadBackend
+from httpcore2_core._net.adapters import adapt_stream
+from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.thread_backend import ThreadBackend
 from httpcore2_core._net.tls import TLSStream
 
 from ...support.scripted_servers import Peer, scripted_server

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.coroutines import run_blocking
 
 
 class Suspension:

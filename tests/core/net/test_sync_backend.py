@@ -13,18 +13,17 @@ import pytest
 
 import httpcore2
 from httpcore2_core._exceptions import ReadError, WriteError
-from httpcore2_core._net.interfaces import NetworkBackend, NetworkStream, PrefixedStream
-from httpcore2_core._net.runtime import run_blocking
-from httpcore2_core._net.sync_backend import (
+from httpcore2_core._net.adapters import (
     BlockingBackend,
     BlockingStream,
-    SyncBackend,
-    SyncStream,
     adapt_backend,
     adapt_stream,
-    public_sync_stream,
 )
-from httpcore2_core._net.threads import ThreadStream
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.network_interfaces import NetworkBackend, NetworkStream
+from httpcore2_core._net.prefixed_stream import PrefixedStream
+from httpcore2_core._net.sync_backend import SyncBackend, SyncStream, public_sync_stream
+from httpcore2_core._net.thread_backend import ThreadStream
 
 from ..fake_runtime import FakeStream
 

@@ -28,10 +28,12 @@ from httpcore2_core._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from httpcore2_core._net import sockets, threads
-from httpcore2_core._net.runtime import run_blocking
-from httpcore2_core._net.sockets import CLOSED_HERE, Address
-from httpcore2_core._net.threads import ThreadBackend, ThreadStream, wait_for
+from httpcore2_core._net import socket_backend, thread_backend, thread_runtime
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.readiness import Address
+from httpcore2_core._net.socket_stream import CLOSED_HERE
+from httpcore2_core._net.thread_backend import ThreadBackend, ThreadStream
+from httpcore2_core._net.thread_runtime import wait_for
 
 from ..conftest import in_child
 
@@ -64,10 +66,10 @@ def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     poller = select.poll
     monkeypatch.setattr(select, "poll", Poller)
-    monkeypatch.setattr(threads, "wait_for", wait_and_tell)
+    monkeypatch.setattr(thread_runtime, "wait_for", wait_and_tell)
     if request.param == "select":
         monkeypatch.delattr(select, "poll")
-        monkeypatch.setattr(threads, "Selector", selectors.SelectSelector)
+        monkeypatch.setattr(thread_runtime, "Selector", selectors.SelectSelector)
     return event
 
 
@@ -141,7 +143,7 @@ def test_a_wait_that_ends_early_goes_on(pair: Pair, monkeypatch: pytest.MonkeyPa
             pair.peer.send(b"hello")
         return wait_for(*args, timeout=0, **options)
 
-    monkeypatch.setattr(threads, "wait_for", wait)
+    monkeypatch.setattr(thread_runtime, "wait_for", wait)
     assert pair.read(timeout=1e7) == b"hello"
     # `poll` could not count so many milliseconds.
     assert waits == [1e6, 1e6]
@@ -159,7 +161,7 @@ def test_a_socket_that_only_seemed_ready_is_waited_for(
         return wait_for(*args, **options)
 
     monkeypatch.setattr(pair.stream._descriptor, "poller", Mistaken())
-    monkeypatch.setattr(threads, "wait_for", wait)
+    monkeypatch.setattr(thread_runtime, "wait_for", wait)
     assert pair.read() == b"hello"
 
 
@@ -271,10 +273,10 @@ def halting_pair(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
     poller = select.poll
     monkeypatch.setattr(select, "poll", Poller)
-    monkeypatch.setattr(threads, "wait_for", halt_and_wait)
+    monkeypatch.setattr(thread_runtime, "wait_for", halt_and_wait)
     if request.param == "select":
         monkeypatch.delattr(select, "poll")
-        monkeypatch.setattr(threads, "Selector", selectors.SelectSelector)
+        monkeypatch.setattr(thread_runtime, "Selector", selectors.SelectSelector)
     pair = Pair(Halting)
     assert isinstance(pair.socket, Halting)
     halting = pair.socket
@@ -356,7 +358,7 @@ def test_a_thread_that_is_interrupted_while_it_closes_leaks_no_descriptor(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(threads.ThreadRuntime, "notify_closing", interrupt)
+        patch.setattr(thread_runtime.ThreadRuntime, "notify_closing", interrupt)
         with pytest.raises(KeyboardInterrupt):
             pair.stream.abort()
     assert pair.socket.fileno() != -1
@@ -393,7 +395,7 @@ def test_a_closed_stream_neither_reads_nor_writes(waiting: threading.Event, pair
 def test_a_mistake_in_waiting_is_not_taken_for_a_closed_socket(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "Selector", selectors.SelectSelector)
+    monkeypatch.setattr(thread_runtime, "Selector", selectors.SelectSelector)
     number = os.dup(pair.socket.fileno())
     other = socket.socket(fileno=number)
     os.close(number)
@@ -668,7 +670,7 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> list[Address]:
 
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(thread_backend, "ATTEMPT_DELAY", 0.01)
 
 
 # An address that no socket can be connected to: that is known without waiting.
@@ -690,8 +692,8 @@ def _no_delay_for_unix(monkeypatch: pytest.MonkeyPatch) -> None:
     def make_socket(address: Address, source: Any, options: Any) -> socket.socket:
         return original(address, source, () if address[0] == socket.AF_UNIX else options)
 
-    original = sockets.make_socket
-    monkeypatch.setattr(threads, "make_socket", make_socket)
+    original = socket_backend.make_socket
+    monkeypatch.setattr(thread_backend, "make_socket", make_socket)
 
 
 @pytest.mark.parametrize("timeout", [None, 10])
@@ -777,7 +779,7 @@ def test_an_interrupt_leaves_no_socket(
             signal.raise_signal(signal.SIGINT)
         return wait_for(sockets, **options)
 
-    monkeypatch.setattr(threads, "wait_for", interrupt)
+    monkeypatch.setattr(thread_runtime, "wait_for", interrupt)
     addresses += [address_of(silent)] * count
     with pytest.raises(KeyboardInterrupt):
         connect()

@@ -19,9 +19,10 @@ from httpcore2_core._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from httpcore2_core._net.interfaces import BackendStream
-from httpcore2_core._net.runtime import Runtime, Waiter, run_blocking
-from httpcore2_core._net.threads import ThreadBackend, ThreadStream
+from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.runtime import Runtime, Waiter
+from httpcore2_core._net.thread_backend import ThreadBackend, ThreadStream
 from httpcore2_core._net.tls import TLSStream
 
 from ..fake_runtime import FakeRuntime

@@ -22,15 +22,16 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeVar
 
-from httpcore2_core._net.runtime import Interrupter, Waiter, before_suspending
-from httpcore2_core._net.sockets import (
+from httpcore2_core._net.coroutines import before_suspending
+from httpcore2_core._net.readiness import (
     Address,
     Nursery,
-    ReadinessBackend,
     ReadinessRuntime,
     foremost,
     wait_until_ready,
 )
+from httpcore2_core._net.runtime import Interrupter, Waiter
+from httpcore2_core._net.socket_backend import ReadinessBackend
 
 from ._runtime import RUNTIME as ASYNCIO
 

@@ -13,7 +13,8 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
-from httpcore2_core._net.interfaces import SOCKET_OPTION, RuntimeBackend
+from httpcore2_core._net.network_interfaces import SOCKET_OPTION
+from httpcore2_core._net.runtime_backend import RuntimeBackend
 
 from ._connect import open_tcp, open_unix, resolve
 from ._runtime import RUNTIME, AsyncIORuntime

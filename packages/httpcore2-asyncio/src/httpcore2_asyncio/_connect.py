@@ -17,7 +17,7 @@ from typing import Any
 
 from httpcore2_core._exceptions import ConnectError
 from httpcore2_core._net.happy_eyeballs import ATTEMPT_DELAY, connect_error, interleave
-from httpcore2_core._net.interfaces import SOCKET_OPTION
+from httpcore2_core._net.network_interfaces import SOCKET_OPTION
 
 from ._runtime import wait_out
 

@@ -13,7 +13,8 @@ import types
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
-from httpcore2_core._net.runtime import Interrupter, Runtime, Waiter, resume
+from httpcore2_core._net.coroutines import resume
+from httpcore2_core._net.runtime import Interrupter, Runtime, Waiter
 
 T = TypeVar("T")
 

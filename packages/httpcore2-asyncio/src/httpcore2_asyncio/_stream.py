@@ -43,9 +43,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from weakref import WeakKeyDictionary
 
 from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
-from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.forks import generation
 from httpcore2_core._net.polling import make_poller
-from httpcore2_core._net.runtime import generation
 
 from ._runtime import CLOCK_TICK, RUNTIME, finish
 

@@ -36,17 +36,17 @@ from ._http.interfaces import (
 )
 from ._http11.connection import AsyncHTTP11Connection
 from ._models import URL, Origin, Proxy, Request, Response
-from ._net.interfaces import (
+from ._net.backend_stream import BackendStream
+from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
+from ._net.network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
-    BackendStream,
     NetworkBackend,
     NetworkStream,
-    RuntimeBackend,
 )
-from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
 from ._net.runtime import Runtime, Waiter
+from ._net.runtime_backend import RuntimeBackend
 from ._net.ssl_context import default_ssl_context
 from ._net.sync_backend import SyncBackend
 

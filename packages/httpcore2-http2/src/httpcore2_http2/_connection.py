@@ -42,9 +42,8 @@ from httpcore2_core._models import (
     Response,
     received_response,
 )
-from httpcore2_core._net.adapters import public_stream
-from httpcore2_core._net.interfaces import AsyncNetworkStream
-from httpcore2_core._net.runtime import generation
+from httpcore2_core._net.forks import generation
+from httpcore2_core._net.network_interfaces import AsyncNetworkStream
 
 from ._codec import (
     Codec,
@@ -207,7 +206,7 @@ class AsyncHTTP2Connection(EstablishedConnection):
         tunnel = Tunnel(self, stream, self._stream) if stream.is_tunnel else None
         extensions = {
             "http_version": b"HTTP/2",
-            "network_stream": public_stream(tunnel or self._stream),
+            "network_stream": (tunnel or self._stream).unwrapped,
             "stream_id": stream.stream_id,
         }
         info = {"request": request, "stream_id": stream.stream_id}

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from httpcore2_core._exceptions import WriteTimeout
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
-from httpcore2_core._net.runtime import Waiter, before_suspending
+from httpcore2_core._net.coroutines import before_suspending
+from httpcore2_core._net.runtime import Waiter
 
 from ._fields import Headers
 from ._stream import Stream, Upload

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutException
-from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.runtime import Deadline, Waiter
 
 from ._keepalive import KeepAlive

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from httpcore2_core._api.sync_connections import SyncConnection
 from httpcore2_core._models import Origin
-from httpcore2_core._net.interfaces import NetworkStream
-from httpcore2_core._net.sync_backend import adapt_stream
+from httpcore2_core._net.adapters import adapt_stream
+from httpcore2_core._net.network_interfaces import NetworkStream
 
 from ._connection import AsyncHTTP2Connection
 

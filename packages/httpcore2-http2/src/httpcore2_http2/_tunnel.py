@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from httpcore2_core._exceptions import ReadError, WriteError, WriteTimeout
-from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.runtime import Deadline, Runtime
 
 from ._stream import Stream

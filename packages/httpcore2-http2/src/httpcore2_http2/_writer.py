@@ -12,7 +12,7 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
-from httpcore2_core._net.interfaces import BackendStream
+from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.runtime import Deadline, Waiter
 
 SLICE = 64 * 1024

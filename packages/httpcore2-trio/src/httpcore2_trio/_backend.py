@@ -7,7 +7,7 @@ Must not know: TLS, HTTP, the pool.
 
 from __future__ import annotations
 
-from httpcore2_core._net.sockets import ReadinessBackend
+from httpcore2_core._net.socket_backend import ReadinessBackend
 
 from ._runtime import TrioRuntime
 

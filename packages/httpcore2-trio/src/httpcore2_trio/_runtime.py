@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 import trio
 
-from httpcore2_core._net.runtime import Interrupter, Waiter, before_suspending
-from httpcore2_core._net.sockets import Address, ReadinessRuntime, wait_until_ready
+from httpcore2_core._net.coroutines import before_suspending
+from httpcore2_core._net.readiness import Address, ReadinessRuntime, wait_until_ready
+from httpcore2_core._net.runtime import Interrupter, Waiter
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from httpcore2_core._http.trace import Tracer
-from httpcore2_core._net.runtime import run_blocking
+from httpcore2_core._net.coroutines import run_blocking
 
 if TYPE_CHECKING:
     from logging import Logger

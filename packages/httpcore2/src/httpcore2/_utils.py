@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from httpcore2_core._net.threads import wait_for
+from httpcore2_core._net.thread_runtime import wait_for
 
 if TYPE_CHECKING:
     from socket import socket  # noqa: TID251 - to name the type

@@ -12,7 +12,8 @@ import anyio
 import pytest
 
 from httpcore2_asyncio import AnyIOBackend
-from httpcore2_core._net.sockets import ReadinessBackend, SocketStream
+from httpcore2_core._net.socket_backend import ReadinessBackend
+from httpcore2_core._net.socket_stream import SocketStream
 from httpcore2_trio import TrioBackend
 
 T = TypeVar("T")

@@ -13,8 +13,9 @@ import anyio
 import pytest
 
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
-from httpcore2_core._net import sockets
-from httpcore2_core._net.sockets import Address, ReadinessBackend, foremost
+from httpcore2_core._net import socket_backend
+from httpcore2_core._net.readiness import Address, foremost
+from httpcore2_core._net.socket_backend import ReadinessBackend
 
 from ....support.scripted_servers import refusing_port
 from .conftest import Loop, host_and_port
@@ -285,7 +286,7 @@ def test_the_next_address_is_tried_at_once_when_one_fails(
     loop: Loop, refusing: Address, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, refusing, address_of(listener))
-    monkeypatch.setattr(sockets, "ATTEMPT_DELAY", 1000)
+    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 1000)
 
     async def main() -> None:
         stream = await loop.backend.connect_tcp("www.example.com", 80, timeout=10)
@@ -299,7 +300,7 @@ def test_the_next_address_is_tried_when_one_is_slow_and_the_loser_is_closed(
     loop: Loop, silent: Address, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, silent, address_of(listener))
-    monkeypatch.setattr(sockets, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0.01)
 
     async def main() -> None:
         stream = await loop.backend.connect_tcp("www.example.com", 80)
@@ -326,7 +327,7 @@ def test_the_deadline_is_that_of_all_addresses_together(
     loop: Loop, silent: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, silent, silent, silent)
-    monkeypatch.setattr(sockets, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0.01)
 
     async def main() -> None:
         with pytest.raises(ConnectTimeout):
@@ -339,7 +340,7 @@ def test_a_cancelled_race_leaves_no_socket(
     loop: Loop, silent: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, silent, silent)
-    monkeypatch.setattr(sockets, "ATTEMPT_DELAY", 0)
+    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0)
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
@@ -369,8 +370,8 @@ class Scripted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, loop: Loop, count: int) -> None:
         addresses: Any = [(number,) for number in range(count)]
         resolve_to(monkeypatch, loop, *addresses)
-        monkeypatch.setattr(sockets, "interleave", list)
-        monkeypatch.setattr(sockets, "ATTEMPT_DELAY", 0)
+        monkeypatch.setattr(socket_backend, "interleave", list)
+        monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0)
         monkeypatch.setattr(ReadinessBackend, "_open", self.open)
         self.sockets: list[socket.socket] = []
         self.waiting = 0

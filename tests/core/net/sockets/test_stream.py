@@ -13,7 +13,8 @@ import anyio.lowlevel
 import pytest
 
 from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
-from httpcore2_core._net.sockets import EAGER_CALLS, ReadinessRuntime
+from httpcore2_core._net.readiness import ReadinessRuntime
+from httpcore2_core._net.socket_stream import EAGER_CALLS
 
 from .conftest import Loop, Pair
 

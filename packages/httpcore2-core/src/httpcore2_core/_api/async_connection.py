@@ -19,7 +19,9 @@ from .._http.timeouts import Timeouts
 from .._http11.connection import AsyncHTTP11Connection
 from .._models import Origin, Request, Response
 from .._net.adapters import adapt_given_backend, default_backend
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, BackendStream, RuntimeBackend
+from .._net.backend_stream import BackendStream
+from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
+from .._net.runtime_backend import RuntimeBackend
 from .._urls import check_origin
 
 if TYPE_CHECKING:

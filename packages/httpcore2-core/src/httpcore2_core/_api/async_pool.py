@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
 from .._net.detection import AutoBackend
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend
+from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._pool.pooled import PooledConnection, pooled, shown
 from .pool_base import PoolBase
 

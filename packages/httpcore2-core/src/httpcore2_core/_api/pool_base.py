@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._models import Origin, Proxy
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend
+from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._pool.engine import Engine
 from .async_connection import AsyncHTTPConnection, check_protocols
 from .proxy_connections import Settings, check_proxy, make_connection

@@ -19,7 +19,8 @@ from .._http.fields import is_token, is_value
 from .._http11.connection import AsyncHTTP11Connection
 from .._models import URL, Origin, Proxy, Request, bracketed
 from .._net.adapters import adapt_async_stream
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, BackendStream
+from .._net.backend_stream import BackendStream
+from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._urls import check_origin, is_host, shown, split_zone
 from .async_connection import AsyncHTTPConnection
 

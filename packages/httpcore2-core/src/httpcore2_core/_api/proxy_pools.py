@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import UnsupportedProtocol
 from .._models import URL, HeadersAsMapping, HeadersAsSequence, Proxy
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, NetworkBackend
+from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend, NetworkBackend
 from .async_pool import AsyncConnectionPool
 from .proxy_connections import HTTP_SCHEMES
 from .sync_pool import ConnectionPool

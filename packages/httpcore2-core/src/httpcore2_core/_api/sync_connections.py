@@ -18,9 +18,15 @@ from .._http.interfaces import (
 )
 from .._http11.connection import AsyncHTTP11Connection
 from .._models import Origin, Request, Response
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkStream, NetworkBackend, NetworkStream
-from .._net.runtime import run_blocking
-from .._net.sync_backend import adapt_backend, adapt_stream, public_sync_stream
+from .._net.adapters import adapt_backend, adapt_stream
+from .._net.coroutines import run_blocking
+from .._net.network_interfaces import (
+    SOCKET_OPTION,
+    AsyncNetworkStream,
+    NetworkBackend,
+    NetworkStream,
+)
+from .._net.sync_backend import public_sync_stream
 from .async_connection import AsyncHTTPConnection
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from weakref import ref
 
 from .._http.interfaces import ClosingContext, ConnectionInterface, RequestInterface
 from .._models import Origin, Proxy, Request, Response
-from .._net.interfaces import SOCKET_OPTION, NetworkBackend
-from .._net.runtime import run_blocking
-from .._net.sync_backend import SyncBackend, adapt_backend
+from .._net.adapters import adapt_backend
+from .._net.coroutines import run_blocking
+from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
+from .._net.sync_backend import SyncBackend
 from .._pool.pooled import PooledConnection, pooled_for_threads, shown
 from .async_connection import AsyncHTTPConnection
 from .pool_base import PoolBase

@@ -22,8 +22,10 @@ from .._exceptions import (
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import Origin, Request
-from .._net.adapters import adapt_async_stream, public_stream
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkStream, BackendStream, RuntimeBackend
+from .._net.adapters import adapt_async_stream
+from .._net.backend_stream import BackendStream
+from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkStream
+from .._net.runtime_backend import RuntimeBackend
 from .._net.ssl_context import offer_protocols, shared_ssl_context
 from .._urls import host_to_dial, server_name
 
@@ -97,7 +99,7 @@ class Opening:
         if tracer is None:
             await keep()
         else:
-            await tracer.span(name, info, keep(), public_stream)
+            await tracer.span(name, info, keep(), lambda stream: stream.unwrapped)
 
     @contextmanager
     def conversing(self) -> Iterator[Timeouts]:

@@ -14,8 +14,8 @@ from .._distributions import missing
 from .._exceptions import ConnectError, ProxyError, RemoteProtocolError
 from .._http.timeouts import Timeouts
 from .._models import Origin, Proxy, bracketed
-from .._net.adapters import public_stream
-from .._net.interfaces import BackendStream, PrefixedStream
+from .._net.backend_stream import BackendStream
+from .._net.prefixed_stream import PrefixedStream
 from .routes import Opening
 
 SOCKS4_SCHEMES = (b"socks4", b"socks4a")
@@ -79,7 +79,7 @@ class Socks:
 
     async def take(self, opening: Opening) -> None:
         info = {
-            "stream": public_stream(opening.stream),
+            "stream": opening.stream.unwrapped,
             "host": self._origin.host.decode("ascii"),
             "port": self._origin.port,
             "auth": None if self._proxy.auth is None else "[secure]",

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._exceptions import LocalProtocolError
 from .._models import ByteStream, Response
-from .._net.runtime import run_blocking
+from .._net.coroutines import run_blocking
 from .lease import Lease
 
 # glibc gives memory back as soon as 128 KiB at the end of its heap are free, so that each body of 100 KiB pays for its

@@ -14,7 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from .._exceptions import ReadError, add_context
 from .._models import Origin, Request, Response
 from .._net.adapters import adapt_async_stream
-from .._net.interfaces import AsyncNetworkStream, BackendStream
+from .._net.backend_stream import BackendStream
+from .._net.network_interfaces import AsyncNetworkStream
 from .._net.runtime import Runtime
 from .bodies import ReceivedBody, check_body_api
 from .interfaces import AsyncClosingContext, AsyncConnectionInterface

@@ -25,9 +25,8 @@ from .._http.established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import ByteStream, Origin, Request, Response, received_response
-from .._net.adapters import public_stream
-from .._net.interfaces import AsyncNetworkStream, PrefixedStream
-from .._net.sync_backend import public_sync_stream
+from .._net.network_interfaces import AsyncNetworkStream
+from .._net.prefixed_stream import PrefixedStream
 from .codec import NO_BODY_LEFT, SENT, SWITCHED, HTTP11Codec, ResponseState
 from .heads import HEAD_LIMIT, ResponseHead
 from .upload import Upload
@@ -68,8 +67,7 @@ class AsyncHTTP11Connection(EstablishedConnection):
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
         """
         super().__init__(origin, stream, keepalive_expiry)
-        show = public_sync_stream if self.runtime.is_blocking else public_stream
-        self._public_stream = show(self._stream)
+        self._public_stream = self._stream.unwrapped
         self._codec = HTTP11Codec()
         settings = _settings or self._class_settings()
         self._codec.head_limit = settings.MAX_INCOMPLETE_EVENT_SIZE

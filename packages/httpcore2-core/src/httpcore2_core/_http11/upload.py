@@ -21,7 +21,7 @@ from .._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 from .._http.bodies import close_generator, iterate
 from .._http.timeouts import Timeouts
 from .._models import ByteStream
-from .._net.interfaces import BackendStream
+from .._net.backend_stream import BackendStream
 from .._net.runtime import Deadline
 from .codec import HTTP11Codec
 from .heads import ResponseHead

@@ -12,21 +12,24 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._distributions import PREFIX
 from .._exceptions import ReadError, WriteError
+from .backend_stream import BackendStream
 from .detection import AutoBackend, detect_backend, is_patched, running_loop
-from .interfaces import (
+from .network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
-    BackendStream,
     NetworkBackend,
     NetworkStream,
-    RuntimeBackend,
 )
 from .runtime import Runtime, Waiter
+from .runtime_backend import RuntimeBackend
+from .sync_backend import THREADS, SyncBackend, SyncStream
 
 if TYPE_CHECKING:
     import ssl
+
 
 T = TypeVar("T")
 
@@ -51,11 +54,6 @@ def default_backend() -> RuntimeBackend:
 def adapt_async_stream(stream: AsyncNetworkStream) -> BackendStream:
     """Return `stream` as one that can be dropped without awaiting: itself, if it can."""
     return stream if isinstance(stream, BackendStream) else CallerStream(stream)
-
-
-def public_stream(stream: AsyncNetworkStream | NetworkStream) -> Any:
-    """Return what the caller knows `stream` as."""
-    return stream.inner if isinstance(stream, CallerStream) else stream
 
 
 class CallerRuntime(Runtime):
@@ -120,6 +118,11 @@ class CallerStream(BackendStream):
     @property
     def runtime(self) -> Runtime:
         return _RUNTIME
+
+    @property
+    def unwrapped(self) -> AsyncNetworkStream | NetworkStream:
+        stream: AsyncNetworkStream | NetworkStream = self.inner
+        return stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._is_aborted:
@@ -212,3 +215,94 @@ class CallerBackend(RuntimeBackend):
         return await detect_backend().resolve_ipv4(host, timeout)
 
     _adapt: Callable[[Any], BackendStream] = staticmethod(adapt_async_stream)
+
+
+class BlockingStream(CallerStream):
+    """A caller's own synchronous stream, for the transport."""
+
+    @property
+    def runtime(self) -> Runtime:
+        return THREADS.runtime
+
+    def abort(self) -> None:
+        if self._is_aborted:
+            return
+        self._is_aborted = True
+        try:
+            # Another thread may be using it. When its descriptor is closed is the caller's to decide.
+            self.inner.close()
+        except Exception:
+            # It is closed in the middle of other things, which must not fail because of it.
+            import logging
+
+            logger = logging.getLogger(f"{PREFIX}httpcore2.connection")
+            logger.warning("%r could not be closed", self.inner, exc_info=True)
+
+    @staticmethod
+    def _adapt(stream: NetworkStream) -> BackendStream:
+        return adapt_stream(stream)
+
+
+class BlockingBackend(CallerBackend):
+    """A caller's own synchronous backend, for the transport."""
+
+    runtime = THREADS.runtime
+
+    @staticmethod
+    def _adapt(stream: NetworkStream) -> BackendStream:
+        return adapt_stream(stream)
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return await THREADS.resolve_ipv4(host, timeout)
+
+
+class DefaultBackend(RuntimeBackend):
+    """Opens the connections of pools that were given no backend: with `SyncBackend`, if that was patched."""
+
+    runtime = THREADS.runtime
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        return await _dialler().connect_tcp(host, port, timeout, local_address, socket_options)
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        return await _dialler().connect_unix_socket(path, timeout, socket_options)
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return await THREADS.resolve_ipv4(host, timeout)
+
+
+def _dialler() -> RuntimeBackend:
+    return BlockingBackend(SyncBackend()) if is_patched(SyncBackend) else THREADS
+
+
+_DEFAULT = DefaultBackend()
+
+
+def adapt_backend(backend: NetworkBackend | None) -> RuntimeBackend:
+    """Return what carries the transport over `backend`.
+
+    For `None` and for our own that is the backend for threads. A class of the caller's that
+    is derived from ours may do something of its own.
+    """
+    if backend is None or type(backend) is SyncBackend:
+        return _DEFAULT
+    return BlockingBackend(backend)
+
+
+def adapt_stream(stream: NetworkStream) -> BackendStream:
+    """Return what carries the transport over `stream`."""
+    if isinstance(stream, SyncStream) and isinstance(stream.inner, BackendStream):
+        return stream.inner
+    return BlockingStream(stream)

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterable
 
 from .._distributions import PREFIX, load
-from .interfaces import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, RuntimeBackend
+from .network_interfaces import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream
+from .runtime_backend import RuntimeBackend
 
 _backends: dict[str, RuntimeBackend] = {}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._exceptions import ReadError
-from .interfaces import (
+from .network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,

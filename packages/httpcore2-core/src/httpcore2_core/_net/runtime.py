@@ -7,10 +7,8 @@ Must not know: sockets, HTTP, the pool.
 
 from __future__ import annotations
 
-import os
-import types
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -124,39 +122,6 @@ class Interrupter:
         self._cancel()
 
 
-@types.coroutine
-def before_suspending(
-    coroutine: Coroutine[Any, Any, T], call: Callable[[], object]
-) -> Generator[Any, Any, T]:
-    """Await `coroutine`, and call `call` when it is about to suspend for the first time."""
-    try:
-        yielded = coroutine.send(None)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    call()
-    return (yield from resume(coroutine, yielded))
-
-
-def resume(coroutine: Coroutine[Any, Any, T], yielded: object) -> Generator[Any, Any, T]:
-    """Go on with a coroutine that has just yielded this, as `yield from` does (PEP 380), which begins at the start."""
-    thrown: list[BaseException] = []  # popped at once: in a variable, it would keep itself alive
-    try:
-        while True:
-            received = None
-            try:
-                received = yield yielded
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except BaseException as exc:  # noqa: BLE001 - it is the coroutine's
-                thrown.append(exc)
-            yielded = coroutine.throw(thrown.pop()) if thrown else coroutine.send(received)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-
-
 class Deadline:
     """How much of a timeout is left, for an operation that takes several steps."""
 
@@ -168,46 +133,3 @@ class Deadline:
 
     def left(self) -> float | None:
         return None if self._end is None else max(0.0, self._end - self._now())
-
-
-def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that blocks where it has to wait, and so never suspends, to its end.
-
-    Costs about 1 µs. Exceptions, `KeyboardInterrupt` included, unwind through the coroutine's own
-    `finally` blocks.
-
-    Raises:
-        RuntimeError: the coroutine suspended, so something in it belongs to an event loop.
-    """
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    coroutine.close()
-    raise RuntimeError(
-        "A coroutine suspended on a thread without an event loop: an asynchronous object (body, "
-        "stream or callback) was given to the synchronous interface."
-    )
-
-
-_generation = 0
-
-
-def generation() -> int:
-    """Return a number that is another one in each forked child."""
-    return _generation
-
-
-def call_in_children(function: Callable[[], None]) -> None:
-    """Call `function` in each child that is forked from now on, before anything else runs there."""
-    # Windows has no such function, and can't fork.
-    getattr(os, "register_at_fork", lambda **_: None)(after_in_child=function)
-
-
-def _count() -> None:
-    global _generation
-    _generation += 1
-
-
-call_in_children(_count)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
-from .runtime import call_in_children
+from .forks import call_in_children
 
 if TYPE_CHECKING:
     import ssl

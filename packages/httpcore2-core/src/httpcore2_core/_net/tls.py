@@ -33,7 +33,7 @@ from .._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from .interfaces import BackendStream
+from .backend_stream import BackendStream
 from .runtime import Deadline, Runtime, Waiter
 from .ssl_context import wrap_memory
 

@@ -40,8 +40,10 @@ from .._http.timeouts import Timeouts
 from .._http.trace import log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._net.adapters import adapt_async_backend, adapt_given_backend, default_backend
-from .._net.interfaces import AsyncNetworkBackend, RuntimeBackend
-from .._net.runtime import Deadline, Runtime, generation
+from .._net.forks import generation
+from .._net.network_interfaces import AsyncNetworkBackend
+from .._net.runtime import Deadline, Runtime
+from .._net.runtime_backend import RuntimeBackend
 from .ledger import Ledger
 from .pooled import PooledConnection
 from .slots import Counts, Grant, Ticket

@@ -18,8 +18,7 @@ from .._http.established import RequestLimit
 from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionStatus
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
-from .._net.adapters import CallerRuntime
-from .._net.sync_backend import adapt_stream
+from .._net.adapters import CallerRuntime, adapt_stream
 
 # What an HTTP/2 connection is taken to allow until its server has told (RFC 9113, section 6.5.2).
 _SHARED = 100

@@ -23,7 +23,7 @@ Run a check with `asyncio.run(check(Subject(backend=MyBackend(), ...)))`, or for
 
 from __future__ import annotations
 
-from .._net.runtime import run_blocking
+from .._net.coroutines import run_blocking
 from . import _backend_checks, _stream_checks
 from ._checks import BackendUnderTest as Subject
 from ._checks import Check

@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from .._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout
-from .._net.interfaces import AsyncNetworkStream
+from .._net.network_interfaces import AsyncNetworkStream
 from ._checks import BackendUnderTest, Checks, raises, read_exactly
 from ._peers import (
     LIMIT,

@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .._net.interfaces import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
-from .._net.runtime import run_blocking
-from .._net.sync_backend import adapt_backend
+from .._net.adapters import adapt_backend
+from .._net.coroutines import run_blocking
+from .._net.network_interfaces import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
 from ._peers import LIMIT, Peer, PeerScript, Server, TLSPeer
 
 Task = Callable[[], Coroutine[Any, Any, None]]

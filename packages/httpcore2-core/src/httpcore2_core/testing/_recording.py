@@ -10,8 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._net.interfaces import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
-from .._net.sync_backend import BackendFace, adapt_backend
+from .._net.adapters import adapt_backend
+from .._net.network_interfaces import (
+    SOCKET_OPTION,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    NetworkBackend,
+)
+from .._net.sync_backend import SyncBackendAdapter
 
 if TYPE_CHECKING:
     import ssl
@@ -139,7 +145,7 @@ class AsyncRecordingBackend(AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
-class RecordingBackend(BackendFace):
+class RecordingBackend(SyncBackendAdapter):
     """A backend for threads that connects by another backend, and records the bytes of each connection.
 
     Args:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import h11
 
 from .._exceptions import ReadError, WriteError
-from .._net.interfaces import AsyncNetworkStream
 from .._net.mock import AsyncMockBackend, MockSSLObject
-from .._net.sync_backend import BackendFace
+from .._net.network_interfaces import AsyncNetworkStream
+from .._net.sync_backend import SyncBackendAdapter
 from ._peers import Peer, Server, TLSPeer
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class AsyncScriptedBackend(AsyncMockBackend):
         return _ScriptedStream(self._script)
 
 
-class ScriptedBackend(BackendFace):
+class ScriptedBackend(SyncBackendAdapter):
     """A backend for threads without a network, whose every connection leads to a server that replies from one script.
 
     The server speaks HTTP/1.1. It accepts any TLS handshake without encryption.

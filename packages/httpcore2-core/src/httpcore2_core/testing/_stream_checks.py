@@ -11,8 +11,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from .._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
-from .._net.interfaces import AsyncNetworkStream, BackendStream, RuntimeBackend
+from .._net.backend_stream import BackendStream
+from .._net.network_interfaces import AsyncNetworkStream
 from .._net.runtime import Runtime
+from .._net.runtime_backend import RuntimeBackend
 from ._checks import BackendUnderTest, Checks, raises, read_exactly
 from ._peers import LIMIT, Peer, PeerScript, echo, script_of, send_end, wait_for_byte
 

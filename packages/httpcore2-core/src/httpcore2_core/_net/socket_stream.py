@@ -1,0 +1,196 @@
+"""Streams and connecting for event loops that tell when a socket is ready and have nurseries.
+
+Trio is one, and whatever anyio runs on another; a backend adds its `ReadinessRuntime`.
+
+Rules:
+
+- Try the system call first; enter a cancel scope (6 µs on trio) only to wait with a deadline. The
+  answer to what was just sent can't be there yet, but mostly is when the other tasks have had their
+  turn: a checkpoint (2 µs) before the try saves the wait (11 µs). Where it came later, the next
+  ones are waited for without a try.
+- A call that succeeds at once doesn't suspend, so a peer that always has more to give would starve
+  all other tasks, and let no cancellation in: after `EAGER_CALLS` in a row the stream yields. To
+  read 64 KiB on trio costs 8.9 µs of CPU without yielding, 9.9 so, 13.9 with yielding every time.
+- The stream yields before it receives or sends. So a cancelled read has taken nothing; a cancelled
+  write may have sent part.
+- A forked child closes its own descriptor and nothing else: it shares the epoll set with its
+  parent, and a shutdown would be the parent's, too.
+- The system reports a reset once, to a read or to a write; the next receive looks like the peer's
+  end. So the stream remembers it: a connection that was reset fails, it never ends.
+
+Must not know: which event loop it is, TLS, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from .._exceptions import (
+    ReadError,
+    ReadTimeout,
+    WriteError,
+    WriteTimeout,
+)
+from .backend_stream import BackendStream
+from .forks import generation
+from .polling import make_poller
+from .readiness import ReadinessRuntime
+from .runtime import Runtime
+
+EAGER_CALLS = 16
+
+
+CLOSED_HERE = "The connection was closed on this side."
+
+
+class SocketStream(BackendStream):
+    """A connection over a non-blocking socket of its own."""
+
+    is_resumable = True
+
+    def __init__(self, sock: socket.socket, runtime: ReadinessRuntime) -> None:
+        self._socket = sock
+        self._runtime = runtime
+        self._generation = generation()
+        self._eager = 0  # calls in a row that succeeded at once
+        self._is_asking = False  # the next read is for an answer
+        self._late = 0  # how many more answers are not worth a try
+        self._failure: str | None = None  # what broke the connection
+        self._poller = make_poller(sock)
+
+    @property
+    def runtime(self) -> Runtime:
+        return self._runtime
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        is_answer, self._is_asking = self._is_asking, False
+        data = None
+        if is_answer and self._late:
+            self._late -= 1
+        else:
+            if is_answer or self._eager >= EAGER_CALLS:
+                await self._yield()
+            data = self._receive(max_bytes)
+            if data is not None:
+                self._eager += 1
+                return data
+            if is_answer:
+                self._late = EAGER_CALLS
+        self._eager = 0
+        deadline = None if timeout is None else self._runtime.now() + timeout
+        while data is None:
+            if not await self._runtime.wait_readable(self._socket, deadline):
+                raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+            data = self._receive(max_bytes)
+        return data
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        # Mostly there is nothing: to receive in vain costs an exception.
+        if self._poller is not None and not self._poller.poll(0):
+            return None
+        return self._receive(max_bytes)
+
+    async def wait_readable(self) -> None:
+        await self._runtime.wait_readable(self._socket, None)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._eager >= EAGER_CALLS:
+            await self._yield()
+        sent = self._send(buffer)
+        if sent == len(buffer):
+            self._eager += 1
+            return
+        self._eager = 0
+        await self._send_rest(memoryview(buffer)[sent:], timeout)
+
+    async def _send_rest(self, rest: memoryview, timeout: float | None) -> None:
+        deadline = None if timeout is None else self._runtime.now() + timeout
+        while rest:
+            if not await self._runtime.wait_writable(self._socket, deadline):
+                raise WriteTimeout(f"The peer took in too little for {timeout} seconds.")
+            rest = rest[self._send(rest) :]
+
+    def write_nowait(self, buffer: bytes) -> int:
+        return self._send(buffer)
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        deadline = None if timeout is None else self._runtime.now() + timeout
+        sent = 0
+        while not sent and await self._runtime.wait_writable(self._socket, deadline):
+            sent = self._send(buffer)
+        return sent
+
+    def abort(self) -> None:
+        if self._socket.fileno() == -1:
+            return
+        # It knows the descriptor, which another connection may have next.
+        self._poller = None
+        if self._generation == generation():
+            self._runtime.notify_closing(self._socket)
+        self._socket.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "socket":
+            return self._socket
+        if info == "is_readable":
+            return self._is_readable()
+        try:
+            if info == "client_addr":
+                return self._socket.getsockname()
+            if info == "server_addr":
+                return self._socket.getpeername()
+        except OSError:
+            # The connection is closed, so there are no addresses any more.
+            pass
+        return None
+
+    async def _yield(self) -> None:
+        self._eager = 0
+        await self._runtime.checkpoint()
+
+    def _receive(self, max_bytes: int) -> bytes | None:
+        """Receive without waiting; return `None` if there is nothing."""
+        try:
+            data = self._socket.recv(max_bytes)
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            self._failure = self._failure or str(exc)
+            raise ReadError(self._reason(exc)) from exc
+        return data or self._end()
+
+    def _end(self) -> bytes:
+        """Return the peer's end, unless the connection broke before."""
+        if self._failure is not None:
+            raise ReadError(self._failure)
+        return b""
+
+    def _send(self, data: bytes | memoryview) -> int:
+        """Send without waiting; return how many bytes were taken."""
+        self._is_asking = True
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            # A broken pipe (EPIPE) is what a reset looks like that followed the peer's end, or an
+            # error that is remembered already.
+            if not isinstance(exc, BrokenPipeError):
+                self._failure = self._failure or str(exc)
+            raise WriteError(self._reason(exc)) from exc
+
+    def _reason(self, error: OSError) -> str:
+        return CLOSED_HERE if self._socket.fileno() == -1 else str(error)
+
+    def _is_readable(self) -> bool:
+        if self._poller is not None:
+            return bool(self._poller.poll(0))
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            # A read would fail, at once. The system won't report the error again.
+            self._failure = self._failure or str(exc)
+        return True

@@ -1,0 +1,213 @@
+"""The backend for threads: coroutines that block where others suspend.
+
+Rules:
+
+- Sockets don't block, `poll` waits for them: one stream serves threads and event loops.
+- A connection that one thread closes wakes the others that wait for it, and they fail: the end that
+  closing makes must never be taken for the peer's.
+- A descriptor is closed only when no thread can be using its number, which the next socket that is
+  opened gets: to close shuts the socket down, and who uses it last closes the descriptor. Otherwise
+  a thread polls, and may even read from, another one's connection: 29 of 30 threads once hung.
+
+Must not know: HTTP, the pool, the synchronous interface.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from .._exceptions import ReadError, ReadTimeout, WriteError
+from .forks import generation
+from .happy_eyeballs import ATTEMPT_DELAY, connect_error
+from .network_interfaces import SOCKET_OPTION
+from .polling import Poller
+from .readiness import Address, ReadinessRuntime
+from .socket_backend import ReadinessBackend, close_all, make_socket
+from .socket_stream import CLOSED_HERE, SocketStream
+from .thread_runtime import LONGEST_POLL, ThreadRuntime
+
+
+class Descriptor:
+    """The right to use a socket's descriptor: it is closed when nobody has it any more.
+
+    The count of references is the count of users. It costs a local variable, holds without the GIL, and is right
+    after any exception: what a signal handler raises between two bytecodes can't keep a count from going down.
+    """
+
+    __slots__ = ("_is_released", "_socket", "poller")
+
+    def __init__(self, sock: socket.socket, poller: Poller | None) -> None:
+        self._socket = sock
+        self.poller = poller
+        self._is_released = False
+
+    def release(self) -> None:
+        """Let the last one who has this close the socket; else it says, when collected, that nobody did."""
+        self._is_released = True
+
+    def __del__(self) -> None:
+        if self._is_released:
+            self._socket.close()
+
+
+class ThreadStream(SocketStream):
+    """A connection that one thread may close while others use it.
+
+    Each method holds the descriptor for as long as it runs, and lets go of it in `finally`: an exception's traceback
+    keeps the variables of the frames that it has left.
+    """
+
+    def __init__(self, sock: socket.socket, runtime: ReadinessRuntime) -> None:
+        super().__init__(sock, runtime)
+        self._is_aborted = False
+        self._descriptor: Descriptor | None = Descriptor(sock, self._poller)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise ReadError(CLOSED_HERE)
+            # A response is hardly ever there already: to receive in vain costs 2 µs more than to ask.
+            poller = descriptor.poller
+            if poller is not None and (timeout is None or timeout <= LONGEST_POLL):
+                if not poller.poll(None if timeout is None else timeout * 1000):
+                    raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+                data = self._receive(max_bytes)
+                if data is not None:
+                    return data
+            return await super().read(max_bytes, timeout)
+        finally:
+            del descriptor
+
+    def read_nowait(self, max_bytes: int) -> bytes | None:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise ReadError(CLOSED_HERE)
+            return super().read_nowait(max_bytes)
+        finally:
+            del descriptor
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise WriteError(CLOSED_HERE)
+            sent = self._send(buffer)
+            if sent < len(buffer):
+                await self._send_rest(memoryview(buffer)[sent:], timeout)
+        finally:
+            del descriptor
+
+    def write_nowait(self, buffer: bytes) -> int:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise WriteError(CLOSED_HERE)
+            return self._send(buffer)
+        finally:
+            del descriptor
+
+    async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                raise WriteError(CLOSED_HERE)
+            return await super().write_some(buffer, timeout)
+        finally:
+            del descriptor
+
+    def get_extra_info(self, info: str) -> Any:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                return {"socket": self._socket, "is_readable": True}.get(info)
+            return super().get_extra_info(info)
+        finally:
+            del descriptor
+
+    def abort(self) -> None:
+        descriptor = self._descriptor
+        try:
+            if descriptor is None:
+                return
+            # First of all: who is woken by the shutdown must not take it for the peer's end.
+            self._is_aborted = True
+            if self._generation == generation():
+                descriptor.release()
+                self._runtime.notify_closing(self._socket)
+            else:
+                # The threads that may have used it are the parent's. Here their frames stay as they are, and with them
+                # their references.
+                self._socket.close()
+            # Last of all: who was interrupted on the way here can close it again.
+            self._descriptor = None
+        finally:
+            del descriptor
+
+    def _end(self) -> bytes:
+        if self._is_aborted:
+            raise ReadError(CLOSED_HERE)
+        return super()._end()
+
+    def _reason(self, error: OSError) -> str:
+        return CLOSED_HERE if self._is_aborted else str(error)
+
+
+class ThreadBackend(ReadinessBackend):
+    """Opens connections for threads."""
+
+    stream_class = ThreadStream
+
+    def __init__(self) -> None:
+        self.runtime: ThreadRuntime = ThreadRuntime()
+
+    async def _open_first(
+        self,
+        addresses: Sequence[Address],
+        source: tuple[Any, ...] | None,
+        options: Sequence[SOCKET_OPTION],
+    ) -> socket.socket:
+        left = deque(addresses)
+        connecting: list[socket.socket] = []
+        errors: list[OSError] = []
+        try:
+            while left or connecting:
+                if left:
+                    address = left.popleft()
+                    try:
+                        connecting.append(begin_to_connect(address, source, options))
+                    except OSError as exc:
+                        errors.append(exc)
+                        continue
+                patience = self.runtime.now() + ATTEMPT_DELAY if left else None
+                ready = self.runtime.wait_any(connecting, for_writing=True, deadline=patience)
+                for sock in ready:
+                    connecting.remove(sock)
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not code:
+                        return sock
+                    sock.close()
+                    errors.append(OSError(code, os.strerror(code)))
+            raise connect_error(errors) from errors[-1]
+        finally:
+            close_all(connecting)
+
+
+def begin_to_connect(
+    address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
+) -> socket.socket:
+    """Return a socket that is writable when it is connected, or has failed to."""
+    sock = make_socket(address, source, options)
+    try:
+        sock.connect(address[4])
+    except BlockingIOError:
+        pass  # which is what it does when all is well
+    except BaseException:
+        sock.close()
+        raise
+    return sock
