@@ -58,13 +58,13 @@ def last(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> Non
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
-            opened = await soak_workloads.fetch_on_and_on(
+            opened = await soak_workloads.fetch_until_idle(
                 runtime, pool, f"{origin}/1000", 1000, requests, tasks
             )
             found.append(f"0 errors, {opened} connections, 1 left")
 
     with (
-        real_servers.running("nginx", folder, None, http2=True, requests=1000) as origin,
+        real_servers.running_server("nginx", folder, None, http2=True, requests=1000) as origin,
         timed("last", runtime, tasks, requests) as found,
     ):
         runtime.run(scenario)
@@ -81,7 +81,7 @@ def few(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None
             found.append(f"0 errors, {opened} connections")
 
     with (
-        real_servers.running("nginx", folder, None, http2=True, requests=10) as origin,
+        real_servers.running_server("nginx", folder, None, http2=True, requests=10) as origin,
         timed("few", runtime, tasks, requests) as found,
     ):
         runtime.run(scenario)
@@ -92,11 +92,11 @@ def mix(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
-            await soak_workloads.mix(runtime, pool, f"{origin}/1", requests, tasks)
+            await soak_workloads.echo_bodies(runtime, pool, f"{origin}/1", requests, tasks)
             found.append("0 mixed up, 1 connection")
 
     with (
-        real_servers.running("nghttpd", folder, None) as origin,
+        real_servers.running_server("nghttpd", folder, None) as origin,
         timed("mix", runtime, tasks, requests) as found,
     ):
         runtime.run(scenario)
@@ -108,11 +108,13 @@ def give_up(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> 
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
-            windows = await soak_workloads.give_up(runtime, pool, peer.origin, requests, tasks)
+            windows = await soak_workloads.interrupt_requests(
+                runtime, pool, peer.origin, requests, tasks
+            )
             found.append(f"0 streams left, 100 more admitted, windows {tuple(windows)}")
             seen.append(windows)
 
-    script = speaking(lambda peer: seen.append(soak_workloads.restless(peer)))
+    script = speaking(lambda peer: seen.append(soak_workloads.serve_interrupted_requests(peer)))
     with (
         scripted_server(script, allow_disconnect=True) as peer,
         timed("give-up", runtime, tasks, requests) as found,

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the runtimes, certificates, and the check that nothing is left open."""
+"""Fixtures for all tests: the runtimes, certificates, and the check for leaked sockets and threads."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import trustme
 from .support import programs
 from .support.runtimes import MAIN_RUNTIMES, RUNTIMES, TestedAsyncRuntime, TestedRuntime
 
-# They run in an environment without our packages, by a command of their own.
+# The tests of the built packages run in an environment without these packages, by a command of their own.
 collect_ignore = ["packaging"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which programs are missing, in few lines; `-ra` names each skipped test."""
+    """Print which programs are missing, in a few lines; `-ra` names each skipped test."""
     places = [report.longrepr for report in terminalreporter.getreports("skipped")]
-    # Of a skipped test this is its file, its line and the reason.
+    # Each is the file and line of a skipped test, and the reason.
     reasons = [place[2] for place in places if isinstance(place, tuple)]
     if lines := list(programs.summary(reasons)):
         terminalreporter.section("not installed")
@@ -32,7 +32,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _sockets() -> set[str]:
-    """The sockets that this process holds, by inode."""
+    """Return the sockets that this process holds open, by inode."""
     found = set()
     for entry in Path("/proc/self/fd").iterdir():
         try:
@@ -45,14 +45,14 @@ def _sockets() -> set[str]:
 
 
 def _threads() -> set[threading.Thread]:
-    # trio keeps its worker threads for a while, for the next use.
+    # trio keeps idle worker threads for a while.
     return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio thread")}
 
 
 def _collect() -> None:
-    """Have what is garbage finalised now, and leave out of later collections what is not.
+    """Collect garbage, and exclude all objects that are left from later collections.
 
-    Those then take a millisecond. With all that a long session keeps, each took fifty.
+    A later collection then takes 1 ms. With all objects of a long session it took 50 ms.
     """
     gc.collect()
     gc.freeze()
@@ -60,14 +60,14 @@ def _collect() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _collect_imports() -> None:
-    # Its start-up looks for referrers with the collector, which would not see what is frozen.
+    # hypothesis searches for referrers through the collector at import, and would miss frozen objects.
     importlib.import_module("hypothesis")
     _collect()
 
 
 @pytest.fixture
 def no_leaks() -> Iterator[None]:
-    """Fail if the test leaves a socket or a thread, or if something complains when it is collected."""
+    """Fail if the test leaves a socket or a thread, or if the collection of its objects causes a warning."""
     sockets, threads = _sockets(), _threads()
     yield
     left = _sockets() - sockets
@@ -79,7 +79,7 @@ def no_leaks() -> Iterator[None]:
 
 @pytest.fixture(params=MAIN_RUNTIMES)
 def runtime(request: pytest.FixtureRequest, no_leaks: None) -> TestedRuntime:
-    """Each main runtime in turn."""
+    """Run the test on each main runtime."""
     return RUNTIMES[request.param]
 
 
@@ -87,7 +87,7 @@ def runtime(request: pytest.FixtureRequest, no_leaks: None) -> TestedRuntime:
     params=[name for name, runtime in RUNTIMES.items() if isinstance(runtime, TestedAsyncRuntime)]
 )
 def async_runtime(request: pytest.FixtureRequest, no_leaks: None) -> TestedAsyncRuntime:
-    """Each runtime with an event loop, in turn."""
+    """Run the test on each runtime with an event loop."""
     runtime = RUNTIMES[request.param]
     assert isinstance(runtime, TestedAsyncRuntime)
     return runtime
@@ -100,7 +100,7 @@ def certificate_authority() -> trustme.CA:
 
 @pytest.fixture(scope="session")
 def server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
-    """For servers on the loopback interface, and for the names of the documentation's examples."""
+    """Return the SSL context of servers on the loopback interface and for the documented examples."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate_authority.issue_cert(
         "127.0.0.1", "localhost", "www.example.com", "en.wikipedia.org"
@@ -110,7 +110,7 @@ def server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture(scope="session")
 def h2_server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
-    """For servers that speak HTTP/2, and HTTP/1.1 to those who don't."""
+    """Return the SSL context of servers that speak HTTP/2 and HTTP/1.1."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate_authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2", "http/1.1"])
@@ -119,7 +119,7 @@ def h2_server_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture(scope="session")
 def client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
-    """For clients that trust those servers."""
+    """Return the SSL context of clients that trust these servers."""
     context = ssl.create_default_context()
     certificate_authority.configure_trust(context)
     return context

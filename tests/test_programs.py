@@ -52,7 +52,7 @@ def test_a_server_that_is_not_installed_skips_each_test_and_leaves_no_file(
     folder.mkdir()
     for _ in range(2):
         with pytest.raises(pytest.skip.Exception, match="is not installed"):
-            real_servers.running(name, folder, None).__enter__()
+            real_servers.running_server(name, folder, None).__enter__()
     assert list(folder.iterdir()) == []
 
 
@@ -61,7 +61,7 @@ def test_a_server_that_is_not_installed_skips_each_test_and_leaves_no_file(
     "name",
     [
         name
-        for name, kind in real_proxies.KINDS.items()
+        for name, kind in real_proxies.SETUPS.items()
         if not real_proxies.PROGRAMS[kind.program].package
     ],
 )

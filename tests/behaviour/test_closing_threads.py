@@ -14,7 +14,7 @@ import pytest
 import httpcore2
 
 from ..support.h2peer import H2Peer
-from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ..support.scripted_servers import LIMIT, Peer, response, scripted_server
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
@@ -87,8 +87,8 @@ def test_threads_whose_pool_is_closed_again_and_again_never_hang(
     with ExitStack() as stack:
         handler = echo_the_path_by_http2 if is_http2 else echo_the_path
         server = stack.enter_context(scripted_server(handler, tls=tls, allow_disconnect=True))
-        if way in KINDS:
-            proxy = scripted_proxy(KINDS[way], server.port, server_tls, client_tls)
+        if way in PROXY_KINDS:
+            proxy = scripted_proxy(PROXY_KINDS[way], server.port, server_tls, client_tls)
             options["proxy"] = stack.enter_context(proxy).proxy()
         pool = stack.enter_context(httpcore2.ConnectionPool(**options))
         threads = [

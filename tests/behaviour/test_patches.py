@@ -14,7 +14,7 @@ import httpcore2
 from httpcore2._backends.auto import AutoBackend
 
 from ..support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
-from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ..support.scripted_servers import canned_responses, refusing_port, response, scripted_server
 from ..support.sync_adapters import AsyncAdapter
 
@@ -380,5 +380,5 @@ def test_a_proxy_is_connected_to_by_the_guard(
             with pytest.raises(Refused):
                 await pool.request("GET", "http://www.example.com/")
 
-    with scripted_proxy(KINDS["http"], 1, server_tls, client_tls) as proxy:
+    with scripted_proxy(PROXY_KINDS["http"], 1, server_tls, client_tls) as proxy:
         runtime.run(scenario)

@@ -15,16 +15,16 @@ import httpcore2
 
 from ..support.h2peer import answering, speaking
 from ..support.runtimes import TestedRuntime
-from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ..support.scripted_servers import canned_responses, response, scripted_server
 
 FINE = response(b"fine")
 WAYS = {
     "direct": None,
-    "tunnel": KINDS["http"],
-    "https tunnel": KINDS["https"],
-    "SOCKS5": KINDS["socks5"],
-    "SOCKS4": KINDS["socks4"],
+    "tunnel": PROXY_KINDS["http"],
+    "https tunnel": PROXY_KINDS["https"],
+    "SOCKS5": PROXY_KINDS["socks5"],
+    "SOCKS4": PROXY_KINDS["socks4"],
 }
 
 

@@ -11,7 +11,7 @@ import httpcore2
 
 from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.runtimes import TestedRuntime
-from ..support.scripted_proxies import KINDS, scripted_proxy
+from ..support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ..support.scripted_servers import Handler, Peer, scripted_server
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -164,7 +164,7 @@ def test_through_a_tunnel_it_is_the_origins_close_notify_that_counts(
     handler = answering(HEAD + b"\r\nhello", politely=politely)
     with (
         scripted_server(handler, tls=server_tls, allow_disconnect=True) as origin,
-        scripted_proxy(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
+        scripted_proxy(PROXY_KINDS[kind], origin.port, server_tls, client_tls) as proxy,
     ):
         runtime.run(scenario)
 

@@ -291,10 +291,13 @@ def test_hundreds_that_are_given_up_leave_no_drift(
 
     async def scenario() -> None:
         async with h2_pool(runtime, max_connections=1) as pool:
-            windows.append(await soak_workloads.give_up(runtime, pool, server.origin, 480, 12))
+            windows.append(
+                await soak_workloads.interrupt_requests(runtime, pool, server.origin, 480, 12)
+            )
 
     with scripted_server(
-        speaking(lambda peer: windows.append(soak_workloads.restless(peer))), allow_disconnect=True
+        speaking(lambda peer: windows.append(soak_workloads.serve_interrupted_requests(peer))),
+        allow_disconnect=True,
     ) as server:
         runtime.run(scenario)
         assert server.accepted == 1

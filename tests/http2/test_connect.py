@@ -783,7 +783,9 @@ def test_a_proxy_that_speaks_http2_takes_several_tunnels_at_a_time(
 
     with (
         scripted_server(handler, allow_disconnect=True) as backend,
-        real_servers.running("nghttpx-proxy", tmp_path, None, backend=backend.origin) as proxy,
+        real_servers.running_server(
+            "nghttpx-proxy", tmp_path, None, backend=backend.origin
+        ) as proxy,
     ):
         runtime.run(scenario)
     assert sorted(heads) == [b"CONNECT localhost:443", b"CONNECT www.example.com:443"]

@@ -18,7 +18,10 @@ from ..support import real_servers
 from ..support.runtimes import TestedRuntime
 
 EACH = [
-    (name, secured) for name in real_servers.SERVERS if name != "nginx" for secured in (False, True)
+    (name, secured)
+    for name in real_servers.HTTP1_SERVERS
+    if name != "nginx"
+    for secured in (False, True)
 ]
 
 
@@ -39,7 +42,7 @@ def _running(
 ) -> Iterator[str]:
     name, secured = which
     folder = tmp_path_factory.mktemp(name)
-    with real_servers.running(name, folder, certificate if secured else None) as origin:
+    with real_servers.running_server(name, folder, certificate if secured else None) as origin:
         yield origin
 
 

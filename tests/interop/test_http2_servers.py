@@ -153,7 +153,7 @@ def test_nginx_may_say_farewell_again_and_again(
     async def scenario() -> None:
         async with open_pool(origin) as pool:
             url = f"{origin}/1000"
-            assert await soak_workloads.fetch_on_and_on(runtime, pool, url, 1000, 500, 20) == 4
+            assert await soak_workloads.fetch_until_idle(runtime, pool, url, 1000, 500, 20) == 4
 
     runtime.run(scenario)
 
@@ -187,7 +187,7 @@ def test_the_bodies_of_many_requests_at_a_time_are_not_mixed_up(
 
     async def scenario() -> None:
         async with open_pool(origin) as pool:
-            await soak_workloads.mix(runtime, pool, f"{origin}/1", 320, 32)
+            await soak_workloads.echo_bodies(runtime, pool, f"{origin}/1", 320, 32)
 
     runtime.run(scenario)
 

@@ -17,15 +17,15 @@ import trustme
 import httpcore2
 
 from ..support import real_servers
-from ..support.real_proxies import KINDS, PASSWORD, USER, Proxies
+from ..support.real_proxies import PASSWORD, SETUPS, USER, Proxies
 from ..support.runtimes import TestedRuntime
 from ..support.scripted_servers import refusing_port
 
 CONTENT = bytes(range(250)) * 400
 
-EACH = [(name, scheme) for name, kind in KINDS.items() for scheme in kind.schemes]
-LOCKED = [(name, scheme) for name, scheme in EACH if KINDS[name].locked]
-OPEN = [(name, scheme) for name, scheme in EACH if not KINDS[name].locked]
+EACH = [(name, scheme) for name, kind in SETUPS.items() for scheme in kind.schemes]
+LOCKED = [(name, scheme) for name, scheme in EACH if SETUPS[name].locked]
+OPEN = [(name, scheme) for name, scheme in EACH if not SETUPS[name].locked]
 # In SOCKS4, names are for the client to look up.
 WITH_NAMES = [(name, scheme) for name, scheme in OPEN if scheme != "socks4"]
 # SOCKS4 has no such addresses, and proxy.py looks them up with their brackets.
@@ -99,9 +99,15 @@ def origins(
     with ExitStack() as servers:
         start = servers.enter_context
         yield Origins(
-            start(real_servers.running("hypercorn", make_folder("http"), None)),
-            start(real_servers.running("hypercorn", make_folder("https"), certificate, ipv6=ipv6)),
-            start(real_servers.running("nginx", make_folder("nginx"), certificate, http2=True)),
+            start(real_servers.running_server("hypercorn", make_folder("http"), None)),
+            start(
+                real_servers.running_server(
+                    "hypercorn", make_folder("https"), certificate, ipv6=ipv6
+                )
+            ),
+            start(
+                real_servers.running_server("nginx", make_folder("nginx"), certificate, http2=True)
+            ),
         )
 
 
@@ -123,7 +129,7 @@ def route(
     request: pytest.FixtureRequest, proxies: Proxies, contexts: dict[str, ssl.SSLContext]
 ) -> Iterator[Route]:
     name, scheme = request.param
-    kind, proxy = KINDS[name], proxies[name]
+    kind, proxy = SETUPS[name], proxies[name]
     uds = str(proxy.socket) if kind.unix else None
     right = (USER, PASSWORD) if kind.locked else None
 

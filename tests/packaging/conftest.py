@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from ..support.real_proxies import Proxies
-from ..support.real_servers import running
+from ..support.real_servers import running_server
 from .environments import Environment
 
 Make = Callable[..., Environment]
@@ -39,7 +39,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name, given in (("plain", None), ("tls", certificate)):
             (folder / name).mkdir()
             found[name] = stack.enter_context(
-                running("nginx", folder / name, given, http2=given is not None)
+                running_server("nginx", folder / name, given, http2=given is not None)
             )
         proxies = stack.enter_context(Proxies(tmp_path_factory.mktemp, certificate, authority))
         found["socks"] = f"socks5://127.0.0.1:{proxies['microsocks'].port}"

@@ -1,6 +1,6 @@
-"""An ASGI application for the real servers. It runs in their processes, so it imports nothing of ours.
+"""The ASGI application that the real servers run. It runs in their processes, so it imports nothing of this project.
 
-| path | answers |
+| path | response |
 |---|---|
 | `/echo` | the body of the request |
 | `/headers` | the header fields of the request, one on a line |
@@ -8,10 +8,10 @@
 | `/stream/N` | N bytes in chunks of up to 1000 |
 | `/status/N` | status N without a body |
 | `/echo`, as a WebSocket | each message |
-| `/early` | 413, without reading the request's body |
-| `/stall` | the beginning of a body, and no more until the client gives up |
-| `/silent` | nothing until the client gives up |
-| `/trailers` | a body and the trailer field `x-sum: 1`, if the protocol has such |
+| `/early` | 413, sent before the request's body is read |
+| `/stall` | the head and 1000 bytes of a body, then nothing until the client disconnects |
+| `/silent` | nothing until the client disconnects |
+| `/trailers` | a body and the trailer field `x-sum: 1`, if the protocol has trailers |
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    _, kind, *rest = scope["path"].split("/")
+    _, kind, *parameters = scope["path"].split("/")
     if kind == "early":
         await answer(413, b"too large")
         return
@@ -62,13 +62,13 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     elif kind == "headers":
         await answer(200, b"\n".join(b": ".join(pair) for pair in scope["headers"]))
     elif kind == "bytes":
-        await answer(200, bytes(int(rest[0])))
+        await answer(200, bytes(int(parameters[0])))
     elif kind == "stream":
-        count = int(rest[0])
+        count = int(parameters[0])
         chunks = [bytes(min(1000, count - start)) for start in range(0, count, 1000)]
         await answer(200, *chunks, sized=False)
     elif kind == "status":
-        await answer(int(rest[0]))
+        await answer(int(parameters[0]))
     elif kind in ("stall", "silent"):
         if kind == "stall":
             await send({"type": "http.response.start", "status": 200, "headers": []})

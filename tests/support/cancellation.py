@@ -1,6 +1,6 @@
-"""What the tests of cancellation do alike, whatever is spoken: operations, and the waits at which they are cancelled.
+"""Operations to cancel, and the loop that cancels one at each of its waits, for the tests of cancellation.
 
-Must not know: servers, what must be left.
+Must not know: servers, protocols, and the state that an operation has to leave.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .runtimes import CancellationOutcome, TestedAsyncRuntime
 Operation = Callable[[httpcore2.AsyncConnectionPool, str], Coroutine[Any, Any, None]]
 
 STEPS = 100
-"""More than any request here suspends."""
+"""An upper bound of the waits of one request."""
 
 
 def get(runtime: TestedAsyncRuntime) -> Operation:
@@ -47,10 +47,14 @@ def traced(runtime: TestedAsyncRuntime) -> Operation:
 async def cancel_at_every_wait(
     attempt: Callable[[int], Coroutine[Any, Any, CancellationOutcome]],
 ) -> list[CancellationOutcome]:
-    """Cancel at the first wait, at the second, and so on, until there are no more."""
+    """Cancel at the first wait, at the second, and so on, until the operation completes before its cancellation.
+
+    Args:
+        attempt: runs the operation once, and cancels it at the wait of this number, from 0.
+    """
     outcomes: list[CancellationOutcome] = []
-    # Where an answer is quicker than usual there is a wait less: once is not enough.
+    # A response that arrives early saves one wait, so one completion proves too little.
     while outcomes[-2:] != [CancellationOutcome.NOT_REACHED] * 2:
         outcomes.append(await attempt(len(outcomes)))
-        assert len(outcomes) < STEPS, "the request has no end of waits"
+        assert len(outcomes) < STEPS, "the operation waits without end"
     return outcomes

@@ -1,6 +1,6 @@
-"""A caller's own network backend: adapters over one of ours, which add no methods of ours to the stream.
+"""A network backend of a caller, implemented over one of this project.
 
-For the tests that a transport over a caller's streams, which can be neither watched nor aborted, keeps its guarantees.
+Its streams have only the methods of `AsyncNetworkStream`: the transport can neither watch nor abort them.
 Must not know: sockets, event loops, HTTP.
 """
 
@@ -12,7 +12,7 @@ import httpcore2
 
 
 class CustomStream(httpcore2.AsyncNetworkStream):
-    """A caller's own stream over one of ours, which says whether it can be read."""
+    """A caller's stream over one of this project, whose timeouts of reads it records."""
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
         self.stream = stream
@@ -33,7 +33,7 @@ class CustomStream(httpcore2.AsyncNetworkStream):
 
 
 class CustomBackend(httpcore2.AsyncNetworkBackend):
-    """A caller's own backend."""
+    """A caller's backend, which records the streams that it connects."""
 
     def __init__(
         self, backend: httpcore2.AsyncNetworkBackend, kind: type[CustomStream] = CustomStream

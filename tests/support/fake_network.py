@@ -1,7 +1,6 @@
-"""Networks that are lists: a backend and streams without sockets, which note what is asked of them; and callers' own
-streams over ours.
+"""A fake network: a stream that reads from a list and records writes, and a backend that connects to such streams.
 
-They serve every runtime (threads through `blocking.SyncAdapterBackend`), since their coroutines never suspend.
+Its coroutines never suspend, so it serves every runtime; on threads, behind `sync_adapters.SyncAdapterBackend`.
 Must not know: sockets, event loops.
 """
 
@@ -17,7 +16,7 @@ Options = Iterable[httpcore2.SOCKET_OPTION] | None
 
 
 class FakeNetworkStream(httpcore2.AsyncNetworkStream):
-    """A stream that reads from a list, and notes what is written."""
+    """A stream that reads from a list, raises the exceptions in it, and records the writes."""
 
     def __init__(self, replies: Iterable[bytes | Exception] = ()) -> None:
         self.replies = list(replies)

@@ -1,9 +1,9 @@
-"""Exceptions from nowhere, as signal handlers and `PyThreadState_SetAsyncExc` raise them: at each place in turn.
+"""Asynchronous exceptions, as signal handlers and `PyThreadState_SetAsyncExc` raise them, at each place in turn.
 
-CPython looks for such an exception where a function is entered, after a call and at the end of a loop's body.
-`interrupted_at` has it raised at the n-th of these places that lies in httpcore2.
-Rules: the exception is the interpreter's own, at a place where it can come; no other place is shown to leak.
-Must not know: what is interrupted.
+CPython checks for a pending exception when it enters a function, after a call and at the end of a loop's body.
+`interrupted_at` raises one at the n-th of these places in the code of httpcore2.
+Rules: the interpreter itself raises the exception, so the tests cover the places where it can occur, and no others.
+Must not know: the operation that is interrupted.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from typing import Any
 
 
 class Interruption(BaseException):
-    """What is raised."""
+    """The exception that interrupts."""
 
 
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
-# The last is there since it is the getter of a property, and ignored.
+# The third argument is `self`: the function is the getter of a property, and ignores it.
 _set_async_exc.argtypes = [ctypes.c_ulong, ctypes.py_object, ctypes.py_object]
 
 
 class _Places:
-    """Counts places, and has the exception raised at one of them."""
+    """Counts places, and raises the exception at one of them."""
 
     def __init__(self, number: int) -> None:
         self._left = number
         self._places: dict[CodeType, frozenset[int]] = {}
         self.is_counting = False
 
-    # To read it has the exception raised where the interpreter looks next. As a call it would be raised in here.
+    # Reading this property raises the exception at the interpreter's next check. After a call, the next check would be
+    # in this class.
     _is_due = property(partial(_set_async_exc, threading.main_thread().ident, Interruption))
 
     @property
@@ -75,12 +76,12 @@ class _Places:
 def interrupted_at(
     number: int, function: Callable[[], object], warm_up: Callable[[], object]
 ) -> bool:
-    """Run `function`, interrupt it at the `number`-th place, and return whether it came that far.
+    """Run `function`, interrupt it at the `number`-th place, and return whether it reached that place.
 
     Args:
         number: from 1.
-        function: what to interrupt; what it raises otherwise is raised.
-        warm_up: does the same, and is not interrupted: from Python 3.12 on a function's first call is not traced.
+        function: the operation to interrupt. Any other exception of it propagates.
+        warm_up: does the same without an interruption: since Python 3.12 the first call of a function is not traced.
     """
     assert threading.current_thread() is threading.main_thread()
     places = _Places(number)

@@ -1,8 +1,8 @@
-"""The programs that tests start, Python packages apart: where they are, and which Debian packages have them.
+"""Finds the programs that tests start, and names the Debian packages that contain them. Python packages are apart.
 
-Rules: a helper looks here before it makes anything, so that a skipped test leaves nothing behind. A missing program is
-a failure in CI, and skips the test elsewhere. The table is `programs.txt`, one program and its package a line, since
-`.ci/run` reads it, too.
+Rules: a helper calls `require` before it creates anything, so that a skipped test leaves nothing behind. A missing
+program fails the test in CI, and skips it elsewhere. The table is `programs.txt`, a program and its package on each
+line, since `.ci/run` reads it, too.
 Must not know: how a program is started.
 """
 
@@ -37,23 +37,23 @@ def require(program: str) -> str:
     return find(program) or missing(program)
 
 
-def missing(what: str) -> NoReturn:
-    """Fail in CI, or skip the test, as something is not installed."""
+def missing(name: str) -> NoReturn:
+    """Fail in CI, or skip the test, because a program or package is not installed."""
     if os.environ.get("CI"):
-        pytest.fail(f"{what} is not installed")
-    pytest.skip(f"{what} is not installed")
+        pytest.fail(f"{name} is not installed")
+    pytest.skip(f"{name} is not installed")
 
 
 def summary(reasons: Iterable[str]) -> Iterator[str]:
-    """Say how many tests were skipped for want of what, and how to install all that is missing.
+    """Say how many tests were skipped for each missing program, and how to install all of them.
 
     Args:
-        reasons: why tests were skipped, one for each test; those that are not `missing()` are left out.
+        reasons: the reason of each skipped test; those that `missing()` did not write are ignored.
     """
     found = (re.fullmatch(r"(?:Skipped: )?(\S+) is not installed", each) for each in reasons)
     counts = Counter(match[1] for match in found if match)
-    for what, count in sorted(counts.items()):
-        yield f"{what} is not installed: {count} {'test' if count == 1 else 'tests'} skipped"
+    for name, count in sorted(counts.items()):
+        yield f"{name} is not installed: {count} {'test' if count == 1 else 'tests'} skipped"
     if counts.keys() & PACKAGES.keys():
         packages = sorted(PACKAGES[program] for program in PACKAGES if find(program) is None)
         yield f"On Debian: apt-get install --no-install-recommends {' '.join(packages)}"

@@ -1,19 +1,19 @@
-"""Real proxies on the loopback interface, each a process of its own.
+"""Starts real proxies on the loopback interface, each in a process of its own.
 
 | proxy | speaks | TLS to itself | checks credentials |
 |---|---|---|---|
 | squid | HTTP | yes | yes |
 | tinyproxy, proxy.py | HTTP | | yes |
 | privoxy | HTTP | | |
-| haproxy | whatever the squid behind it does; on a unix socket, too | yes | squid does |
+| haproxy | the protocol of the squid behind it; on a unix socket, too | yes | squid does |
 | nghttpx | HTTP, to the squid behind it | yes | squid does |
-| mitmproxy | HTTP or SOCKS5; reads what goes through its tunnels | | yes |
+| mitmproxy | HTTP or SOCKS5; decrypts its tunnels | | yes |
 | microsocks | SOCKS5 | | yes |
-| dante | SOCKS4, SOCKS5 (it takes the names of SOCKS4a for odd addresses) | | |
+| dante | SOCKS4, SOCKS5 (it does not understand SOCKS4a) | | |
 | tiny-proxy | SOCKS4, SOCKS4a | | user ids |
 
-Rules: each is started when it is first asked for, and stopped through its handle. They run for root as for others.
-Whether one is installed, with the proxy behind it, is found out before anything is made (`programs`).
+Rules: each starts when a test first needs it, and is stopped through its process handle. They run as root, too. A
+missing proxy, or a missing proxy behind it, is reported (`programs`) before any file or process is created.
 Must not know: httpcore2.
 """
 
@@ -36,27 +36,27 @@ USER = "user"
 PASSWORD = "s3cret-word"  # tinyproxy takes no more than letters, digits and hyphens
 
 
-class Program(NamedTuple):
-    """A proxy's command and configuration, as `real_servers.launched` takes them.
+class ProxyProgram(NamedTuple):
+    """A proxy's command and configuration, the templates for `real_servers.running_program`.
 
-    They name `$folder`, its own, `$port`, `$certificate`, a PEM file with key and chain, `$authority`, a folder with
-    the key and certificate of the authority, and `$behind`, the port of the proxy behind it. `$listen` stands for
-    `plain` or `secured`, `$rights` for `open` or `locked`.
+    They may contain `$folder` (the proxy's own), `$port`, `$certificate` (a PEM file with key and chain), `$authority`
+    (a folder with the key and certificate of the authority), `$behind` (the port of the proxy behind it), `$listen`,
+    which is replaced by `plain` or `secured`, and `$rights`, which is replaced by `open` or `locked`.
     """
 
     command: str
     configuration: str = ""
     plain: str = ""
     secured: str = ""
-    """What differs where it is spoken to over TLS."""
+    """The value of `$listen` for TLS to the proxy."""
     open: str = ""
     locked: str = ""
-    """What makes it ask for credentials."""
+    """The value of `$rights` that requires credentials."""
     package: str | None = None
-    """The Python package that it is in."""
+    """The Python package that contains it."""
 
 
-# Root's squid runs its helpers as somebody who may read none of our files: this one reads none.
+# squid, if started by root, runs its helpers as a user without access to the tests' files: this helper reads none.
 SQUID = """
 $listen
 $rights
@@ -109,7 +109,7 @@ MITMPROXY = (
 )
 
 PROGRAMS = {
-    "squid": Program(
+    "squid": ProxyProgram(
         "squid -N -d 1 -n squid$port -f $folder/configuration",
         SQUID,
         plain="http_port 127.0.0.1:$port",
@@ -117,87 +117,87 @@ PROGRAMS = {
         open="http_access allow all",
         locked=SQUID_RIGHTS,
     ),
-    "tinyproxy": Program(
+    "tinyproxy": ProxyProgram(
         "tinyproxy -d -c $folder/configuration",
         "Listen 127.0.0.1\nPort $port\n$rights\n",
         locked=f"BasicAuth {USER} {PASSWORD}",
     ),
-    "privoxy": Program(
+    "privoxy": ProxyProgram(
         "privoxy --no-daemon $folder/configuration",
         "listen-address 127.0.0.1:$port\nkeep-alive-timeout 60\ndebug 4096\n",
     ),
-    "haproxy": Program(
+    "haproxy": ProxyProgram(
         "haproxy -db -f $folder/configuration",
         HAPROXY,
         plain="unix@$folder/socket",
         secured="127.0.0.1:$port ssl crt $certificate",
     ),
-    "nghttpx": Program(
+    "nghttpx": ProxyProgram(
         "nghttpx --http2-proxy --conf=/dev/null --single-process --workers=1 --no-ocsp "
         "--frontend=127.0.0.1,$port --backend=127.0.0.1,$behind $certificate $certificate"
     ),
-    "mitmproxy": Program(MITMPROXY + "regular", locked=f"--proxyauth {USER}:{PASSWORD}"),
-    "mitmproxy-socks": Program(MITMPROXY + "socks5", locked=f"--proxyauth {USER}:{PASSWORD}"),
-    "proxy.py": Program(
+    "mitmproxy": ProxyProgram(MITMPROXY + "regular", locked=f"--proxyauth {USER}:{PASSWORD}"),
+    "mitmproxy-socks": ProxyProgram(MITMPROXY + "socks5", locked=f"--proxyauth {USER}:{PASSWORD}"),
+    "proxy.py": ProxyProgram(
         "python -m proxy --num-workers 1 --num-acceptors 1 --hostname 127.0.0.1 --port $port $rights",
         locked=f"--basic-auth {USER}:{PASSWORD}",
         package="proxy",
     ),
-    "microsocks": Program(
+    "microsocks": ProxyProgram(
         "microsocks -i 127.0.0.1 -p $port $rights", locked=f"-u {USER} -P {PASSWORD}"
     ),
-    "dante": Program("danted -f $folder/configuration -p $folder/pid", DANTE),
-    "tiny-proxy": Program(
+    "dante": ProxyProgram("danted -f $folder/configuration -p $folder/pid", DANTE),
+    "tiny-proxy": ProxyProgram(
         "python -m tests.support.socks4_server $port $rights", locked=USER, package="tiny_proxy"
     ),
 }
 
 
-class Kind(NamedTuple):
-    """A proxy, set up in one way."""
+class ProxySetup(NamedTuple):
+    """A proxy with one of its configurations."""
 
     program: str
     """One of `PROGRAMS`."""
     schemes: tuple[str, ...]
-    """Of the URLs that lead to it."""
+    """The schemes of the URLs by which clients reach it."""
     locked: bool = False
-    """Whether it asks for `USER` and `PASSWORD`; in SOCKS4, for `USER`."""
+    """Whether it requires `USER` and `PASSWORD`; in SOCKS4, `USER`."""
     behind: str | None = None
-    """The kind of the proxy behind it."""
+    """The name of the setup of the proxy behind it."""
     unix: bool = False
     """Whether it listens on a unix socket."""
 
 
-KINDS = {
-    "squid": Kind("squid", ("http",)),
-    "squid-locked": Kind("squid", ("http",), locked=True),
-    "squid-tls": Kind("squid", ("https",)),
-    "squid-tls-locked": Kind("squid", ("https",), locked=True),
-    "tinyproxy": Kind("tinyproxy", ("http",)),
-    "tinyproxy-locked": Kind("tinyproxy", ("http",), locked=True),
-    "privoxy": Kind("privoxy", ("http",)),
-    "haproxy-unix": Kind("haproxy", ("http",), behind="squid", unix=True),
-    "haproxy-locked": Kind("haproxy", ("https",), locked=True, behind="squid-locked"),
-    "nghttpx-locked": Kind("nghttpx", ("https",), locked=True, behind="squid-locked"),
-    "mitmproxy": Kind("mitmproxy", ("http",)),
-    "mitmproxy-locked": Kind("mitmproxy", ("http",), locked=True),
-    "mitmproxy-socks": Kind("mitmproxy-socks", ("socks5",)),
-    "mitmproxy-socks-locked": Kind("mitmproxy-socks", ("socks5",), locked=True),
-    "proxy.py": Kind("proxy.py", ("http",)),
-    "proxy.py-locked": Kind("proxy.py", ("http",), locked=True),
-    "microsocks": Kind("microsocks", ("socks5",)),
-    "microsocks-locked": Kind("microsocks", ("socks5h",), locked=True),
-    "dante": Kind("dante", ("socks4", "socks5", "socks5h")),
-    "tiny-proxy": Kind("tiny-proxy", ("socks4", "socks4a")),
-    "tiny-proxy-locked": Kind("tiny-proxy", ("socks4", "socks4a"), locked=True),
+SETUPS = {
+    "squid": ProxySetup("squid", ("http",)),
+    "squid-locked": ProxySetup("squid", ("http",), locked=True),
+    "squid-tls": ProxySetup("squid", ("https",)),
+    "squid-tls-locked": ProxySetup("squid", ("https",), locked=True),
+    "tinyproxy": ProxySetup("tinyproxy", ("http",)),
+    "tinyproxy-locked": ProxySetup("tinyproxy", ("http",), locked=True),
+    "privoxy": ProxySetup("privoxy", ("http",)),
+    "haproxy-unix": ProxySetup("haproxy", ("http",), behind="squid", unix=True),
+    "haproxy-locked": ProxySetup("haproxy", ("https",), locked=True, behind="squid-locked"),
+    "nghttpx-locked": ProxySetup("nghttpx", ("https",), locked=True, behind="squid-locked"),
+    "mitmproxy": ProxySetup("mitmproxy", ("http",)),
+    "mitmproxy-locked": ProxySetup("mitmproxy", ("http",), locked=True),
+    "mitmproxy-socks": ProxySetup("mitmproxy-socks", ("socks5",)),
+    "mitmproxy-socks-locked": ProxySetup("mitmproxy-socks", ("socks5",), locked=True),
+    "proxy.py": ProxySetup("proxy.py", ("http",)),
+    "proxy.py-locked": ProxySetup("proxy.py", ("http",), locked=True),
+    "microsocks": ProxySetup("microsocks", ("socks5",)),
+    "microsocks-locked": ProxySetup("microsocks", ("socks5h",), locked=True),
+    "dante": ProxySetup("dante", ("socks4", "socks5", "socks5h")),
+    "tiny-proxy": ProxySetup("tiny-proxy", ("socks4", "socks4a")),
+    "tiny-proxy-locked": ProxySetup("tiny-proxy", ("socks4", "socks4a"), locked=True),
 }
 
 
 class Running(NamedTuple):
-    """A proxy that runs."""
+    """A running proxy."""
 
     folder: Path
-    """Its files, and what it says, in `log`."""
+    """Its files; `log` holds its output."""
     port: int
     """On 127.0.0.1, unless it listens on a unix socket."""
 
@@ -208,7 +208,7 @@ class Running(NamedTuple):
 
 
 class Proxies:
-    """The proxies, started when they are first asked for, and stopped together."""
+    """The proxies. Each starts when a test first needs it; all are stopped together."""
 
     def __init__(
         self, make_folder: Callable[[str], Path], certificate: Path, authority: trustme.CA
@@ -216,9 +216,9 @@ class Proxies:
         """Start nothing yet.
 
         Args:
-            make_folder: makes an empty folder, given a name; another one each time.
+            make_folder: makes a new empty folder, given a name.
             certificate: a PEM file with key and chain, for TLS to the proxies.
-            authority: whom the proxies trust, and in whose name mitmproxy speaks for origins.
+            authority: the certificate authority that the proxies trust, and with which mitmproxy issues certificates.
         """
         self._make_folder = make_folder
         self._certificate = certificate
@@ -235,23 +235,23 @@ class Proxies:
         self._running.__exit__(*details)
 
     def __getitem__(self, name: str) -> Running:
-        """Return one of `KINDS`, that runs."""
+        """Start one of `SETUPS`, unless it runs, and return it."""
         if name not in self._proxies:
             self._proxies[name] = self._start(name)
         return self._proxies[name]
 
     def log(self, name: str) -> str:
-        """Return what it has said, and the proxy behind it."""
-        behind = KINDS[name].behind
+        """Return the output of a proxy and of the proxy behind it."""
+        behind = SETUPS[name].behind
         return (self[name].folder / "log").read_text() + (self.log(behind) if behind else "")
 
     def _start(self, name: str) -> Running:
-        kind = KINDS[name]
-        program = PROGRAMS[kind.program]
+        setup = SETUPS[name]
+        program = PROGRAMS[setup.program]
         if program.package is not None and find_spec(program.package) is None:
-            programs.missing(kind.program)
-        real_servers.executable(program.command)
-        behind = self[kind.behind].port if kind.behind else None
+            programs.missing(setup.program)
+        real_servers.require_executable(program.command)
+        behind = self[setup.behind].port if setup.behind else None
         proxy = Running(self._make_folder(name), unused_port())
         values = {
             "folder": proxy.folder,
@@ -260,11 +260,13 @@ class Proxies:
             "authority": self._authority,
             "behind": behind,
         }
-        listen = program.secured if "https" in kind.schemes else program.plain
-        rights = program.locked if kind.locked else program.open
+        listen = program.secured if "https" in setup.schemes else program.plain
+        rights = program.locked if setup.locked else program.open
         values["listen"] = Template(listen).substitute(values)
         values["rights"] = Template(rights).substitute(values)
-        door = proxy.socket if kind.unix else proxy.port
-        launched = real_servers.launched(program.command, program.configuration, values, door)
-        self._running.enter_context(launched)
+        address = proxy.socket if setup.unix else proxy.port
+        program_context = real_servers.running_program(
+            program.command, program.configuration, values, address
+        )
+        self._running.enter_context(program_context)
         return proxy

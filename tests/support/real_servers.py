@@ -1,7 +1,7 @@
-"""Real servers on the loopback interface, each a process of its own.
+"""Starts real servers on the loopback interface, each in a process of its own.
 
-Rules: a server inherits a socket that listens already, where it can, so that nobody waits for it to come up; it is
-stopped through its handle. Whether a server is installed is found out before anything is made (`programs`).
+Rules: where a server supports it, it inherits a listening socket, so that no test waits for its start. It is stopped
+through its process handle. A missing server is reported (`programs`) before any file or process is created.
 Must not know: httpcore2.
 """
 
@@ -25,29 +25,30 @@ from .scripted_servers import unused_port
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 20.0
-"""Seconds for a server to come up."""
+"""Seconds until a server must listen."""
 
-SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "nginx")
-"""Those for HTTP/1.1."""
+HTTP1_SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "nginx")
+"""The servers that the tests of HTTP/1.1 use."""
 
 HTTP2_SERVERS = ("hypercorn", "nginx", "nghttpd", "nghttpx", "h2o", "haproxy", "caddy")
-"""Those for HTTP/2."""
+"""The servers that the tests of HTTP/2 use."""
 
 
-class Program(NamedTuple):
-    """A server that is no Python package, in one process that stays in the foreground.
+class ServerProgram(NamedTuple):
+    """A server that is not a Python package: its command, which runs in the foreground, and its configuration.
 
-    Its texts name `$folder`, its own, `$port`, `$certificate`, a PEM file with key and chain, `$backend`, the port of
-    the application that it stands before, and options. `$listen` stands for `plain` or `secured`.
+    Both are templates. They may contain `$folder` (the server's own), `$port`, `$certificate` (a PEM file with key and
+    chain), `$backend` (the port of the application behind it), options, and `$listen`, which is replaced by `plain` or
+    `secured`.
     """
 
     command: str
     configuration: str
-    """What the file `$folder/configuration` holds."""
+    """The content of the file `$folder/configuration`."""
     plain: str
-    """What differs in clear text."""
+    """The value of `$listen` in clear text."""
     secured: str
-    """What differs over TLS."""
+    """The value of `$listen` over TLS."""
 
 
 NGINX = """
@@ -118,45 +119,45 @@ reverse_proxy h2c://127.0.0.1:$backend {
 """
 
 PROGRAMS = {
-    "nginx": Program(
+    "nginx": ServerProgram(
         "nginx -p $folder -e stderr -c $folder/configuration",
         NGINX,
         "$http2",
         "$http2 ssl; ssl_certificate $certificate; ssl_certificate_key $certificate",
     ),
-    "nghttpd": Program(
+    "nghttpd": ServerProgram(
         "nghttpd --address=127.0.0.1 --htdocs=$folder/files --echo-upload --trailer=x-sum:1 $listen",
         "",
         "--no-tls $port",
         "$port $certificate $certificate",
     ),
-    "nghttpx": Program(
+    "nghttpx": ServerProgram(
         "nghttpx --conf=/dev/null --single-process --workers=1 --no-ocsp --log-level=ERROR "
         "--backend=127.0.0.1,$backend;;proto=h2 --frontend=127.0.0.1,$port$listen",
         "",
         ";no-tls",
         " $certificate $certificate",
     ),
-    "nghttpx-proxy": Program(
+    "nghttpx-proxy": ServerProgram(
         "nghttpx --conf=/dev/null --single-process --workers=1 --no-ocsp --log-level=ERROR "
         "--http2-proxy --backend=127.0.0.1,$backend --frontend=127.0.0.1,$port$listen",
         "",
         ";no-tls",
         " $certificate $certificate",
     ),
-    "h2o": Program(
+    "h2o": ServerProgram(
         "h2o -m worker -c $folder/configuration",
         H2O,
         "",
         ", ssl: { certificate-file: $certificate, key-file: $certificate, ocsp-update-interval: 0 }",
     ),
-    "haproxy": Program(
+    "haproxy": ServerProgram(
         "haproxy -db -f $folder/configuration",
         HAPROXY,
         "proto h2",
         "ssl crt $certificate alpn h2,http/1.1",
     ),
-    "caddy": Program(
+    "caddy": ServerProgram(
         "caddy run --adapter caddyfile --config $folder/configuration",
         CADDY,
         "http://127.0.0.1:$port",
@@ -166,7 +167,7 @@ PROGRAMS = {
 
 
 @contextmanager
-def running(
+def running_server(
     name: str,
     folder: Path,
     certificate: Path | None,
@@ -176,15 +177,17 @@ def running(
     backend: str | None = None,
     ipv6: bool = False,
 ) -> Iterator[str]:
-    """Run a server and give its origin.
+    """Run a server; the context's value is its origin.
 
     Args:
-        name: one of `SERVERS` or `HTTP2_SERVERS`; or nghttpx-proxy, which hands all on to the proxy `backend`.
+        name: one of `HTTP1_SERVERS` or `HTTP2_SERVERS`; or nghttpx-proxy, which forwards to the
+            proxy `backend`.
         folder: an empty folder for its files.
         certificate: a PEM file with key and chain, for TLS.
-        http2: whether nginx speaks HTTP/2. (The others always do.)
-        requests: after how many on a connection nginx says farewell. (As it comes, after 1000.)
-        backend: the origin of the application that it stands before, in clear text.
+        http2: whether nginx speaks HTTP/2. The others always do.
+        requests: the number of requests on a connection after which nginx closes it, on HTTP/2 with GOAWAY. (nginx's
+            default is 1000.)
+        backend: the origin of the application behind it, in clear text.
         ipv6: whether hypercorn listens on `::1` as well, on the same port.
     """
     scheme = "http" if certificate is None else "https"
@@ -198,7 +201,7 @@ def running(
 
 
 class Servers:
-    """The servers for HTTP/2, started when they are first asked for, and stopped together."""
+    """The HTTP/2 servers. Each starts when a test first needs it; all are stopped together."""
 
     def __init__(self, make_folder: Callable[[str], Path], certificate: Path) -> None:
         """Start nothing yet.
@@ -219,13 +222,13 @@ class Servers:
         self._running.__exit__(*details)
 
     def origin(self, name: str, secured: bool, requests: int = 150) -> str:
-        """Return the origin of one of `HTTP2_SERVERS`. It serves the application, or files that look like it.
+        """Return the origin of one of `HTTP2_SERVERS`; nghttpd and nginx serve files at the application's paths.
 
-        Of nginx there is one for each number of requests that it takes on a connection.
+        A separate nginx runs for each value of `requests`.
         """
         key = (name, secured, requests)
         if key not in self._origins:
-            server = running(
+            server = running_server(
                 name,
                 self._make_folder(name),
                 self._certificate if secured else None,
@@ -241,7 +244,7 @@ class Servers:
 def _process(
     command: list[str], folder: Path, **options: object
 ) -> Iterator[subprocess.Popen[bytes]]:
-    # Measuring coverage is for our own code, and makes these slow to start.
+    # Coverage is measured in this project's own processes only; it slows the start of a server.
     environment = {key: value for key, value in os.environ.items() if "COVERAGE" not in key}
     environment["HOME"] = str(folder)  # caddy keeps files there
     with (folder / "log").open("wb") as log:
@@ -251,7 +254,7 @@ def _process(
             env=environment,
             stdout=log,
             stderr=log,
-            # A group of its own, so that what it starts is stopped with it.
+            # In a process group of its own, so that its child processes are stopped with it.
             start_new_session=True,
             **options,  # type: ignore[call-overload]
         )
@@ -275,7 +278,7 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
         listener = listeners.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
         port: int = listener.getsockname()[1]
         numbers = [listener.fileno()]
-        # What is accepted inherits it. uvicorn leaves it out for sockets that it is given: 40 ms a response.
+        # Accepted sockets inherit it. uvicorn does not set it on inherited sockets, which costs 40 ms a response.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if ipv6:
             other = socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128)
@@ -285,7 +288,7 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
             command += ["--fd", str(numbers[0]), "--http", parser, "--log-level", "warning"]
             command += ["--timeout-keep-alive", "600"]
         else:
-            # No workers: it serves in the process that we hold.
+            # Without workers it serves in the process that is stopped below.
             command += ["--keep-alive", "600", "--workers", "0"]
             for number in numbers:
                 command += ["--bind", f"fd://{number}"]
@@ -302,13 +305,13 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
 
 @contextmanager
 def _program(
-    program: Program,
+    program: ServerProgram,
     folder: Path,
     certificate: Path | None,
     backend: str | None,
     options: Mapping[str, object],
 ) -> Iterator[int]:
-    executable(program.command)
+    require_executable(program.command)
     files = folder / "files"
     (files / "bytes").mkdir(parents=True)
     for size in (0, 1, 1000, 1_000_000, 2_000_000):
@@ -325,42 +328,42 @@ def _program(
     }
     listen = program.plain if certificate is None else program.secured
     values["listen"] = Template(listen).substitute(values)
-    with launched(program.command, program.configuration, values, port):
+    with running_program(program.command, program.configuration, values, port):
         yield port
 
 
-def executable(command: str) -> str:
-    """Return the path of a command's program; without it, skip the test, or fail in CI."""
+def require_executable(command: str) -> str:
+    """Return the path of a command's program; if it is missing, skip the test, or fail in CI."""
     name = command.split()[0]
     return sys.executable if name == "python" else programs.require(name)
 
 
 @contextmanager
-def launched(
-    command: str, configuration: str, values: Mapping[str, object], door: int | Path
+def running_program(
+    command: str, configuration: str, values: Mapping[str, object], endpoint: int | Path
 ) -> Iterator[None]:
-    """Run a program until the end of the context, from when it listens.
+    """Run a program. The context begins when it listens, and ends with its end.
 
     Args:
         command: a template, split at blanks. `python` stands for the Python that runs this.
         configuration: a template for the file `$folder/configuration`.
         values: for the templates, `folder` among them.
-        door: where it listens: a port of the loopback interface, or the path of a unix socket.
+        endpoint: where it listens: a port of the loopback interface, or the path of a unix socket.
     """
-    binary = executable(command)
+    binary = require_executable(command)
     folder = Path(str(values["folder"]))
     arguments = Template(command).substitute(values).split()[1:]
     (folder / "configuration").write_text(Template(configuration).substitute(values))
     with _process([binary, *arguments], folder) as process:
-        _wait_until_it_listens(door, process, folder)
+        _wait_until_listening(endpoint, process, folder)
         yield
 
 
-def _wait_until_it_listens(
-    door: int | Path, process: subprocess.Popen[bytes], folder: Path
+def _wait_until_listening(
+    endpoint: int | Path, process: subprocess.Popen[bytes], folder: Path
 ) -> None:
-    family = socket.AF_UNIX if isinstance(door, Path) else socket.AF_INET
-    address = str(door) if isinstance(door, Path) else ("127.0.0.1", door)
+    family = socket.AF_UNIX if isinstance(endpoint, Path) else socket.AF_INET
+    address = str(endpoint) if isinstance(endpoint, Path) else ("127.0.0.1", endpoint)
     end = time.monotonic() + LIMIT
     while True:
         with socket.socket(family) as probe:

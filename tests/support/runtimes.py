@@ -1,8 +1,9 @@
-"""The runtimes that a scenario runs in: threads, asyncio, uvloop, trio, and anyio on both loops.
+"""The runtimes under test: threads, asyncio, uvloop, trio, and anyio on both event loops.
 
-A scenario is written once, as a coroutine function against the asynchronous interface. On threads it is driven
-by a single `send(None)`: there `TestedRuntime.pool()` and its likes are thin dressings of the synchronous classes.
-Rules: every wait is bounded by `LIMIT`; nothing sleeps.
+For all tests that run on several runtimes. Such a test holds a scenario, written once as a coroutine function that
+uses the async interface. On threads a single `send(None)` runs it: there `TestedRuntime.pool` and the other factories
+return adapters of the sync classes (`sync_adapters`).
+Rules: no wait exceeds `LIMIT` seconds; nothing sleeps.
 Must not know: HTTP on the wire, servers.
 """
 
@@ -36,11 +37,11 @@ Function = Callable[[], Coroutine[Any, Any, T]]
 Loop = asyncio.AbstractEventLoop
 
 LIMIT = 60.0
-"""Seconds after which whatever waits is taken to hang."""
+"""Seconds after which a wait counts as a hang."""
 
 
 class RuntimeEvent(ABC):
-    """Something that happened. Set from any thread; awaited by scenarios, waited for by server threads."""
+    """An event that any thread can set. Scenarios await it, and the threads of scripted servers wait for it."""
 
     def __init__(self) -> None:
         self._flag = threading.Event()
@@ -58,7 +59,7 @@ class RuntimeEvent(ABC):
         return self._flag.is_set()
 
     def wait_in_thread(self) -> None:
-        assert self._flag.wait(LIMIT), "a signal never came"
+        assert self._flag.wait(LIMIT), "the event was never set"
 
     @abstractmethod
     async def wait(self) -> None: ...
@@ -72,33 +73,34 @@ class RuntimeEvent(ABC):
 
 
 class CancellationOutcome(Enum):
-    """What became of a cancellation."""
+    """How an operation ended that was to be cancelled."""
 
-    NOT_REACHED = auto()
-    COMPLETED = auto()
+    NOT_REACHED = auto()  # it completed before the cancellation
+    COMPLETED = auto()  # it completed in spite of the cancellation
     CANCELLED = auto()
 
 
 class TestedRuntime(ABC):
-    """A runtime, and the interface of httpcore2 that belongs to it."""
+    """A runtime, with factories for the classes of httpcore2 that belong to it."""
 
     name: ClassVar[str]
     class_prefix: ClassVar[str] = "Async"
-    """What the names of the classes begin with."""
+    """The prefix of the names of those classes."""
 
     @abstractmethod
     def run(self, scenario: Function[T]) -> T:
-        """Run a scenario to its end; nothing that it started may be left."""
+        """Run a scenario; the test fails if a task is left at its end."""
 
     @abstractmethod
-    def event(self) -> RuntimeEvent: ...
+    def event(self) -> RuntimeEvent:
+        """Return a new event, which is not set."""
 
     @abstractmethod
     async def outcomes(self, *functions: Function[T]) -> list[T | Exception]:
-        """Run all at the same time, and return what each returned or raised, in order."""
+        """Run all concurrently, and return the result or the exception of each, in their order."""
 
     async def gather(self, *functions: Function[T]) -> list[T]:
-        """Run all at the same time to their ends, and return the results in order, or raise the first error."""
+        """Run all concurrently to their ends, and return the results in their order, or raise the first exception."""
         results = []
         for outcome in await self.outcomes(*functions):
             if isinstance(outcome, Exception):
@@ -108,20 +110,21 @@ class TestedRuntime(ABC):
 
     @abstractmethod
     async def let_others_run(self) -> None:
-        """Let others run."""
+        """Let the other tasks or threads run once."""
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds that gives no signal."""
+        """Wait until a condition holds, by polling: for conditions that set no event."""
         end = time.monotonic() + LIMIT
         while not condition():
-            assert time.monotonic() < end, "it never came to hold"
+            assert time.monotonic() < end, "the condition never became true"
             await self.let_others_run()
 
     def pool(self, **options: Any) -> httpcore2.AsyncConnectionPool:
-        """Make a pool; `network_backend` may be asynchronous in every runtime."""
+        """Return a new pool; `network_backend` may be an async one on every runtime."""
         return httpcore2.AsyncConnectionPool(**{**self.pool_options(), **options})
 
     def pool_options(self) -> dict[str, Any]:
+        """Return the arguments that select this runtime's backend where detection would not."""
         return {}
 
     def connection(self, origin: httpcore2.Origin, **options: Any) -> httpcore2.AsyncHTTPConnection:
@@ -133,7 +136,7 @@ class TestedRuntime(ABC):
         return httpcore2.AsyncHTTP11Connection(origin, stream, **options)
 
     async def close(self, connection: httpcore2.AsyncConnectionInterface) -> None:
-        """Close one of `pool.connections`."""
+        """Close one of `pool.connections`; they are not adapted."""
         await connection.aclose()
 
     def http2_connection(
@@ -143,7 +146,7 @@ class TestedRuntime(ABC):
 
     @abstractmethod
     def backend(self) -> httpcore2.AsyncNetworkBackend:
-        """The backend that `pool()` uses when it is given none."""
+        """Return the backend that `pool()` uses by default."""
 
     def mock_backend(self, buffer: list[bytes]) -> httpcore2.AsyncNetworkBackend:
         return httpcore2.AsyncMockBackend(buffer)
@@ -152,7 +155,7 @@ class TestedRuntime(ABC):
         return httpcore2.AsyncMockStream(buffer)
 
     def body(self, chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
-        """A request body that is iterated over once, in the colour of this runtime."""
+        """Return a request body that can be iterated over once: sync on threads, else async."""
 
         async def iterate() -> AsyncGenerator[bytes, None]:
             for chunk in chunks:
@@ -161,21 +164,21 @@ class TestedRuntime(ABC):
         return iterate()
 
     def mismatched_body(self, chunks: Iterable[bytes]) -> Any:
-        """A request body in the colour that this runtime can't take."""
+        """Return a request body that this runtime can't iterate over: async on threads, else sync."""
         return iter(list(chunks))
 
     def trace(
         self, events: list[tuple[str, dict[str, Any]]]
     ) -> Callable[[str, dict[str, Any]], Any]:
-        """A `trace` extension that notes the events."""
+        """Return a `trace` extension that appends the trace events to `events`."""
 
-        async def note(name: str, info: dict[str, Any]) -> None:
+        async def record(name: str, info: dict[str, Any]) -> None:
             events.append((name, info))
 
-        return note
+        return record
 
     def mismatched_trace(self) -> Callable[[str, dict[str, Any]], Any]:
-        """A `trace` extension in the colour that this runtime can't take."""
+        """Return a `trace` extension that this runtime can't call: async on threads, else sync."""
         return lambda name, info: None
 
 
@@ -185,7 +188,7 @@ class ThreadEvent(RuntimeEvent):
 
 
 class TestedThreads(TestedRuntime):
-    """Threads and the synchronous interface."""
+    """Threads, with the sync interface."""
 
     name = "threads"
     class_prefix = ""
@@ -278,19 +281,19 @@ class TestedAsyncRuntime(TestedRuntime):
 
     @abstractmethod
     async def cancel_on_event(self, event: RuntimeEvent, function: Function[object]) -> bool:
-        """Run `function`, cancel it when `signal` comes, and return whether that stopped it."""
+        """Run `function`, cancel it when `event` is set, and return whether that stopped it."""
 
     @abstractmethod
     async def cancel_at_wait(
-        self, step: int, function: Function[object], late: bool
+        self, number: int, function: Function[object], late: bool
     ) -> CancellationOutcome:
-        """Run `function`, and cancel it when it suspends for the `step`-th time.
+        """Run `function`, and cancel it at one of its waits.
 
         Args:
-            step: from 0.
-            function: what to cancel.
-            late: let what it waits for happen, and cancel before it can see so: there results get lost.
-                trio has no such moment.
+            number: the number of the wait, from 0: how often it suspended before.
+            function: the operation to cancel.
+            late: whether to cancel after the awaited event, but before the task resumes: at this moment a result can
+                get lost. trio has no such moment.
         """
 
 
@@ -298,8 +301,8 @@ class TestedAsyncRuntime(TestedRuntime):
 def _watched(
     coroutine: Coroutine[Any, Any, T], before_yield: Callable[[int, Any], None]
 ) -> Generator[Any, Any, T]:
-    """Run a coroutine as `await` does, and tell each time that it suspends."""
-    step = 0
+    """Run a coroutine as `await` does, and call `before_yield` with the wait's number and value at each wait."""
+    number = 0
     send: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731
     while True:
         try:
@@ -307,8 +310,8 @@ def _watched(
         except StopIteration as stop:
             result: T = stop.value
             return result
-        before_yield(step, yielded)
-        step += 1
+        before_yield(number, yielded)
+        number += 1
         try:
             value = yield yielded
         except GeneratorExit:
@@ -330,7 +333,7 @@ class AsyncioEvent(RuntimeEvent):
 
 
 class TestedAsyncio(TestedAsyncRuntime):
-    """asyncio on the loop of the standard library."""
+    """asyncio on the event loop of the standard library."""
 
     name = "asyncio"
 
@@ -345,7 +348,7 @@ class TestedAsyncio(TestedAsyncRuntime):
             loop.set_exception_handler(lambda _, context: problems.append(context))
             async with asyncio.timeout(LIMIT):
                 result = await scenario()
-            # Transports are closed a turn or two after they were told to.
+            # asyncio closes a transport one or two iterations of its loop after `close()`.
             for _ in range(4):
                 await asyncio.sleep(0)
             left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -354,7 +357,7 @@ class TestedAsyncio(TestedAsyncRuntime):
 
         with asyncio.Runner(loop_factory=self.new_loop) as runner:
             result = runner.run(main())
-        assert not problems, f"the event loop was told of {problems}"
+        assert not problems, f"the event loop's exception handler was called: {problems}"
         return result
 
     def event(self) -> RuntimeEvent:
@@ -381,19 +384,19 @@ class TestedAsyncio(TestedAsyncRuntime):
         return await self._was_cancelled(task)
 
     async def cancel_at_wait(
-        self, step: int, function: Function[object], late: bool
+        self, number: int, function: Function[object], late: bool
     ) -> CancellationOutcome:
-        came = False
+        was_reached = False
 
         def before_yield(now: int, yielded: Any) -> None:
-            nonlocal came
-            if now == step:
-                came = True
+            nonlocal was_reached
+            if now == number:
+                was_reached = True
                 # An eager task is running before `create_task` has returned it.
                 task = asyncio.current_task()
                 assert task is not None
                 if late and yielded is not None:
-                    # This runs before the task's own callback: the result is there, but the task can't have it.
+                    # This runs before the task's own callback: there is a result, and the task has not received it.
                     yielded.add_done_callback(lambda _: task.cancel())
                 else:
                     task.cancel()
@@ -403,7 +406,7 @@ class TestedAsyncio(TestedAsyncRuntime):
 
         if await self._was_cancelled(asyncio.create_task(main())):
             return CancellationOutcome.CANCELLED
-        return CancellationOutcome.COMPLETED if came else CancellationOutcome.NOT_REACHED
+        return CancellationOutcome.COMPLETED if was_reached else CancellationOutcome.NOT_REACHED
 
     async def let_others_run(self) -> None:
         for _ in range(4):
@@ -430,7 +433,7 @@ class TestedUvloop(TestedAsyncio):
 
 
 class TestedEagerAsyncio(TestedAsyncio):
-    """asyncio with tasks that run at once up to their first wait."""
+    """asyncio with the eager task factory: a new task runs at once until its first wait."""
 
     name = "asyncio-eager"
 
@@ -495,21 +498,21 @@ class TestedTrio(TestedAsyncRuntime):
         return scope.cancelled_caught
 
     async def cancel_at_wait(
-        self, step: int, function: Function[object], late: bool
+        self, number: int, function: Function[object], late: bool
     ) -> CancellationOutcome:
-        came = False
+        was_reached = False
         with trio.CancelScope() as scope:
 
             def before_yield(now: int, _: object) -> None:
-                nonlocal came
-                if now == step:
-                    came = True
+                nonlocal was_reached
+                if now == number:
+                    was_reached = True
                     scope.cancel()
 
             await _watched(function(), before_yield)
         if scope.cancelled_caught:
             return CancellationOutcome.CANCELLED
-        return CancellationOutcome.COMPLETED if came else CancellationOutcome.NOT_REACHED
+        return CancellationOutcome.COMPLETED if was_reached else CancellationOutcome.NOT_REACHED
 
     async def let_others_run(self) -> None:
         await trio.sleep(0)
@@ -553,6 +556,6 @@ RUNTIMES: dict[str, TestedRuntime] = {
 if hasattr(asyncio, "eager_task_factory"):
     RUNTIMES["asyncio-eager"] = TestedEagerAsyncio()
 
-# One of each kind. What tests in tables runs on these; cancellation, lifetimes and the conformance of
-# backends, where the others could differ, on all.
+# One runtime of each kind, for tests with tables of cases. Cancellation, lifetimes and the conformance of backends,
+# where the others could differ, are tested on all.
 MAIN_RUNTIMES = [name for name in RUNTIMES if name not in ("anyio-trio", "asyncio-eager")]

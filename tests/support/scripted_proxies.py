@@ -1,8 +1,8 @@
-"""Proxies that do their work, as handlers for `scripted`: HTTP with and without TLS, SOCKS4, SOCKS4a, SOCKS5.
+"""Working proxies, as handlers for `scripted_server`: HTTP with and without TLS, SOCKS4, SOCKS4a, SOCKS5.
 
-Rules: whatever name they are asked for, they connect to one port of the loopback interface, so that no test
-resolves a name by accident; they note what they were asked.
-Must not know: httpcore2's insides, event loops.
+Rules: a proxy connects to one port of the loopback interface whatever target it receives, so that no test resolves a
+name by accident; it records its requests.
+Must not know: the internals of httpcore2, event loops.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NUL = b"\0"
 
 
 def relay(peer: Peer, port: int) -> None:
-    """Carry bytes between a client and `port`, until either closes."""
+    """Relay bytes between a client and `port` until either side closes."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as upstream:
         upstream.sendall(peer.buffer)
         client = peer.socket
@@ -43,13 +43,13 @@ def relay(peer: Peer, port: int) -> None:
 
 
 @dataclass
-class Kind:
-    """A kind of proxy, and how it is used.
+class ProxyKind:
+    """A kind of proxy, and how clients use it.
 
     Attributes:
-        scheme: of the proxy's URL.
-        auth: the credentials that it wants.
-        class_name: of the connections to https origins through it, without its colour.
+        scheme: the scheme of the proxy's URL.
+        class_name: the sync class of the connections to https origins through it.
+        auth: the credentials that it requires.
     """
 
     scheme: str
@@ -61,29 +61,30 @@ class Kind:
         return self.scheme.startswith("http")
 
 
-KINDS = {
-    "http": Kind("http", "TunnelHTTPConnection"),
-    "http with credentials": Kind("http", "TunnelHTTPConnection", ("user", "secret")),
-    "https": Kind("https", "TunnelHTTPConnection"),
-    "socks5": Kind("socks5", "Socks5Connection"),
-    "socks5h with credentials": Kind("socks5h", "Socks5Connection", ("user", "secret")),
-    "socks4": Kind("socks4", "Socks4Connection"),
-    "socks4a with user id": Kind("socks4a", "Socks4Connection", ("user", "")),
+PROXY_KINDS = {
+    "http": ProxyKind("http", "TunnelHTTPConnection"),
+    "http with credentials": ProxyKind("http", "TunnelHTTPConnection", ("user", "secret")),
+    "https": ProxyKind("https", "TunnelHTTPConnection"),
+    "socks5": ProxyKind("socks5", "Socks5Connection"),
+    "socks5h with credentials": ProxyKind("socks5h", "Socks5Connection", ("user", "secret")),
+    "socks4": ProxyKind("socks4", "Socks4Connection"),
+    "socks4a with user id": ProxyKind("socks4a", "Socks4Connection", ("user", "")),
 }
 
 
 @dataclass
 class ScriptedProxy:
-    """A proxy that runs.
+    """A running proxy.
 
     Attributes:
-        kind: what it is.
+        kind: one of `PROXY_KINDS`.
         port: the port of the origin that it connects to.
-        client_tls: for TLS to it.
-        requests: the heads of the requests to it, or the targets of SOCKS: `name host:port`, `ipv4 host:port`.
+        client_tls: the SSL context of its clients, for TLS to it.
+        requests: the recorded requests: heads, or with SOCKS the targets, as `name host:port` or `ipv4 host:port`.
+        server: the server that runs it.
     """
 
-    kind: Kind
+    kind: ProxyKind
     port: int
     client_tls: ssl.SSLContext
     requests: list[str] = field(default_factory=list)
@@ -121,10 +122,10 @@ class ScriptedProxy:
             peer.send(response(FORWARDED))
 
     def _socks4(self, peer: Peer) -> None:
-        version, command, *rest = peer.receive_exactly(8)
+        version, command, *target = peer.receive_exactly(8)
         assert (version, command) == (4, 1)
-        port = int.from_bytes(rest[:2], "big")
-        address = rest[2:]
+        port = int.from_bytes(target[:2], "big")
+        address = target[2:]
         user = peer.receive_until(NUL)[:-1].decode()
         if address[:3] == [0, 0, 0] and address[3]:
             self.requests.append(f"name {peer.receive_until(NUL)[:-1].decode()}:{port}")
@@ -166,7 +167,7 @@ class ScriptedProxy:
 
 @contextmanager
 def scripted_proxy(
-    kind: Kind,
+    kind: ProxyKind,
     port: int,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
@@ -176,11 +177,11 @@ def scripted_proxy(
     """Run a proxy of `kind` that connects to `port`.
 
     Args:
-        kind: one of `KINDS`.
-        port: of the origin.
-        server_tls: for a proxy that speaks TLS itself.
-        client_tls: for its clients.
-        uds: the path of a unix socket for it to listen on.
+        kind: one of `PROXY_KINDS`.
+        port: the port of the origin.
+        server_tls: the SSL context of a proxy with the scheme `https`.
+        client_tls: the SSL context of its clients.
+        uds: the path of a unix socket on which it listens.
     """
     proxy = ScriptedProxy(kind, port, client_tls)
     tls = server_tls if kind.scheme == "https" else None

@@ -1,8 +1,9 @@
-"""Peers that do as a script says: raw sockets, one plain thread for each connection.
+"""Servers that follow a script: raw sockets, and one thread for each connection.
 
-A handler gets a `Peer` for each connection that is accepted. What it raises fails the test.
-Rules: whoever waits, waits at most `LIMIT` seconds; order is kept by signals, never by sleeping; leaving `scripted`
-joins every thread and closes every socket.
+A script is a function, the handler, which is called with a `Peer` for each accepted connection. An exception in it
+fails the test.
+Rules: no wait exceeds `LIMIT` seconds; events order the steps, never sleeping; the end of the context
+`scripted_server` joins every thread and closes every socket.
 Must not know: httpcore2, event loops.
 """
 
@@ -18,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LIMIT = 10.0
-"""Seconds after which whatever waits is taken to hang."""
+"""Seconds after which a wait counts as a hang."""
 
 
 class Peer:
@@ -27,18 +28,18 @@ class Peer:
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.socket = sock
         self.number = number
-        """How many connections were accepted before this one."""
+        """The number of connections accepted before this one."""
         self.buffer = b""
 
     def receive_some(self) -> bytes:
-        """Return what one receive gives; `b""` at the end."""
+        """Return the result of one receive; `b""` at the end of the stream."""
         if self.buffer:
             data, self.buffer = self.buffer, b""
             return data
         return self.socket.recv(65536)
 
     def receive_until(self, mark: bytes) -> bytes:
-        """Return everything up to and with `mark`."""
+        """Return all bytes up to the end of `mark`."""
         data = b""
         while mark not in data:
             more = self.receive_some()
@@ -64,7 +65,7 @@ class Peer:
         return data[:count]
 
     def receive_request(self) -> tuple[bytes, bytes] | None:
-        """Return the head and body of a request, the body as it is on the wire; `None` if the client closed instead."""
+        """Return a request's head, and its body as sent, with its framing; `None` if the client closed instead."""
         first = self.receive_some()
         if not first:
             return None
@@ -77,7 +78,7 @@ class Peer:
         return head, b""
 
     def receive_until_close(self) -> bytes:
-        """Return all that comes until the client closes; a reset counts as closing."""
+        """Return all bytes until the client closes; a reset counts as closing."""
         data = b""
         with suppress(ConnectionError, ssl.SSLError):
             while more := self.receive_some():
@@ -93,23 +94,23 @@ class Peer:
             self.socket.sendall(data[index : index + 1])
 
     def send_endlessly(self, data: bytes, bound: int) -> None:
-        """Send `data` again and again until the client hangs up, which it must do within `bound` bytes."""
+        """Send `data` again and again until the client closes, which it must do within `bound` bytes."""
         sent = 0
         block = data * (65536 // len(data) + 1)
         try:
             while sent < bound:
                 self.socket.sendall(block)
                 sent += len(block)
-            # The rest of what was sent may still be on its way: give the client the chance to hang up on it.
+            # The client may still have to read the last bytes: give it the chance to close then.
             self.socket.shutdown(socket.SHUT_WR)
             while self.socket.recv(65536):
                 pass
         except OSError:
             return
-        raise AssertionError(f"the client took in {sent} bytes of endless input")
+        raise AssertionError(f"the client read {sent} bytes of endless input")
 
     def half_close(self) -> None:
-        """Send the end of the stream, and go on reading."""
+        """Send the end of the stream, and leave the receiving side open."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
@@ -125,7 +126,7 @@ Handler = Callable[[Peer], None]
 
 
 class Server:
-    """A listening socket whose connections a handler serves."""
+    """A listening socket, with a handler for its connections."""
 
     def __init__(
         self,
@@ -212,9 +213,9 @@ def scripted_server(
 
     Args:
         handler: called with each connection, in a thread of its own.
-        tls: for a server that speaks TLS.
+        tls: the SSL context of a server that speaks TLS.
         uds: the path of a unix domain socket to listen on instead.
-        allow_disconnect: the client may close or reset whenever it likes.
+        allow_disconnect: whether the client may close or reset a connection while the handler uses it.
         host: an IPv6 address and the number of its interface, to listen there instead.
     """
     if host is not None:
@@ -239,9 +240,11 @@ def scripted_server(
 
 
 def canned_responses(*connections: Sequence[bytes]) -> Handler:
-    """Make a handler that answers from a list for each connection, request by request, then waits for the client's end.
+    """Make a handler that sends a prepared response to each request, then waits until the client closes.
 
-    A connection beyond the lists answers as the last list says.
+    Args:
+        connections: the responses of the first connection, of the second, and so on; the last are those of all later
+            connections, too.
     """
 
     def handle(peer: Peer) -> None:
@@ -255,21 +258,21 @@ def canned_responses(*connections: Sequence[bytes]) -> Handler:
 
 
 def response(body: bytes = b"", *fields: bytes, status: bytes = b"200 OK") -> bytes:
-    """Write a response with a Content-Length."""
+    """Return the bytes of a response with a Content-Length."""
     lines = [b"HTTP/1.1 " + status, b"Content-Length: %d" % len(body), *fields]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 @contextmanager
 def refusing_port() -> Iterator[int]:
-    """A port that refuses connections: it is taken, and nobody listens."""
+    """Reserve a port that refuses connections: a socket is bound to it, and does not listen."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
 
 
 def unused_port() -> int:
-    """A port that was free a moment ago, for a server that can't choose one itself."""
+    """Return a port that was free a moment ago, for a server that can't choose one itself."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -1,6 +1,6 @@
-"""Many requests over few HTTP/2 connections, and what must be left of them: nothing.
+"""Workloads of many requests over few HTTP/2 connections, with checks that no stream, socket or window is lost.
 
-The tests run these for a moment, `scripts/soak` for minutes.
+The tests run them for a moment, `scripts/soak.py` for minutes.
 Must not know: how servers are started.
 """
 
@@ -23,7 +23,7 @@ from .runtimes import TestedAsyncRuntime, TestedRuntime
 CHUNK = bytes(10_000)
 
 STEPS = 8
-"""Waits of a request at which it is cancelled, in turn."""
+"""How many waits of a request are cancelled, each in turn."""
 
 
 def open_sockets() -> set[str]:
@@ -35,7 +35,7 @@ def open_sockets() -> set[str]:
     return {target for target in found if target.startswith("socket:")}
 
 
-async def fetch_on_and_on(
+async def fetch_until_idle(
     runtime: TestedRuntime,
     pool: httpcore2.AsyncConnectionPool,
     url: str,
@@ -43,16 +43,16 @@ async def fetch_on_and_on(
     requests: int,
     tasks: int,
 ) -> int:
-    """Get `url` again and again; return over how many connections.
+    """Send `requests` GET requests, and return the number of connections that they used.
 
-    The pool is left with one, idle, and no other socket is open.
+    Afterwards the pool holds one idle connection, and no other socket is open.
     """
     before = open_sockets()
     firsts = await fetch_all(runtime, pool, url, size, requests, tasks)
-    # The one before may have been the last of its connection.
+    # The last request may have been the last on its connection, which the server then closed.
     firsts += await fetch_all(runtime, pool, url, size, 1, 1)
     check_rest(pool)
-    # Those of asyncio are closed a turn after they were told to.
+    # asyncio closes a socket one iteration of its loop after `close()`.
     await runtime.wait_until(lambda: len(open_sockets() - before) == 1)
     return firsts
 
@@ -65,7 +65,7 @@ async def fetch_all(
     requests: int,
     tasks: int,
 ) -> int:
-    """Get `url` again and again; return over how many connections."""
+    """Send `requests` GET requests, and return the number of connections that they used."""
     firsts: list[int] = []
 
     async def fetch() -> None:
@@ -80,10 +80,10 @@ async def fetch_all(
     return len(firsts)
 
 
-async def mix(
+async def echo_bodies(
     runtime: TestedRuntime, pool: httpcore2.AsyncConnectionPool, url: str, requests: int, tasks: int
 ) -> None:
-    """Have bodies of all sizes echoed over one connection, each its own."""
+    """Send bodies of many sizes over one connection, and check that each is echoed to its own request."""
 
     async def post(task: int) -> None:
         for number in range(requests // tasks):
@@ -96,16 +96,16 @@ async def mix(
     check_rest(pool)
 
 
-async def give_up(
+async def interrupt_requests(
     runtime: TestedRuntime,
     pool: httpcore2.AsyncConnectionPool,
     origin: str,
     requests: int,
     tasks: int,
 ) -> Windows:
-    """Close early, let time out, and cancel where the runtime can, in turn; return the windows of the one connection.
+    """Interrupt requests by closing, by a timeout and by cancellation, in turn; return the windows of the connection.
 
-    The server is `restless`.
+    On threads, which have no cancellation, its share is closed early. The server runs `serve_interrupted_requests`.
     """
 
     async def close() -> None:
@@ -140,19 +140,19 @@ async def give_up(
 
     assert (await pool.request("GET", f"{origin}/fine")).content == b"fine"
     await runtime.gather(*[task] * tasks)
-    # There is room for as many requests as before.
+    # No interrupted request counts against the server's limit of streams.
     fine = partial(pool.request, "GET", f"{origin}/fine")
     for reply in await runtime.gather(*[fine] * 100):
         assert reply.content == b"fine"
     return check_rest(pool)
 
 
-def restless(peer: H2Peer) -> Windows:
-    """A server's script: what it gives has no end, or no beginning."""
+def serve_interrupted_requests(peer: H2Peer) -> Windows:
+    """Run a server whose responses never end (`/endless`) or never begin (`/silent`); return its windows."""
     while event := peer.next():
         if isinstance(event, h2.events.DataReceived):
             assert event.flow_controlled_length is not None and event.stream_id is not None
-            peer.bodies[event.stream_id] = b""  # they would add up
+            peer.bodies[event.stream_id] = b""  # kept, they would fill the memory
             peer.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             peer.flush()
         elif isinstance(event, h2.events.StreamEnded):

@@ -1,6 +1,6 @@
 """A proxy for SOCKS4 and SOCKS4a, tiny-proxy, as a program: `python -m tests.support.socks4_server PORT [USER]`.
 
-It runs in a process of its own, so it imports nothing of ours.
+It runs in a process of its own, so it imports nothing of this project.
 """
 
 from __future__ import annotations

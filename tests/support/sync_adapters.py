@@ -1,6 +1,7 @@
-"""The synchronous interface dressed as the asynchronous one, so that one scenario serves both.
+"""Adapters between the sync and the async interface, so that one scenario, a coroutine, tests both.
 
-Rules: no method here ever suspends; `drive` holds that.
+Rules: no coroutine here ever suspends; `drive` fails the test if one does. The attribute `wrapped` of each adapter is
+the unwrapped object.
 Must not know: the runtimes.
 """
 
@@ -25,11 +26,11 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
         result: T = stop.value
         return result
     coroutine.close()
-    raise AssertionError("the scenario awaited something that does not run on threads")
+    raise AssertionError("the scenario awaited a coroutine that suspends, which threads cannot run")
 
 
 class AsyncAdapterStream(httpcore2.AsyncNetworkStream):
-    """A stream for threads, in the other colour."""
+    """A sync stream behind the async interface."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self.wrapped = stream
@@ -56,7 +57,7 @@ class AsyncAdapterStream(httpcore2.AsyncNetworkStream):
 
 
 class SyncAdapterStream(httpcore2.NetworkStream):
-    """A stream whose coroutines never suspend, given to threads."""
+    """An async stream, whose coroutines never suspend, behind the sync interface."""
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
         self.wrapped = stream
@@ -83,11 +84,12 @@ class SyncAdapterStream(httpcore2.NetworkStream):
 
 
 def to_sync_stream(stream: httpcore2.AsyncNetworkStream) -> httpcore2.NetworkStream:
+    """Unwrap a sync stream, or wrap an async one."""
     return stream.wrapped if isinstance(stream, AsyncAdapterStream) else SyncAdapterStream(stream)
 
 
 class AsyncAdapterBackend(httpcore2.AsyncNetworkBackend):
-    """A backend for threads, in the other colour."""
+    """A sync backend behind the async interface."""
 
     def __init__(self, backend: httpcore2.NetworkBackend) -> None:
         self.wrapped = backend
@@ -114,7 +116,7 @@ class AsyncAdapterBackend(httpcore2.AsyncNetworkBackend):
 
 
 class SyncAdapterBackend(httpcore2.NetworkBackend):
-    """A backend whose coroutines never suspend, given to threads."""
+    """An async backend, whose coroutines never suspend, behind the sync interface."""
 
     def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
         self.wrapped = backend
@@ -143,6 +145,7 @@ class SyncAdapterBackend(httpcore2.NetworkBackend):
 
 
 def to_sync_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a pool or connection with a sync `network_backend`."""
     backend = options.get("network_backend")
     if isinstance(backend, AsyncAdapterBackend):
         backend = backend.wrapped
@@ -152,7 +155,7 @@ def to_sync_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class AsyncAdapterResponse:
-    """A synchronous response, in the other colour."""
+    """A sync response behind the async interface."""
 
     def __init__(self, response: httpcore2.Response) -> None:
         self.wrapped = response
@@ -189,7 +192,7 @@ class AsyncAdapterResponse:
 
 
 class AsyncAdapter:
-    """A synchronous pool or connection, in the other colour."""
+    """A sync pool or connection behind the async interface; other attributes are those of the wrapped object."""
 
     def __init__(self, wrapped: Any) -> None:
         self.wrapped = wrapped

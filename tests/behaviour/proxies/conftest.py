@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ...support.scripted_proxies import Kind, ScriptedProxy, scripted_proxy
+from ...support.scripted_proxies import ProxyKind, ScriptedProxy, scripted_proxy
 from ...support.scripted_servers import Handler, Server, canned_responses, response, scripted_server
 
 FINE = response(b"fine")
@@ -24,7 +24,7 @@ def behind(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Setting:
 
     @contextmanager
     def run(
-        kind: Kind,
+        kind: ProxyKind,
         handler: Handler = ANSWERING,
         *,
         tls: ssl.SSLContext | None = server_tls,

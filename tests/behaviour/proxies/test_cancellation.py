@@ -11,7 +11,7 @@ import httpcore2
 
 from ...support.cancellation import cancel_at_every_wait
 from ...support.runtimes import CancellationOutcome, TestedAsyncRuntime
-from ...support.scripted_proxies import KINDS, Kind
+from ...support.scripted_proxies import PROXY_KINDS, ProxyKind
 from ...support.scripted_servers import Peer
 from .conftest import Setting
 
@@ -30,11 +30,11 @@ async def _get(pool: httpcore2.AsyncConnectionPool, url: str, content: bytes) ->
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
-@pytest.mark.parametrize("kind", [KINDS[name] for name in NAMES], ids=NAMES)
+@pytest.mark.parametrize("kind", [PROXY_KINDS[name] for name in NAMES], ids=NAMES)
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 def test_a_request_can_be_cancelled_at_every_wait(
     async_runtime: TestedAsyncRuntime,
-    kind: Kind,
+    kind: ProxyKind,
     secured: bool,
     late: bool,
     behind: Setting,

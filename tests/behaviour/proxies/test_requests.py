@@ -16,7 +16,13 @@ import httpcore2
 from ...support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ...support.h2peer import H2Peer, answering, speaking
 from ...support.runtimes import TestedRuntime
-from ...support.scripted_proxies import ESTABLISHED, FORWARDED, KINDS, Kind, scripted_proxy
+from ...support.scripted_proxies import (
+    ESTABLISHED,
+    FORWARDED,
+    PROXY_KINDS,
+    ProxyKind,
+    scripted_proxy,
+)
 from ...support.scripted_servers import Peer, response, scripted_server
 from .conftest import FINE, Setting
 
@@ -24,24 +30,24 @@ NAME = "www.example.com"
 SOCKS5_REPLIES = [b"\x05\x00", b"\x05\x00\x00\x01\x7f\x00\x00\x01\x12\x34"]
 CONNECTED = {"http": [ESTABLISHED], "socks5": SOCKS5_REPLIES, "socks4a": [b"\x00\x5a" + bytes(6)]}
 
-each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+each_kind = pytest.mark.parametrize("kind", PROXY_KINDS.values(), ids=PROXY_KINDS)
 each_protocol = pytest.mark.parametrize(("scheme", "replies"), CONNECTED.items(), ids=CONNECTED)
 
 
-def asked_for(kind: Kind, port: int) -> str:
+def asked_for(kind: ProxyKind, port: int) -> str:
     """What a proxy is asked, when it is to connect to `NAME`."""
     return f"CONNECT {NAME}:{port} " if kind.is_http else f"name {NAME}:{port}"
 
 
 @pytest.fixture
-def url(kind: Kind) -> str:
+def url(kind: ProxyKind) -> str:
     """Where to, by a name that the proxy knows; SOCKS4 wants it resolved here."""
     return f"https://{'localhost' if kind.scheme == 'socks4' else NAME}/"
 
 
 @each_kind
 def test_an_https_origin_is_reached_and_its_connection_kept(
-    runtime: TestedRuntime, kind: Kind, url: str, behind: Setting, client_tls: ssl.SSLContext
+    runtime: TestedRuntime, kind: ProxyKind, url: str, behind: Setting, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
         async with runtime.pool(proxy=proxy.proxy(), ssl_context=client_tls) as pool:
@@ -66,7 +72,7 @@ def test_an_https_origin_is_reached_and_its_connection_kept(
 
 @each_kind
 def test_a_plain_origin_is_reached(
-    runtime: TestedRuntime, kind: Kind, url: str, behind: Setting
+    runtime: TestedRuntime, kind: ProxyKind, url: str, behind: Setting
 ) -> None:
     plain = url.replace("https", "http") + "path?query"
 
@@ -86,7 +92,7 @@ def test_a_plain_origin_is_reached(
 @each_kind
 def test_http2_is_spoken_inside_where_the_origin_offers_it(
     runtime: TestedRuntime,
-    kind: Kind,
+    kind: ProxyKind,
     url: str,
     behind: Setting,
     certificate_authority: trustme.CA,
@@ -138,14 +144,14 @@ def test_one_context_may_serve_the_proxy_and_the_origin(
 
     with (
         scripted_server(speaking(answering()), tls=server_tls) as origin,
-        scripted_proxy(KINDS["https"], origin.port, server_tls, tls) as proxy,
+        scripted_proxy(PROXY_KINDS["https"], origin.port, server_tls, tls) as proxy,
     ):
         runtime.run(scenario)
 
 
-@pytest.mark.parametrize("kind", [KINDS["http"], KINDS["https"], KINDS["socks5"]])
+@pytest.mark.parametrize("kind", [PROXY_KINDS["http"], PROXY_KINDS["https"], PROXY_KINDS["socks5"]])
 def test_a_websocket_goes_through_a_tunnel_without_tls_of_its_own(
-    runtime: TestedRuntime, kind: Kind, behind: Setting
+    runtime: TestedRuntime, kind: ProxyKind, behind: Setting
 ) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_request()
@@ -173,7 +179,7 @@ def test_a_websocket_goes_through_a_tunnel_without_tls_of_its_own(
 
 @each_kind
 def test_large_bodies_go_both_ways(
-    runtime: TestedRuntime, kind: Kind, url: str, behind: Setting, client_tls: ssl.SSLContext
+    runtime: TestedRuntime, kind: ProxyKind, url: str, behind: Setting, client_tls: ssl.SSLContext
 ) -> None:
     body = bytes(range(256)) * 4000
 
@@ -191,9 +197,13 @@ def test_large_bodies_go_both_ways(
         runtime.run(scenario)
 
 
-@pytest.mark.parametrize("kind", [KINDS["http"], KINDS["https"], KINDS["socks5"]])
+@pytest.mark.parametrize("kind", [PROXY_KINDS["http"], PROXY_KINDS["https"], PROXY_KINDS["socks5"]])
 def test_a_proxy_may_be_behind_a_unix_socket(
-    runtime: TestedRuntime, kind: Kind, behind: Setting, client_tls: ssl.SSLContext, tmp_path: Path
+    runtime: TestedRuntime,
+    kind: ProxyKind,
+    behind: Setting,
+    client_tls: ssl.SSLContext,
+    tmp_path: Path,
 ) -> None:
     path = tmp_path / "proxy"
 
@@ -213,7 +223,7 @@ def test_a_proxy_may_be_behind_a_unix_socket(
 
 @each_kind
 def test_an_idle_connection_that_the_proxy_closed_is_replaced(
-    runtime: TestedRuntime, kind: Kind, url: str, behind: Setting, client_tls: ssl.SSLContext
+    runtime: TestedRuntime, kind: ProxyKind, url: str, behind: Setting, client_tls: ssl.SSLContext
 ) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_request()
@@ -421,7 +431,7 @@ def test_the_protocol_of_an_extended_connect_is_for_the_origin_alone(
         ):
             assert reply.status == 200
 
-    with behind(KINDS["http"], handler) as (proxy, _):
+    with behind(PROXY_KINDS["http"], handler) as (proxy, _):
         runtime.run(scenario)
     (asked,) = proxy.requests
     assert "websocket" not in asked
@@ -440,13 +450,13 @@ def test_a_proxy_that_is_not_trusted_gets_no_request(
             assert "(securing the connection to the proxy" in str(caught.value)
         assert proxy.requests == []
 
-    with behind(KINDS["https"]) as (proxy, _):
+    with behind(PROXY_KINDS["https"]) as (proxy, _):
         runtime.run(scenario)
 
 
-@pytest.mark.parametrize("kind", [KINDS["http"], KINDS["https"], KINDS["socks5"]])
+@pytest.mark.parametrize("kind", [PROXY_KINDS["http"], PROXY_KINDS["https"], PROXY_KINDS["socks5"]])
 def test_an_origin_that_is_not_trusted_is_refused_through_a_tunnel(
-    runtime: TestedRuntime, kind: Kind, behind: Setting
+    runtime: TestedRuntime, kind: ProxyKind, behind: Setting
 ) -> None:
     async def scenario() -> None:
         async with runtime.pool(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ...support.h2peer import answering, speaking
-from ...support.scripted_proxies import KINDS, scripted_proxy
+from ...support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ...support.scripted_servers import canned_responses, response, scripted_server, unused_port
 from .conftest import SHIM
 
@@ -58,7 +58,7 @@ def test_http2_is_spoken_over_tls(
 def test_a_proxy_is_gone_through(
     library: Any, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
-    with scripted_proxy(KINDS["http"], 1, server_tls, client_tls) as proxy:
+    with scripted_proxy(PROXY_KINDS["http"], 1, server_tls, client_tls) as proxy:
         done = _run(library, "http://www.example.com/", "--proxy", proxy.origin)
     assert done.returncode == 0
     assert "HTTP/1.1 200 OK" in done.stdout

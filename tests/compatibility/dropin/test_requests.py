@@ -14,7 +14,7 @@ import httpcore2
 
 from ...support.h2peer import answering, speaking
 from ...support.runtimes import TestedRuntime
-from ...support.scripted_proxies import FORWARDED, KINDS, scripted_proxy
+from ...support.scripted_proxies import FORWARDED, PROXY_KINDS, scripted_proxy
 from ...support.scripted_servers import (
     Handler,
     Peer,
@@ -302,7 +302,7 @@ def test_transports_take_their_options(
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("socks4")])
+@pytest.mark.parametrize("kind", [kind for kind in PROXY_KINDS if not kind.startswith("socks4")])
 def test_a_proxy_is_gone_through(
     runtime: TestedRuntime,
     connect: Connect,
@@ -313,7 +313,7 @@ def test_a_proxy_is_gone_through(
     secured: bool,
 ) -> None:
     async def scenario() -> None:
-        options: dict[str, Any] = {"auth": KINDS[kind].auth}
+        options: dict[str, Any] = {"auth": PROXY_KINDS[kind].auth}
         if kind == "https":
             options["ssl_context"] = client_tls
         way = library.Proxy(proxy.origin, **options)
@@ -321,14 +321,14 @@ def test_a_proxy_is_gone_through(
         async with connect(proxy=way, verify=client_tls) as client:
             for _ in range(2):
                 reply = await client.get(f"{scheme}://www.example.com/")
-                forwarded = KINDS[kind].is_http and not secured
+                forwarded = PROXY_KINDS[kind].is_http and not secured
                 assert reply.content == (FORWARDED if forwarded else b"fine")
 
     with (
         scripted_server(
             canned_responses([FINE] * 2), tls=server_tls if secured else None, allow_disconnect=True
         ) as origin,
-        scripted_proxy(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
+        scripted_proxy(PROXY_KINDS[kind], origin.port, server_tls, client_tls) as proxy,
     ):
         runtime.run(scenario)
 

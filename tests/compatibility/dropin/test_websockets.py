@@ -16,7 +16,7 @@ from wsproto import events as ws_events
 from wsproto.connection import ConnectionState
 
 from ...support.runtimes import LIMIT, TestedAsyncRuntime, TestedRuntime
-from ...support.scripted_proxies import KINDS, scripted_proxy
+from ...support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ...support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 
@@ -184,6 +184,6 @@ def test_a_websocket_goes_through_a_proxy(
 
     with (
         scripted_server(_echoes, tls=server_tls, allow_disconnect=True) as origin,
-        scripted_proxy(KINDS[kind], origin.port, server_tls, client_tls) as proxy,
+        scripted_proxy(PROXY_KINDS[kind], origin.port, server_tls, client_tls) as proxy,
     ):
         runtime.run(scenario)
