@@ -290,7 +290,7 @@ def test_a_response_that_is_interrupted_on_its_way_to_the_caller_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Pool() as pool:
-        monkeypatch.setattr(sync_pool, "_for_threads", Once())
+        monkeypatch.setattr(sync_pool, "sync_response", Once())
         with pytest.raises(KeyboardInterrupt):
             pool.request("GET", "http://a/")
         assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)

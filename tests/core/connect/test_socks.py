@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpcore2_core._api.proxy_connections import merged
+from httpcore2_core._connect.http_proxy import merged
 from httpcore2_core._connect.socks import Dialogue, _ipv4, converse, socks4, socks5
 from httpcore2_core._exceptions import ProxyError, RemoteProtocolError
 from httpcore2_core._http.timeouts import Timeouts

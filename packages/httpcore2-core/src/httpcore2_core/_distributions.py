@@ -34,6 +34,11 @@ def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
         raise ImportError(missing(package, extra, purpose)) from None
 
 
+def load_http2(purpose: str) -> Any:
+    """Return the class of HTTP/2 connections; `purpose` and errors as for `load`."""
+    return load("httpcore2_http2", "AsyncHTTP2Connection", "http2", purpose)
+
+
 def missing(package: str, extra: str, purpose: str) -> str:
     """The text of the error where `package`, which `extra` brings, is not there."""
     if _PARENT:

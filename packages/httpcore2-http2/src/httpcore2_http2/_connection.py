@@ -12,7 +12,6 @@ Must not know: pools, how the stream was made, what frames look like (the codec 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
@@ -150,8 +149,6 @@ class AsyncHTTP2Connection(EstablishedConnection):
         # The server's, of which no listener was told yet.
         self.settings: SettingsReceived | None = None
         self._has_changed = False  # something that `on_change` is to tell
-        # Set by whoever pools this connection: told of changes of `capacity`, `is_retired` and `is_closed()`.
-        self.on_change: Callable[[], None] | None = None
 
     # Requests
 

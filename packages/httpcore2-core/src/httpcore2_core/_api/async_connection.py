@@ -1,4 +1,4 @@
-"""A connection to an origin: its way there, taken when first needed, and then the one that speaks HTTP.
+"""A connection to an origin: its route, opened when the first request needs it, and then a connection that speaks HTTP.
 
 Must not know: pools, how a stream is opened, how HTTP is framed.
 """
@@ -6,14 +6,15 @@ Must not know: pools, how a stream is opened, how HTTP is framed.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from .._connect.routes import Endpoint, Route, direct_route, offered_protocols, own_server_name
-from .._distributions import load
+from .._connect.config import ConnectionConfig
+from .._connect.routes import Route, direct_route, own_server_name
+from .._distributions import load_http2
 from .._exceptions import ConnectError, ConnectionNotAvailable
 from .._http.bodies import check_body_api
-from .._http.established import RequestLimit
+from .._http.established import EstablishedConnection, RequestLimit
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.timeouts import Timeouts
 from .._http11.connection import AsyncHTTP11Connection
@@ -26,25 +27,6 @@ from .._urls import check_origin
 
 if TYPE_CHECKING:
     import ssl
-
-    from httpcore2_http2 import AsyncHTTP2Connection
-
-    _Connection: TypeAlias = AsyncHTTP11Connection | AsyncHTTP2Connection
-
-_HTTP2 = ("httpcore2_http2", "AsyncHTTP2Connection", "http2")
-
-
-def check_protocols(http1: bool, http2: bool) -> None:
-    """Refuse a choice of protocols that can't be served.
-
-    Raises:
-        ValueError: neither is wanted.
-        ImportError: HTTP/2 is wanted, and its distribution is not installed.
-    """
-    if not (http1 or http2):
-        raise ValueError("http1=False, http2=False leaves no protocol: let at least one be True.")
-    if http2:
-        load(*_HTTP2, "http2=True")
 
 
 class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
@@ -81,42 +63,42 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             ValueError: neither protocol is allowed.
             ImportError: HTTP/2 is wanted, and its distribution is not installed.
         """
-        check_protocols(http1, http2)
-        self._origin = origin
-        self._keepalive_expiry = keepalive_expiry
-        self._http1 = http1
-        self._http2 = http2
-        self._backend: RuntimeBackend | None = adapt_given_backend(network_backend)
-        options = None if socket_options is None else list(socket_options)
-        self._route = self._find_route(
-            Endpoint(origin, local_address, uds, options),
+        config = ConnectionConfig(
             ssl_context,
-            offered_protocols(http1, http2),
+            keepalive_expiry,
+            http1,
+            http2,
             retries,
+            local_address,
+            uds,
+            adapt_given_backend(network_backend),
+            None if socket_options is None else list(socket_options),
         )
-        self._connection: _Connection | None = None
-        # The name that it was made with, where that is not the origin's host.
+        config.check()
+        self._set_up(origin, config, direct_route(origin, config))
+
+    @classmethod
+    def _of(cls, origin: Origin, config: ConnectionConfig) -> AsyncHTTPConnection:
+        """Make a connection of settings that are checked."""
+        connection = cls.__new__(cls)
+        connection._set_up(origin, config, direct_route(origin, config))
+        return connection
+
+    def _set_up(self, origin: Origin, config: ConnectionConfig, route: Route) -> None:
+        self._origin = origin
+        self._config = config
+        self._route = route
+        self._backend: RuntimeBackend | None = config.network_backend
+        # What an object gets only later takes 1 KiB.
+        self._connection: EstablishedConnection | None = None
+        # The name that its certificate was checked for, where that is not the origin's host.
         self._server_name: bytes | None = None
-        # Its own, once it is established: each request needs them. What an object gets only later takes 1 KiB.
-        self.exchange: Callable[[Request, Timeouts], Coroutine[Any, Any, Response]] = None  # type: ignore[assignment]
-        self.is_stale: Callable[[], bool] = None  # type: ignore[assignment]
         self._has_begun = False
         self._has_failed = False
         self.on_release: Callable[[bool, float | None], None] | None = None
-        self.on_lost: Callable[[], None] | None = None
         self.on_change: Callable[[], None] | None = None
-        # What shows it to synchronous callers, if anybody has that.
-        self.facade: ref[Any] | None = None
-
-    def _find_route(
-        self,
-        endpoint: Endpoint,
-        ssl_context: ssl.SSLContext | None,
-        protocols: tuple[str, ...],
-        retries: int,
-    ) -> Route:
-        """Return the way to the origin; `endpoint` says how it would be dialled itself."""
-        return direct_route(endpoint, ssl_context, protocols, retries)
+        # Its façade for the sync API, if anybody holds that.
+        self.sync_facade: ref[Any] | None = None
 
     # Requests
 
@@ -170,12 +152,12 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             check_origin(self._origin)
             stream = await self._route.open(self._use_backend(), request, timeouts)
             try:
-                connection = self._speak(stream)
+                connection = self._make_established(stream)
             except BaseException:
                 stream.abort()
                 await stream.wait_closed()
                 raise
-            connection.on_release = self.on_release
+            connection.on_release, connection.on_change = self.on_release, self.on_change
             connection.peer = self._route
             # In this order: a thread that closes this one sees the connection, or is seen here.
             self._connection = connection
@@ -186,25 +168,24 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 raise ConnectError(
                     f"The connection was closed while it was being established. ({self._route})"
                 )
-            self.exchange, self.is_stale = connection.exchange, connection.is_stale
         except BaseException:
             self._has_failed = True
             raise
 
-    def _speak(self, stream: BackendStream) -> _Connection:
-        """Make the connection for the protocol that was agreed on, or is known to be spoken."""
+    def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]:
+        """Send `request` on the established connection; see `Poolable`."""
+        assert self._connection is not None, "only an established connection takes requests"
+        return self._connection.exchange(request, timeouts)
+
+    def _make_established(self, stream: BackendStream) -> EstablishedConnection:
+        """Make the connection for the protocol that was agreed on, or is the only one allowed."""
         ssl_object = stream.get_extra_info("ssl_object")
-        # A backend or an SSL context of the caller's own may have offered more than this connection did.
+        # A backend or an SSL context of the caller's may have offered more than this connection did.
         is_agreed = ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2"
-        if is_agreed or not self._http1:
-            purpose = f"HTTP/2, which ALPN agreed on with {self._origin},"
-            connection_class: type[AsyncHTTP2Connection] = load(*_HTTP2, purpose)
-            shared = connection_class(self._origin, stream, self._keepalive_expiry)
-            shared.on_change = self.on_change
-            return shared
-        connection = AsyncHTTP11Connection(self._origin, stream, self._keepalive_expiry)
-        connection.on_lost = self.on_lost
-        return connection
+        connection_class: type[EstablishedConnection] = AsyncHTTP11Connection
+        if is_agreed or not self._config.http1:
+            connection_class = load_http2(f"HTTP/2, which ALPN agreed on with {self._origin},")
+        return connection_class(self._origin, stream, self._config.keepalive_expiry)
 
     def _use_backend(self) -> RuntimeBackend:
         if self._backend is None:
@@ -231,7 +212,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         return None if self._connection is None else self._connection.request_limit
 
     @request_limit.setter
-    def request_limit(self, limit: RequestLimit) -> None:
+    def request_limit(self, limit: RequestLimit | None) -> None:
         assert self._connection is not None, "only an established connection takes any"
         self._connection.request_limit = limit
 
@@ -255,6 +236,10 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     def can_handle_request(self, origin: Origin) -> bool:
         return origin == self._origin
 
+    def is_stale(self) -> bool:
+        assert self._connection is not None, "only an established connection was used"
+        return self._connection.is_stale()
+
     def can_multiplex(self) -> bool:
         return self._connection is not None and self._connection.can_multiplex()
 
@@ -262,8 +247,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         if self._connection is None:
             # It may yet turn out to be HTTP/2, and take several requests.
             return (
-                self._http2
-                and (self._origin.scheme == b"https" or not self._http1)
+                self._config.http2
+                and (self._origin.scheme == b"https" or not self._config.http1)
                 and not self._has_failed
             )
         return self._connection.is_available()

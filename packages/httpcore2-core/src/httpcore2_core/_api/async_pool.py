@@ -6,11 +6,15 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .._connect.config import ConnectionConfig
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
+from .._net.adapters import adapt_given_backend
 from .._net.detection import AutoBackend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
-from .._pool.pooled import PooledConnection, pooled, shown
+from .._pool.config import PoolConfig
+from .._pool.poolable import Poolable
+from .adapters import adapt_async_connection, public_async_connection
 from .pool_base import PoolBase
 
 if TYPE_CHECKING:
@@ -64,20 +68,18 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
             UnsupportedProtocol: the scheme of the proxy's URL is unknown.
             ImportError: what HTTP/2 or SOCKS5 needs is not installed.
         """
-        self._set_up(
+        connection = ConnectionConfig(
             ssl_context,
-            proxy,
-            max_connections,
-            max_keepalive_connections,
             keepalive_expiry,
             http1,
             http2,
             retries,
             local_address,
             uds,
-            network_backend,
-            socket_options,
+            adapt_given_backend(network_backend),
+            None if socket_options is None else list(socket_options),
         )
+        self._set_up(PoolConfig(connection, proxy, max_connections, max_keepalive_connections))
         self._given_network_backend = network_backend
 
     @property
@@ -88,7 +90,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
     @_network_backend.setter
     def _network_backend(self, backend: AsyncNetworkBackend) -> None:
         self._given_network_backend = backend
-        self._engine.use_backend(backend)
+        self._use_backend(adapt_given_backend(backend))
 
     def create_connection(self, origin: Origin) -> AsyncConnectionInterface:
         """Make the connection for requests to `origin`; nothing is opened yet.
@@ -104,13 +106,13 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         >>> pool.connections
         [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
         """
-        return [shown(connection) for connection in self._engine.connections]
+        return [public_async_connection(poolable) for poolable in self._engine.connections]
 
     async def handle_async_request(self, request: Request) -> Response:
-        return await self._engine.handle(request, self._create_pooled, self)
+        return await self._engine.handle(request, self._create_poolable, self)
 
-    def _create_pooled(self, origin: Origin) -> PooledConnection:
-        return pooled(self.create_connection(origin))
+    def _create_poolable(self, origin: Origin) -> Poolable:
+        return adapt_async_connection(self.create_connection(origin))
 
     async def aclose(self) -> None:
         """Close all connections, whatever they are doing. The pool may be used again."""

@@ -1,82 +1,44 @@
-"""The pool for event loops, and what both faces of the pool have in common.
+"""What the pools of both APIs have in common: the engine, the settings, and the connections that are made of these.
 
-Must not know: how connections are shared out (the ledger does), how a request is sent.
+Must not know: which request gets which connection (the ledger decides), how a request is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .._models import Origin, Proxy
-from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
+from .._models import Origin
+from .._net.runtime_backend import RuntimeBackend
+from .._pool.config import PoolConfig
 from .._pool.engine import Engine
-from .async_connection import AsyncHTTPConnection, check_protocols
-from .proxy_connections import Settings, check_proxy, make_connection
+from .async_connection import AsyncHTTPConnection
+from .proxy_connections import make_connection
 
 if TYPE_CHECKING:
     import ssl
 
 
 class PoolBase:
-    """What both faces of the pool hold: the engine, and what connections are made with."""
+    """The base class of `AsyncConnectionPool` and `ConnectionPool`."""
 
-    def _set_up(
-        self,
-        ssl_context: ssl.SSLContext | None,
-        proxy: Proxy | None,
-        max_connections: int | None,
-        max_keepalive_connections: int | None,
-        keepalive_expiry: float | None,
-        http1: bool,
-        http2: bool,
-        retries: int,
-        local_address: str | None,
-        uds: str | None,
-        network_backend: AsyncNetworkBackend | None,
-        socket_options: Iterable[SOCKET_OPTION] | None,
-    ) -> None:
-        check_protocols(http1, http2)
-        for name, value in (
-            ("max_connections", max_connections),
-            ("max_keepalive_connections", max_keepalive_connections),
-            ("retries", retries),
-        ):
-            if value is not None and value < 0:
-                raise ValueError(f"{name} must be 0 or more, but got {value}.")
-        if proxy is not None:
-            check_proxy(proxy)
-        self._proxy = proxy
-        self._ssl_context = ssl_context
-        self._keepalive_expiry = keepalive_expiry
-        self._http1 = http1
-        self._http2 = http2
-        self._retries = retries
-        self._local_address = local_address
-        self._uds = uds
-        self._socket_options = None if socket_options is None else list(socket_options)
-        self._engine = Engine(
-            network_backend,
-            max_connections=max_connections,
-            max_keepalive_connections=max_keepalive_connections,
-            keepalive_expiry=keepalive_expiry,
-            http1=http1,
-            http2=http2,
-        )
+    def _set_up(self, config: PoolConfig) -> None:
+        config.check()
+        self._config = config
+        self._engine = Engine(config)
+
+    @property
+    def _ssl_context(self) -> ssl.SSLContext | None:
+        """The context for origins, under the name that it has in 2.16.2."""
+        return self._config.connection.ssl_context
+
+    def _use_backend(self, backend: RuntimeBackend | None) -> None:
+        """Open the connections that are made from now on with `backend`."""
+        connection = self._config.connection._replace(network_backend=backend)
+        self._config = self._config._replace(connection=connection)
+        self._engine.use_backend(backend)
 
     def _make_connection(self, origin: Origin) -> AsyncHTTPConnection:
-        settings = Settings(
-            self._ssl_context,
-            self._keepalive_expiry,
-            self._http1,
-            self._http2,
-            self._retries,
-            self._local_address,
-            self._uds,
-            self._engine.backend,
-            self._socket_options,
-        )
-        return make_connection(self._proxy, origin, settings)
+        return make_connection(self._config.proxy, origin, self._config.connection)
 
     def __repr__(self) -> str:
         counts = self._engine.counts

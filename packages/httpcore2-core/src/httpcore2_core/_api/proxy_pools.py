@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .._connect.http_proxy import HTTP_SCHEMES
 from .._exceptions import UnsupportedProtocol
 from .._models import URL, HeadersAsMapping, HeadersAsSequence, Proxy
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend, NetworkBackend
 from .async_pool import AsyncConnectionPool
-from .proxy_connections import HTTP_SCHEMES
 from .sync_pool import ConnectionPool
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from .._http.bodies import BlockingBody, ReceivedBody
 from .._http.interfaces import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import ssl
 
 
-def _for_threads(response: Response) -> Response:
+def sync_response(response: Response) -> Response:
     extensions = response.extensions
     stream = extensions.get("network_stream")
     if isinstance(stream, AsyncNetworkStream):
@@ -50,7 +51,7 @@ class SyncConnection(ClosingContext, ConnectionInterface):
         self._counterpart = counterpart
 
     def handle_request(self, request: Request) -> Response:
-        return _for_threads(run_blocking(self._counterpart.handle_async_request(request)))
+        return sync_response(run_blocking(self._counterpart.handle_async_request(request)))
 
     def close(self) -> None:
         run_blocking(self._counterpart.aclose())
@@ -137,9 +138,16 @@ class HTTPConnection(SyncConnection):
                 socket_options,
             )
         )
+        self._counterpart.sync_facade = ref(self)
 
     @classmethod
     def _of(cls, counterpart: AsyncHTTPConnection) -> HTTPConnection:
-        facade = cls.__new__(cls)
-        facade._counterpart = counterpart
+        """Return the façade of `counterpart`: the one that somebody still holds, if there is one."""
+        facade: HTTPConnection | None = (
+            None if counterpart.sync_facade is None else counterpart.sync_facade()
+        )
+        if facade is None:
+            facade = cls.__new__(cls)
+            facade._counterpart = counterpart
+            counterpart.sync_facade = ref(facade)
         return facade

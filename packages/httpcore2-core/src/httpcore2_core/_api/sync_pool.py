@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
+from .._connect.config import ConnectionConfig
 from .._http.interfaces import ClosingContext, ConnectionInterface, RequestInterface
 from .._models import Origin, Proxy, Request, Response
 from .._net.adapters import adapt_backend
 from .._net.coroutines import run_blocking
 from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
 from .._net.sync_backend import SyncBackend
-from .._pool.pooled import PooledConnection, pooled_for_threads, shown
-from .async_connection import AsyncHTTPConnection
+from .._pool.config import PoolConfig
+from .._pool.poolable import Poolable
+from .adapters import adapt_sync_connection, public_sync_connection
 from .pool_base import PoolBase
-from .sync_connections import HTTPConnection, SyncConnection, _for_threads
+from .sync_connections import HTTPConnection, sync_response
 
 if TYPE_CHECKING:
     import ssl
@@ -46,11 +47,8 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
         """Prepare a pool; parameters and errors as for `AsyncConnectionPool`."""
-        self._set_up(
+        connection = ConnectionConfig(
             ssl_context,
-            proxy,
-            max_connections,
-            max_keepalive_connections,
             keepalive_expiry,
             http1,
             http2,
@@ -58,8 +56,9 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             local_address,
             uds,
             adapt_backend(network_backend),
-            socket_options,
+            None if socket_options is None else list(socket_options),
         )
+        self._set_up(PoolConfig(connection, proxy, max_connections, max_keepalive_connections))
         self._given_network_backend = network_backend
 
     @property
@@ -70,42 +69,22 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
     @_network_backend.setter
     def _network_backend(self, backend: NetworkBackend) -> None:
         self._given_network_backend = backend
-        self._engine.use_backend(adapt_backend(backend))
+        self._use_backend(adapt_backend(backend))
 
     def create_connection(self, origin: Origin) -> ConnectionInterface:
         """Make the connection for requests to `origin`; as `AsyncConnectionPool.create_connection`."""
         return HTTPConnection._of(self._make_connection(origin))
 
-    def _create_counterpart(self, origin: Origin) -> PooledConnection:
-        facade = self.create_connection(origin)
-        if (
-            not isinstance(facade, HTTPConnection)
-            # A derived class sends in a way of its own, and so does what a test kit patches into ours.
-            or type(facade).handle_request is not SyncConnection.handle_request
-        ):
-            return pooled_for_threads(facade)
-        facade._counterpart.facade = ref(facade)
-        return facade._counterpart
+    def _create_poolable(self, origin: Origin) -> Poolable:
+        return adapt_sync_connection(self.create_connection(origin))
 
     @property
     def connections(self) -> list[ConnectionInterface]:
         """The connections in the pool now, in the order in which they were made."""
-        return [self._facade(shown(counterpart)) for counterpart in self._engine.connections]
-
-    def _facade(
-        self, counterpart: AsyncHTTPConnection | ConnectionInterface
-    ) -> ConnectionInterface:
-        if isinstance(counterpart, ConnectionInterface):
-            return counterpart  # the caller's own
-        # The one that somebody still holds, if anybody does.
-        facade: HTTPConnection | None = None if counterpart.facade is None else counterpart.facade()
-        if facade is None:
-            facade = HTTPConnection._of(counterpart)
-            counterpart.facade = ref(facade)
-        return facade
+        return [public_sync_connection(poolable) for poolable in self._engine.connections]
 
     def handle_request(self, request: Request) -> Response:
-        handling = self._engine.handle(request, self._create_counterpart, self)
+        handling = self._engine.handle(request, self._create_poolable, self)
         try:
             response = run_blocking(handling)
         except BaseException:
@@ -113,7 +92,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             raise
         body: Any = response.stream
         try:
-            return _for_threads(response)
+            return sync_response(response)
         except BaseException:
             run_blocking(body.aclose())  # nobody else can
             raise

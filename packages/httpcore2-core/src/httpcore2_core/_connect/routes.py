@@ -28,6 +28,7 @@ from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkStream
 from .._net.runtime_backend import RuntimeBackend
 from .._net.ssl_context import offer_protocols, shared_ssl_context
 from .._urls import host_to_dial, server_name
+from .config import ConnectionConfig
 
 if TYPE_CHECKING:
     import ssl
@@ -153,6 +154,11 @@ class Endpoint(NamedTuple):
     local_address: str | None
     uds: str | None
     socket_options: list[SOCKET_OPTION] | None
+
+    @classmethod
+    def of(cls, origin: Origin, config: ConnectionConfig) -> Endpoint:
+        """Return how `origin`, or a proxy of that origin, is dialled."""
+        return cls(origin, config.local_address, config.uds, config.socket_options)
 
     def __str__(self) -> str:
         return (
@@ -283,24 +289,13 @@ class Route:
         return opening.stream
 
 
-def offered_protocols(http1: bool, http2: bool) -> tuple[str, ...]:
-    """What is offered by ALPN."""
-    if not http2:
-        return ("http/1.1",)
-    return ("h2", "http/1.1") if http1 else ("h2",)
-
-
-def direct_route(
-    endpoint: Endpoint,
-    ssl_context: ssl.SSLContext | None,
-    protocols: tuple[str, ...],
-    retries: int,
-) -> Route:
-    """The way to an origin with nobody in between."""
+def direct_route(origin: Origin, config: ConnectionConfig) -> Route:
+    """Return the route to an origin without a proxy."""
+    endpoint = Endpoint.of(origin, config)
     purpose = f"connecting to {endpoint}"
     return Route(
-        endpoint.origin,
+        origin,
         Dial(endpoint, purpose, "connection"),
-        Secure(endpoint.origin, ssl_context, protocols, purpose, "connection"),
-        retries=retries,
+        Secure(origin, config.ssl_context, config.alpn_protocols, purpose, "connection"),
+        retries=config.retries,
     )

@@ -50,8 +50,10 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     Attributes:
         runtime: the stream's.
         peer: whom it leads to, and through whom, as a text or what becomes one: for the messages of errors.
-        on_release: set by whoever pools this connection: told of the end of each exchange, whether the connection
-            can be used again, and when it expires on the runtime's clock.
+        on_release: set by a pool: called at the end of each exchange with whether the connection can be used again,
+            and when it expires on the runtime's clock.
+        on_change: set by a pool: called when `capacity`, `is_retired` or `is_closed()` changed, other than at the end
+            of an exchange.
         request_limit: what is known, from this connection or the one before, of how many requests the server takes.
     """
 
@@ -77,6 +79,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         self._state = self._first_state
         self._request_count = 0
         self.on_release: Callable[[bool, float | None], None] | None = None
+        self.on_change: Callable[[], None] | None = None
 
     def _class_settings(self) -> Any:
         """Return the object whose `READ_NUM_BYTES` and the like hold, unless a façade passes itself."""
@@ -103,6 +106,21 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         """Send `request`, whose body has the right colour; otherwise as `handle_async_request`."""
 
     # Life
+
+    @property
+    @abstractmethod
+    def capacity(self) -> int:
+        """How many requests it takes at a time; what is over that is refused with `ConnectionNotAvailable`."""
+
+    @property
+    @abstractmethod
+    def is_retired(self) -> bool:
+        """Whether it takes no further request, though those under way may finish."""
+
+    @property
+    @abstractmethod
+    def may_be_resent(self) -> bool:
+        """Whether the last exchange failed as it does when the server closes an idle connection."""
 
     @abstractmethod
     def abort(self) -> None:

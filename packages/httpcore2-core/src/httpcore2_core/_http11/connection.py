@@ -82,8 +82,6 @@ class AsyncHTTP11Connection(EstablishedConnection):
         self._is_aborted = False
         # What a proxy is sent, where that is not what the request says: target and header fields.
         self.rewrite: Callable[[Request], tuple[bytes, list[tuple[bytes, bytes]]]] | None = None
-        # Set by whoever pools this connection: told of an end while idle.
-        self.on_lost: Callable[[], None] | None = None
 
     # Requests
 
@@ -304,8 +302,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
         """Something arrived while no request was under way: whatever it is, no response may follow it."""
         self._state = CLOSED
         self._stream.abort()
-        if self.on_lost is not None:
-            self.on_lost()
+        if self.on_change is not None:
+            self.on_change()
 
     # Life
 

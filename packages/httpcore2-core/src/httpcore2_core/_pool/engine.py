@@ -39,19 +39,19 @@ from .._http.lease import Lease
 from .._http.timeouts import Timeouts
 from .._http.trace import log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
-from .._net.adapters import adapt_async_backend, adapt_given_backend, default_backend
+from .._net.adapters import default_backend
 from .._net.forks import generation
-from .._net.network_interfaces import AsyncNetworkBackend
 from .._net.runtime import Deadline, Runtime
 from .._net.runtime_backend import RuntimeBackend
+from .config import PoolConfig
 from .ledger import Ledger
-from .pooled import PooledConnection
+from .poolable import Poolable
 from .slots import Counts, Grant, Ticket
 
 # Scheme, host and port, and the `sni_hostname` of those that have one of their own.
 _Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, bytes]
-_Ticket: TypeAlias = Ticket[_Key, PooledConnection]
-_Lease: TypeAlias = Lease[PooledConnection]
+_Ticket: TypeAlias = Ticket[_Key, Poolable]
+_Lease: TypeAlias = Lease[Poolable]
 
 _SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
 # How often a request may come to a connection in vain before it fails: a server may refuse forever.
@@ -76,25 +76,10 @@ def _unsupported(scheme: bytes) -> UnsupportedProtocol:
 class Engine:
     """A pool's inside. Both faces of the pool, the synchronous and the asynchronous, run on it."""
 
-    def __init__(
-        self,
-        backend: AsyncNetworkBackend | None,
-        *,
-        max_connections: int | None,
-        max_keepalive_connections: int | None,
-        keepalive_expiry: float | None,
-        http1: bool,
-        http2: bool,
-    ) -> None:
-        self._given_backend = adapt_given_backend(backend)
-        self._backend: RuntimeBackend | None = self._given_backend
-        self._limits = (max_connections, max_keepalive_connections, keepalive_expiry)
-        # Where it may turn out to be HTTP/2: by ALPN, or because there is nothing else.
-        self._shared_schemes: tuple[bytes, ...] = ()
-        if http2:
-            self._shared_schemes = (
-                (b"https", b"wss") if http1 else (b"https", b"wss", b"http", b"ws")
-            )
+    def __init__(self, config: PoolConfig) -> None:
+        self._config = config
+        self._given_backend = self._backend = config.connection.network_backend
+        self._multiplexing_schemes = config.multiplexing_schemes
         token = None
         if self._backend is not None and self._backend.runtime.is_blocking:
             # There is but one world of threads, and they must not find out about it at the same time.
@@ -107,23 +92,22 @@ class Engine:
         # A lock that a thread held when the process forked stays locked in the child: a new one.
         # Re-entrant, since the collector may finalise the pool while one of its callbacks holds it.
         self._lock = RLock()
-        self._ledger: Ledger[_Key, PooledConnection] = Ledger(*self._limits)
-        self._close_pending: list[PooledConnection] = []
+        self._ledger: Ledger[_Key, Poolable] = Ledger(
+            self._config.max_connections,
+            self._config.max_keepalive_connections,
+            self._config.connection.keepalive_expiry,
+        )
+        self._close_pending: list[Poolable] = []
         # How many requests an origin takes on a connection, where that has shown.
         self._request_limits: dict[_Key, RequestLimit] = {}
 
     # Which world
 
-    @property
-    def backend(self) -> RuntimeBackend | None:
-        """What opens connections, if it was given: else each finds it, and with it what a test kit has patched."""
-        return self._given_backend
-
-    def use_backend(self, backend: AsyncNetworkBackend) -> None:
-        """Open the connections to come with `backend`."""
-        self._given_backend = adapt_given_backend(backend)
-        if self._backend is not None:  # else the first request finds it
-            self._backend = adapt_async_backend(backend)
+    def use_backend(self, backend: RuntimeBackend | None) -> None:
+        """Open connections with `backend` from now on; `None` for that of the running event loop."""
+        self._given_backend = backend
+        if self._backend is not None and backend is not None:
+            self._backend = backend
 
     def _enter(self) -> Runtime:
         """Return the caller's runtime, having made sure that the pool's connections belong to it.
@@ -167,7 +151,7 @@ class Engine:
     async def handle(
         self,
         request: Request,
-        create: Callable[[Origin], PooledConnection],
+        create: Callable[[Origin], Poolable],
         keeper: object,
     ) -> Response:
         """Send `request` on a connection of its origin, and return its response, the body still to be read.
@@ -285,7 +269,7 @@ class Engine:
         request: Request,
         timeouts: Timeouts,
         runtime: Runtime,
-        create: Callable[[Origin], PooledConnection],
+        create: Callable[[Origin], Poolable],
     ) -> _Lease:
         """Wait for a connection, or make one, as the ledger grants it."""
         lease: _Lease = Lease()
@@ -298,7 +282,7 @@ class Engine:
                 # Another thread may have left one meanwhile.
                 found = ledger.checkout(key, runtime.now())
                 if found is None:
-                    ledger.reserve(key, key[0] in self._shared_schemes, lease, arrival)
+                    ledger.reserve(key, key[0] in self._multiplexing_schemes, lease, arrival)
                     if lease.ticket.grant is None:
                         lease.ticket.waiter = runtime.create_waiter()
             self._apply_decisions()
@@ -320,7 +304,6 @@ class Engine:
             origin = request.url.origin
             connection = create(origin)
             connection.on_release = partial(self._release, connection)
-            connection.on_lost = partial(self._drop, connection)
             connection.on_change = partial(self._update, connection, key)
             with self._lock:
                 if ticket.grant is Grant.CLEARED:
@@ -379,7 +362,7 @@ class Engine:
             )
         return PoolTimeout(
             f"No connection to {origin}{named} became free within {limit} seconds. "
-            f"The pool allows {self._limits[0]}: {counts.active_connections} are active, "
+            f"The pool allows {self._config.max_connections}: {counts.active_connections} are active, "
             f"{to_origin} of them to this origin; "
             f"{counts.queued_requests} requests are waiting. "
             "Read or close responses sooner, or raise max_connections."
@@ -387,9 +370,7 @@ class Engine:
 
     # The ends, none of which awaits
 
-    def _release(
-        self, connection: PooledConnection, is_reusable: bool, expires_at: float | None
-    ) -> None:
+    def _release(self, connection: Poolable, is_reusable: bool, expires_at: float | None) -> None:
         """A request on `connection` has ended."""
         assert self._backend is not None, "there was a request"
         ledger = self._ledger
@@ -405,7 +386,7 @@ class Engine:
         if ledger.granted or ledger.closing:
             self._apply_decisions()
 
-    def _update(self, connection: PooledConnection, key: _Key) -> None:
+    def _update(self, connection: Poolable, key: _Key) -> None:
         """`connection` now takes another number of requests, or none any more."""
         ledger = self._ledger
         with self._lock:
@@ -414,6 +395,7 @@ class Engine:
                 if len(self._request_limits) > _MAX_REMEMBERED:
                     del self._request_limits[next(iter(self._request_limits))]
             if connection.is_closed():
+                ledger.closing.append(connection)
                 ledger.discard(connection)
             elif connection.is_retired:
                 ledger.retire(connection)
@@ -421,7 +403,7 @@ class Engine:
                 ledger.set_capacity(connection, connection.capacity)
         self._apply_decisions()
 
-    def _drop(self, connection: PooledConnection) -> None:
+    def _drop(self, connection: Poolable) -> None:
         """`connection` is of no use any more."""
         with self._lock:
             self._ledger.closing.append(connection)
@@ -452,7 +434,7 @@ class Engine:
                 ledger.closing.append(connection)
             raise
 
-    def _close(self, connection: PooledConnection) -> None:
+    def _close(self, connection: Poolable) -> None:
         if connection.is_connected():
             log("connection", "close.started")
             connection.abort()
@@ -483,7 +465,7 @@ class Engine:
     # What there is
 
     @property
-    def connections(self) -> list[PooledConnection]:
+    def connections(self) -> list[Poolable]:
         """The connections, in the order in which they were made."""
         with self._lock:
             return self._ledger.connections()
