@@ -72,12 +72,14 @@ def test_in_a_vendored_copy_a_sibling_that_is_missing_is_named_with_its_place(
     with pytest.raises(ImportError) as raised:
         vendored().load("some_sibling", "thing", "some", "Something")
     assert str(raised.value) == (
-        "Something needs some_sibling, which app._vendor does not have: "
-        "copy it there, beside httpcore2_core."
+        "Something needs some_sibling, which is not in app._vendor. "
+        "Copy it there, beside httpcore2_core."
     )
 
 
-def test_a_sibling_of_another_version_is_refused_with_the_command_that_mends_it() -> None:
+def test_a_sibling_of_another_version_is_refused_with_the_command_that_installs_the_right_one() -> (
+    None
+):
     check_version("httpcore2_trio", VERSION)
     with pytest.raises(ImportError) as raised:
         check_version("httpcore2_trio", "2.9")

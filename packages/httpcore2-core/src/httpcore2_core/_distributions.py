@@ -1,6 +1,7 @@
-"""Finds the other distributions by name, when one is first needed.
+"""Loads the sibling distributions by name, when one is first needed.
 
-Rules: core imports no sibling; a sibling's package lies beside core's own, in a vendored copy too.
+Rules: core imports no sibling; the package of a sibling lies beside core's own, in a vendored copy too.
+Must not know: what a sibling contains.
 """
 
 from __future__ import annotations
@@ -13,21 +14,27 @@ VERSION = "3.0.0"
 _PARENT, _, _NAME = __name__.rpartition(".")[0].rpartition(".")
 
 PREFIX = f"{_PARENT}." if _PARENT else ""
-"""What the names of siblings begin with here, and those of loggers: a copy's records are its own."""
+"""The prefix of the names of siblings and of loggers, so that a vendored copy has its own loggers."""
 
 
 def load(package: str, attribute: str, extra: str, purpose: str) -> Any:
-    """Return `attribute` of the sibling `package`, which `extra` of `httpcore2` brings; `purpose` begins the error.
+    """Return an attribute of a sibling's package.
+
+    Args:
+        package: the name of the package, such as `httpcore2_http2`.
+        attribute: the name of the attribute.
+        extra: the extra of `httpcore2` that installs the package.
+        purpose: the feature that needs the package: the start of the error message.
 
     Raises:
-        ImportError: it is not there; the text names the command that installs it, or, in a vendored
-            copy, where it has to be.
+        ImportError: the package is not installed. The message has the command that installs it, or for a vendored
+            copy the place where it has to be.
     """
     name = PREFIX + package
     try:
         return getattr(import_module(name), attribute)
     except ModuleNotFoundError as exc:
-        if exc.name != name:  # it is there, but something that it needs is not
+        if exc.name != name:  # the sibling is installed, but one of its dependencies is not
             raise
         raise ImportError(missing(package, extra, purpose)) from None
     except AttributeError:
@@ -40,9 +47,11 @@ def load_http2(purpose: str) -> Any:
 
 
 def missing(package: str, extra: str, purpose: str) -> str:
-    """The text of the error where `package`, which `extra` brings, is not there."""
+    """Return the error message for a sibling's package that is not installed."""
     if _PARENT:
-        return f"{purpose} needs {package}, which {_PARENT} does not have: copy it there, beside {_NAME}."
+        return (
+            f"{purpose} needs {package}, which is not in {_PARENT}. Copy it there, beside {_NAME}."
+        )
     return (
         f"{purpose} needs a distribution that is not installed. "
         f"Run: pip install 'httpcore2[{extra}]'"
@@ -50,15 +59,15 @@ def missing(package: str, extra: str, purpose: str) -> str:
 
 
 def check_version(package: str, version: str) -> None:
-    """Refuse a sibling of another version: it uses private parts of the core.
+    """Check that a sibling has the version of the core, whose private modules it uses.
 
-    Siblings of any version call it before they import anything else, so it stays as it is.
+    Siblings of all versions call this function before any other import: its signature must not change.
 
     Raises:
-        ImportError: the text names the command that mends it.
+        ImportError: the versions differ. The message has the command that installs the right one.
     """
     if version != VERSION:
-        mend = f"Run: pip install '{package.replace('_', '-')}=={VERSION}'"
+        remedy = f"Run: pip install '{package.replace('_', '-')}=={VERSION}'"
         if _PARENT:
-            mend = "Copy both from one version."
-        raise ImportError(f"{package} {version} does not work with {_NAME} {VERSION}. {mend}")
+            remedy = "Copy both from one version."
+        raise ImportError(f"{package} {version} does not work with {_NAME} {VERSION}. {remedy}")

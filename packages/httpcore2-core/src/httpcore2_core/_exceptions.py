@@ -1,94 +1,104 @@
-"""Every exception that httpcore2 raises on purpose.
+"""The exceptions that httpcore2 raises.
 
-The tree says who is at fault: a timeout (`TimeoutException`), the network (`NetworkError`), the
-peer (`RemoteProtocolError`), the caller (`LocalProtocolError`, `UnsupportedProtocol`), or a proxy
-(`ProxyError`).
+The class says where the fault is: a timeout (`TimeoutException`), the network (`NetworkError`), the peer
+(`RemoteProtocolError`), the caller (`LocalProtocolError`, `UnsupportedProtocol`), or a proxy (`ProxyError`).
 
-Rules: a message says what happened where it is known, and to whom (`add_context`) where that is known.
+Rules: the raiser writes what happened; `add_context` appends the peer where it is known.
+Must not know: requests, connections, the network.
 """
 
 
 class ConnectionNotAvailable(Exception):
-    """The connection can take no further request now. Pools catch it; it never leaves them.
+    """The connection takes no further request at the moment.
+
+    Connections raise it to pools, which catch it and choose another connection.
 
     Attributes:
-        made_progress: the server did not process this request, but others meanwhile: it is worth another try.
+        made_progress: whether the server processed other requests of this connection in the meantime, so that another
+            attempt is worthwhile.
     """
 
     made_progress = False
 
 
 class ProxyError(Exception):
-    """A proxy refused or failed to reach the origin."""
+    """The proxy refused to connect to the origin, or failed to.
+
+    The message begins with the status code and the reason of an HTTP proxy, or with the reply of a SOCKS proxy, and
+    ends with the proxy and the origin.
+    """
 
 
 class UnsupportedProtocol(Exception):
-    """The URL's scheme is missing, or is none that a connection can be made for."""
+    """The scheme of a URL is missing or unknown: it must be `http`, `https`, `ws` or `wss`, or a proxy's scheme."""
 
 
 class ProtocolError(Exception):
-    """HTTP was violated, by the peer or by the caller."""
+    """The base class of errors in the use of HTTP, by the peer or by the caller."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent something that HTTP does not allow, or closed in the middle of a message."""
+    """The peer violated HTTP, or closed the connection before the end of a message (RFC 9112, section 8).
+
+    The connection is closed. The request may have been processed.
+    """
 
 
 class LocalProtocolError(ProtocolError):
-    """The request's method, target, headers or body break HTTP's rules: it can't be sent."""
+    """The request violates HTTP, so that it cannot be sent. The message names the faulty part."""
 
 
 class TimeoutException(Exception):
-    """A limit of the `timeout` extension was reached."""
+    """The base class of timeouts, whose limits are given in the `timeout` extension of a request."""
 
 
 class PoolTimeout(TimeoutException):
-    """No connection became free in time."""
+    """No connection of the pool became available within the `pool` timeout. The message counts its connections."""
 
 
 class ConnectTimeout(TimeoutException):
-    """The connection, TLS included, was not established in time."""
+    """The connection, including TLS and a proxy's handshake, was not established within the `connect` timeout."""
 
 
 class ReadTimeout(TimeoutException):
-    """The peer sent nothing for too long."""
+    """No data arrived from the peer within the `read` timeout, or the response did not end within `total`."""
 
 
 class WriteTimeout(TimeoutException):
-    """The peer took in nothing for too long."""
+    """The peer accepted no data within the `write` timeout."""
 
 
 class NetworkError(Exception):
-    """The network, or the operating system's part of it, failed."""
+    """The base class of errors of the network and of the operating system's network functions."""
 
 
 class ConnectError(NetworkError):
-    """The connection could not be established."""
+    """The connection could not be established: the name was not resolved, or the connection or TLS was refused."""
 
 
 class ReadError(NetworkError):
-    """Reading from an established connection failed."""
+    """Reading from an established connection failed, such as after a TCP reset by the peer."""
 
 
 class WriteError(NetworkError):
-    """Writing to an established connection failed."""
+    """Writing to an established connection failed, such as after a TCP reset by the peer."""
 
 
 def add_context(exc: BaseException, context: object) -> None:
-    """Append to the message of one of our exceptions to whom it happened, since a log often has the message alone.
+    """Append the peer to the message of one of the exceptions above, since logs often show only the message.
 
-    Its own words come first, for those who look for them. Cause, notes and traceback stay.
+    The message keeps its start, for callers that match it. Cause, notes and traceback stay.
 
     Args:
-        exc: any exception; those that are not ours stay as they are.
-        context: what its text is: an origin, say. Needed in case of an error alone, it is made then.
+        exc: any exception. Exceptions of other classes are not changed.
+        context: the peer, such as an origin. Its `str()` is only made when there is an error.
     """
     if not isinstance(exc, (NetworkError, ProtocolError, ProxyError, TimeoutException)):
         return
-    words, text = str(exc), str(context)
-    if text in words:
-        return  # a caller's own backend may raise one exception again and again
+    message, peer = str(exc), str(context)
+    if peer in message:
+        return  # a caller's own backend may raise the same exception object several times
     if len(exc.args) > 1 or type(exc).__str__ is not BaseException.__str__:
-        exc.add_note(f"({text})")  # of a class of a caller's own, which makes its message itself
+        exc.add_note(f"({peer})")  # a caller's own class composes its message itself
     else:
-        exc.args = (f"{words} ({text})".lstrip(),)
+        exc.args = (f"{message} ({peer})".lstrip(),)

@@ -1,32 +1,28 @@
-"""The nouns of the API: Request, Response, Proxy, and from `_urls` URL and Origin.
+"""The models of the API: Request, Response and Proxy. URL and Origin come from `_urls`.
 
-Rules: text is ASCII, held as bytes; headers are lists of pairs in the order given, names in the
-case given.
+Rules: text is ASCII, held as bytes; header fields are lists of pairs in the order given, names in the case given.
 Must not know: connections, pools, the network.
 """
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Iterable,
-    Iterator,
-    Mapping,
-    MutableMapping,
-    Sequence,
-)
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from ._urls import (
-    DEFAULT_PORTS,
-    URL,
-    ByteOrStr,
-    Origin,
-    bracketed,
-    enforce_bytes,
-    host_header,
+from ._arguments import (
+    EMPTY_BODY,
+    ByteStream,
+    Extensions,
+    Fields,
+    HeadersAsMapping,
+    HeadersAsSequence,
+    HeaderTypes,
+    enforce_headers,
+    enforce_stream,
+    enforce_url,
+    include_request_headers,
 )
+from ._urls import DEFAULT_PORTS, URL, ByteOrStr, Origin, bracketed, enforce_bytes, host_header
 
 if TYPE_CHECKING:
     import ssl
@@ -55,143 +51,14 @@ __all__ = [
     "received_response",
 ]
 
-HeadersAsSequence: TypeAlias = Sequence[tuple[ByteOrStr, ByteOrStr]]
-HeadersAsMapping: TypeAlias = Mapping[ByteOrStr, ByteOrStr]
-HeaderTypes: TypeAlias = HeadersAsSequence | HeadersAsMapping | None
-Extensions: TypeAlias = MutableMapping[str, Any]
-
-_Fields: TypeAlias = list[tuple[bytes, bytes]]
-
-
-def enforce_url(value: URL | ByteOrStr, *, name: str) -> URL:
-    """Return `value` as a `URL`, or raise `TypeError`."""
-    if isinstance(value, URL):
-        return value
-    if isinstance(value, (bytes, str)):
-        return URL(value)
-    raise TypeError(f"{name} must be a URL, bytes, or str, but got {type(value).__name__}.")
-
-
-def enforce_headers(value: HeaderTypes, *, name: str) -> _Fields:
-    """Return `value` as a list of pairs of bytes, or raise `TypeError` or, for what is no pair, `ValueError`."""
-    global _last_fields
-    if value is None:
-        return []
-    if type(value) is not list:  # spares the usual case the costly checks
-        if isinstance(value, Mapping):
-            value = list(value.items())
-        elif not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-            raise TypeError(
-                f"{name} must be a mapping or sequence of two-tuples, "
-                f"but got {type(value).__name__}."
-            )
-    given, fields = _last_fields
-    try:
-        is_known = value == given
-    except BytesWarning:  # of a Python that is told not to compare bytes with text
-        is_known = False
-    if is_known:
-        for key, item in value:
-            if (type(key) is not str and type(key) is not bytes) or (
-                type(item) is not str and type(item) is not bytes
-            ):
-                break  # it only equals bytes or text, as a bytearray does
-        else:
-            return fields.copy()
-    fields = [
-        (enforce_bytes(key, name="header name"), enforce_bytes(item, name="header value"))
-        for key, item in value
-    ]
-    _last_fields = (list(map(tuple, value)), fields)
-    return fields.copy()
-
-
-# Clients give the same fields with every request: they are enforced once.
-_last_fields: tuple[list[Any], _Fields] = ([], [])
-
-
-def enforce_stream(
-    value: bytes | Iterable[bytes] | AsyncIterable[bytes] | None, *, name: str
-) -> Iterable[bytes] | AsyncIterable[bytes]:
-    """Return `value` as a body that can be iterated, sync or async, or raise `TypeError`."""
-    if value is None:
-        return _EMPTY
-    if isinstance(value, bytes):
-        return ByteStream(value)
-    if isinstance(value, (bytearray, memoryview)):
-        return ByteStream(bytes(value))  # iterating it would give integers
-    if isinstance(value, str):
-        raise TypeError(
-            f"{name} must be bytes or an iterable of bytes, but got str. "
-            f"Encode it first: {name}.encode('utf-8')."
-        )
-    if hasattr(value, "__aiter__") or hasattr(value, "__iter__"):
-        return value
-    raise TypeError(
-        f"{name} must be bytes or an (async) iterable of bytes, but got {type(value).__name__}."
-    )
-
-
-def _has_one_of(headers: _Fields, *names: bytes) -> bool:
-    return any(name.lower() in names for name, _ in headers)
-
-
-def include_request_headers(
-    headers: _Fields,
-    *,
-    url: URL,
-    content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
-) -> _Fields:
-    """Add the Host field, and the one that frames the body, where the caller gave none."""
-    global _last_given
-    given, has_host, is_framed = _last_given
-    if headers != given:
-        has_host = _has_one_of(headers, b"host")
-        is_framed = _has_one_of(headers, b"content-length", b"transfer-encoding")
-        _last_given = (headers.copy(), has_host, is_framed)
-    head = headers
-    if not has_host:
-        head = [(b"Host", host_header(url.scheme, url.host, url.port)), *headers]
-    if content is None or is_framed:
-        return head
-    if isinstance(content, (bytes, bytearray, memoryview)):
-        return [*head, (b"Content-Length", b"%d" % memoryview(content).nbytes)]
-    return [*head, (b"Transfer-Encoding", b"chunked")]
-
-
-# As with `_last_fields`: the fields, whether a Host is among them, and whether they frame a body.
-_last_given: tuple[_Fields, bool, bool] = ([], False, False)
-
-
-class ByteStream:
-    """A body that is known as a whole, and so can be replayed."""
-
-    __slots__ = ("content",)
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self.content
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.content
-
-    def __repr__(self) -> str:
-        return f"<ByteStream [{len(self.content)} bytes]>"
-
-
-_EMPTY = ByteStream(b"")
-
-
-# RFC 9110, section 9.2.2: repeating them has the effect of sending them once.
+# RFC 9110, section 9.2.2: the effect of several such requests is that of one.
 IDEMPOTENT_METHODS = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 
 
 class _Message:
-    """What requests and responses have in common where they are copied.
+    """Base class that copies requests and responses.
 
-    A shallow copy shares the body with the original. A deep copy and a pickle have a body of their own.
+    A shallow copy shares the body with the original. A deep copy and a pickle have their own body.
     """
 
     __slots__ = ()
@@ -204,7 +71,7 @@ class _Message:
         return clone
 
     def _attributes(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Return those of a derived class, and those in slots, as `copy` and `pickle` take them."""
+        """Return the attributes of a derived class and those in slots, in the form that `copy` and `pickle` expect."""
         attributes: Any = object.__getstate__(self)
         derived, slots = attributes
         return derived, slots
@@ -214,21 +81,49 @@ class _Message:
 
 
 def _is_iterator(body: Iterable[bytes] | AsyncIterable[bytes]) -> bool:
-    """Whether it can be iterated over only once."""
+    """Return whether `body` can be iterated over only once."""
     return hasattr(body, "__next__") or hasattr(body, "__anext__")
 
 
 class Request(_Message):
     """An HTTP request.
 
-    It can be copied and pickled, unless its content can be iterated over only once, as that of a generator.
+    A request can be copied and pickled, unless its content can be iterated over only once, such as a generator's.
+
+    Args:
+        method: the method, such as `"GET"`. It is sent in the case given.
+        url: an absolute URL.
+        headers: the header fields, a mapping or a sequence of pairs. They are sent as they are: no field is added.
+        content: the body: bytes, or an iterable of bytes. Async connections and pools also take an async iterable.
+        extensions: options for the transport. `timeout` is a dict of limits in seconds with the keys `pool`, `connect`,
+            `read`, `write` and `total`; `trace` is a function that is called with each event; `sni_hostname` is the
+            server name for TLS; `target` replaces the target of the URL; `protocol` is the protocol of an extended
+            CONNECT (RFC 8441).
 
     Attributes:
-        method: such as `b"GET"`.
-        url: where it goes; the `target` extension, if given, replaces `url.target`.
-        headers: pairs of names and values.
+        method: the method as bytes.
+        url: the `URL`, with the target of the `target` extension if that was given.
+        headers: the header fields, a list of pairs of bytes.
         stream: the body, an iterable or async iterable of bytes.
-        extensions: `timeout`, `trace`, `sni_hostname`, `target`, `protocol`.
+        extensions: the options for the transport.
+
+    Raises:
+        TypeError: an argument has the wrong type, or text that is not ASCII.
+        ValueError: the URL is malformed, or an entry of `headers` is not a pair.
+
+    Example:
+        A request is sent by a pool or a connection.
+
+            request = httpcore2.Request(
+                "GET",
+                "https://www.example.com/",
+                headers={"Host": "www.example.com"},
+                extensions={"timeout": {"connect": 5.0, "read": 10.0}},
+            )
+            with httpcore2.ConnectionPool() as http:
+                response = http.handle_request(request)
+                body = response.read()
+                response.close()
     """
 
     __slots__ = ("extensions", "headers", "method", "stream", "url")
@@ -242,25 +137,13 @@ class Request(_Message):
         content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> None:
-        """Take the parts as they are: no header is added.
-
-        Args:
-            method: in the case in which it is to be sent.
-            url: an absolute one.
-            headers: a mapping, or a sequence of pairs.
-            content: the body: bytes, or an iterable of bytes, for async connections an async one.
-            extensions: options of the transport for this request.
-
-        Raises:
-            TypeError: a part has the wrong type, or text that is not ASCII.
-        """
         self.method: bytes = (
             method if type(method) is bytes else enforce_bytes(method, name="method")
         )
         self.url: URL = URL(url) if type(url) is str else enforce_url(url, name="url")
-        self.headers: _Fields = enforce_headers(headers, name="headers")
+        self.headers: Fields = enforce_headers(headers, name="headers")
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = (
-            _EMPTY if content is None else enforce_stream(content, name="content")
+            EMPTY_BODY if content is None else enforce_stream(content, name="content")
         )
         self.extensions: Extensions = {} if extensions is None else extensions
 
@@ -276,7 +159,7 @@ class Request(_Message):
         if _is_iterator(self.stream):
             kind = type(self.stream).__name__
             raise self._refuse_to_copy(
-                f"its content is of the type {kind}, and can be iterated over only once. Give bytes or a list"
+                f"its content is a {kind}, which can be iterated over only once. Pass bytes or a list"
             )
         return self._attributes()
 
@@ -287,14 +170,32 @@ class Request(_Message):
 class Response(_Message):
     """An HTTP response.
 
-    Once its body was read, it can be copied and pickled. The copy has no `network_stream`, which is of the connection.
+    A response can be copied and pickled after its body has been read. The copy has no `network_stream`.
+
+    Args:
+        status: the status code, such as 200.
+        headers: the header fields, a mapping or a sequence of pairs.
+        content: the body: bytes, or an iterable or async iterable of bytes.
+        extensions: information from the transport. A received response has `http_version` (bytes), `reason_phrase`
+            (bytes, HTTP/1.1 only), `network_stream` (the stream of the connection), `stream_id` (HTTP/2 only), and
+            after a chunked body with a trailer section `trailing_headers` (a list of pairs of bytes).
 
     Attributes:
         status: the status code.
-        headers: pairs of names and values, as received.
+        headers: the header fields as received, a list of pairs of bytes.
         stream: the body, an iterable (threads) or async iterable of bytes.
-        extensions: `http_version` (bytes), `reason_phrase` (bytes), `network_stream`, and after a
-            chunked body that had them `trailing_headers`.
+        extensions: information from the transport.
+
+    Raises:
+        TypeError: an argument has the wrong type, or text that is not ASCII.
+        ValueError: an entry of `headers` is not a pair.
+
+    Example:
+        Pools return responses. Tests may construct them.
+
+            response = httpcore2.Response(200, headers={"Content-Type": "text/plain"}, content=b"Hello")
+            assert response.read() == b"Hello"
+            assert response.content == b"Hello"
     """
 
     __slots__ = ("_content", "_stream_consumed", "extensions", "headers", "status", "stream")
@@ -307,9 +208,8 @@ class Response(_Message):
         content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> None:
-        """Take the parts as they are; parameters and errors as for `Request`."""
         self.status: int = status
-        self.headers: _Fields = enforce_headers(headers, name="headers")
+        self.headers: Fields = enforce_headers(headers, name="headers")
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = enforce_stream(
             content, name="content"
         )
@@ -319,10 +219,10 @@ class Response(_Message):
 
     @property
     def content(self) -> bytes:
-        """The whole body, once `read()` or `aread()` has been called.
+        """The whole body, after `read()` or `aread()`.
 
         Raises:
-            RuntimeError: it has not been read yet.
+            RuntimeError: the body has not been read.
         """
         if self._content is None:
             call, acall = _CALLS["read"]
@@ -338,7 +238,7 @@ class Response(_Message):
             body = ByteStream(self._content)
         elif _is_iterator(body) or hasattr(body, "read_all"):
             raise self._refuse_to_copy(
-                "its body was streamed, and is kept nowhere"
+                "its body was streamed, and not kept"
                 if self._stream_consumed
                 else "its body was not read. Call response.read() or await response.aread() first"
             )
@@ -352,12 +252,16 @@ class Response(_Message):
         return f"<{type(self).__name__} [{self.status}]>"
 
     def read(self) -> bytes:
-        """Read the whole body and return it; the same bytes when called again.
+        """Read the whole body. Further calls return the same bytes.
+
+        Returns:
+            The body.
 
         Raises:
-            RuntimeError: the body belongs to an async connection, or was streamed already.
-            ReadTimeout, ReadError: the network failed.
-            RemoteProtocolError: the peer broke the body off, or framed it wrongly.
+            RuntimeError: the body belongs to an async connection, or was streamed before.
+            ReadTimeout: no data arrived within the `read` timeout, or the body did not end within the `total` timeout.
+            ReadError: the connection failed.
+            RemoteProtocolError: the peer closed the connection within the body, or framed it wrongly.
         """
         if self._content is None:
             read_all = getattr(self.stream, "read_all", None)
@@ -370,13 +274,23 @@ class Response(_Message):
         return self._content
 
     def iter_stream(self) -> Iterator[bytes]:
-        """Iterate over the body in pieces as they come. Raises as `read()` does."""
+        """Iterate over the body in chunks, as they arrive. A body can be streamed once.
+
+        Returns:
+            An iterator over the chunks. Its errors are those of `Raises`.
+
+        Raises:
+            RuntimeError: the body belongs to an async connection, or was streamed before.
+            ReadTimeout: no data arrived within the `read` timeout, or the body did not end within the `total` timeout.
+            ReadError: the connection failed.
+            RemoteProtocolError: the peer closed the connection within the body, or framed it wrongly.
+        """
         stream = self._sync_stream("stream")
         self._consume("for ... in response.iter_stream()")
         return iter(stream)
 
     def close(self) -> None:
-        """Close the response: a connection whose body was not read to its end is dropped.
+        """Close the response. If its body was not read to the end, the connection is closed, too.
 
         Raises:
             RuntimeError: the body belongs to an async connection.
@@ -386,7 +300,17 @@ class Response(_Message):
             close()
 
     async def aread(self) -> bytes:
-        """As `read()`."""
+        """Read the whole body. Further calls return the same bytes.
+
+        Returns:
+            The body.
+
+        Raises:
+            RuntimeError: the body belongs to a sync connection, or was streamed before.
+            ReadTimeout: no data arrived within the `read` timeout, or the body did not end within the `total` timeout.
+            ReadError: the connection failed.
+            RemoteProtocolError: the peer closed the connection within the body, or framed it wrongly.
+        """
         if self._content is None:
             aread_all = getattr(self.stream, "aread_all", None)
             if aread_all is None:
@@ -398,14 +322,28 @@ class Response(_Message):
         return self._content
 
     def aiter_stream(self) -> AsyncIterator[bytes]:
-        """As `iter_stream()`."""
-        # No generator: one that is left in the middle would have to be finalised by the event loop.
+        """Iterate over the body in chunks, as they arrive. A body can be streamed once.
+
+        Returns:
+            An async iterator over the chunks. Its errors are those of `Raises`.
+
+        Raises:
+            RuntimeError: the body belongs to a sync connection, or was streamed before.
+            ReadTimeout: no data arrived within the `read` timeout, or the body did not end within the `total` timeout.
+            ReadError: the connection failed.
+            RemoteProtocolError: the peer closed the connection within the body, or framed it wrongly.
+        """
+        # Not an async generator, which the event loop has to finalise when the caller leaves it early.
         stream = self._async_stream("stream")
         self._consume("async for ... in response.aiter_stream()")
         return aiter(stream)
 
     async def aclose(self) -> None:
-        """As `close()`."""
+        """Close the response. If its body was not read to the end, the connection is closed, too.
+
+        Raises:
+            RuntimeError: the body belongs to a sync connection.
+        """
         aclose = getattr(self._async_stream("close"), "aclose", None)
         if aclose is not None:
             await aclose()
@@ -418,17 +356,15 @@ class Response(_Message):
     def _sync_stream(self, attempt: str) -> Iterable[bytes]:
         if not hasattr(self.stream, "__iter__"):
             call, instead = _CALLS[attempt]
-            raise RuntimeError(_WRONG_COLOUR.format(attempt, "an asynchronous", call, instead))
+            raise RuntimeError(_WRONG_API.format(attempt, "an asynchronous", call, instead))
         return cast("Iterable[bytes]", self.stream)
 
     def _async_stream(self, attempt: str) -> AsyncIterable[bytes]:
         if not hasattr(self.stream, "__aiter__"):
             instead, call = _CALLS[attempt]
-            # Callers match on the words of the published package.
+            # The words of the published package, which callers may match.
             article = "a" if attempt == "close" else "an"
-            raise RuntimeError(
-                _WRONG_COLOUR.format(attempt, f"{article} synchronous", call, instead)
-            )
+            raise RuntimeError(_WRONG_API.format(attempt, f"{article} synchronous", call, instead))
         return cast("AsyncIterable[bytes]", self.stream)
 
 
@@ -437,16 +373,16 @@ _CALLS = {
     "stream": ("for ... in response.iter_stream()", "async for ... in response.aiter_stream()"),
     "close": ("response.close()", "await response.aclose()"),
 }
-_WRONG_COLOUR = "Attempted to {} {} response using '{}'. You should use '{}' instead."
+_WRONG_API = "Attempted to {} {} response using '{}'. You should use '{}' instead."
 
 
 def received_response(
     status: int,
-    headers: _Fields,
+    headers: Fields,
     stream: AsyncIterable[bytes],
     extensions: Extensions,
 ) -> Response:
-    """Make a response from parts that need no check, since a codec has made them."""
+    """Make a response from the parts that a codec has decoded. They need no checks."""
     response = Response.__new__(Response)
     response.status = status
     response.headers = headers
@@ -458,14 +394,33 @@ def received_response(
 
 
 class Proxy:
-    """A proxy, and what it takes to use it.
+    """A proxy and its credentials.
+
+    Args:
+        url: the URL of the proxy. Its scheme is `http`, `https` (TLS to the proxy), `socks5`, `socks5h`, `socks4a` or
+            `socks4`. With `socks4`, which has no room for names, this side resolves the origin's name.
+        auth: the user name and the password. SOCKS4 takes a user id and an empty password.
+        headers: further header fields for an HTTP proxy, which are not sent to the origin.
+        ssl_context: the TLS context for an `https` proxy, by default that of `default_ssl_context()`. It is separate
+            from the context for the origins.
 
     Attributes:
-        url: where the proxy is.
-        auth: user name and password, or `None`.
-        headers: sent to the proxy alone; with `auth`, `Proxy-Authorization` comes
-            first.
-        ssl_context: for TLS to the proxy itself, or `None` for the default.
+        url: the `URL` of the proxy.
+        auth: the user name and the password as bytes, or `None`.
+        headers: the header fields for the proxy, a list of pairs of bytes. With `auth`, `Proxy-Authorization`
+            (RFC 9110, section 11.7.2) comes first.
+        ssl_context: the TLS context, or `None` for the default.
+
+    Raises:
+        TypeError: an argument has the wrong type, or text that is not ASCII.
+        ValueError: the URL is malformed, or an entry of `headers` is not a pair.
+
+    Example:
+        All requests of this pool pass through the proxy.
+
+            proxy = httpcore2.Proxy("http://proxy.example.com:8080/", auth=("user", "password"))
+            with httpcore2.ConnectionPool(proxy=proxy) as http:
+                http.request("GET", "http://www.example.com/")
     """
 
     def __init__(
@@ -475,20 +430,8 @@ class Proxy:
         headers: HeadersAsMapping | HeadersAsSequence | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        """Take the parts.
-
-        Args:
-            url: its scheme is `http`, `https` (TLS to the proxy itself), `socks5`, `socks5h`, `socks4a`
-                or `socks4`, which alone resolves names on this side.
-            auth: user name and password; for SOCKS4 the user id and an empty password.
-            headers: further headers for an HTTP proxy.
-            ssl_context: for TLS to an `https` proxy; one of its own, not that of the origins.
-
-        Raises:
-            TypeError: a part has the wrong type, or text that is not ASCII.
-        """
         self.url: URL = enforce_url(url, name="url")
-        self.headers: _Fields = enforce_headers(headers, name="headers")
+        self.headers: Fields = enforce_headers(headers, name="headers")
         self.ssl_context: ssl.SSLContext | None = ssl_context
         self.auth: tuple[bytes, bytes] | None = None
         if auth is not None:

@@ -1,7 +1,7 @@
-"""URLs and origins: how a URL is taken apart, and which hosts and ports can be connected to.
+"""URLs and origins: the parsing of URLs, and the checks of hosts and ports.
 
 Rules: text is ASCII, held as bytes. A URL is split as RFC 3986, appendix B, does it; nothing is stripped, decoded or
-corrected, so that a check of the URL before the request (an allow-list) and the connection concern the same host.
+corrected, so that an allow-list that checks the URL sees the host that is connected to.
 Must not know: requests, connections, the network.
 """
 
@@ -26,7 +26,7 @@ DEFAULT_PORTS = {
     b"socks5h": 1080,
 }
 
-# The usual URL, in one match. No two neighbours in it can match the same byte, so that it takes linear time.
+# Parses most URLs in one match. Neighbouring repetitions have no byte in common, so that it takes linear time.
 _match_plain_url = re.compile(
     rb"(https?)://([a-z0-9.-]{1,255})(?::([0-9]{1,5}))?(/[!-\"$->@-~]*(?:\?[!-\"$-~]*)?)?\Z"
 ).match
@@ -34,19 +34,19 @@ _match_plain_url = re.compile(
 _split = re.compile(
     rb"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(\?[^#]*)?(?:#.*)?", re.DOTALL
 ).fullmatch
-# Section 3.2.1 has fewer characters, and "@" in their place as "%40". What counts is that no other parser could find
-# another host: a browser takes "\" for "/".
+# Section 3.2.1 allows fewer characters. These are safe, since no other parser finds another host in them. A backslash
+# is not: browsers read it as "/".
 _is_userinfo = re.compile(rb"[!-Z^-~]*").fullmatch
 _split_place = re.compile(rb"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL).fullmatch
 # Section 3.2.2. A name has at most 255 bytes (RFC 1035, section 2.3.4).
 _is_name = re.compile(rb"(?:[-A-Za-z0-9._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+").fullmatch
 _is_zone = re.compile(rb"[-A-Za-z0-9._~]+").fullmatch
 _LONGEST_HOST = 255
-_LONGEST_SHOWN = 60
+_LONGEST_QUOTED = 60
 
 
 def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
-    """Return `value` as bytes, or raise `TypeError`."""
+    """Return `value` as bytes; raise `TypeError` for another type, or text that is not ASCII."""
     if isinstance(value, str):
         try:
             return value.encode("ascii")
@@ -57,18 +57,18 @@ def enforce_bytes(value: ByteOrStr, *, name: str) -> bytes:
     raise TypeError(f"{name} must be bytes or str, but got {type(value).__name__}.")
 
 
-def shown(text: bytes) -> str:
-    """Return `text` for an error message: without control characters, and not too long."""
-    if len(text) <= _LONGEST_SHOWN:
+def quoted(text: bytes) -> str:
+    """Return `text` for an error message, with control characters escaped and cut to 60 bytes."""
+    if len(text) <= _LONGEST_QUOTED:
         return repr(text)
-    return f"{text[:_LONGEST_SHOWN]!r}… ({len(text)} bytes)"
+    return f"{text[:_LONGEST_QUOTED]!r}… ({len(text)} bytes)"
 
 
 # Hosts
 
 
 def is_host(host: bytes) -> bool:
-    """Whether `host`, without brackets, is a name or an address that a URL allows (RFC 3986, section 3.2.2)."""
+    """Return whether `host`, without brackets, is a valid name or address (RFC 3986, section 3.2.2)."""
     if len(host) > _LONGEST_HOST:
         return False
     if b":" not in host:
@@ -76,7 +76,7 @@ def is_host(host: bytes) -> bool:
     address, percent, zone = split_zone(host)
     if percent and _is_zone(zone) is None:
         return False
-    import ipaddress  # 3 ms that most programs don't need
+    import ipaddress  # imported here, since it takes 3 ms and only IPv6 addresses need it
 
     try:
         ipaddress.IPv6Address(address.decode("ascii"))
@@ -86,9 +86,9 @@ def is_host(host: bytes) -> bool:
 
 
 def split_zone(host: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return an IPv6 address, and after the `%` its zone: the interface that a link-local address belongs to.
+    """Split an IPv6 address from its zone, the interface of a link-local address: return address, `%` and zone.
 
-    A URL has `%25eth0` (RFC 6874, section 2) or, as curl and Python read it, too, `%eth0`.
+    RFC 6874, section 2, writes `%25eth0` in a URL. `%eth0` is read, too, as curl and Python do.
     """
     if b":" not in host:
         return host, b"", b""
@@ -99,14 +99,14 @@ def split_zone(host: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def host_to_dial(host: bytes) -> str:
-    """Return `host` as the operating system takes it, the zone included."""
+    """Return `host` as the operating system's resolver expects it, with the zone."""
     return b"".join(split_zone(host)).decode("ascii")
 
 
 def server_name(host: ByteOrStr) -> str:
-    """Return the name for SNI and for the check of the certificate.
+    """Return the name for SNI and for the verification of the certificate.
 
-    It is without a final dot (RFC 6066, section 3), and without a zone, which only this machine knows.
+    It has no final dot (RFC 6066, section 3), and no zone, which is only meaningful on this machine.
     """
     name = host if isinstance(host, str) else host.decode("ascii")
     if ":" in name:
@@ -115,15 +115,15 @@ def server_name(host: ByteOrStr) -> str:
 
 
 def bracketed(host: bytes) -> bytes:
-    """Return `host` as it is written before a port: an IPv6 address in brackets."""
+    """Return `host` as it stands before a port: an IPv6 address in brackets."""
     return b"[%b]" % host if b":" in host else host
 
 
 @lru_cache(maxsize=1024)
 def host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
-    """The Host field of a URL (RFC 9110, section 7.2): IPv6 in brackets, without a default port.
+    """Return the Host field of a URL (RFC 9110, section 7.2): IPv6 in brackets, no default port.
 
-    It is without a zone, too, which means nothing elsewhere (RFC 6874, section 4).
+    It has no zone, which is only meaningful on this machine (RFC 6874, section 4).
     """
     host = bracketed(split_zone(host)[0])
     if port is None or port == DEFAULT_PORTS.get(scheme):
@@ -132,7 +132,27 @@ def host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
 
 
 class Origin:
-    """Scheme, host and port: what a connection is made to (RFC 9110, section 4.3.1)."""
+    """The scheme, host and port that a connection is made to (RFC 9110, section 4.3.1).
+
+    Two origins are equal if all three are. An origin is not hashable.
+
+    Args:
+        scheme: the scheme, such as `b"https"`.
+        host: the name or the address; an IPv6 address has no brackets.
+        port: the port.
+
+    Attributes:
+        scheme: the scheme.
+        host: the name or the address.
+        port: the port.
+
+    Example:
+        The origin of a URL has the default port of the scheme.
+
+            origin = httpcore2.URL("https://www.example.com/path").origin
+            assert origin == httpcore2.Origin(b"https", b"www.example.com", 443)
+            assert str(origin) == "https://www.example.com:443"
+    """
 
     __slots__ = ("host", "port", "scheme")
 
@@ -157,43 +177,60 @@ class Origin:
 
 
 def check_origin(origin: Origin) -> None:
-    """Refuse an origin that nothing can be connected to, before its host is looked up.
+    """Check that the host and the port of an origin are valid, before the host is resolved.
 
     Raises:
-        LocalProtocolError: there is no host, or none that a URL allows.
-        ConnectError: the port is none; 2.16.2 finds that out when it connects.
+        LocalProtocolError: the host is empty or malformed.
+        ConnectError: the port is not between 0 and 65535. 2.16.2 raises this error when it connects.
     """
     if not origin.host:
         raise LocalProtocolError(
-            "The request's URL has no host, as 'http:///path' has none: "
-            "write 'http://www.example.com/path' (RFC 9110, section 4.2.1)."
+            "The request's URL has no host. Give an absolute URL, such as 'http://www.example.com/path' "
+            "(RFC 9110, section 4.2.1)."
         )
     if not is_host(origin.host):
-        raise LocalProtocolError(_no_host(origin.host))
+        raise LocalProtocolError(_invalid_host(origin.host))
     if not 0 <= origin.port <= 65535:
-        raise ConnectError(f"There is no port {origin.port}: a port is 0 to 65535. ({origin})")
+        raise ConnectError(f"Port {origin.port} is out of range 0-65535. ({origin})")
 
 
-def _no_host(host: bytes) -> str:
+def _invalid_host(host: bytes) -> str:
     return (
-        f"{shown(host)} is no host: that is a name of letters, digits and -._~!$&'()*+,;= "
-        "or an IP address, of 255 bytes at most (RFC 3986, section 3.2.2)."
+        f"{quoted(host)} is not a valid host. A host is an IP address, or a name of letters, digits and "
+        "-._~!$&'()*+,;= with 255 bytes at most (RFC 3986, section 3.2.2)."
     )
 
 
 class URL:
-    """A URL in the parts that a request needs.
+    """A URL in the components that a request needs (RFC 3986).
 
-    Either parsed from one string, or given in parts, which then are taken as they are:
+    It is parsed from one string, or made from components, which are not checked until a connection is made.
 
-        url = httpcore2.URL("https://www.example.com/path?query")
-        url = httpcore2.URL(scheme="https", host="www.example.com", port=443, target="/path?query")
+    Args:
+        url: the URL as one string. The other arguments are ignored if it is given.
+        scheme: the scheme, such as `"https"`.
+        host: the name or the address; an IPv6 address has no brackets.
+        port: the port, `None` for the default port of the scheme.
+        target: the path and the query.
 
     Attributes:
-        scheme: such as `b"https"`, in lower case when parsed.
-        host: name or address; an IPv6 address without brackets.
-        port: the port, or `None` for the scheme's own.
-        target: path and query as sent in the request line, such as `b"/path?query"`.
+        scheme: the scheme, such as `b"https"`, in lower case if the URL was parsed.
+        host: the name or the address, in lower case if the URL was parsed; an IPv6 address has no brackets.
+        port: the port, or `None` for the default port of the scheme.
+        target: the path and the query as sent in the request line, such as `b"/path?query"`.
+
+    Raises:
+        TypeError: an argument is neither bytes nor an ASCII string.
+        ValueError: the host in `url` is malformed, or its port is not a number from 0 to 65535.
+
+    Example:
+        Both of these are the same URL.
+
+            parsed = httpcore2.URL("https://www.example.com:8443/path?query")
+            made = httpcore2.URL(
+                scheme="https", host="www.example.com", port=8443, target="/path?query"
+            )
+            assert parsed == made
     """
 
     __slots__ = ("host", "port", "scheme", "target")
@@ -207,13 +244,6 @@ class URL:
         port: int | None = None,
         target: ByteOrStr = b"",
     ) -> None:
-        """Parse `url`, or take the parts.
-
-        Raises:
-            TypeError: a part is neither bytes nor an ASCII string.
-            ValueError: `url` has a host that no URL may have, or a port that is no number from 0 to 65535. Of parts
-                the host and the port are checked when they are connected to.
-        """
         self.scheme: bytes
         self.host: bytes
         self.port: int | None
@@ -230,7 +260,7 @@ class URL:
 
     @property
     def origin(self) -> Origin:
-        """What to connect to; the scheme's own port where none is given."""
+        """The `Origin` of the URL, with the default port of the scheme if the URL has none."""
         port = DEFAULT_PORTS[self.scheme] if self.port is None else self.port
         return Origin(self.scheme, self.host, port)
 
@@ -271,37 +301,39 @@ def _parse_url(url: ByteOrStr) -> tuple[bytes, bytes, int | None, bytes]:
             "and give the host in its IDNA form."
         )
     split = _split(raw)
-    assert split is not None, "every part may be empty"
+    assert split is not None, "every component may be empty"
     scheme, authority, path, query = split.groups(b"")
     host, port = _parse_authority(authority)
     return scheme.lower(), host, port, (path or b"/") + query
 
 
 def _parse_authority(authority: bytes) -> tuple[bytes, int | None]:
-    """Return host and port; what comes before the last "@" is dropped (RFC 3986, section 3.2)."""
+    """Return the host and the port. The user information before the last "@" is dropped (RFC 3986, section 3.2)."""
     userinfo, _, place = authority.rpartition(b"@")
     if not _is_userinfo(userinfo):
-        # Not shown: it may hold a password.
+        # Without its text, which may have a password.
         raise ValueError(
-            "What comes before the '@' of the URL's host holds a blank, a control character, a backslash or a bracket: "
-            "percent-encode it (RFC 3986, section 3.2.1)."
+            "The user information before the '@' of the URL has a blank, a control character, a backslash or a "
+            "bracket. Percent-encode it (RFC 3986, section 3.2.1)."
         )
     split = _split_place(place)
     if split is None:
-        raise ValueError(f"Invalid IPv6 URL: the brackets in the host {shown(place)} don't match.")
+        raise ValueError(
+            f"Invalid IPv6 URL: the brackets in the host {quoted(place)} do not match."
+        )
     host, digits = split.groups()
     is_address = host.startswith(b"[")
     if is_address:
         host = host[1:-1]
-    # The name of a zone keeps its case, as an interface does.
-    name, percent, rest = host.partition(b"%")
-    host = name.lower() + percent + rest
+    # A zone keeps its case, since it names an interface.
+    name, percent, zone = host.partition(b"%")
+    host = name.lower() + percent + zone
     if is_address and b":" not in host:
         raise ValueError(
-            f"{shown(host)} is in brackets, and is no IPv6 address (RFC 3986, section 3.2.2)."
+            f"{quoted(host)} is in brackets, but is not an IPv6 address (RFC 3986, section 3.2.2)."
         )
     if host and not is_host(host):
-        raise ValueError(_no_host(host))
+        raise ValueError(_invalid_host(host))
     return host, _parse_port(digits)
 
 
@@ -309,7 +341,7 @@ def _parse_port(digits: bytes | None) -> int | None:
     if not digits:
         return None
     if not digits.isdigit():
-        raise ValueError(f"Port could not be cast to integer value as {shown(digits)}")
+        raise ValueError(f"Port could not be cast to integer value as {quoted(digits)}")
     significant = digits.lstrip(b"0")
     if len(significant) > 5 or int(significant or b"0") > 65535:
         raise ValueError("Port out of range 0-65535")

@@ -11,7 +11,7 @@ import re
 from .._exceptions import LocalProtocolError, UnsupportedProtocol
 from .._http.fields import is_token, is_value
 from .._models import Origin, Proxy
-from .._urls import check_origin, is_host, shown, split_zone
+from .._urls import check_origin, is_host, quoted, split_zone
 from .config import ConnectionConfig
 from .http_proxy import HTTP_SCHEMES, Connect
 from .routes import Dial, Endpoint, Route, Secure, Step
@@ -36,7 +36,7 @@ def check_proxy(proxy: Proxy) -> None:
             f"Use one of {', '.join(scheme.decode('ascii') for scheme in known)}."
         )
     if not is_host(url.host):
-        raise ValueError(f"The proxy's URL has no valid host: {shown(url.host)}.")
+        raise ValueError(f"The proxy's URL has no valid host: {quoted(url.host)}.")
     if url.port is not None and not 0 <= url.port <= 65535:
         raise ValueError(f"The proxy's URL has the port {url.port}: a port is 0 to 65535.")
     for part in proxy.auth or ():
@@ -45,7 +45,7 @@ def check_proxy(proxy: Proxy) -> None:
     for name, value in proxy.headers:
         if not is_token(name) or not is_value(value):
             raise ValueError(
-                f"The proxy's header field {shown(name)} can't be sent: a name is a token, and a value "
+                f"The proxy's header field {quoted(name)} can't be sent: a name is a token, and a value "
                 "visible text, with blanks only in between (RFC 9110, section 5.5)."
             )
     if url.scheme in SOCKS5_SCHEMES:
@@ -69,9 +69,10 @@ def check_host(origin: Origin) -> None:
     address, _, zone = split_zone(origin.host)
     if zone:
         raise LocalProtocolError(
-            f"A proxy can't be asked for {shown(origin.host)}: the zone {shown(zone)} is an interface of this machine, "
+            f"A proxy can't be asked for {quoted(origin.host)}: "
+            f"the zone {quoted(zone)} is an interface of this machine, "
             f"which the proxy does not know (RFC 6874, section 4). "
-            f"Connect without a proxy, or ask it for {shown(address)}."
+            f"Connect without a proxy, or ask it for {quoted(address)}."
         )
 
 

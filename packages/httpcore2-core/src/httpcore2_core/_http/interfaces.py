@@ -1,6 +1,6 @@
-"""What can take a request: connections and pools, in both colours.
+"""The interfaces of connections and pools, for the sync and the async API.
 
-Rules: an implementation gives `handle_request` or `handle_async_request`; the rest is here.
+Rules: an implementation sends a request in `handle_request` or `handle_async_request`; `request` and `stream` are here.
 Must not know: how a request is sent.
 """
 
@@ -30,50 +30,105 @@ def build_request(
     content: bytes | Iterator[bytes] | AsyncIterator[bytes] | None,
     extensions: Extensions | None,
 ) -> Request:
-    """Build what `request()` and `stream()` send, with the header fields that it must have."""
+    """Return the request that `request()` and `stream()` send, with the header fields that HTTP requires."""
     request = Request(method, url, headers=headers, content=content, extensions=extensions)
     request.headers = include_request_headers(request.headers, url=request.url, content=content)
     return request
 
 
 class ConnectionStatus:
-    """What can be asked of a connection, in either colour."""
+    """Base class of sync and async connections: their state.
+
+    Pools decide by these methods whether a connection takes a request, and whether to close it.
+    """
 
     def info(self) -> str:
-        """Describe origin, protocol, state and request count."""
+        """Describe the connection, for logs.
+
+        Returns:
+            The origin, the protocol, the state and the number of requests, as one line of text.
+        """
         raise NotImplementedError
 
     def can_handle_request(self, origin: Origin) -> bool:
-        """Whether it takes requests to `origin`."""
+        """Return whether the connection is to an origin.
+
+        Args:
+            origin: the origin of a request.
+
+        Returns:
+            Whether the connection takes requests to this origin.
+        """
         raise NotImplementedError
 
     def can_multiplex(self) -> bool:
-        """Whether it takes several requests at a time."""
+        """Return whether the protocol is multiplexed, as HTTP/2 is.
+
+        Returns:
+            Whether the connection takes several requests at the same time.
+        """
         return False
 
     def is_available(self) -> bool:
-        """Whether it can take a request now, or may once it is established, since it may multiplex."""
+        """Return whether the connection takes another request.
+
+        Returns:
+            Whether it can take a request at once, or is being established and may turn out to be multiplexed.
+        """
         raise NotImplementedError
 
     def has_expired(self) -> bool:
-        """Whether it is idle and past its keep-alive, or closed by the peer."""
+        """Return whether an idle connection should be closed.
+
+        Returns:
+            Whether it has been idle for longer than its keep-alive expiry, or was closed by the peer.
+        """
         raise NotImplementedError
 
     def is_idle(self) -> bool:
-        """Whether it is established and has no request under way."""
+        """Return whether the connection is idle.
+
+        Returns:
+            Whether it is established and no request is in progress.
+        """
         raise NotImplementedError
 
     def is_closed(self) -> bool:
-        """Whether it was closed on this side, or could not be established."""
+        """Return whether the connection is closed.
+
+        Returns:
+            Whether it was closed on this side, or could not be established.
+        """
         raise NotImplementedError
 
     def is_connected(self) -> bool:
-        """Whether it is established."""
+        """Return whether the connection is established.
+
+        Returns:
+            Whether the connection, including TLS and a proxy's handshake, has been established.
+        """
         raise NotImplementedError
 
 
 class RequestInterface:
-    """Takes requests."""
+    """Base class of everything that sends requests in the sync API: pools and connections.
+
+    A derived class implements `handle_request()`; `request()` and `stream()` are built on it.
+
+    Example:
+        This class adds a header field to each request before a pool sends it.
+
+            class Tagging(httpcore2_core.RequestInterface):
+                def __init__(self, pool):
+                    self.pool = pool
+
+                def handle_request(self, request):
+                    request.headers.append((b"X-Tag", b"docs"))
+                    return self.pool.handle_request(request)
+
+            with httpcore2.ConnectionPool() as pool:
+                response = Tagging(pool).request("GET", "https://www.example.com/")
+    """
 
     def request(
         self,
@@ -84,25 +139,48 @@ class RequestInterface:
         content: bytes | Iterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> Response:
-        """Send a request and return its response with the body read.
+        """Send a request, read the body of its response, and return it.
 
         Args:
-            method: such as `"GET"`.
+            method: the method, such as `"GET"`.
             url: an absolute URL.
-            headers: a mapping, or a sequence of pairs. `Host` and the framing of the body are added
-                where missing.
+            headers: the header fields, a mapping or a sequence of pairs. `Host`, and `Content-Length` or
+                `Transfer-Encoding` for a body, are added unless they are given.
             content: the body: bytes, or an iterable of bytes.
-            extensions: `timeout` (a dict of `pool`, `connect`, `read`, `write` and `total`, in
-                seconds), `trace`, `sni_hostname`, `target`, `protocol` (with CONNECT over HTTP/2:
-                what is to be spoken, such as `"websocket"`; RFC 8441).
+            extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
+                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
+                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
+                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+
+        Returns:
+            The response. `response.content` is its body.
 
         Raises:
-            TypeError, ValueError: an argument can't be used.
-            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
-            LocalProtocolError: the request would break HTTP's rules, or the URL's host is none.
-            RemoteProtocolError: the peer broke them.
-            NetworkError: `ConnectError`, `ReadError` or `WriteError`.
-            TimeoutException: `PoolTimeout`, `ConnectTimeout`, `ReadTimeout` or `WriteTimeout`.
+            TypeError: an argument has the wrong type.
+            ValueError: the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            ConnectError: the connection could not be established.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            PoolTimeout: no connection of the pool became available within the `pool` timeout.
+            ConnectTimeout: the connection was not established within the `connect` timeout.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
+
+        Example:
+            A request with a limit of 10 seconds for each read.
+
+                with httpcore2.ConnectionPool() as http:
+                    response = http.request(
+                        "GET",
+                        "https://www.example.com/",
+                        headers={"Accept": "text/html"},
+                        extensions={"timeout": {"read": 10.0}},
+                    )
+                assert response.status == 200
         """
         response = self.handle_request(build_request(method, url, headers, content, extensions))
         is_done = False
@@ -125,7 +203,47 @@ class RequestInterface:
         content: bytes | Iterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> Generator[Response, None, None]:
-        """As `request`, but give the response as a context manager, its body still to be read."""
+        """Send a request, and give the response as a context manager with the body unread.
+
+        The end of the block closes the response. If the body was not read to its end, the connection is closed, too.
+
+        Args:
+            method: the method, such as `"GET"`.
+            url: an absolute URL.
+            headers: the header fields, a mapping or a sequence of pairs. `Host`, and `Content-Length` or
+                `Transfer-Encoding` for a body, are added unless they are given.
+            content: the body: bytes, or an iterable of bytes.
+            extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
+                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
+                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
+                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+
+        Returns:
+            A context manager that gives the response.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            ConnectError: the connection could not be established.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            PoolTimeout: no connection of the pool became available within the `pool` timeout.
+            ConnectTimeout: the connection was not established within the `connect` timeout.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
+
+        Example:
+            The body is read in chunks as they arrive.
+
+                with httpcore2.ConnectionPool() as http:
+                    with http.stream("GET", "https://www.example.com/") as response:
+                        for chunk in response.iter_stream():
+                            print(len(chunk))
+        """
         response = self.handle_request(build_request(method, url, headers, content, extensions))
         try:
             yield response
@@ -133,20 +251,73 @@ class RequestInterface:
             response.close()
 
     def handle_request(self, request: Request) -> Response:
-        """Send `request` and return its response, the body still to be read; errors as for `request()`."""
+        """Send a request, and return its response with the body unread.
+
+        The caller reads the body, for example with `response.read()`, and then calls `response.close()`.
+
+        Args:
+            request: the request. No header fields are added to it. Its body is bytes or an iterable of bytes.
+
+        Returns:
+            The response.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            ConnectError: the connection could not be established.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            PoolTimeout: no connection of the pool became available within the `pool` timeout.
+            ConnectTimeout: the connection was not established within the `connect` timeout.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
+        """
         raise NotImplementedError
 
 
 class ConnectionInterface(RequestInterface, ConnectionStatus):
-    """A connection to one origin."""
+    """Base class of connections to one origin in the sync API.
+
+    A pool can be given connections of such a class by overriding `create_connection()`.
+
+    Example:
+        The connections of a pool have this interface.
+
+            with httpcore2.ConnectionPool() as http:
+                http.request("GET", "https://www.example.com/")
+                connection = http.connections[0]
+                assert isinstance(connection, httpcore2.ConnectionInterface)
+                assert connection.is_idle()
+    """
 
     def close(self) -> None:
-        """Close it, whatever it is doing."""
+        """Close the connection. Requests in progress fail."""
         raise NotImplementedError
 
 
 class AsyncRequestInterface:
-    """Takes requests asynchronously."""
+    """Base class of everything that sends requests in the async API: pools and connections.
+
+    A derived class implements `handle_async_request()`; `request()` and `stream()` are built on it.
+
+    Example:
+        This class adds a header field to each request before a pool sends it.
+
+            class Tagging(httpcore2_core.AsyncRequestInterface):
+                def __init__(self, pool):
+                    self.pool = pool
+
+                async def handle_async_request(self, request):
+                    request.headers.append((b"X-Tag", b"docs"))
+                    return await self.pool.handle_async_request(request)
+
+            async with httpcore2.AsyncConnectionPool() as pool:
+                response = await Tagging(pool).request("GET", "https://www.example.com/")
+    """
 
     async def request(
         self,
@@ -157,9 +328,48 @@ class AsyncRequestInterface:
         content: bytes | AsyncIterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> Response:
-        """Send a request and return its response with the body read.
+        """Send a request, read the body of its response, and return it.
 
-        Parameters and errors as for `RequestInterface.request`; an iterable as `content` is asynchronous.
+        Args:
+            method: the method, such as `"GET"`.
+            url: an absolute URL.
+            headers: the header fields, a mapping or a sequence of pairs. `Host`, and `Content-Length` or
+                `Transfer-Encoding` for a body, are added unless they are given.
+            content: the body: bytes, or an async iterable of bytes.
+            extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
+                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
+                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
+                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+
+        Returns:
+            The response. `response.content` is its body.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            ConnectError: the connection could not be established.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            PoolTimeout: no connection of the pool became available within the `pool` timeout.
+            ConnectTimeout: the connection was not established within the `connect` timeout.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
+
+        Example:
+            A request with a limit of 10 seconds for each read.
+
+                async with httpcore2.AsyncConnectionPool() as http:
+                    response = await http.request(
+                        "GET",
+                        "https://www.example.com/",
+                        headers={"Accept": "text/html"},
+                        extensions={"timeout": {"read": 10.0}},
+                    )
+                assert response.status == 200
         """
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
@@ -184,7 +394,47 @@ class AsyncRequestInterface:
         content: bytes | AsyncIterator[bytes] | None = None,
         extensions: Extensions | None = None,
     ) -> AsyncGenerator[Response, None]:
-        """As `request`, but give the response as a context manager, its body still to be read."""
+        """Send a request, and give the response as an async context manager with the body unread.
+
+        The end of the block closes the response. If the body was not read to its end, the connection is closed, too.
+
+        Args:
+            method: the method, such as `"GET"`.
+            url: an absolute URL.
+            headers: the header fields, a mapping or a sequence of pairs. `Host`, and `Content-Length` or
+                `Transfer-Encoding` for a body, are added unless they are given.
+            content: the body: bytes, or an async iterable of bytes.
+            extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
+                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
+                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
+                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+
+        Returns:
+            An async context manager that gives the response.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            ConnectError: the connection could not be established.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            PoolTimeout: no connection of the pool became available within the `pool` timeout.
+            ConnectTimeout: the connection was not established within the `connect` timeout.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
+
+        Example:
+            The body is read in chunks as they arrive.
+
+                async with httpcore2.AsyncConnectionPool() as http:
+                    async with http.stream("GET", "https://www.example.com/") as response:
+                        async for chunk in response.aiter_stream():
+                            print(len(chunk))
+        """
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
         )
@@ -194,23 +444,59 @@ class AsyncRequestInterface:
             await response.aclose()
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Send `request` and return its response, the body still to be read; errors as for `request()`."""
+        """Send a request, and return its response with the body unread.
+
+        The caller reads the body, for example with `response.aread()`, and then calls `response.aclose()`.
+
+        Args:
+            request: the request. No header fields are added to it. Its body is bytes or an async iterable of bytes.
+
+        Returns:
+            The response.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            ConnectError: the connection could not be established.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            PoolTimeout: no connection of the pool became available within the `pool` timeout.
+            ConnectTimeout: the connection was not established within the `connect` timeout.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
+        """
         raise NotImplementedError
 
 
 class AsyncConnectionInterface(AsyncRequestInterface, ConnectionStatus):
-    """A connection to one origin."""
+    """Base class of connections to one origin in the async API.
+
+    A pool can be given connections of such a class by overriding `create_connection()`.
+
+    Example:
+        The connections of a pool have this interface.
+
+            async with httpcore2.AsyncConnectionPool() as http:
+                await http.request("GET", "https://www.example.com/")
+                connection = http.connections[0]
+                assert isinstance(connection, httpcore2.AsyncConnectionInterface)
+                assert connection.is_idle()
+    """
 
     async def aclose(self) -> None:
-        """Close it, whatever it is doing."""
+        """Close the connection. Requests in progress fail."""
         raise NotImplementedError
 
 
 class ClosingContext:
-    """Closes at the end of a `with` block."""
+    """Base class that closes at the end of a `with` block."""
 
     def close(self) -> None:
-        """Close it. May be called more than once."""
+        """Close this object. Further calls do nothing."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -226,10 +512,10 @@ class ClosingContext:
 
 
 class AsyncClosingContext:
-    """Closes at the end of an `async with` block."""
+    """Base class that closes at the end of an `async with` block."""
 
     async def aclose(self) -> None:
-        """Close it. May be called more than once."""
+        """Close this object. Further calls do nothing."""
         raise NotImplementedError
 
     async def __aenter__(self) -> Self:

@@ -170,7 +170,7 @@ async def _in_threads(*tasks: Task) -> None:
 class Check:
     """One check of a network backend. Call it with a `Subject`, and await the result; `str()` returns its name.
 
-    The call raises `AssertionError` if the backend does not do what the interface says.
+    The awaited call fails with `AssertionError` if the backend does not do what the interface says.
 
     Args:
         name: the behaviour that is checked, as one identifier.

@@ -195,7 +195,11 @@ class Server:
             exc_value.add_note(f"The server's side: {self._errors[0]!r}")
 
     def is_done(self) -> bool:
-        """Whether at least one connection was accepted, and all have been served."""
+        """Return whether at least one connection was accepted, and all have been served.
+
+        Returns:
+            Whether all scripts have ended.
+        """
         return bool(self._threads) and not any(thread.is_alive() for thread in self._threads)
 
     def _accept(self) -> None:

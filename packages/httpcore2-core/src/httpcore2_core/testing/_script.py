@@ -292,7 +292,7 @@ class ScriptedBackend(SyncBackendAdapter):
 class ScriptedServer(Server):
     """A server on a free port of 127.0.0.1 that replies from a script while its `with` block runs.
 
-    The end of the block raises `AssertionError` for a malformed request or one without a reply, and any error of a
+    The block ends with an `AssertionError` for a malformed request or one without a reply, and with any error of a
     function in the script. Where the script has an exception, the server resets the connection.
 
     Args:
