@@ -32,7 +32,7 @@ def test_a_page_is_downloaded_to_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "page").read_bytes() == b"fine"
 
 
-def test_each_step_is_shown() -> None:
+def test_the_verbose_mode_prints_each_phase() -> None:
     with scripted_server(canned_responses([response(b"fine")])) as server:
         done = run("trace.py", server.url)
     assert (done.returncode, done.stderr) == (0, "")

@@ -41,7 +41,7 @@ INVALID: list[tuple[str, bytes, str | None]] = [
 @pytest.mark.parametrize(
     ("wire", "message"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID]
 )
-def test_a_response_that_breaks_the_rules_is_a_remote_protocol_error(
+def test_an_invalid_response_raises_remote_protocol_error(
     runtime: TestedRuntime, wire: bytes, message: str | None, manner: str
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -80,7 +80,7 @@ TRUNCATED: list[tuple[str, bytes, str]] = [
 @pytest.mark.parametrize(
     ("wire", "message"), [case[1:] for case in TRUNCATED], ids=[case[0] for case in TRUNCATED]
 )
-def test_a_response_that_breaks_off_is_a_remote_protocol_error(
+def test_a_truncated_response_raises_remote_protocol_error(
     runtime: TestedRuntime, wire: bytes, message: str
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -105,7 +105,7 @@ def test_a_response_that_breaks_off_is_a_remote_protocol_error(
 @pytest.mark.parametrize(
     "wire", [b"", HEAD, HEAD + b"Content-Length: 20\r\n\r\nhi"], ids=["nothing", "head", "body"]
 )
-def test_a_reset_is_a_read_error(runtime: TestedRuntime, wire: bytes) -> None:
+def test_a_reset_raises_read_error(runtime: TestedRuntime, wire: bytes) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         if peer.number == 0:
@@ -143,7 +143,7 @@ ENDLESS: list[tuple[str, bytes, bytes]] = [
 @pytest.mark.parametrize(
     ("start", "more"), [case[1:] for case in ENDLESS], ids=[case[0] for case in ENDLESS]
 )
-def test_endless_input_that_is_no_body_is_a_remote_protocol_error(
+def test_endless_input_outside_a_body_raises_remote_protocol_error(
     runtime: TestedRuntime, start: bytes, more: bytes
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -161,7 +161,7 @@ def test_endless_input_that_is_no_body_is_a_remote_protocol_error(
         runtime.run(scenario)
 
 
-def test_a_head_may_have_its_limit_before_the_blank_line_and_not_one_byte_more(
+def test_a_head_of_exactly_the_limit_is_accepted_and_one_byte_more_is_refused(
     runtime: TestedRuntime,
 ) -> None:
     filling = 102_400 - len(HEAD + b"X: \r\nContent-Length: 0\r\n")
@@ -184,7 +184,7 @@ def test_a_head_may_have_its_limit_before_the_blank_line_and_not_one_byte_more(
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_an_early_response_is_read_although_the_upload_fails(
+def test_an_early_response_is_returned_though_the_upload_fails(
     runtime: TestedRuntime, framing: str
 ) -> None:
     early = response(b"too large", b"Connection: close", status=b"413 Content Too Large")
@@ -222,7 +222,7 @@ def test_an_early_response_is_read_although_the_upload_fails(
         assert server.accepted == 2
 
 
-def test_an_upload_that_the_server_resets_without_a_response_is_a_read_error(
+def test_a_reset_of_an_upload_without_a_response_raises_read_error(
     runtime: TestedRuntime,
 ) -> None:
     chunk = b"x" * 262_144

@@ -109,7 +109,7 @@ def test_a_request_can_be_cancelled_at_every_wait(
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
-def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_order(
+def test_a_cancelled_queued_request_leaves_the_queue_in_order(
     async_runtime: TestedAsyncRuntime, late: bool
 ) -> None:
     runtime = async_runtime
@@ -160,7 +160,9 @@ def test_a_waiting_request_that_is_cancelled_leaves_the_queue_and_keeps_its_orde
         runtime.run(scenario)
 
 
-def test_cancelling_one_request_harms_no_other(async_runtime: TestedAsyncRuntime) -> None:
+def test_cancelling_a_request_does_not_affect_other_requests(
+    async_runtime: TestedAsyncRuntime,
+) -> None:
     runtime = async_runtime
     asked = runtime.event()
 

@@ -46,7 +46,7 @@ def echo_the_path_by_http2(peer: Peer) -> None:
         ("socks5", 50),
     ],
 )
-def test_threads_whose_pool_is_closed_again_and_again_never_hang(
+def test_threads_do_not_hang_when_another_thread_closes_their_pool_repeatedly(
     way: str,
     closes: int,
     server_tls: ssl.SSLContext,
@@ -118,7 +118,7 @@ def test_threads_whose_pool_is_closed_again_and_again_never_hang(
     ],
     ids=["its stream", "its connection", "the pool"],
 )
-def test_a_body_that_another_thread_ends_is_a_read_error(
+def test_reading_a_body_raises_read_error_when_another_thread_closes_it(
     close: Callable[[httpcore2.ConnectionPool, httpcore2.Response], None],
     secured: bool,
     server_tls: ssl.SSLContext,
@@ -155,7 +155,7 @@ def test_a_body_that_another_thread_ends_is_a_read_error(
 
 
 @pytest.mark.parametrize("handshake", ["TLS", "http", "socks5", "socks4"])
-def test_a_handshake_goes_on_by_itself_when_its_pool_is_closed(
+def test_closing_the_pool_does_not_interrupt_a_handshake_in_another_thread(
     handshake: str, client_tls: ssl.SSLContext
 ) -> None:
     """Nobody else has its descriptor, so nobody else closes it; what it ends in is not used."""

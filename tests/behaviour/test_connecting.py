@@ -26,7 +26,7 @@ from ..support.scripted_servers import (
 FINE = response(b"fine")
 
 
-def test_a_refused_connection_is_a_connect_error(runtime: TestedRuntime) -> None:
+def test_a_refused_connection_raises_connect_error(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
             with pytest.raises(httpcore2.ConnectError):
@@ -41,7 +41,7 @@ def test_a_refused_connection_is_a_connect_error(runtime: TestedRuntime) -> None
 @pytest.mark.parametrize(
     "runtime", [name for name in MAIN_RUNTIMES if name != "uvloop"], indirect=True
 )
-def test_a_name_that_does_not_resolve_is_a_connect_error(
+def test_an_unresolvable_name_raises_connect_error(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> Any:
@@ -57,7 +57,7 @@ def test_a_name_that_does_not_resolve_is_a_connect_error(
     runtime.run(scenario)
 
 
-def test_a_name_that_no_host_can_have_is_a_connect_error(runtime: TestedRuntime) -> None:
+def test_an_invalid_host_name_raises_connect_error(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
             for name in ("a" * 64, "a..b"):
@@ -79,7 +79,7 @@ def test_localhost_is_reached_by_name(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
-def test_connecting_is_tried_again_with_growing_pauses(runtime: TestedRuntime) -> None:
+def test_connecting_is_retried_with_growing_delays(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         backend = FakeNetworkBackend(
             httpcore2.ConnectError("one"),
@@ -95,7 +95,7 @@ def test_connecting_is_tried_again_with_growing_pauses(runtime: TestedRuntime) -
     runtime.run(scenario)
 
 
-def test_after_the_last_try_the_error_is_the_callers(runtime: TestedRuntime) -> None:
+def test_the_last_retry_raises_its_connect_error(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         backend = FakeNetworkBackend(httpcore2.ConnectError("no"))
         async with runtime.pool(network_backend=backend, retries=4) as pool:
@@ -108,7 +108,7 @@ def test_after_the_last_try_the_error_is_the_callers(runtime: TestedRuntime) -> 
     runtime.run(scenario)
 
 
-def test_nothing_but_connecting_is_retried(runtime: TestedRuntime) -> None:
+def test_a_failed_exchange_is_not_retried(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         backend = FakeNetworkBackend(FakeNetworkStream([httpcore2.ReadError("gone")]))
         async with runtime.pool(network_backend=backend, retries=3) as pool:
@@ -119,7 +119,7 @@ def test_nothing_but_connecting_is_retried(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_a_given_backend_opens_the_connections(runtime: TestedRuntime) -> None:
+def test_the_given_network_backend_opens_the_connections(runtime: TestedRuntime) -> None:
     stream = FakeNetworkStream([FINE, FINE])
 
     async def scenario() -> None:
@@ -134,7 +134,7 @@ def test_a_given_backend_opens_the_connections(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_the_backend_of_the_runtime_can_be_given(runtime: TestedRuntime) -> None:
+def test_the_backend_of_the_runtime_can_be_passed_explicitly(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(network_backend=runtime.backend()) as pool:
             assert (await pool.request("GET", server.url)).content == b"fine"
@@ -143,7 +143,7 @@ def test_the_backend_of_the_runtime_can_be_given(runtime: TestedRuntime) -> None
         runtime.run(scenario)
 
 
-def test_the_mock_backend_answers_from_its_list(runtime: TestedRuntime) -> None:
+def test_the_mock_backend_responds_from_its_buffer(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(network_backend=runtime.mock_backend([FINE])) as pool:
             assert (await pool.request("GET", "https://h/")).content == b"fine"
@@ -154,9 +154,7 @@ def test_the_mock_backend_answers_from_its_list(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_a_unix_socket_takes_the_place_of_the_network(
-    runtime: TestedRuntime, tmp_path: Path
-) -> None:
+def test_uds_connects_to_a_unix_socket(runtime: TestedRuntime, tmp_path: Path) -> None:
     path = tmp_path / "socket"
 
     async def scenario() -> None:
@@ -169,9 +167,7 @@ def test_a_unix_socket_takes_the_place_of_the_network(
         assert server.accepted == 1
 
 
-def test_a_unix_socket_that_is_not_there_is_a_connect_error(
-    runtime: TestedRuntime, tmp_path: Path
-) -> None:
+def test_a_missing_unix_socket_raises_connect_error(runtime: TestedRuntime, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with runtime.pool(uds=str(tmp_path / "none")) as pool:
             with pytest.raises(httpcore2.ConnectError):
@@ -181,7 +177,7 @@ def test_a_unix_socket_that_is_not_there_is_a_connect_error(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.0/8 is local on Linux alone")
-def test_the_local_address_is_where_the_connection_comes_from(runtime: TestedRuntime) -> None:
+def test_local_address_sets_the_source_address(runtime: TestedRuntime) -> None:
     came_from: list[str] = []
 
     def handler(peer: Peer) -> None:
@@ -198,7 +194,7 @@ def test_the_local_address_is_where_the_connection_comes_from(runtime: TestedRun
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_an_empty_local_address_is_any(runtime: TestedRuntime, host: str) -> None:
+def test_an_empty_local_address_means_any_address(runtime: TestedRuntime, host: str) -> None:
     async def scenario() -> None:
         async with runtime.pool(local_address="") as pool:
             name = f"[{host}]" if ":" in host else host
@@ -227,7 +223,7 @@ def test_socket_options_are_set(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
-def test_the_network_stream_of_a_response_tells_its_addresses(
+def test_the_network_stream_of_a_response_provides_its_addresses(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -308,7 +304,7 @@ def test_a_body_of_a_known_length_may_end_with_the_tls_session(
         assert server.accepted == 2
 
 
-def test_the_sni_extension_names_the_server_and_its_certificate_is_checked_for_that_name(
+def test_sni_hostname_sets_the_server_name_and_the_name_that_the_certificate_must_match(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     names: list[str | None] = []
@@ -336,7 +332,7 @@ def test_the_sni_extension_names_the_server_and_its_certificate_is_checked_for_t
     assert names == ["www.example.com", "other.example.com"]
 
 
-def test_an_untrusted_certificate_is_a_connect_error_that_says_so(
+def test_an_untrusted_certificate_raises_connect_error_with_the_reason(
     runtime: TestedRuntime, server_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -351,7 +347,7 @@ def test_an_untrusted_certificate_is_a_connect_error_that_says_so(
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""], ids=["http", "end"])
-def test_a_server_that_speaks_no_tls_is_a_connect_error(
+def test_a_server_without_tls_raises_connect_error(
     runtime: TestedRuntime, client_tls: ssl.SSLContext, answer: bytes
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -368,7 +364,7 @@ def test_a_server_that_speaks_no_tls_is_a_connect_error(
         runtime.run(scenario)
 
 
-def test_ssl_cert_file_names_the_authorities_to_trust(
+def test_ssl_cert_file_sets_the_trusted_authorities(
     runtime: TestedRuntime,
     server_tls: ssl.SSLContext,
     ca_file: Path,

@@ -19,7 +19,7 @@ FINE = response(b"fine")
 ORIGIN = httpcore2.Origin(b"http", b"h", 80)
 
 
-def test_a_connection_connects_when_it_is_first_used(runtime: TestedRuntime) -> None:
+def test_a_connection_connects_at_its_first_request(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         origin = httpcore2.URL(server.url).origin
         connection = runtime.connection(origin)
@@ -46,7 +46,7 @@ def test_a_connection_connects_when_it_is_first_used(runtime: TestedRuntime) -> 
         assert server.accepted == 1
 
 
-def test_a_connection_gets_no_attribute_after_it_was_made(runtime: TestedRuntime) -> None:
+def test_a_connection_gains_no_attribute_after_its_construction(runtime: TestedRuntime) -> None:
     """One that it gets later would have it keep them in a dict of its own, of 1 KiB."""
 
     async def scenario() -> None:
@@ -61,7 +61,7 @@ def test_a_connection_gets_no_attribute_after_it_was_made(runtime: TestedRuntime
         runtime.run(scenario)
 
 
-def test_a_connection_that_another_thread_closes_as_it_is_established_is_closed() -> None:
+def test_a_connection_that_another_thread_closes_while_it_is_established_stays_closed() -> None:
     class ClosedMeanwhile(httpcore2.AsyncHTTPConnection):
         """One that is closed just before it gets what speaks HTTP."""
 
@@ -82,7 +82,7 @@ def test_a_connection_that_another_thread_closes_as_it_is_established_is_closed(
     RUNTIMES["asyncio"].run(scenario)
 
 
-def test_a_connection_that_could_not_be_made_is_closed(runtime: TestedRuntime) -> None:
+def test_a_connection_that_fails_to_connect_is_closed(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         backend = FakeNetworkBackend(httpcore2.ConnectError("no"))
         connection = runtime.connection(ORIGIN, network_backend=backend)
@@ -95,7 +95,7 @@ def test_a_connection_that_could_not_be_made_is_closed(runtime: TestedRuntime) -
     runtime.run(scenario)
 
 
-def test_a_connection_refuses_another_origin_and_a_second_request_at_a_time(
+def test_a_connection_refuses_other_origins_and_concurrent_requests(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -112,7 +112,7 @@ def test_a_connection_refuses_another_origin_and_a_second_request_at_a_time(
     runtime.run(scenario)
 
 
-def test_an_http11_connection_speaks_over_any_stream(runtime: TestedRuntime) -> None:
+def test_an_http11_connection_works_over_any_stream(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         name = f"{runtime.class_prefix}HTTP11Connection"
         stream = FakeNetworkStream([FINE, FINE])
@@ -153,7 +153,7 @@ class ReadSizes(FakeNetworkStream):
 
 
 @pytest.mark.parametrize("limit", [300, 150_000])
-def test_the_limit_of_a_head_is_what_the_class_says(
+def test_max_incomplete_event_size_limits_a_response_head(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     public = getattr(httpcore2, f"{runtime.class_prefix}HTTP11Connection")
@@ -171,7 +171,7 @@ def test_the_limit_of_a_head_is_what_the_class_says(
         runtime.run(scenario)
 
 
-def test_a_kind_of_connection_has_sizes_of_its_own(
+def test_a_derived_connection_class_has_its_own_sizes(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"{runtime.class_prefix}HTTP11Connection"
@@ -194,7 +194,7 @@ def test_a_kind_of_connection_has_sizes_of_its_own(
     runtime.run(scenario)
 
 
-def test_as_much_is_read_at_a_time_as_the_class_says(
+def test_read_num_bytes_sets_the_size_of_reads(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public = getattr(httpcore2, f"{runtime.class_prefix}HTTP11Connection")
@@ -210,7 +210,7 @@ def test_as_much_is_read_at_a_time_as_the_class_says(
     runtime.run(scenario)
 
 
-def test_http2_reads_as_much_at_a_time_and_is_configured_as_the_class_says(
+def test_an_http2_connection_uses_the_read_size_and_configuration_of_its_class(
     runtime: TestedRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public = getattr(httpcore2, f"{runtime.class_prefix}HTTP2Connection")
@@ -250,7 +250,7 @@ def test_http2_reads_as_much_at_a_time_and_is_configured_as_the_class_says(
     runtime.run(lambda: scenario(of_subclass))
 
 
-def test_mock_streams_are_streams(runtime: TestedRuntime) -> None:
+def test_a_connection_works_over_a_mock_stream(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         stream = runtime.mock_stream([FINE])
         async with runtime.http11_connection(ORIGIN, stream) as connection:
@@ -259,7 +259,7 @@ def test_mock_streams_are_streams(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_a_connection_that_is_being_made_takes_no_other_request_and_can_be_closed(
+def test_a_connecting_connection_refuses_other_requests_and_can_be_closed(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -306,7 +306,7 @@ def test_an_idle_connection_expires(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_an_http11_connection_refuses_another_origin_and_a_second_request_at_a_time(
+def test_an_http11_connection_refuses_other_origins_and_concurrent_requests(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -321,7 +321,7 @@ def test_an_http11_connection_refuses_another_origin_and_a_second_request_at_a_t
     runtime.run(scenario)
 
 
-def test_a_connection_without_a_pool_notices_that_the_server_closed(runtime: TestedRuntime) -> None:
+def test_a_connection_without_a_pool_detects_that_the_server_closed(runtime: TestedRuntime) -> None:
     closed = runtime.event()
 
     def handler(peer: Peer) -> None:
@@ -342,7 +342,7 @@ def test_a_connection_without_a_pool_notices_that_the_server_closed(runtime: Tes
         runtime.run(scenario)
 
 
-def test_a_connection_that_the_caller_closed_is_not_used_by_its_pool(
+def test_the_pool_does_not_use_a_connection_that_the_caller_closed(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -359,7 +359,7 @@ def test_a_connection_that_the_caller_closed_is_not_used_by_its_pool(
 
 
 @pytest.mark.parametrize("kind", ["pool", "connection"])
-def test_one_protocol_at_least_must_be_allowed(runtime: TestedRuntime, kind: str) -> None:
+def test_at_least_one_protocol_must_be_enabled(runtime: TestedRuntime, kind: str) -> None:
     make = runtime.pool if kind == "pool" else partial(runtime.connection, ORIGIN)
     with pytest.raises(ValueError, match="http1=False, http2=False"):
         make(http1=False)

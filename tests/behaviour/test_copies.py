@@ -28,7 +28,7 @@ COPIERS = pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 
 @COPIERS
 @pytest.mark.parametrize("data", [FINE, CHUNKED], ids=["with its length", "chunked"])
-def test_a_response_that_was_read_can_be_copied(
+def test_a_response_whose_body_was_read_can_be_copied(
     runtime: TestedRuntime, copied: Callable[[Any], Any], data: bytes
 ) -> None:
     async def scenario() -> None:
@@ -69,7 +69,7 @@ def test_a_response_over_http2_can_be_copied(
 
 
 @COPIERS
-def test_a_response_that_was_not_read_says_why_it_cannot_be_copied(
+def test_copying_a_response_whose_body_was_not_read_raises_type_error_with_the_reason(
     runtime: TestedRuntime, copied: Callable[[Any], Any]
 ) -> None:
     async def scenario() -> None:

@@ -75,7 +75,7 @@ def make_pool(is_warm: bool) -> httpcore2.ConnectionPool:
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("is_warm", [True, False], ids=["reused connection", "new connection"])
 @pytest.mark.parametrize("use", [fetch, stream])
-def test_a_request_that_is_interrupted_anywhere_costs_no_slot_and_harms_no_other(
+def test_a_request_interrupted_at_any_place_leaks_no_slot_and_does_not_affect_other_requests(
     use: Callable[[httpcore2.ConnectionPool], None], is_warm: bool
 ) -> None:
     number = 0
@@ -102,7 +102,7 @@ def test_a_request_that_is_interrupted_anywhere_costs_no_slot_and_harms_no_other
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGALRM", "SetAsyncExc"])
-def test_hundreds_of_interruptions_at_random_leave_all_slots(kind: str, no_leaks: None) -> None:
+def test_hundreds_of_random_interruptions_leak_no_slot(kind: str, no_leaks: None) -> None:
     script = """
         import ctypes, os, random, signal, sys, threading, time
         import httpcore2
@@ -170,7 +170,7 @@ def test_hundreds_of_interruptions_at_random_leave_all_slots(kind: str, no_leaks
     assert "0 active, 0 queued | Connections: 0 active, 10 idle" in done.stdout
 
 
-def test_a_response_that_is_dropped_without_being_closed_gives_its_slot_back(
+def test_a_response_collected_without_being_closed_releases_its_slot(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -193,7 +193,7 @@ def test_a_response_that_is_dropped_without_being_closed_gives_its_slot_back(
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "TLS within"])
-def test_a_stream_that_has_left_http_outlives_its_response(
+def test_an_upgraded_stream_outlives_its_response(
     runtime: TestedRuntime, secured: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     def handler(peer: Peer) -> None:

@@ -31,7 +31,7 @@ def test_one_connection_serves_many_requests(runtime: TestedRuntime) -> None:
 
 
 @pytest.mark.parametrize("ending", ["closed", "reset", "written to", "answered early"])
-def test_an_idle_connection_that_the_server_touched_is_not_used_again(
+def test_an_idle_connection_that_received_data_or_its_end_is_not_reused(
     runtime: TestedRuntime, ending: str
 ) -> None:
     touched = runtime.event()
@@ -72,7 +72,7 @@ def test_an_idle_connection_that_the_server_touched_is_not_used_again(
         assert server.accepted == 2
 
 
-def test_a_response_that_is_not_read_to_its_end_costs_the_connection(
+def test_a_partly_read_response_closes_its_connection(
     runtime: TestedRuntime,
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -96,7 +96,7 @@ def test_a_response_that_is_not_read_to_its_end_costs_the_connection(
         assert server.accepted == 2
 
 
-def test_a_response_read_to_its_end_frees_the_connection_although_it_is_still_open(
+def test_a_fully_read_response_releases_its_connection_before_it_is_closed(
     runtime: TestedRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -114,7 +114,7 @@ def test_a_response_read_to_its_end_frees_the_connection_although_it_is_still_op
 @pytest.mark.parametrize(
     "options", [{"keepalive_expiry": 0.0}, {"max_keepalive_connections": 0}], ids=repr
 )
-def test_a_connection_that_may_not_be_kept_is_closed_when_its_request_ends(
+def test_a_connection_without_keep_alive_is_closed_at_the_end_of_its_request(
     runtime: TestedRuntime, options: dict[str, Any], protocol: str
 ) -> None:
     async def scenario() -> None:
@@ -140,7 +140,7 @@ def test_a_connection_that_may_not_be_kept_is_closed_when_its_request_ends(
 @pytest.mark.parametrize(
     "options", [{"keepalive_expiry": 0.0}, {"max_keepalive_connections": 0}], ids=repr
 )
-def test_a_connection_that_may_not_be_kept_is_not_handed_on_to_a_request_that_waits(
+def test_a_connection_without_keep_alive_is_not_assigned_to_a_queued_request(
     runtime: TestedRuntime, options: dict[str, Any]
 ) -> None:
     async def scenario() -> None:
@@ -163,7 +163,7 @@ def test_a_connection_that_may_not_be_kept_is_not_handed_on_to_a_request_that_wa
 
 
 @pytest.mark.parametrize("field", [b"X: a", b"X: a\r\n b"], ids=["fast path", "h11 fallback"])
-def test_a_connection_that_its_server_keeps_for_no_time_is_closed_when_its_request_ends(
+def test_a_keep_alive_timeout_of_zero_closes_the_connection_at_the_end_of_its_request(
     runtime: TestedRuntime, field: bytes
 ) -> None:
     answer = response(b"fine", field, b"Keep-Alive: timeout=0")
@@ -179,7 +179,7 @@ def test_a_connection_that_its_server_keeps_for_no_time_is_closed_when_its_reque
         assert server.accepted == 2
 
 
-def test_no_connection_is_kept_if_none_may_be(runtime: TestedRuntime) -> None:
+def test_max_keepalive_connections_of_zero_keeps_no_connection(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(max_keepalive_connections=0) as pool:
             for _ in range(2):
@@ -191,7 +191,7 @@ def test_no_connection_is_kept_if_none_may_be(runtime: TestedRuntime) -> None:
         assert server.accepted == 2
 
 
-def test_no_more_connections_are_kept_than_may_be(runtime: TestedRuntime) -> None:
+def test_max_keepalive_connections_limits_the_idle_connections(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(max_keepalive_connections=1) as pool:
             async with pool.stream("GET", server.url) as one, pool.stream("GET", server.url) as two:
@@ -237,7 +237,7 @@ def _dies_under_the_second_request(ending: Ending, seen: list[bytes]) -> Callabl
         ("DELETE", b"x"),
     ],
 )
-def test_a_request_that_met_a_dying_connection_is_sent_again_unseen(
+def test_an_idempotent_request_on_a_closed_connection_is_sent_again(
     runtime: TestedRuntime, method: str, content: bytes | None, ending: Ending
 ) -> None:
     seen: list[bytes] = []
@@ -270,7 +270,7 @@ def test_a_request_that_met_a_dying_connection_is_sent_again_unseen(
     [("POST", b"x"), ("PATCH", b"x"), ("POST", None), ("PUT", [b"x"])],
     ids=repr,
 )
-def test_a_request_that_may_not_be_repeated_is_not_sent_again(
+def test_a_request_that_is_not_idempotent_or_replayable_is_not_sent_again(
     runtime: TestedRuntime, method: str, content: Any, ending: Ending
 ) -> None:
     seen: list[bytes] = []
@@ -290,7 +290,7 @@ def test_a_request_that_may_not_be_repeated_is_not_sent_again(
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_a_request_is_not_sent_again_once_a_byte_of_the_response_came(
+def test_a_request_is_not_sent_again_after_the_first_byte_of_a_response(
     runtime: TestedRuntime, ending: Ending
 ) -> None:
     seen: list[bytes] = []
@@ -310,7 +310,7 @@ def test_a_request_is_not_sent_again_once_a_byte_of_the_response_came(
         assert server.accepted == 1
 
 
-def test_a_request_is_not_sent_again_if_a_new_connection_dies_under_it(
+def test_a_request_on_a_new_connection_is_not_sent_again(
     runtime: TestedRuntime,
 ) -> None:
     def handler(peer: Peer) -> None:

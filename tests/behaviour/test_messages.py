@@ -150,7 +150,7 @@ async def failure(pool: httpcore2.AsyncConnectionPool, url: str, **options: Any)
         ({}, URL, lambda: FakeNetworkStream([b"nonsense\r\n\r\n"]), " (http://origin.example:80)"),
     ],
 )
-def test_the_message_names_the_origin_and_the_way_to_it(
+def test_the_message_names_the_origin_and_its_route(
     runtime: TestedRuntime,
     options: dict[str, Any],
     url: str,
@@ -179,7 +179,7 @@ def test_the_message_of_a_failed_write_names_the_origin(runtime: TestedRuntime) 
     runtime.run(scenario)
 
 
-def test_every_attempt_to_connect_is_named_once(runtime: TestedRuntime) -> None:
+def test_the_message_after_retries_names_the_origin_once(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         backend = FakeNetworkBackend(httpcore2.ConnectError("refused"))
         async with runtime.pool(network_backend=backend, retries=3) as pool:
@@ -190,7 +190,7 @@ def test_every_attempt_to_connect_is_named_once(runtime: TestedRuntime) -> None:
     runtime.run(scenario)
 
 
-def test_a_request_that_may_not_be_sent_names_the_origin(runtime: TestedRuntime) -> None:
+def test_the_message_of_a_refused_request_names_the_origin(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(network_backend=FakeNetworkBackend(FakeNetworkStream())) as pool:
             error = await failure(pool, URL, headers={"X": "a\r\nb"})
@@ -200,7 +200,9 @@ def test_a_request_that_may_not_be_sent_names_the_origin(runtime: TestedRuntime)
     runtime.run(scenario)
 
 
-def test_the_total_names_the_origin_in_every_phase(runtime: TestedRuntime) -> None:
+def test_the_message_of_a_total_timeout_names_the_origin_in_every_phase(
+    runtime: TestedRuntime,
+) -> None:
     async def scenario() -> None:
         extensions = {"timeout": {"total": 0.0}}
         async with runtime.pool(network_backend=FakeNetworkBackend(FakeNetworkStream())) as pool:
@@ -216,7 +218,9 @@ def test_the_total_names_the_origin_in_every_phase(runtime: TestedRuntime) -> No
     runtime.run(scenario)
 
 
-def test_the_total_names_the_origin_between_attempts(runtime: TestedRuntime) -> None:
+def test_the_message_of_a_total_timeout_names_the_origin_between_retries(
+    runtime: TestedRuntime,
+) -> None:
     class Late(FakeNetworkBackend):
         async def connect_tcp(self, *args: Any, **options: Any) -> Any:
             end = time.monotonic() + 0.01
@@ -234,7 +238,7 @@ def test_the_total_names_the_origin_between_attempts(runtime: TestedRuntime) -> 
     runtime.run(scenario)
 
 
-def test_reading_a_closed_response_names_the_origin(runtime: TestedRuntime) -> None:
+def test_the_message_of_reading_a_closed_response_names_the_origin(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with (
             runtime.pool(network_backend=FakeNetworkBackend(FakeNetworkStream([HEAD]))) as pool,
@@ -247,7 +251,7 @@ def test_reading_a_closed_response_names_the_origin(runtime: TestedRuntime) -> N
     runtime.run(scenario)
 
 
-def test_what_caused_an_error_is_kept(runtime: TestedRuntime) -> None:
+def test_a_network_error_keeps_its_cause(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
             error = await failure(pool, f"http://127.0.0.1:{port}/")
@@ -258,7 +262,9 @@ def test_what_caused_an_error_is_kept(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
-def test_a_unix_socket_is_named_by_its_path(runtime: TestedRuntime, tmp_path: Path) -> None:
+def test_the_message_names_a_unix_socket_by_its_path(
+    runtime: TestedRuntime, tmp_path: Path
+) -> None:
     path = tmp_path / "nobody"
 
     async def scenario() -> None:
@@ -269,7 +275,7 @@ def test_a_unix_socket_is_named_by_its_path(runtime: TestedRuntime, tmp_path: Pa
     runtime.run(scenario)
 
 
-def test_a_failed_handshake_names_the_origin(
+def test_the_message_of_a_failed_tls_handshake_names_the_origin(
     runtime: TestedRuntime, server_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -282,7 +288,7 @@ def test_a_failed_handshake_names_the_origin(
         runtime.run(scenario)
 
 
-def test_over_http2_the_message_names_the_stream_too(runtime: TestedRuntime) -> None:
+def test_the_message_of_an_http2_error_names_the_stream(runtime: TestedRuntime) -> None:
     def handler(peer: Peer) -> None:
         origin = H2Peer(peer)
         first = origin.request()
@@ -312,7 +318,7 @@ class OwnError(httpcore2.ConnectError):
 
 
 @pytest.mark.parametrize("error", [OwnError(), httpcore2.ConnectError(5, "refused")])
-def test_the_exception_of_a_callers_own_gets_a_note(
+def test_an_exception_of_a_callers_backend_gets_a_note(
     runtime: TestedRuntime, error: Exception
 ) -> None:
     words = str(error)

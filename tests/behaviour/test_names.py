@@ -43,7 +43,7 @@ def url_of(scheme: str, host: str | bytes, port: int | None = None) -> httpcore2
         "http:\\\\a/b",
     ],
 )
-def test_a_host_or_port_that_cannot_be_is_refused_before_a_look_up(
+def test_an_invalid_host_or_port_is_refused_before_its_lookup(
     runtime: TestedRuntime, url: httpcore2.URL | str
 ) -> None:
     async def scenario() -> None:
@@ -62,7 +62,7 @@ def test_a_host_or_port_that_cannot_be_is_refused_before_a_look_up(
     runtime.run(scenario)
 
 
-def test_a_url_that_hides_its_host_is_refused(runtime: TestedRuntime) -> None:
+def test_a_url_with_an_ambiguous_host_is_refused(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         backend = FakeNetworkBackend(FakeNetworkStream([FINE]))
         async with runtime.pool(network_backend=backend) as pool:
@@ -75,7 +75,7 @@ def test_a_url_that_hides_its_host_is_refused(runtime: TestedRuntime) -> None:
 
 
 @pytest.mark.parametrize("target", ["/a\r\nb", "/a\tb", "/a b", "/a\0"])
-def test_what_no_request_line_can_hold_is_refused_as_it_was_given(
+def test_a_target_that_is_invalid_in_a_request_line_is_refused(
     runtime: TestedRuntime, target: str
 ) -> None:
     async def scenario() -> None:
@@ -122,7 +122,7 @@ def noting(
         server_tls.sni_callback = None
 
 
-def test_tls_is_told_a_name_without_its_final_dot(
+def test_sni_omits_the_final_dot_of_the_host(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
@@ -135,7 +135,7 @@ def test_tls_is_told_a_name_without_its_final_dot(
     assert seen == ["www.example.com", b"www.example.com."]
 
 
-def test_the_final_dot_of_sni_hostname_is_not_for_tls_either(
+def test_sni_omits_the_final_dot_of_sni_hostname(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -181,7 +181,7 @@ LINK_LOCAL = link_local()
     ],
     ids=["loopback", "link-local"],
 )
-def test_a_zone_tells_the_socket_its_interface_and_nobody_else(
+def test_a_zone_selects_the_interface_and_is_not_sent(
     runtime: TestedRuntime,
     certificate_authority: trustme.CA,
     client_tls: ssl.SSLContext,
@@ -204,7 +204,7 @@ def test_a_zone_tells_the_socket_its_interface_and_nobody_else(
 
 
 @pytest.mark.parametrize("percent", ["%25", "%"])
-def test_a_zone_is_for_the_look_up_alone(
+def test_a_zone_is_used_in_the_lookup_only(
     runtime: TestedRuntime, client_tls: ssl.SSLContext, percent: str
 ) -> None:
     async def scenario() -> None:

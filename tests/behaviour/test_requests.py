@@ -17,7 +17,7 @@ OK = response()
 Headers = dict[bytes | str, bytes | str]
 
 
-def test_head_and_small_body_leave_in_one_segment(runtime: TestedRuntime) -> None:
+def test_head_and_small_body_are_sent_in_one_segment(runtime: TestedRuntime) -> None:
     segments: list[bytes] = []
 
     def handler(peer: Peer) -> None:
@@ -86,7 +86,7 @@ WIRE: list[tuple[str, str, Headers, bytes | list[bytes] | None, bytes]] = [
 
 
 @pytest.mark.parametrize(("method", "url", "headers", "content", "wire"), WIRE)
-def test_a_request_is_written_as_its_parts_say(
+def test_a_request_is_written_to_the_wire_as_specified(
     runtime: TestedRuntime,
     method: str,
     url: str,
@@ -174,7 +174,7 @@ INVALID: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("arguments", [case for _, case in INVALID], ids=[n for n, _ in INVALID])
-def test_a_request_that_breaks_the_rules_is_refused_and_costs_nothing(
+def test_an_invalid_request_is_refused_and_keeps_the_connection(
     runtime: TestedRuntime, arguments: dict[str, Any]
 ) -> None:
     seen: list[bytes] = []
@@ -204,7 +204,7 @@ def test_a_request_that_breaks_the_rules_is_refused_and_costs_nothing(
 
 @pytest.mark.parametrize("chunks", [[b"abcd"], [b"ab", b"cd"], [b"ab"], []], ids=repr)
 @pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "iterable"])
-def test_a_body_of_another_length_than_declared_is_refused_and_never_completed(
+def test_a_body_that_differs_from_its_content_length_is_refused_and_never_completed(
     runtime: TestedRuntime, chunks: list[bytes], streamed: bool
 ) -> None:
     completed: list[bytes] = []
@@ -230,7 +230,7 @@ def test_a_body_of_another_length_than_declared_is_refused_and_never_completed(
 
 
 @pytest.mark.parametrize("content", ["text", 5, object()], ids=["str", "int", "object"])
-def test_content_of_a_wrong_type_is_refused_by_name_before_anything_is_sent(
+def test_content_of_a_wrong_type_raises_type_error_before_the_request_is_sent(
     runtime: TestedRuntime, content: Any
 ) -> None:
     async def scenario() -> None:
@@ -244,7 +244,7 @@ def test_content_of_a_wrong_type_is_refused_by_name_before_anything_is_sent(
         assert server.accepted == 0
 
 
-def test_content_of_the_other_colour_is_refused_by_name_before_anything_is_sent(
+def test_sync_content_in_the_async_api_and_vice_versa_raises_type_error_before_the_request_is_sent(
     runtime: TestedRuntime,
 ) -> None:
     content = runtime.mismatched_body([b"x"])
@@ -260,7 +260,7 @@ def test_content_of_the_other_colour_is_refused_by_name_before_anything_is_sent(
         assert server.accepted == 0
 
 
-def test_an_error_of_the_body_itself_reaches_the_caller_and_frees_the_connection(
+def test_an_exception_of_the_body_reaches_the_caller_and_releases_the_connection(
     runtime: TestedRuntime,
 ) -> None:
     def chunks() -> Iterable[bytes]:
@@ -287,7 +287,7 @@ def test_an_error_of_the_body_itself_reaches_the_caller_and_frees_the_connection
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http11", "http2"])
 @pytest.mark.parametrize("whose", ["the caller's", "the request's"])
-def test_an_async_generator_that_is_left_in_the_middle_is_closed(
+def test_an_async_generator_that_is_not_exhausted_is_closed(
     async_runtime: TestedAsyncRuntime, http2: bool, whose: str
 ) -> None:
     closed: list[str] = []
@@ -338,7 +338,9 @@ def test_text_that_is_not_ascii_is_refused(runtime: TestedRuntime, text: str) ->
         ("/path", "Request URL is missing an 'http://' or 'https://' protocol."),
     ],
 )
-def test_a_url_of_another_scheme_is_refused(runtime: TestedRuntime, url: str, message: str) -> None:
+def test_a_url_with_an_unsupported_scheme_is_refused(
+    runtime: TestedRuntime, url: str, message: str
+) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
             with pytest.raises(httpcore2.UnsupportedProtocol) as caught:

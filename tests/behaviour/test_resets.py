@@ -71,7 +71,7 @@ def connected(events: list[tuple[str, dict[str, Any]]]) -> socket.socket:
 @each_end
 @pytest.mark.parametrize("sent", [b"", HALF_A_HEAD, HALF_A_BODY], ids=["none", "head", "body"])
 @pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
-def test_what_ends_a_connection_under_a_response_is_one_exception(
+def test_an_ended_connection_raises_one_exception_during_the_response(
     runtime: TestedRuntime,
     end: Callable[[Peer], None],
     error: type[Exception],
@@ -104,7 +104,7 @@ def test_what_ends_a_connection_under_a_response_is_one_exception(
 
 
 @each_end
-def test_what_ends_a_used_connection_before_a_response_is_no_exception_if_the_request_may_be_sent_again(
+def test_a_reused_connection_that_ends_before_the_response_raises_nothing_if_the_request_may_be_sent_again(
     runtime: TestedRuntime,
     end: Callable[[Peer], None],
     error: type[Exception],
@@ -131,7 +131,7 @@ def test_what_ends_a_used_connection_before_a_response_is_no_exception_if_the_re
 
 
 @each_end
-def test_what_a_write_notices_first_is_the_same_exception(
+def test_a_write_that_detects_the_end_first_raises_the_same_exception(
     runtime: TestedRuntime,
     end: Callable[[Peer], None],
     error: type[Exception],
@@ -177,7 +177,7 @@ def test_what_a_write_notices_first_is_the_same_exception(
 
 
 @each_end
-def test_what_ends_a_write_that_waits_is_the_same_exception(
+def test_an_ended_connection_raises_the_same_exception_during_a_blocked_write(
     runtime: TestedRuntime,
     end: Callable[[Peer], None],
     error: type[Exception],
@@ -200,7 +200,7 @@ def test_what_ends_a_write_that_waits_is_the_same_exception(
         assert server.accepted == 1
 
 
-def test_asking_whether_a_connection_can_be_read_does_not_use_up_its_reset(
+def test_is_readable_does_not_consume_a_pending_reset(
     runtime: TestedRuntime,
 ) -> None:
     """The system reports it once, to whatever asks in a way that takes something."""

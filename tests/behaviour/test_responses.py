@@ -289,7 +289,7 @@ async def _fetch(pool: httpcore2.AsyncConnectionPool, url: str, case: Case) -> N
 
 @pytest.mark.parametrize("manner", ["whole", "byte by byte"])
 @each_case
-def test_a_response_is_understood_and_the_connection_is_kept_if_it_may_be(
+def test_a_response_is_parsed_and_its_connection_is_kept_if_allowed(
     runtime: TestedRuntime, case: Case, manner: str
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -317,7 +317,7 @@ def test_a_response_is_understood_and_the_connection_is_kept_if_it_may_be(
 @pytest.mark.parametrize(
     "case", [case for case in CASES if not case.ends_by_closing], ids=lambda case: case.name
 )
-def test_bytes_beyond_the_end_of_a_response_never_become_the_next_one(
+def test_bytes_beyond_the_end_of_a_response_are_never_the_next_response(
     runtime: TestedRuntime, case: Case
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -338,7 +338,7 @@ def test_bytes_beyond_the_end_of_a_response_never_become_the_next_one(
         assert server.accepted == 2
 
 
-def test_the_header_fields_of_equal_responses_are_lists_of_their_own(
+def test_equal_responses_do_not_share_their_list_of_header_fields(
     runtime: TestedRuntime,
 ) -> None:
     events: list[tuple[str, dict[str, Any]]] = []
@@ -361,7 +361,7 @@ def test_the_header_fields_of_equal_responses_are_lists_of_their_own(
 @pytest.mark.parametrize(
     "filling", [b"like", b"", b"longer than the first", bytes(1000).hex().encode()]
 )
-def test_what_follows_a_large_response_may_have_a_head_of_another_length(
+def test_a_response_after_a_large_one_may_have_a_head_of_another_length(
     runtime: TestedRuntime, filling: bytes
 ) -> None:
     large = response(bytes(40_000), b"X: like")
@@ -377,7 +377,7 @@ def test_what_follows_a_large_response_may_have_a_head_of_another_length(
         assert server.accepted == 1
 
 
-def test_bytes_beyond_a_bodiless_response_after_a_large_one_never_become_the_next_one(
+def test_bytes_beyond_a_bodiless_response_after_a_large_one_are_never_the_next_response(
     runtime: TestedRuntime,
 ) -> None:
     large = response(bytes(40_000))
@@ -405,7 +405,7 @@ def test_bytes_beyond_a_bodiless_response_after_a_large_one_never_become_the_nex
         assert server.accepted == 2
 
 
-def test_a_body_can_be_read_once(runtime: TestedRuntime) -> None:
+def test_a_body_can_be_read_only_once(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool, pool.stream("GET", server.url) as streamed:
             pieces = [piece async for piece in streamed.aiter_stream()]
@@ -417,7 +417,7 @@ def test_a_body_can_be_read_once(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
-def test_a_body_can_be_left_in_the_middle(runtime: TestedRuntime) -> None:
+def test_a_body_may_be_read_partly(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
             async with pool.stream("GET", server.url) as streamed:
@@ -440,7 +440,7 @@ def test_a_body_can_be_left_in_the_middle(runtime: TestedRuntime) -> None:
         assert server.accepted == 2
 
 
-def test_a_trace_is_told_of_the_end_of_a_response_that_nobody_read(runtime: TestedRuntime) -> None:
+def test_the_end_of_an_unread_response_is_traced(runtime: TestedRuntime) -> None:
     events: list[tuple[str, dict[str, object]]] = []
 
     async def scenario() -> None:

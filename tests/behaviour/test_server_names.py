@@ -82,7 +82,7 @@ async def fetch(pool: httpcore2.AsyncConnectionPool, url: str, name: object) -> 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
-def test_a_connection_that_was_verified_for_one_name_serves_no_request_for_another(
+def test_a_connection_verified_for_one_server_name_is_not_used_for_another(
     runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, way: str
 ) -> None:
     async def scenario() -> None:
@@ -102,7 +102,7 @@ def test_a_connection_that_was_verified_for_one_name_serves_no_request_for_anoth
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
-def test_each_name_of_a_server_has_connections_of_its_own(
+def test_each_server_name_has_its_own_connections(
     runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, way: str
 ) -> None:
     async def scenario() -> None:
@@ -118,7 +118,7 @@ def test_each_name_of_a_server_has_connections_of_its_own(
     assert origin.names == ["a.test", "b.test", None]
 
 
-def test_a_name_is_the_same_in_bytes_in_other_case_and_with_a_final_dot(
+def test_server_names_are_compared_regardless_of_type_case_and_final_dot(
     runtime: TestedRuntime, certificate_authority: trustme.CA
 ) -> None:
     async def scenario() -> None:
@@ -131,7 +131,7 @@ def test_a_name_is_the_same_in_bytes_in_other_case_and_with_a_final_dot(
     assert origin.names == ["a.test"]
 
 
-def test_a_name_that_is_the_host_of_the_url_or_empty_is_the_same_as_none(
+def test_an_empty_server_name_and_the_host_of_the_url_are_equivalent_to_none(
     runtime: TestedRuntime, certificate_authority: trustme.CA
 ) -> None:
     async def scenario() -> None:
@@ -147,7 +147,7 @@ def test_a_name_that_is_the_host_of_the_url_or_empty_is_the_same_as_none(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_without_tls_to_the_origin_a_name_makes_no_difference(
+def test_the_server_name_is_ignored_without_tls_to_the_origin(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, way: str
 ) -> None:
     async def scenario() -> None:
@@ -167,7 +167,7 @@ def test_without_tls_to_the_origin_a_name_makes_no_difference(
         runtime.run(scenario)
 
 
-def test_requests_for_other_names_take_slots_as_those_for_other_origins_do(
+def test_requests_for_other_server_names_count_as_those_for_other_origins(
     runtime: TestedRuntime, certificate_authority: trustme.CA
 ) -> None:
     async def scenario() -> None:
@@ -192,7 +192,7 @@ def test_requests_for_other_names_take_slots_as_those_for_other_origins_do(
 
 
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
-def test_a_connection_without_a_pool_refuses_a_request_for_another_name(
+def test_a_connection_without_a_pool_refuses_another_server_name(
     runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str
 ) -> None:
     async def scenario() -> None:
@@ -217,7 +217,7 @@ def test_a_connection_without_a_pool_refuses_a_request_for_another_name(
     assert origin.names == ["a.test"]
 
 
-def test_a_name_of_another_type_is_refused_before_anything_is_done(runtime: TestedRuntime) -> None:
+def test_a_server_name_of_a_wrong_type_is_refused_before_connecting(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
             with pytest.raises(TypeError, match=r"extensions\['sni_hostname'\] .* but got int"):

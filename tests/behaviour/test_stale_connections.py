@@ -69,7 +69,7 @@ TOUCHES: dict[str, Callable[[Peer], None]] = {
 
 @pytest.mark.parametrize("asked", ["request", "has_expired"])
 @pytest.mark.parametrize("touch", TOUCHES)
-def test_a_connection_whose_socket_holds_something_is_not_used_again(
+def test_a_connection_with_unread_input_or_an_end_in_its_socket_is_not_reused(
     runtime: TestedRuntime,
     touch: str,
     asked: str,
@@ -108,7 +108,7 @@ def test_a_connection_whose_socket_holds_something_is_not_used_again(
         assert server.accepted == 2
 
 
-def test_asking_whether_an_idle_connection_has_expired_changes_nothing(
+def test_has_expired_does_not_change_an_idle_connection(
     runtime: TestedRuntime, server_context: ssl.SSLContext | None, client_tls: ssl.SSLContext
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -213,7 +213,7 @@ def test_an_http2_connection_that_has_ended_in_its_socket_is_not_used_again(
         assert server.accepted == 2
 
 
-def test_what_is_no_end_is_taken_in_at_the_next_use_of_an_http2_connection(
+def test_unread_http2_frames_are_processed_before_the_next_request(
     runtime: TestedRuntime, server_context_h2: ssl.SSLContext | None, client_tls: ssl.SSLContext
 ) -> None:
     may_touch = runtime.event()

@@ -29,7 +29,7 @@ SOON = 0.02
     ],
     ids=["no response", "half a head", "half a body", "half of the chunks"],
 )
-def test_a_server_that_falls_silent_is_a_read_timeout(
+def test_a_silent_server_raises_read_timeout(
     runtime: TestedRuntime, start: bytes, limits: dict[str, float]
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -55,7 +55,7 @@ def test_a_server_that_falls_silent_is_a_read_timeout(
 
 
 @pytest.mark.parametrize("limits", [{"write": SOON}, {"total": SOON}], ids=["write", "total"])
-def test_a_server_that_takes_nothing_in_is_a_write_timeout(
+def test_a_server_that_does_not_read_raises_write_timeout(
     runtime: TestedRuntime, limits: dict[str, float]
 ) -> None:
     done = runtime.event()
@@ -86,7 +86,7 @@ def test_a_server_that_takes_nothing_in_is_a_write_timeout(
 
 
 @pytest.mark.parametrize("limits", [{"connect": SOON}, {"total": SOON}], ids=["connect", "total"])
-def test_a_handshake_that_is_never_answered_is_a_connect_timeout(
+def test_an_unanswered_tls_handshake_raises_connect_timeout(
     runtime: TestedRuntime, client_tls: ssl.SSLContext, limits: dict[str, float]
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -107,7 +107,7 @@ def test_a_handshake_that_is_never_answered_is_a_connect_timeout(
 
 
 @pytest.mark.parametrize("limits", [{"connect": SOON}, {"total": SOON}], ids=["connect", "total"])
-def test_a_connection_that_is_never_accepted_is_a_connect_timeout(
+def test_an_unaccepted_connection_raises_connect_timeout(
     runtime: TestedRuntime, limits: dict[str, float]
 ) -> None:
     async def scenario() -> None:
@@ -129,7 +129,7 @@ def test_a_connection_that_is_never_accepted_is_a_connect_timeout(
         runtime.run(scenario)
 
 
-def test_the_total_limits_a_body_that_never_ends(runtime: TestedRuntime) -> None:
+def test_the_total_timeout_limits_an_endless_body(runtime: TestedRuntime) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(FINE)
@@ -150,7 +150,7 @@ def test_the_total_limits_a_body_that_never_ends(runtime: TestedRuntime) -> None
         runtime.run(scenario)
 
 
-def test_the_total_limits_the_wait_for_a_connection(runtime: TestedRuntime) -> None:
+def test_the_total_timeout_limits_the_wait_for_a_connection(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool, pool.stream("GET", server.url) as held:
             with pytest.raises(httpcore2.PoolTimeout):
@@ -161,7 +161,7 @@ def test_the_total_limits_the_wait_for_a_connection(runtime: TestedRuntime) -> N
         runtime.run(scenario)
 
 
-def test_limits_that_are_not_reached_change_nothing(runtime: TestedRuntime) -> None:
+def test_timeouts_that_do_not_expire_have_no_effect(runtime: TestedRuntime) -> None:
     limits = {"pool": 5, "connect": 5.0, "read": 5, "write": None, "total": 10}
 
     async def scenario() -> None:
@@ -186,7 +186,7 @@ def test_limits_that_are_not_reached_change_nothing(runtime: TestedRuntime) -> N
     ],
     ids=str,
 )
-def test_a_limit_that_is_no_number_of_seconds_is_refused_by_name(
+def test_an_invalid_timeout_is_refused_by_its_name(
     runtime: TestedRuntime, timeout: Any, error: type[Exception], message: str
 ) -> None:
     async def scenario() -> None:

@@ -72,7 +72,7 @@ def test_a_body_that_ends_with_the_connection_needs_a_close_notify(
         runtime.run(scenario)
 
 
-def test_what_came_of_such_a_body_is_given_before_the_error(
+def test_the_received_part_of_a_body_without_close_notify_is_returned_before_the_error(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -91,7 +91,7 @@ def test_what_came_of_such_a_body_is_given_before_the_error(
 
 
 @pytest.mark.parametrize("data", FRAMED.values(), ids=FRAMED)
-def test_a_body_that_tells_its_own_end_needs_no_close_notify(
+def test_a_body_with_a_length_or_chunks_needs_no_close_notify(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, data: bytes
 ) -> None:
     async def scenario() -> None:
@@ -104,7 +104,7 @@ def test_a_body_that_tells_its_own_end_needs_no_close_notify(
         runtime.run(scenario)
 
 
-def test_a_context_may_allow_servers_to_end_without_close_notify(
+def test_op_ignore_unexpected_eof_allows_an_end_without_close_notify(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -131,7 +131,7 @@ def test_without_tls_the_end_of_the_connection_is_the_end_of_the_body(
         runtime.run(scenario)
 
 
-def test_the_end_of_a_callers_own_stream_is_the_end_of_the_body(
+def test_the_end_of_a_callers_stream_is_the_end_of_the_body(
     runtime: TestedRuntime, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -144,7 +144,7 @@ def test_the_end_of_a_callers_own_stream_is_the_end_of_the_body(
 
 @pytest.mark.parametrize("kind", ["http", "https", "socks5", "socks4"])
 @pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
-def test_through_a_tunnel_it_is_the_origins_close_notify_that_counts(
+def test_a_body_through_a_tunnel_needs_the_close_notify_of_the_origin(
     runtime: TestedRuntime,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
@@ -170,7 +170,7 @@ def test_through_a_tunnel_it_is_the_origins_close_notify_that_counts(
 
 
 @pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
-def test_what_a_proxy_passes_on_over_tls_needs_the_proxys_close_notify(
+def test_a_body_forwarded_over_tls_needs_the_close_notify_of_the_proxy(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, politely: bool
 ) -> None:
     async def scenario() -> None:

@@ -42,7 +42,7 @@ def _names(events: Events) -> list[str]:
     return [name for name, _ in events]
 
 
-def test_a_request_traces_each_of_its_steps(runtime: TestedRuntime) -> None:
+def test_each_phase_of_a_request_is_traced(runtime: TestedRuntime) -> None:
     events: Events = []
 
     async def scenario() -> None:
@@ -85,7 +85,7 @@ def test_a_request_traces_each_of_its_steps(runtime: TestedRuntime) -> None:
     assert info["http11.response_closed.complete"] == {"return_value": None}
 
 
-def test_tls_is_a_step_of_its_own(
+def test_the_tls_handshake_is_traced(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     events: Events = []
@@ -109,7 +109,7 @@ def test_tls_is_a_step_of_its_own(
     }
 
 
-def test_a_unix_socket_is_connected_to_by_another_name(
+def test_connecting_to_a_unix_socket_has_its_own_event_name(
     runtime: TestedRuntime, tmp_path: Path
 ) -> None:
     events: Events = []
@@ -125,7 +125,7 @@ def test_a_unix_socket_is_connected_to_by_another_name(
     assert events[0][1] == {"path": str(path), "timeout": None, "socket_options": None}
 
 
-def test_retries_are_steps_too(runtime: TestedRuntime) -> None:
+def test_retries_are_traced(runtime: TestedRuntime) -> None:
     events: Events = []
     error = httpcore2.ConnectError("no")
 
@@ -148,7 +148,7 @@ def test_retries_are_steps_too(runtime: TestedRuntime) -> None:
     assert events[3][1] == {"return_value": None}
 
 
-def test_a_step_that_fails_tells_its_error(runtime: TestedRuntime) -> None:
+def test_a_failed_phase_is_traced_with_its_exception(runtime: TestedRuntime) -> None:
     events: Events = []
 
     async def scenario() -> None:
@@ -166,7 +166,9 @@ def test_a_step_that_fails_tells_its_error(runtime: TestedRuntime) -> None:
     assert _names(events) == ["connection.connect_tcp.started", "connection.connect_tcp.failed"]
 
 
-def test_a_missing_response_fails_the_step_that_waited_for_it(runtime: TestedRuntime) -> None:
+def test_a_missing_response_is_traced_as_a_failure_to_receive_the_head(
+    runtime: TestedRuntime,
+) -> None:
     events: Events = []
 
     def handler(peer: Peer) -> None:
@@ -190,7 +192,9 @@ def test_a_missing_response_fails_the_step_that_waited_for_it(runtime: TestedRun
     assert isinstance(events[-3][1]["exception"], httpcore2.RemoteProtocolError)
 
 
-def test_a_body_that_breaks_off_fails_the_step_that_reads_it(runtime: TestedRuntime) -> None:
+def test_a_truncated_body_is_traced_as_a_failure_to_receive_the_body(
+    runtime: TestedRuntime,
+) -> None:
     events: Events = []
 
     def handler(peer: Peer) -> None:
@@ -211,7 +215,9 @@ def test_a_body_that_breaks_off_fails_the_step_that_reads_it(runtime: TestedRunt
     ]
 
 
-def test_a_callback_of_the_wrong_colour_is_refused_by_name(runtime: TestedRuntime) -> None:
+def test_a_sync_callback_in_the_async_api_and_vice_versa_raises_type_error(
+    runtime: TestedRuntime,
+) -> None:
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
             with pytest.raises(TypeError, match="`trace` extension should be"):
@@ -225,7 +231,7 @@ def test_a_callback_of_the_wrong_colour_is_refused_by_name(runtime: TestedRuntim
 
 
 @pytest.mark.parametrize("at", range(12))
-def test_an_error_in_the_callback_reaches_the_caller_and_costs_nothing(
+def test_an_exception_of_the_callback_reaches_the_caller_and_leaks_no_connection(
     runtime: TestedRuntime, at: int
 ) -> None:
     seen: Events = []
@@ -248,7 +254,7 @@ def test_an_error_in_the_callback_reaches_the_caller_and_costs_nothing(
         runtime.run(scenario)
 
 
-def test_the_loggers_tell_the_same(
+def test_the_loggers_record_the_same_events(
     runtime: TestedRuntime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="httpcore2")
@@ -291,7 +297,7 @@ def test_the_loggers_tell_the_same(
     ]
 
 
-def test_the_loggers_tell_of_no_closing_where_nothing_was_open(
+def test_the_loggers_record_no_close_of_a_connection_that_was_never_open(
     runtime: TestedRuntime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="httpcore2")

@@ -30,7 +30,7 @@ def _echo(peer: Peer) -> None:
         peer.send(data)
 
 
-def test_after_101_the_bytes_already_received_come_first_and_then_it_is_a_stream(
+def test_the_stream_after_101_starts_with_the_bytes_already_received(
     runtime: TestedRuntime,
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -64,7 +64,7 @@ def test_after_101_the_bytes_already_received_come_first_and_then_it_is_a_stream
         assert server.accepted == 2
 
 
-def test_a_stream_from_101_ends_when_the_peer_ends_it(runtime: TestedRuntime) -> None:
+def test_the_stream_after_101_ends_when_the_server_closes(runtime: TestedRuntime) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(SWITCHING)
@@ -83,7 +83,7 @@ def test_a_stream_from_101_ends_when_the_peer_ends_it(runtime: TestedRuntime) ->
         runtime.run(scenario)
 
 
-def test_a_switched_connection_ends_with_its_response(runtime: TestedRuntime) -> None:
+def test_an_upgraded_connection_is_closed_with_its_response(runtime: TestedRuntime) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(SWITCHING)
@@ -101,7 +101,7 @@ def test_a_switched_connection_ends_with_its_response(runtime: TestedRuntime) ->
         assert server.accepted == 2
 
 
-def test_an_upgrade_that_is_declined_is_a_response_as_any_other(runtime: TestedRuntime) -> None:
+def test_a_declined_upgrade_is_an_ordinary_response(runtime: TestedRuntime) -> None:
     def handler(peer: Peer) -> None:
         for _ in range(2):
             peer.receive_head()
@@ -119,7 +119,7 @@ def test_an_upgrade_that_is_declined_is_a_response_as_any_other(runtime: TestedR
         assert server.accepted == 1
 
 
-def test_connect_gives_a_tunnel_that_tls_can_be_spoken_through(
+def test_tls_works_through_the_tunnel_of_a_connect_request(
     runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     heads: list[bytes] = []
@@ -149,7 +149,9 @@ def test_connect_gives_a_tunnel_that_tls_can_be_spoken_through(
     assert heads[0].startswith(b"CONNECT localhost:443 HTTP/1.1\r\n")
 
 
-def test_bytes_that_came_with_the_answer_to_connect_come_first(runtime: TestedRuntime) -> None:
+def test_the_stream_after_connect_starts_with_the_bytes_already_received(
+    runtime: TestedRuntime,
+) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(ESTABLISHED + b"220 ready")
@@ -167,7 +169,7 @@ def test_bytes_that_came_with_the_answer_to_connect_come_first(runtime: TestedRu
         runtime.run(scenario)
 
 
-def test_a_connect_that_is_refused_has_a_body(runtime: TestedRuntime) -> None:
+def test_a_refused_connect_request_has_a_body(runtime: TestedRuntime) -> None:
     def handler(peer: Peer) -> None:
         for _ in range(2):
             peer.receive_head()
@@ -187,7 +189,7 @@ def test_a_connect_that_is_refused_has_a_body(runtime: TestedRuntime) -> None:
         assert server.accepted == 1
 
 
-def test_a_switched_response_has_no_body_and_reading_it_leaves_the_stream_open(
+def test_reading_the_empty_body_of_an_upgrade_leaves_the_stream_open(
     runtime: TestedRuntime,
 ) -> None:
     events: list[tuple[str, dict[str, object]]] = []

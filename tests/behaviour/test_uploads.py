@@ -72,7 +72,7 @@ def by_a_redirect(peer: Peer) -> None:
 @SECURED
 @pytest.mark.parametrize("refuse", [whole, bytewise, after_interim_responses, by_a_redirect])
 @pytest.mark.parametrize("framing", ["bytes", "length", "chunked"])
-def test_a_server_that_refuses_an_upload_and_does_not_read_on_is_heard(
+def test_a_refusal_is_returned_when_the_server_does_not_read_the_upload(
     runtime: TestedRuntime,
     framing: str,
     refuse: Callable[[Peer], None],
@@ -105,7 +105,7 @@ def test_a_server_that_refuses_an_upload_and_does_not_read_on_is_heard(
         assert server.accepted == 2
 
 
-def test_a_refusal_is_streamed_and_traced_as_any_response(runtime: TestedRuntime) -> None:
+def test_a_refusal_is_streamed_and_traced_like_any_response(runtime: TestedRuntime) -> None:
     done = runtime.event()
 
     def early(peer: Peer) -> None:
@@ -131,7 +131,7 @@ def test_a_refusal_is_streamed_and_traced_as_any_response(runtime: TestedRuntime
         runtime.run(scenario)
 
 
-def test_a_connection_whose_last_bytes_were_not_taken_is_not_used_again(
+def test_a_connection_with_unsent_bytes_of_an_upload_is_not_reused(
     runtime: TestedRuntime,
 ) -> None:
     done = runtime.event()
@@ -157,7 +157,7 @@ def test_a_connection_whose_last_bytes_were_not_taken_is_not_used_again(
 
 @SECURED
 @pytest.mark.parametrize("framing", ["bytes", "length", "chunked"])
-def test_a_server_that_answers_early_and_reads_on_gets_the_whole_body(
+def test_a_server_that_responds_early_and_continues_to_read_receives_the_whole_body(
     runtime: TestedRuntime,
     framing: str,
     secured: bool,
@@ -196,7 +196,7 @@ def test_a_server_that_answers_early_and_reads_on_gets_the_whole_body(
     "limits", [{"write": SOON_ENOUGH}, {"total": SOON_ENOUGH}], ids=["write", "total"]
 )
 @pytest.mark.parametrize("framing", ["bytes", "chunked"])
-def test_a_refusal_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_taken(
+def test_a_received_refusal_is_returned_though_the_upload_times_out(
     runtime: TestedRuntime, framing: str, limits: dict[str, float]
 ) -> None:
     done = runtime.event()
@@ -229,7 +229,9 @@ def test_a_refusal_that_is_here_is_not_lost_when_the_rest_of_the_upload_is_not_t
 
 
 @pytest.mark.parametrize("framing", ["bytes", "chunked"])
-def test_a_reset_after_the_answer_does_not_lose_it(runtime: TestedRuntime, framing: str) -> None:
+def test_a_received_response_is_returned_though_the_server_resets_the_upload(
+    runtime: TestedRuntime, framing: str
+) -> None:
     def early(peer: Peer) -> None:
         peer.send(response(b"enough"))
         peer.receive_exactly(len(CHUNK))
@@ -247,7 +249,7 @@ def test_a_reset_after_the_answer_does_not_lose_it(runtime: TestedRuntime, frami
 
 
 @pytest.mark.parametrize("framing", ["bytes", "chunked"])
-def test_what_is_no_response_ends_the_upload(runtime: TestedRuntime, framing: str) -> None:
+def test_invalid_input_ends_the_upload(runtime: TestedRuntime, framing: str) -> None:
     done = runtime.event()
 
     def early(peer: Peer) -> None:
@@ -267,9 +269,7 @@ def test_what_is_no_response_ends_the_upload(runtime: TestedRuntime, framing: st
 
 
 @pytest.mark.parametrize("framing", ["bytes", "chunked"])
-def test_a_server_that_ends_the_connection_ends_the_upload(
-    runtime: TestedRuntime, framing: str
-) -> None:
+def test_the_end_of_the_connection_ends_the_upload(runtime: TestedRuntime, framing: str) -> None:
     done = runtime.event()
 
     def early(peer: Peer) -> None:
@@ -289,7 +289,7 @@ def test_a_server_that_ends_the_connection_ends_the_upload(
 
 
 @pytest.mark.parametrize("notified", [False, True], ids=["cut off", "close_notify"])
-def test_the_end_of_a_refusal_that_came_while_sending_is_as_good_as_any_other(
+def test_the_end_of_a_refusal_received_during_the_upload_needs_close_notify(
     runtime: TestedRuntime, notified: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     done = runtime.event()
@@ -324,7 +324,7 @@ def test_the_end_of_a_refusal_that_came_while_sending_is_as_good_as_any_other(
 
 
 @pytest.mark.parametrize("framing", ["bytes", "chunked"])
-def test_a_success_that_is_here_does_not_hide_that_the_rest_of_the_upload_is_not_taken(
+def test_an_upload_that_times_out_after_a_successful_head_raises_write_timeout(
     runtime: TestedRuntime, framing: str
 ) -> None:
     """Its head alone may have come, as httpx tests it: the upload has timed out."""

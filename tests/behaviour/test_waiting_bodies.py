@@ -212,7 +212,7 @@ BODIES = pytest.mark.parametrize("kind", [WaitingBody, Swallowing, Ending, Clean
 
 @pytest.mark.parametrize("chunks", [0, 1, 40])
 @BODIES
-def test_an_answer_that_comes_while_the_body_waits_is_told_at_once(
+def test_a_response_is_returned_at_once_while_the_body_waits(
     async_runtime: TestedAsyncRuntime,
     protocol: Protocol,
     serve: Callable[..., Any],
@@ -242,7 +242,7 @@ def test_an_answer_that_comes_while_the_body_waits_is_told_at_once(
 
 @pytest.mark.parametrize("chunks", [0, 1])
 @BODIES
-def test_the_total_limits_the_wait_for_the_body(
+def test_the_total_timeout_limits_the_wait_for_the_body(
     async_runtime: TestedAsyncRuntime,
     protocol: Protocol,
     serve: Callable[..., Any],
@@ -267,7 +267,7 @@ def test_the_total_limits_the_wait_for_the_body(
 
 
 @pytest.mark.parametrize("cause", ["answer", "total"])
-def test_a_body_that_fails_when_its_wait_is_ended_fails_the_request(
+def test_an_exception_of_an_interrupted_body_reaches_the_caller(
     async_runtime: TestedAsyncRuntime,
     protocol: Protocol,
     serve: Callable[..., Any],
@@ -296,7 +296,7 @@ def test_a_body_that_fails_when_its_wait_is_ended_fails_the_request(
         runtime.run(scenario)
 
 
-def test_a_timeout_of_the_bodys_own_is_not_taken_for_the_requests(
+def test_a_timeout_error_of_the_body_is_not_mistaken_for_a_timeout_of_the_request(
     async_runtime: TestedAsyncRuntime,
     protocol: Protocol,
     serve: Callable[..., Any],
@@ -319,7 +319,7 @@ def test_a_timeout_of_the_bodys_own_is_not_taken_for_the_requests(
         runtime.run(scenario)
 
 
-def test_a_request_that_is_cancelled_while_its_body_waits_leaves_nothing(
+def test_cancelling_a_request_while_its_body_waits_leaks_nothing(
     async_runtime: TestedAsyncRuntime,
     protocol: Protocol,
     serve: Callable[..., Any],
@@ -342,7 +342,7 @@ def test_a_request_that_is_cancelled_while_its_body_waits_leaves_nothing(
 
 
 @pytest.mark.parametrize("ending", ["closed", "reset"])
-def test_a_connection_that_ends_while_the_body_waits_fails_the_request_for_good(
+def test_a_request_whose_connection_ends_while_the_body_waits_is_not_sent_again(
     async_runtime: TestedAsyncRuntime,
     protocol: Protocol,
     serve: Callable[..., Any],
@@ -429,7 +429,7 @@ def test_a_body_runs_in_the_callers_task_and_context(
 @pytest.mark.parametrize("outcome", ["whole", "refused", "total"])
 @pytest.mark.parametrize("waits", [False, True], ids=["", "waits"])
 @pytest.mark.parametrize("kind", ["own", "anyio"])
-def test_a_body_may_hold_a_scope_of_its_own_around_its_chunks(
+def test_a_body_may_hold_a_cancel_scope_across_its_chunks(
     async_runtime: TestedAsyncRuntime,
     protocol: Protocol,
     serve: Callable[..., Any],

@@ -51,7 +51,7 @@ def run(code: str) -> str:
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "httpcore2._backends"])
-def test_a_module_path_holds_the_objects_that_are_used_here(name: str) -> None:
+def test_a_module_path_of_2_16_2_exports_the_objects_in_use(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__all__
     for each in module.__all__:
@@ -68,13 +68,13 @@ def test_a_module_path_holds_the_objects_that_are_used_here(name: str) -> None:
             assert getattr(module, each) is here[0]
 
 
-def test_no_module_path_is_loaded_before_it_is_asked_for() -> None:
+def test_a_module_path_is_loaded_at_its_first_import() -> None:
     code = "import sys, httpcore2; print([name for name in sys.modules if name.startswith('httpcore2._')])"
     assert run(code) == "[]"
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_path_is_reached_as_an_attribute_as_in_2_16_2(name: str) -> None:
+def test_a_module_path_is_an_attribute_as_in_2_16_2(name: str) -> None:
     assert run(f"import httpcore2; print({name}.__name__)") == name
 
 
@@ -87,7 +87,7 @@ def test_the_module_paths_of_classes_load_no_codec_and_no_event_loop() -> None:
 
 
 @pytest.mark.parametrize("name", ["_sync", "_async", "_backends"])
-def test_any_other_private_name_is_an_attribute_error(name: str) -> None:
+def test_any_other_private_name_raises_attribute_error(name: str) -> None:
     module: ModuleType = getattr(httpcore2, name)
     with pytest.raises(
         AttributeError, match=f"module 'httpcore2.{name}' has no attribute 'nothing'"
@@ -95,7 +95,7 @@ def test_any_other_private_name_is_an_attribute_error(name: str) -> None:
         module.nothing  # noqa: B018
 
 
-def test_http2_is_reached_through_the_packages() -> None:
+def test_the_http2_modules_are_attributes_of_their_packages() -> None:
     assert httpcore2._sync.HTTP2Connection is httpcore2.HTTP2Connection
     assert httpcore2._async.AsyncHTTP2Connection is httpcore2.AsyncHTTP2Connection
 
@@ -103,7 +103,7 @@ def test_http2_is_reached_through_the_packages() -> None:
 # Exceptions
 
 
-def test_exceptions_are_mapped_by_the_first_class_that_covers_them() -> None:
+def test_map_exceptions_uses_the_first_matching_class() -> None:
     table: ExceptionMapping = {
         TimeoutError: httpcore2.ConnectTimeout,
         OSError: httpcore2.ConnectError,
@@ -122,7 +122,7 @@ def test_exceptions_are_mapped_by_the_first_class_that_covers_them() -> None:
 # Sockets
 
 
-def test_a_socket_is_readable_if_a_read_would_return_at_once() -> None:
+def test_is_socket_readable_is_true_if_a_read_would_return_at_once() -> None:
     here, there = socket.socketpair()
     with here, there:
         assert not is_socket_readable(here)
@@ -158,7 +158,7 @@ async def _trace(runtime: TestedRuntime, trace: Any, outcome: object) -> None:
                 raise outcome
 
 
-def test_a_step_is_told_to_the_extension_and_the_logger(
+def test_trace_calls_the_extension_and_the_logger(
     runtime: TestedRuntime, logger: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
     events: list[tuple[str, dict[str, Any]]] = []
@@ -180,7 +180,9 @@ def test_a_step_is_told_to_the_extension_and_the_logger(
     assert caplog.messages[:2] == ["one.started a=1", "one.complete return_value=2"]
 
 
-def test_a_step_that_nobody_listens_to_is_not_told(runtime: TestedRuntime) -> None:
+def test_trace_does_nothing_without_an_extension_and_an_enabled_logger(
+    runtime: TestedRuntime,
+) -> None:
     trace = Trace("one", logging.getLogger("mine.silent"))
     assert not trace.should_trace
     runtime.run(lambda: _trace(runtime, trace, None))
@@ -189,14 +191,14 @@ def test_a_step_that_nobody_listens_to_is_not_told(runtime: TestedRuntime) -> No
 # Locks
 
 
-def test_the_running_library_is_named(runtime: TestedRuntime) -> None:
+def test_current_async_library_returns_the_running_library(runtime: TestedRuntime) -> None:
     async def scenario() -> str:
         return current_async_library()
 
     assert runtime.run(scenario) == ("trio" if "trio" in runtime.name else "asyncio")
 
 
-def test_a_lock_lets_one_task_in_at_a_time_in_order(async_runtime: TestedAsyncRuntime) -> None:
+def test_a_lock_admits_one_task_at_a_time_in_order(async_runtime: TestedAsyncRuntime) -> None:
     inside: list[int] = []
     order: list[int] = []
 
@@ -216,7 +218,7 @@ def test_a_lock_lets_one_task_in_at_a_time_in_order(async_runtime: TestedAsyncRu
     assert sorted(order) == list(range(5))
 
 
-def test_a_semaphore_lets_a_number_of_tasks_in(async_runtime: TestedAsyncRuntime) -> None:
+def test_a_semaphore_admits_its_number_of_tasks(async_runtime: TestedAsyncRuntime) -> None:
     async def scenario() -> None:
         semaphore = AsyncSemaphore(2)
         assert await semaphore.acquire_if_available()
@@ -228,7 +230,7 @@ def test_a_semaphore_lets_a_number_of_tasks_in(async_runtime: TestedAsyncRuntime
     async_runtime.run(scenario)
 
 
-def test_a_task_that_is_cancelled_as_it_waits_for_a_lock_does_not_take_it(
+def test_a_task_cancelled_while_it_waits_for_a_lock_does_not_acquire_it(
     async_runtime: TestedAsyncRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -247,7 +249,7 @@ def test_a_task_that_is_cancelled_as_it_waits_for_a_lock_does_not_take_it(
     async_runtime.run(scenario)
 
 
-def test_a_task_that_is_cancelled_as_it_gets_a_lock_gives_it_back(
+def test_a_task_cancelled_as_it_acquires_a_lock_releases_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     semaphore = AsyncSemaphore(1)
@@ -272,7 +274,7 @@ def test_a_task_that_is_cancelled_as_it_gets_a_lock_gives_it_back(
     assert not run_blocking(semaphore.acquire_if_available())
 
 
-def test_an_event_lets_all_go_on_that_wait_for_it(async_runtime: TestedAsyncRuntime) -> None:
+def test_an_event_wakes_all_waiting_tasks(async_runtime: TestedAsyncRuntime) -> None:
     async def scenario() -> None:
         event = AsyncEvent()
         with pytest.raises(httpcore2.PoolTimeout, match=r"not set within 0\.001 seconds"):
@@ -288,7 +290,7 @@ def test_an_event_lets_all_go_on_that_wait_for_it(async_runtime: TestedAsyncRunt
     async_runtime.run(scenario)
 
 
-def test_an_event_lets_threads_go_on() -> None:
+def test_an_event_wakes_all_waiting_threads() -> None:
     event = Event()
     with pytest.raises(httpcore2.PoolTimeout, match="not set within 0 seconds"):
         event.wait(0)

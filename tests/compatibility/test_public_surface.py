@@ -344,12 +344,12 @@ def _describe(name: str, value: Any) -> str:
     return name + _signature(value) if callable(value) else name
 
 
-def test_the_module_has_exactly_these_names() -> None:
+def test_the_module_has_exactly_the_listed_names() -> None:
     assert sorted(httpcore2.__all__) == NAMES
 
 
 @pytest.mark.parametrize("line", TOP)
-def test_a_name_is_what_it_says(line: str) -> None:
+def test_a_public_name_has_the_listed_kind(line: str) -> None:
     name = line.removeprefix("class ").partition("(")[0]
     value = getattr(httpcore2, name)
     if name == "SOCKET_OPTION":
@@ -361,7 +361,7 @@ def test_a_name_is_what_it_says(line: str) -> None:
 
 
 @pytest.mark.parametrize(("owner", "line"), list(_members()))
-def test_a_member_takes_what_it_says(owner: str, line: str) -> None:
+def test_a_public_member_has_the_listed_signature(owner: str, line: str) -> None:
     is_async = line.startswith("async ")
     name, bracket, _ = line.removeprefix("async ").partition("(")
     if " = " in name and not bracket:
@@ -376,11 +376,11 @@ def test_a_member_takes_what_it_says(owner: str, line: str) -> None:
     assert inspect.iscoroutinefunction(inspect.unwrap(member)) == is_async
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_public() -> None:
     assert httpcore2.__version__ == metadata.version("httpcore2")
 
 
-def test_an_unknown_name_is_an_attribute_error_as_anywhere() -> None:
+def test_an_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'httpcore2' has no attribute 'nonsense'"):
         httpcore2.nonsense  # noqa: B018
 

@@ -62,7 +62,7 @@ def subject(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
         ("a_read_waits_no_longer_than_its_timeout", "expected ReadTimeout, but nothing was raised"),
     ],
 )
-def test_the_message_of_a_check_names_the_fault_of_the_stream(
+def test_the_message_of_a_failed_check_names_the_fault(
     check: str, message: str, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     wrong = thread_subject(WrongBackend(), server_tls=server_tls, client_tls=client_tls)

@@ -76,7 +76,7 @@ def run(check: Check, subject: Subject, watches: bool) -> Exception | None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_layer_without_a_fault_passes(
+def test_a_layer_without_a_fault_passes_every_check(
     name: str, subject: Subject, close_later: list[Backend]
 ) -> None:
     watches = CHECKS[name] in watching_checks
@@ -93,7 +93,7 @@ def test_a_layer_without_a_fault_passes(
         for name in checks_of(fault)
     ],
 )
-def test_a_fault_is_noticed(
+def test_a_fault_fails_its_check(
     fault: Fault,
     name: str,
     subject: Subject,
@@ -109,12 +109,12 @@ def test_a_fault_is_noticed(
     assert run(CHECKS[name], replace(subject, backend=backend), fault.watches) is not None
 
 
-def test_every_check_notices_some_fault() -> None:
+def test_every_check_detects_at_least_one_fault() -> None:
     assert CHECKS.keys() - {name for fault in FAULTS for name in checks_of(fault)} == set()
     assert {check for fault in FAULTS for check in fault.checks} <= CHECKS.keys()
 
 
-def test_a_peer_takes_a_reset_by_the_client_for_its_end() -> None:
+def test_a_peer_treats_a_reset_by_the_client_as_its_end() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = socket.create_connection(server.getsockname())
         sock, _ = server.accept()

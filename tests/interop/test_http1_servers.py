@@ -67,7 +67,7 @@ def nginx(
         yield origin
 
 
-def test_everyday_requests_over_one_kept_connection(
+def test_common_requests_share_one_connection(
     runtime: TestedRuntime, origin: str, client_tls: ssl.SSLContext
 ) -> None:
     content = bytes(range(256)) * 1024
@@ -104,7 +104,7 @@ def test_everyday_requests_over_one_kept_connection(
     runtime.run(scenario)
 
 
-def test_a_streamed_download_comes_in_pieces(
+def test_a_streamed_download_arrives_in_chunks(
     runtime: TestedRuntime, origin: str, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -120,7 +120,7 @@ def test_a_streamed_download_comes_in_pieces(
     runtime.run(scenario)
 
 
-def test_many_requests_at_a_time(
+def test_many_requests_run_concurrently(
     runtime: TestedRuntime, origin: str, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -141,7 +141,7 @@ def test_many_requests_at_a_time(
 @pytest.mark.parametrize(
     "origin", [each for each in EACH if each[0] != "hypercorn"], ids=_name, indirect=True
 )
-def test_an_early_refusal_of_a_large_upload_is_read(
+def test_an_early_refusal_of_a_large_upload_is_returned(
     runtime: TestedRuntime, origin: str, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -154,7 +154,7 @@ def test_an_early_refusal_of_a_large_upload_is_read(
     runtime.run(scenario)
 
 
-def test_nginx_and_its_files(
+def test_nginx_serves_files_and_compressed_text(
     runtime: TestedRuntime, nginx: str, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:

@@ -220,7 +220,7 @@ def test_downloads_that_are_left_early_end_no_others(
 
 
 @pytest.mark.parametrize("server", NGINX, ids=_name, indirect=True)
-def test_nginx_and_its_files(
+def test_nginx_serves_files_and_compressed_text(
     runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
 ) -> None:
     _, origin = server

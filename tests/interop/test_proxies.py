@@ -166,7 +166,7 @@ def came_through(reply: httpcore2.Response, route: Route) -> bool:
 
 
 @pytest.mark.parametrize("route", EACH, ids=_id, indirect=True)
-def test_an_http_origin(runtime: TestedRuntime, route: Route, origins: Origins) -> None:
+def test_an_http_origin_is_reached(runtime: TestedRuntime, route: Route, origins: Origins) -> None:
     async def scenario() -> None:
         async with route.pool(runtime) as pool:
             # First, for it can't be sent again: tinyproxy closes connections without a word.
@@ -184,7 +184,7 @@ def test_an_http_origin(runtime: TestedRuntime, route: Route, origins: Origins) 
 
 
 @pytest.mark.parametrize("route", EACH, ids=_id, indirect=True)
-def test_an_https_origin(runtime: TestedRuntime, route: Route, origins: Origins) -> None:
+def test_an_https_origin_is_reached(runtime: TestedRuntime, route: Route, origins: Origins) -> None:
     async def scenario() -> None:
         async with route.pool(runtime) as pool:
             reply = await pool.request("POST", f"{origins.https}/echo", content=CONTENT)
@@ -200,7 +200,7 @@ def test_an_https_origin(runtime: TestedRuntime, route: Route, origins: Origins)
 
 
 @pytest.mark.parametrize("route", EACH, ids=_id, indirect=True)
-def test_http2_origins(runtime: TestedRuntime, route: Route, origins: Origins) -> None:
+def test_an_http2_origin_is_reached(runtime: TestedRuntime, route: Route, origins: Origins) -> None:
     async def scenario() -> None:
         async with route.pool(runtime, http2=True) as pool:
 
@@ -221,7 +221,7 @@ def test_http2_origins(runtime: TestedRuntime, route: Route, origins: Origins) -
 
 
 @pytest.mark.parametrize("route", LOCKED, ids=_id, indirect=True)
-def test_no_credentials_and_wrong_ones(
+def test_missing_and_wrong_credentials_are_refused(
     runtime: TestedRuntime, route: Route, origins: Origins
 ) -> None:
     async def scenario() -> None:
@@ -247,7 +247,7 @@ def test_no_credentials_and_wrong_ones(
 
 
 @pytest.mark.parametrize("route", WITH_NAMES, ids=_id, indirect=True)
-def test_the_proxy_looks_names_up(
+def test_the_proxy_resolves_the_name_of_the_origin(
     runtime: TestedRuntime, route: Route, origins: Origins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_up = socket.getaddrinfo
@@ -268,7 +268,7 @@ def test_the_proxy_looks_names_up(
 
 @pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
 @pytest.mark.parametrize("route", WITH_IPV6, ids=_id, indirect=True)
-def test_an_origin_with_an_ipv6_address(
+def test_an_origin_with_an_ipv6_address_is_reached(
     runtime: TestedRuntime, route: Route, origins: Origins
 ) -> None:
     async def scenario() -> None:
@@ -280,7 +280,7 @@ def test_an_origin_with_an_ipv6_address(
 
 
 @pytest.mark.parametrize("route", OPEN, ids=_id, indirect=True)
-def test_an_origin_that_refuses_connections(
+def test_the_refusal_of_an_origin_raises_an_error(
     runtime: TestedRuntime, route: Route, origins: Origins
 ) -> None:
     async def scenario() -> None:

@@ -19,14 +19,14 @@ with ScriptedServer(Script(reply(200, b'{"id": 3, "text": "x"}'))) as server, Co
 """
 
 
-def test_a_library_needs_the_core_alone(tmp_path: Path) -> None:
+def test_a_library_may_depend_on_the_core_only(tmp_path: Path) -> None:
     made = Environment(tmp_path / "environment", OWN_PYTHON)
     made.install(str(SDK))
     assert set(made.distributions()) == {"acme-sdk", "certifi", "h11", "httpcore2-core"}
     assert made.run("-c", CALL) == "x\n"
 
 
-def test_its_tests_pass_and_its_types_hold_with_what_was_built(tmp_path: Path) -> None:
+def test_the_tests_and_types_of_a_library_pass_with_the_built_packages(tmp_path: Path) -> None:
     made = Environment(tmp_path / "environment", OWN_PYTHON)
     made.install(f"httpcore2[all]=={version()}", str(SDK), "mypy", "pytest", "uvloop")
     made.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(SDK), f"{SDK}/tests")

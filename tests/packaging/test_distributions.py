@@ -32,7 +32,7 @@ def source_of(distribution: str) -> dict[str, bytes]:
     }
 
 
-def test_nothing_else_was_built() -> None:
+def test_only_the_five_distributions_are_built() -> None:
     built = {path.name for path in DIST.iterdir()} - {".gitignore"}
     assert built == {
         path.name for each in DISTRIBUTIONS for path in (wheel_of(each), sdist_of(each))
@@ -40,7 +40,7 @@ def test_nothing_else_was_built() -> None:
 
 
 @each_distribution
-def test_a_wheel_holds_the_source_its_licence_and_its_bill_of_materials_alone(
+def test_a_wheel_contains_only_source_licence_and_bill_of_materials(
     distribution: str,
 ) -> None:
     files = files_of(wheel_of(distribution))
@@ -55,20 +55,20 @@ def test_a_wheel_holds_the_source_its_licence_and_its_bill_of_materials_alone(
 
 
 @each_distribution
-def test_an_sdist_holds_what_the_wheel_is_made_from_alone(distribution: str) -> None:
+def test_an_sdist_contains_only_the_input_of_its_wheel(distribution: str) -> None:
     others = {"LICENSE", "README.md", "pyproject.toml", f"{distribution}.cdx.json"}
     # The builder adds these two.
     expected = {f"src/{name}" for name in source_of(distribution)} | others
     assert set(files_of(sdist_of(distribution))) - {"PKG-INFO", ".gitignore"} == expected
 
 
-def test_no_file_belongs_to_two_distributions() -> None:
+def test_no_file_is_in_two_distributions() -> None:
     owners = Counter(name for each in DISTRIBUTIONS for name in files_of(wheel_of(each)))
     assert max(owners.values()) == 1
 
 
 @each_distribution
-def test_the_sdist_builds_the_same_wheel_and_the_same_sdist_again(
+def test_building_the_sdist_reproduces_the_wheel_and_the_sdist(
     distribution: str, tmp_path: Path
 ) -> None:
     with tarfile.open(sdist_of(distribution)) as sdist:
@@ -86,7 +86,7 @@ def test_the_sdist_builds_the_same_wheel_and_the_same_sdist_again(
 
 
 @each_distribution
-def test_the_date_of_a_build_is_the_one_that_it_is_given(distribution: str, tmp_path: Path) -> None:
+def test_source_date_epoch_sets_the_dates_of_a_build(distribution: str, tmp_path: Path) -> None:
     for name in ("first", "second"):
         run(
             [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / name)],
@@ -100,7 +100,7 @@ def test_the_date_of_a_build_is_the_one_that_it_is_given(distribution: str, tmp_
 
 
 @each_distribution
-def test_the_bill_of_materials_is_valid_and_names_what_the_metadata_requires(
+def test_the_bill_of_materials_is_valid_and_lists_the_requirements_of_the_metadata(
     distribution: str,
 ) -> None:
     files = files_of(wheel_of(distribution))
@@ -121,7 +121,7 @@ def test_the_bill_of_materials_is_valid_and_names_what_the_metadata_requires(
     }
 
 
-def test_the_front_door_and_the_core_are_small_and_the_changelog_says_how_small() -> None:
+def test_the_sizes_of_the_wheels_are_within_their_limit_and_in_the_changelog() -> None:
     size = sum(wheel_of(name).stat().st_size for name in ("httpcore2", "httpcore2-core")) / 1000
     assert size <= 200
     newest_first = [*(ROOT / "changelog.d").glob("*.md"), ROOT / "CHANGELOG.md"]

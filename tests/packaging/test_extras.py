@@ -60,7 +60,7 @@ def command_in(text: str) -> str:
 
 @each_python
 @pytest.mark.parametrize("requirement", SETS)
-def test_a_requirement_brings_exactly_what_it_needs_and_does_its_job(
+def test_a_requirement_installs_exactly_its_dependencies_and_works(
     requirement: str, python: str, environment: Make, work: Work
 ) -> None:
     made = environment(python, f"{requirement}=={version()}")
@@ -82,7 +82,7 @@ def test_a_requirement_brings_exactly_what_it_needs_and_does_its_job(
 
 
 @each_python
-def test_an_event_loop_that_is_there_without_its_backend_is_named_with_the_command(
+def test_a_missing_backend_for_the_running_event_loop_is_named_with_the_command_to_install_it(
     python: str, environment: Make, work: Work
 ) -> None:
     made = environment(python, f"httpcore2=={version()}", "trio", "anyio", "h2")
@@ -94,7 +94,7 @@ def test_an_event_loop_that_is_there_without_its_backend_is_named_with_the_comma
 
 
 @each_python
-def test_the_command_that_an_error_names_makes_it_work(
+def test_the_command_in_the_error_installs_the_missing_distribution(
     python: str, environment: Make, work: Work
 ) -> None:
     made = environment(python, f"httpcore2=={version()}", "pip")
@@ -112,7 +112,7 @@ SIBLINGS = {
 }
 
 
-def test_a_distribution_that_is_uninstalled_leaves_the_others_whole(
+def test_uninstalling_a_distribution_leaves_the_others_intact(
     environment: Make, work: Work
 ) -> None:
     made = environment(OWN_PYTHON, f"httpcore2[all]=={version()}")

@@ -53,7 +53,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return links
 
 
-def test_the_version_script_leaves_the_old_version_nowhere(tmp_path: Path) -> None:
+def test_the_version_script_replaces_the_version_everywhere(tmp_path: Path) -> None:
     tree = copied(tmp_path)
     script = [sys.executable, str(tree / "scripts" / "version.py")]
     run([*script, NEXT])
@@ -77,7 +77,7 @@ def test_the_version_script_leaves_the_old_version_nowhere(tmp_path: Path) -> No
         ("packages/httpcore2-http2/pyproject.toml", 'version = "'),
     ],
 )
-def test_the_version_script_finds_the_one_that_differs(
+def test_the_version_script_reports_a_version_that_differs(
     file: str, text: str, tmp_path: Path
 ) -> None:
     path = copied(tmp_path) / file
@@ -86,7 +86,7 @@ def test_the_version_script_finds_the_one_that_differs(
     assert f"{file}:" in check(succeeds=False).stderr
 
 
-def test_the_version_script_finds_a_sibling_that_is_not_pinned(tmp_path: Path) -> None:
+def test_the_version_script_reports_a_sibling_that_is_not_pinned(tmp_path: Path) -> None:
     path = copied(tmp_path) / "packages" / "httpcore2" / "pyproject.toml"
     path.write_text(path.read_text().replace("httpcore2-trio==", "httpcore2-trio>=", 1))
     check = partial(run, [sys.executable, str(tmp_path / "scripts" / "version.py"), "--check"])
@@ -118,7 +118,7 @@ def test_two_versions_can_not_be_resolved_together(one: str, other: str, both: P
         assert "unsatisfiable" in done.stderr
 
 
-def test_an_upgrade_takes_all_of_them_along(both: Path, environment: Make, work: Work) -> None:
+def test_an_upgrade_upgrades_all_distributions(both: Path, environment: Make, work: Work) -> None:
     made: Environment = environment(OWN_PYTHON, f"httpcore2[all]=={version()}")
     made.install(f"httpcore2[all]=={NEXT}", links=both)
     installed = made.distributions()
@@ -130,7 +130,7 @@ def test_an_upgrade_takes_all_of_them_along(both: Path, environment: Make, work:
 
 
 @pytest.mark.parametrize("job", ["asyncio", "http2", "trio"])
-def test_what_an_upgrade_left_behind_is_named_with_the_command_that_takes_it_along(
+def test_a_distribution_of_another_version_is_named_with_the_command_to_upgrade_it(
     job: str, both: Path, environment: Make, work: Work
 ) -> None:
     made = environment(OWN_PYTHON, f"httpcore2[{job}]=={version()}")
@@ -142,7 +142,7 @@ def test_what_an_upgrade_left_behind_is_named_with_the_command_that_takes_it_alo
     assert work(made, job)[job] == "done"
 
 
-def test_a_front_door_that_an_upgrade_left_behind_is_named_with_the_command(
+def test_a_front_door_of_another_version_is_named_with_the_command_to_upgrade_it(
     both: Path, environment: Make
 ) -> None:
     made = environment(OWN_PYTHON, f"httpcore2=={version()}")

@@ -86,7 +86,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 
 @pytest.mark.parametrize("section", ["With the `vendoring` tool", "By hand"])
-def test_the_page_on_vendoring_is_true(
+def test_the_instructions_for_vendoring_work(
     section: str, environment: Environment, tmp_path: Path
 ) -> None:
     project = followed(environment, started(tmp_path), section)
@@ -138,7 +138,7 @@ def projects(environment: Environment, tmp_path_factory: pytest.TempPathFactory)
 @pytest.mark.parametrize(
     ("way", "python"), [*(("tool", python) for python in PYTHONS), ("hand", OWN_PYTHON)]
 )
-def test_every_copy_does_its_work_and_shares_nothing(
+def test_every_vendored_copy_works_and_shares_no_state(
     way: str, python: str, projects: dict[str, Path], servers: str, tmp_path: Path
 ) -> None:
     made = Environment(tmp_path / "environment", python)

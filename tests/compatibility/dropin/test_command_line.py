@@ -29,7 +29,7 @@ def _run(library: Any, *arguments: str, **environment: str) -> subprocess.Comple
     )
 
 
-def test_a_page_is_shown(library: Any) -> None:
+def test_a_page_is_printed(library: Any) -> None:
     with scripted_server(canned_responses([FINE])) as server:
         done = _run(library, server.url)
     assert (done.returncode, done.stderr) == (0, "")
@@ -37,7 +37,7 @@ def test_a_page_is_shown(library: Any) -> None:
     assert done.stdout.rstrip().endswith("fine")
 
 
-def test_each_step_is_shown(library: Any) -> None:
+def test_the_verbose_mode_prints_each_phase(library: Any) -> None:
     with scripted_server(canned_responses([FINE])) as server:
         done = _run(library, server.url, "--verbose")
     assert done.returncode == 0
@@ -45,9 +45,7 @@ def test_each_step_is_shown(library: Any) -> None:
     assert "GET / HTTP/1.1" in done.stdout
 
 
-def test_http2_is_spoken_over_tls(
-    library: Any, h2_server_tls: ssl.SSLContext, ca_file: Path
-) -> None:
+def test_http2_is_used_over_tls(library: Any, h2_server_tls: ssl.SSLContext, ca_file: Path) -> None:
     with scripted_server(speaking(answering()), tls=h2_server_tls, allow_disconnect=True) as server:
         done = _run(library, server.url, "--http2", "--verbose", SSL_CERT_FILE=str(ca_file))
     assert done.returncode == 0
@@ -55,7 +53,7 @@ def test_http2_is_spoken_over_tls(
     assert "* SSL established using 'TLSv1.3'" in done.stdout
 
 
-def test_a_proxy_is_gone_through(
+def test_a_request_is_sent_through_a_proxy(
     library: Any, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     with scripted_proxy(PROXY_KINDS["http"], 1, server_tls, client_tls) as proxy:
@@ -65,7 +63,7 @@ def test_a_proxy_is_gone_through(
     assert proxy.requests[0].startswith("GET http://www.example.com/ HTTP/1.1")
 
 
-def test_a_page_is_downloaded(library: Any, tmp_path: Path) -> None:
+def test_a_page_is_saved_to_a_file(library: Any, tmp_path: Path) -> None:
     with scripted_server(canned_responses([FINE])) as server:
         done = _run(library, server.url, "--download", str(tmp_path / "page"))
     assert done.returncode == 0
@@ -76,7 +74,7 @@ def test_a_page_is_downloaded(library: Any, tmp_path: Path) -> None:
     ("url", "error"),
     [("http://127.0.0.1:{unused}/", "ConnectError: "), ("ftp://h/", "UnsupportedProtocol: ")],
 )
-def test_an_error_is_shown_by_its_name(library: Any, url: str, error: str) -> None:
+def test_an_error_is_printed_with_its_class_name(library: Any, url: str, error: str) -> None:
     done = _run(library, url.format(unused=unused_port()))
     assert done.returncode == 1
     assert error in done.stdout

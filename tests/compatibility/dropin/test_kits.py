@@ -22,7 +22,7 @@ def test_each_kit_has_its_tests() -> None:
 
 
 @pytest.mark.parametrize("kit", KITS)
-def test_what_a_kit_mocks_is_not_sent(kit: str) -> None:
+def test_a_mocked_request_is_not_sent(kit: str) -> None:
     done = subprocess.run(
         [
             *(

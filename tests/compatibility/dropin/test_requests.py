@@ -35,14 +35,14 @@ def _echoes(peer: Peer) -> None:
         peer.send(response(b"".join(request)))
 
 
-def test_they_run_on_this_checkout(library: Any) -> None:
+def test_the_clients_use_this_checkout(library: Any) -> None:
     assert httpcore2.__version__ == "3.0.0"
     pool = library.HTTPTransport()._pool
     assert type(pool) is httpcore2.ConnectionPool
     pool.close()
 
 
-def test_a_connection_is_used_again(runtime: TestedRuntime, connect: Connect) -> None:
+def test_a_connection_is_reused(runtime: TestedRuntime, connect: Connect) -> None:
     async def scenario() -> None:
         async with connect() as client:
             for _ in range(3):
@@ -116,7 +116,7 @@ def test_a_response_is_streamed(runtime: TestedRuntime, connect: Connect) -> Non
         runtime.run(scenario)
 
 
-def test_a_response_that_is_left_early_costs_no_place(
+def test_a_partly_read_response_leaks_no_slot(
     runtime: TestedRuntime, connect: Connect, library: Any
 ) -> None:
     async def scenario() -> None:
@@ -131,7 +131,7 @@ def test_a_response_that_is_left_early_costs_no_place(
         runtime.run(scenario)
 
 
-def test_http2_carries_many_requests_at_a_time(
+def test_http2_multiplexes_many_requests(
     runtime: TestedRuntime,
     connect: Connect,
     h2_server_tls: ssl.SSLContext,
@@ -180,7 +180,7 @@ def _answers(data: bytes) -> Handler:
     ],
     ids=["silence", "an end", "nonsense", "an end in the body"],
 )
-def test_what_servers_do_wrong_is_an_error_of_the_library(
+def test_an_error_of_the_server_raises_the_exception_of_the_client(
     runtime: TestedRuntime, connect: Connect, library: Any, handler: Handler, error: str
 ) -> None:
     async def scenario() -> None:
@@ -203,7 +203,7 @@ def test_what_servers_do_wrong_is_an_error_of_the_library(
         (URL, {"headers": {"a b": "c"}}, "LocalProtocolError"),
     ],
 )
-def test_what_goes_wrong_here_is_an_error_of_the_library(
+def test_a_local_error_raises_the_exception_of_the_client(
     runtime: TestedRuntime,
     connect: Connect,
     library: Any,
@@ -222,7 +222,7 @@ def test_what_goes_wrong_here_is_an_error_of_the_library(
         runtime.run(scenario)
 
 
-def test_a_write_that_the_server_does_not_take_runs_out_of_time(
+def test_a_server_that_does_not_read_raises_write_timeout(
     runtime: TestedRuntime, connect: Connect, library: Any
 ) -> None:
     given_up = runtime.event()
@@ -241,7 +241,7 @@ def test_a_write_that_the_server_does_not_take_runs_out_of_time(
         runtime.run(scenario)
 
 
-def test_a_place_in_the_pool_is_not_waited_for_for_ever(
+def test_a_full_pool_raises_pool_timeout(
     runtime: TestedRuntime, connect: Connect, library: Any
 ) -> None:
     async def scenario() -> None:
@@ -258,7 +258,7 @@ def test_a_place_in_the_pool_is_not_waited_for_for_ever(
         runtime.run(scenario)
 
 
-def test_a_certificate_that_is_not_trusted_is_an_error_of_connecting(
+def test_an_untrusted_certificate_raises_connect_error(
     runtime: TestedRuntime, connect: Connect, library: Any, server_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -273,7 +273,7 @@ def test_a_certificate_that_is_not_trusted_is_an_error_of_connecting(
 # Ways to the server
 
 
-def test_a_unix_socket_is_connected(
+def test_uds_connects_to_a_unix_socket(
     runtime: TestedRuntime, connect: Connect, transport: Connect, tmp_path: Path
 ) -> None:
     async def scenario() -> None:
@@ -284,7 +284,7 @@ def test_a_unix_socket_is_connected(
         runtime.run(scenario)
 
 
-def test_transports_take_their_options(
+def test_a_transport_accepts_its_options(
     runtime: TestedRuntime, connect: Connect, transport: Connect
 ) -> None:
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
@@ -303,7 +303,7 @@ def test_transports_take_their_options(
 
 @pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("kind", [kind for kind in PROXY_KINDS if not kind.startswith("socks4")])
-def test_a_proxy_is_gone_through(
+def test_a_request_is_sent_through_a_proxy(
     runtime: TestedRuntime,
     connect: Connect,
     library: Any,
@@ -333,7 +333,7 @@ def test_a_proxy_is_gone_through(
         runtime.run(scenario)
 
 
-def test_a_proxy_that_refuses_is_an_error_of_the_library(
+def test_a_refusing_proxy_raises_proxy_error(
     runtime: TestedRuntime, connect: Connect, library: Any
 ) -> None:
     refusal = response(status=b"403 Forbidden")
@@ -347,7 +347,7 @@ def test_a_proxy_that_refuses_is_an_error_of_the_library(
         runtime.run(scenario)
 
 
-def test_the_steps_of_a_request_are_traced(runtime: TestedRuntime, connect: Connect) -> None:
+def test_the_phases_of_a_request_are_traced(runtime: TestedRuntime, connect: Connect) -> None:
     events: list[tuple[str, dict[str, Any]]] = []
 
     async def scenario() -> None:

@@ -89,7 +89,7 @@ async def _opened(
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["ws", "wss"])
-def test_messages_of_all_kinds_come_back(
+def test_messages_of_all_kinds_are_echoed(
     runtime: TestedRuntime, secured: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -110,7 +110,7 @@ def test_messages_of_all_kinds_come_back(
         runtime.run(scenario)
 
 
-def test_a_subprotocol_is_agreed_on(runtime: TestedRuntime) -> None:
+def test_a_subprotocol_is_negotiated(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with _opened(runtime, server.url, subprotocols=["chat"]) as session:
             assert session.subprotocol == "chat"
@@ -119,7 +119,7 @@ def test_a_subprotocol_is_agreed_on(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
-def test_the_server_may_close(runtime: TestedRuntime) -> None:
+def test_a_close_by_the_server_raises_the_exception_of_the_client(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with _opened(runtime, server.url) as session:
             await session.send_text("close")
@@ -131,7 +131,7 @@ def test_the_server_may_close(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
-def test_a_server_that_breaks_off_is_an_error_of_the_network(runtime: TestedRuntime) -> None:
+def test_a_lost_connection_raises_a_network_error(runtime: TestedRuntime) -> None:
     def handler(peer: Peer) -> None:
         connection = WSConnection(ConnectionType.SERVER)
         connection.receive_data(peer.receive_head())
@@ -147,7 +147,7 @@ def test_a_server_that_breaks_off_is_an_error_of_the_network(runtime: TestedRunt
         runtime.run(scenario)
 
 
-def test_a_server_that_refuses_the_upgrade_says_why(runtime: TestedRuntime) -> None:
+def test_a_refused_upgrade_raises_an_error_with_the_response(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         with pytest.raises(httpx2.websockets.WebSocketUpgradeError) as caught:
             async with _opened(runtime, server.url):
@@ -160,7 +160,7 @@ def test_a_server_that_refuses_the_upgrade_says_why(runtime: TestedRuntime) -> N
         runtime.run(scenario)
 
 
-def test_nothing_that_comes_in_time_is_too_late(runtime: TestedRuntime) -> None:
+def test_a_receive_timeout_loses_no_message(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with _opened(runtime, server.url) as session:
             with pytest.raises(TimeoutError):

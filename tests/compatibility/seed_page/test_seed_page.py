@@ -213,7 +213,7 @@ def test_a_pool_can_be_closed_explicitly(
 
 
 @pytest.mark.parametrize("example", [ASYNCIO, TRIO, ANYIO], ids=["asyncio", "trio", "anyio"])
-def test_twenty_pages_are_downloaded_at_a_time(
+def test_twenty_pages_are_downloaded_concurrently(
     example: str, server_tls: ssl.SSLContext, ca_file: Path, no_leaks: None
 ) -> None:
     printed, requests = _run(example, server_tls, ca_file)
@@ -235,7 +235,7 @@ def test_twenty_pages_are_downloaded_at_a_time(
     assert len(counts) == 10
 
 
-def test_the_parameters_of_the_page_are_taken_with_their_defaults() -> None:
+def test_the_documented_parameters_have_the_documented_defaults() -> None:
     pool = httpcore2.AsyncConnectionPool(
         ssl_context=None,
         proxy=None,
