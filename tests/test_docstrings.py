@@ -1,27 +1,11 @@
-"""Every public object has a docstring that stands for itself, and every example in it runs."""
+"""Every public object has a docstring that stands for itself. `tests/docs` runs the examples."""
 
 from __future__ import annotations
 
-import ast
-import asyncio
-import inspect
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import pytest
-
-import httpcore2
-import httpcore2_core.testing
-from httpcore2_core._net.detection import AutoBackend
-from httpcore2_core.testing import (
-    AsyncScriptedBackend,
-    Script,
-    ScriptedBackend,
-    reply,
-)
-
-from .support.docstrings import Documented, entries, examples, public_objects, sections
+from .support.docstrings import Documented, entries, has_example, public_objects, sections
 
 OBJECTS = list(public_objects())
 
@@ -50,10 +34,8 @@ def gaps(documented: Documented) -> Iterator[str]:
             yield f"has an entry in Raises for {name!r}, not for one exception"
     if match := REFERENCES.search(summary):
         yield f"leans on another docstring, or lists an error outside Raises: {match[0]!r}"
-    if documented.kind in ("class", "function") and not examples(documented.docstring):
+    if documented.kind in ("class", "function") and not has_example(documented.docstring):
         yield "has no example"
-    if ">>>" in documented.docstring:
-        yield "has an example with prompts"
 
 
 # Files whose docstrings are still to be written.
@@ -88,59 +70,3 @@ def test_the_surface_has_classes_exceptions_functions_methods_and_properties() -
         "method",
         "property",
     }
-
-
-EXAMPLES = {
-    example.code: each
-    for each in OBJECTS
-    for example in examples(each.docstring)
-    if example.not_run is None and not each.path.startswith(UNFINISHED)
-}
-
-
-@pytest.fixture
-def scripted_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every connection to another host lead to a server that replies to all requests."""
-    script = Script(lambda _: reply(200, b"Hello", {"Content-Type": "text/plain"}))
-    backends = (
-        (httpcore2.SyncBackend, ScriptedBackend(script)),
-        (AutoBackend, AsyncScriptedBackend(script)),
-        (httpcore2.AsyncIOBackend, AsyncScriptedBackend(script)),
-        (httpcore2.AnyIOBackend, AsyncScriptedBackend(script)),
-        (httpcore2.TrioBackend, AsyncScriptedBackend(script)),
-    )
-    for patched, scripted in backends:
-        for name in ("connect_tcp", "connect_unix_socket"):
-            replacement = _replacement(getattr(patched, name), getattr(scripted, name))
-            monkeypatch.setattr(patched, name, replacement)
-
-
-def _replacement(original: Callable[..., Any], scripted: Callable[..., Any]) -> Callable[..., Any]:
-    def connect(self: Any, *args: Any, **options: Any) -> Any:
-        if {"127.0.0.1", "localhost"} & {*args, options.get("host")}:
-            return original(self, *args, **options)
-        return scripted(*args, **options)
-
-    return connect
-
-
-@pytest.mark.usefixtures("scripted_network", "no_leaks")
-@pytest.mark.parametrize(
-    ("code", "documented"),
-    [pytest.param(code, each, id=each.name) for code, each in EXAMPLES.items()],
-)
-def test_an_example_runs(code: str, documented: Documented) -> None:
-    imports = "import asyncio, contextlib, ssl, time\nimport trio, trustme\nimport httpcore2, httpcore2_core\n"
-    names: dict[str, Any] = {
-        name: getattr(httpcore2_core.testing, name) for name in httpcore2_core.testing.__all__
-    }
-    exec(imports, names)
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    compiled = compile(code, f"<example of {documented.name}>", "exec", flags, dont_inherit=True)
-    result = eval(compiled, names)
-    if inspect.iscoroutine(result):
-        asyncio.run(_await(result))
-
-
-async def _await(coroutine: Any) -> None:
-    await coroutine

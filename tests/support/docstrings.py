@@ -1,8 +1,7 @@
 """The public surface of all distributions, and the sections of its docstrings.
 
 A docstring is a summary, followed by `Args:`, `Returns:` (or `Yields:`), `Raises:` and `Example:` as the object needs
-them. An example is the code that is indented below a sentence in `Example:`; `Example (not run: REASON):` marks one
-that the tests can't run.
+them.
 """
 
 from __future__ import annotations
@@ -29,9 +28,7 @@ MODULES = (
     "httpcore2_http2",
 )
 
-_SECTION = re.compile(
-    r"(Args|Returns|Yields|Raises|Attributes|Example)(?: \(not run: (.+)\))?:\n?\Z"
-)
+_SECTION = re.compile(r"(Args|Returns|Yields|Raises|Attributes|Example):\n?\Z")
 
 
 class Documented(NamedTuple):
@@ -52,11 +49,6 @@ class Documented(NamedTuple):
     returns: bool
     docstring: str
     path: str
-
-
-class Example(NamedTuple):
-    code: str
-    not_run: str | None
 
 
 @functools.cache
@@ -160,7 +152,7 @@ def sections(docstring: str) -> dict[str, str]:
     current = ""
     for line in docstring.splitlines(keepends=True):
         if match := _SECTION.match(line):
-            current = match[1] if match[2] is None else f"{match[1]}|{match[2]}"
+            current = match[1]
             found.setdefault(current, [])
         elif line[0] not in " \n" and current:
             current = ""
@@ -175,16 +167,6 @@ def entries(section: str) -> list[str]:
     return re.findall(r"^(\S[^:\n]*):(?:\s|$)", section, re.M)
 
 
-def examples(docstring: str) -> list[Example]:
-    """Return the code of `Example:`; a sentence above it is not indented."""
-    found = []
-    for name, text in sections(docstring).items():
-        kind, _, reason = name.partition("|")
-        if kind != "Example":
-            continue
-        code = "".join(
-            line if line[:4] == "    " or line == "\n" else "\n"
-            for line in text.splitlines(keepends=True)
-        )
-        found.append(Example(textwrap.dedent(code).strip("\n") or text, reason or None))
-    return found
+def has_example(docstring: str) -> bool:
+    """Return whether `Example:` has code, after `>>>` or in a fenced block."""
+    return any(mark in sections(docstring).get("Example", "") for mark in (">>> ", "```python\n"))

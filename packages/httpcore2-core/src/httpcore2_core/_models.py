@@ -114,16 +114,20 @@ class Request(_Message):
     Example:
         A request is sent by a pool or a connection.
 
-            request = httpcore2.Request(
-                "GET",
-                "https://www.example.com/",
-                headers={"Host": "www.example.com"},
-                extensions={"timeout": {"connect": 5.0, "read": 10.0}},
-            )
-            with httpcore2.ConnectionPool() as http:
-                response = http.handle_request(request)
-                body = response.read()
-                response.close()
+        ```python
+        import httpcore2
+
+        request = httpcore2.Request(
+            "GET",
+            "https://www.example.com/",
+            headers={"Host": "www.example.com"},
+            extensions={"timeout": {"connect": 5.0, "read": 10.0}},
+        )
+        with httpcore2.ConnectionPool() as http:
+            response = http.handle_request(request)
+            body = response.read()
+            response.close()
+        ```
     """
 
     __slots__ = ("extensions", "headers", "method", "stream", "url")
@@ -193,9 +197,13 @@ class Response(_Message):
     Example:
         Pools return responses. Tests may construct them.
 
-            response = httpcore2.Response(200, headers={"Content-Type": "text/plain"}, content=b"Hello")
-            assert response.read() == b"Hello"
-            assert response.content == b"Hello"
+        ```python
+        import httpcore2
+
+        response = httpcore2.Response(200, headers={"Content-Type": "text/plain"}, content=b"Hello")
+        assert response.read() == b"Hello"
+        assert response.content == b"Hello"
+        ```
     """
 
     __slots__ = ("_content", "_stream_consumed", "extensions", "headers", "status", "stream")
@@ -418,9 +426,13 @@ class Proxy:
     Example:
         All requests of this pool pass through the proxy.
 
-            proxy = httpcore2.Proxy("http://proxy.example.com:8080/", auth=("user", "password"))
-            with httpcore2.ConnectionPool(proxy=proxy) as http:
-                http.request("GET", "http://www.example.com/")
+        ```python
+        import httpcore2
+
+        proxy = httpcore2.Proxy("http://proxy.example.com:8080/", auth=("user", "password"))
+        with httpcore2.ConnectionPool(proxy=proxy) as http:
+            http.request("GET", "http://www.example.com/")
+        ```
     """
 
     def __init__(

@@ -149,9 +149,13 @@ class Origin:
     Example:
         The origin of a URL has the default port of the scheme.
 
-            origin = httpcore2.URL("https://www.example.com/path").origin
-            assert origin == httpcore2.Origin(b"https", b"www.example.com", 443)
-            assert str(origin) == "https://www.example.com:443"
+        ```python
+        import httpcore2
+
+        origin = httpcore2.URL("https://www.example.com/path").origin
+        assert origin == httpcore2.Origin(b"https", b"www.example.com", 443)
+        assert str(origin) == "https://www.example.com:443"
+        ```
     """
 
     __slots__ = ("host", "port", "scheme")
@@ -226,11 +230,15 @@ class URL:
     Example:
         Both of these are the same URL.
 
-            parsed = httpcore2.URL("https://www.example.com:8443/path?query")
-            made = httpcore2.URL(
-                scheme="https", host="www.example.com", port=8443, target="/path?query"
-            )
-            assert parsed == made
+        ```python
+        import httpcore2
+
+        parsed = httpcore2.URL("https://www.example.com:8443/path?query")
+        made = httpcore2.URL(
+            scheme="https", host="www.example.com", port=8443, target="/path?query"
+        )
+        assert parsed == made
+        ```
     """
 
     __slots__ = ("host", "port", "scheme", "target")

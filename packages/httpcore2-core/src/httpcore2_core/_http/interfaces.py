@@ -118,16 +118,22 @@ class RequestInterface:
     Example:
         This class adds a header field to each request before a pool sends it.
 
-            class Tagging(httpcore2_core.RequestInterface):
-                def __init__(self, pool):
-                    self.pool = pool
+        ```python
+        import httpcore2
+        import httpcore2_core
 
-                def handle_request(self, request):
-                    request.headers.append((b"X-Tag", b"docs"))
-                    return self.pool.handle_request(request)
 
-            with httpcore2.ConnectionPool() as pool:
-                response = Tagging(pool).request("GET", "https://www.example.com/")
+        class Tagging(httpcore2_core.RequestInterface):
+            def __init__(self, pool):
+                self.pool = pool
+
+            def handle_request(self, request):
+                request.headers.append((b"X-Tag", b"docs"))
+                return self.pool.handle_request(request)
+
+        with httpcore2.ConnectionPool() as pool:
+            response = Tagging(pool).request("GET", "https://www.example.com/")
+        ```
     """
 
     def request(
@@ -173,14 +179,18 @@ class RequestInterface:
         Example:
             A request with a limit of 10 seconds for each read.
 
-                with httpcore2.ConnectionPool() as http:
-                    response = http.request(
-                        "GET",
-                        "https://www.example.com/",
-                        headers={"Accept": "text/html"},
-                        extensions={"timeout": {"read": 10.0}},
-                    )
-                assert response.status == 200
+            ```python
+            import httpcore2
+
+            with httpcore2.ConnectionPool() as http:
+                response = http.request(
+                    "GET",
+                    "https://www.example.com/",
+                    headers={"Accept": "text/html"},
+                    extensions={"timeout": {"read": 10.0}},
+                )
+            assert response.status == 200
+            ```
         """
         response = self.handle_request(build_request(method, url, headers, content, extensions))
         is_done = False
@@ -239,10 +249,14 @@ class RequestInterface:
         Example:
             The body is read in chunks as they arrive.
 
-                with httpcore2.ConnectionPool() as http:
-                    with http.stream("GET", "https://www.example.com/") as response:
-                        for chunk in response.iter_stream():
-                            print(len(chunk))
+            ```python
+            import httpcore2
+
+            with httpcore2.ConnectionPool() as http:
+                with http.stream("GET", "https://www.example.com/") as response:
+                    for chunk in response.iter_stream():
+                        print(len(chunk))
+            ```
         """
         response = self.handle_request(build_request(method, url, headers, content, extensions))
         try:
@@ -287,11 +301,15 @@ class ConnectionInterface(RequestInterface, ConnectionStatus):
     Example:
         The connections of a pool have this interface.
 
-            with httpcore2.ConnectionPool() as http:
-                http.request("GET", "https://www.example.com/")
-                connection = http.connections[0]
-                assert isinstance(connection, httpcore2.ConnectionInterface)
-                assert connection.is_idle()
+        ```python
+        import httpcore2
+
+        with httpcore2.ConnectionPool() as http:
+            http.request("GET", "https://www.example.com/")
+            connection = http.connections[0]
+            assert isinstance(connection, httpcore2.ConnectionInterface)
+            assert connection.is_idle()
+        ```
     """
 
     def close(self) -> None:
@@ -307,16 +325,29 @@ class AsyncRequestInterface:
     Example:
         This class adds a header field to each request before a pool sends it.
 
-            class Tagging(httpcore2_core.AsyncRequestInterface):
-                def __init__(self, pool):
-                    self.pool = pool
+        ```python
+        import asyncio
 
-                async def handle_async_request(self, request):
-                    request.headers.append((b"X-Tag", b"docs"))
-                    return await self.pool.handle_async_request(request)
+        import httpcore2
+        import httpcore2_core
 
+
+        class Tagging(httpcore2_core.AsyncRequestInterface):
+            def __init__(self, pool):
+                self.pool = pool
+
+            async def handle_async_request(self, request):
+                request.headers.append((b"X-Tag", b"docs"))
+                return await self.pool.handle_async_request(request)
+
+
+        async def main():
             async with httpcore2.AsyncConnectionPool() as pool:
                 response = await Tagging(pool).request("GET", "https://www.example.com/")
+
+
+        asyncio.run(main())
+        ```
     """
 
     async def request(
@@ -362,6 +393,13 @@ class AsyncRequestInterface:
         Example:
             A request with a limit of 10 seconds for each read.
 
+            ```python
+            import asyncio
+
+            import httpcore2
+
+
+            async def main():
                 async with httpcore2.AsyncConnectionPool() as http:
                     response = await http.request(
                         "GET",
@@ -370,6 +408,10 @@ class AsyncRequestInterface:
                         extensions={"timeout": {"read": 10.0}},
                     )
                 assert response.status == 200
+
+
+            asyncio.run(main())
+            ```
         """
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
@@ -430,10 +472,21 @@ class AsyncRequestInterface:
         Example:
             The body is read in chunks as they arrive.
 
+            ```python
+            import asyncio
+
+            import httpcore2
+
+
+            async def main():
                 async with httpcore2.AsyncConnectionPool() as http:
                     async with http.stream("GET", "https://www.example.com/") as response:
                         async for chunk in response.aiter_stream():
                             print(len(chunk))
+
+
+            asyncio.run(main())
+            ```
         """
         response = await self.handle_async_request(
             build_request(method, url, headers, content, extensions)
@@ -480,11 +533,22 @@ class AsyncConnectionInterface(AsyncRequestInterface, ConnectionStatus):
     Example:
         The connections of a pool have this interface.
 
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
             async with httpcore2.AsyncConnectionPool() as http:
                 await http.request("GET", "https://www.example.com/")
                 connection = http.connections[0]
                 assert isinstance(connection, httpcore2.AsyncConnectionInterface)
                 assert connection.is_idle()
+
+
+        asyncio.run(main())
+        ```
     """
 
     async def aclose(self) -> None:

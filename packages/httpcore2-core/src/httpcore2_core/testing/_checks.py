@@ -38,21 +38,31 @@ class BackendUnderTest:
     Example:
         This checks a backend for asyncio, with contexts from `trustme`.
 
-            async def concurrently(*tasks):
-                await asyncio.gather(*(task() for task in tasks))
+        ```python
+        import asyncio
+        import ssl
 
-            authority = trustme.CA()
-            server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            authority.issue_cert("localhost").configure_cert(server_tls)
-            client_tls = ssl.create_default_context()
-            authority.configure_trust(client_tls)
-            subject = Subject(
-                backend=httpcore2.AsyncIOBackend(),
-                concurrently=concurrently,
-                server_tls=server_tls,
-                client_tls=client_tls,
-            )
-            asyncio.run(backend_checks[0](subject))
+        import httpcore2
+        import trustme
+        from httpcore2_core.testing import Subject, backend_checks
+
+
+        async def concurrently(*tasks):
+            await asyncio.gather(*(task() for task in tasks))
+
+        authority = trustme.CA()
+        server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(server_tls)
+        client_tls = ssl.create_default_context()
+        authority.configure_trust(client_tls)
+        subject = Subject(
+            backend=httpcore2.AsyncIOBackend(),
+            concurrently=concurrently,
+            server_tls=server_tls,
+            client_tls=client_tls,
+        )
+        asyncio.run(backend_checks[0](subject))
+        ```
     """
 
     backend: AsyncNetworkBackend
@@ -142,15 +152,23 @@ def thread_backend_under_test(
     Example:
         This checks the backend for threads, with contexts from `trustme`.
 
-            authority = trustme.CA()
-            server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            authority.issue_cert("localhost").configure_cert(server_tls)
-            client_tls = ssl.create_default_context()
-            authority.configure_trust(client_tls)
-            subject = thread_subject(
-                httpcore2.SyncBackend(), server_tls=server_tls, client_tls=client_tls
-            )
-            run_blocking(backend_checks[0](subject))
+        ```python
+        import ssl
+
+        import httpcore2
+        import trustme
+        from httpcore2_core.testing import backend_checks, run_blocking, thread_subject
+
+        authority = trustme.CA()
+        server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(server_tls)
+        client_tls = ssl.create_default_context()
+        authority.configure_trust(client_tls)
+        subject = thread_subject(
+            httpcore2.SyncBackend(), server_tls=server_tls, client_tls=client_tls
+        )
+        run_blocking(backend_checks[0](subject))
+        ```
     """
     return BackendUnderTest(
         backend=adapt_backend(backend),
@@ -179,8 +197,12 @@ class Check:
     Example:
         This lists the checks that every backend has to pass.
 
-            for check in backend_checks:
-                print(check)
+        ```python
+        from httpcore2_core.testing import backend_checks
+
+        for check in backend_checks:
+            print(check)
+        ```
     """
 
     name: str

@@ -37,12 +37,17 @@ class Recording:
     Example:
         A backend makes one recording for each connection.
 
-            backend = RecordingBackend(ScriptedBackend(Script(reply(200))))
-            with httpcore2.ConnectionPool(network_backend=backend) as http:
-                http.request("GET", "https://www.example.com/")
-            recording = backend.recordings[0]
-            assert recording.address == ("www.example.com", 443)
-            assert recording.received.startswith(b"HTTP/1.1 200 OK")
+        ```python
+        import httpcore2
+        from httpcore2_core.testing import RecordingBackend, Script, ScriptedBackend, reply
+
+        backend = RecordingBackend(ScriptedBackend(Script(reply(200))))
+        with httpcore2.ConnectionPool(network_backend=backend) as http:
+            http.request("GET", "https://www.example.com/")
+        recording = backend.recordings[0]
+        assert recording.address == ("www.example.com", 443)
+        assert recording.received.startswith(b"HTTP/1.1 200 OK")
+        ```
     """
 
     address: tuple[str, int] | str
@@ -96,10 +101,27 @@ class AsyncRecordingBackend(AsyncNetworkBackend):
     Example:
         This records a request to a scripted server.
 
+        ```python
+        import asyncio
+
+        import httpcore2
+        from httpcore2_core.testing import (
+            AsyncRecordingBackend,
+            AsyncScriptedBackend,
+            Script,
+            reply,
+        )
+
+
+        async def main():
             backend = AsyncRecordingBackend(AsyncScriptedBackend(Script(reply(200))))
             async with httpcore2.AsyncConnectionPool(network_backend=backend) as http:
                 await http.request("GET", "http://example.com/")
             assert backend.recordings[0].sent.startswith(b"GET / HTTP/1.1")
+
+
+        asyncio.run(main())
+        ```
     """
 
     def __init__(self, backend: AsyncNetworkBackend) -> None:
@@ -157,10 +179,15 @@ class RecordingBackend(SyncBackendAdapter):
     Example:
         This records a request to a scripted server.
 
-            backend = RecordingBackend(ScriptedBackend(Script(reply(200))))
-            with httpcore2.ConnectionPool(network_backend=backend) as http:
-                http.request("GET", "http://example.com/")
-            assert backend.recordings[0].sent.startswith(b"GET / HTTP/1.1")
+        ```python
+        import httpcore2
+        from httpcore2_core.testing import RecordingBackend, Script, ScriptedBackend, reply
+
+        backend = RecordingBackend(ScriptedBackend(Script(reply(200))))
+        with httpcore2.ConnectionPool(network_backend=backend) as http:
+            http.request("GET", "http://example.com/")
+        assert backend.recordings[0].sent.startswith(b"GET / HTTP/1.1")
+        ```
     """
 
     def __init__(self, backend: NetworkBackend) -> None:

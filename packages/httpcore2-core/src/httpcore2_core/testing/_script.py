@@ -37,12 +37,18 @@ class ReceivedRequest(NamedTuple):
     Example:
         A function in a script receives the request that it replies to.
 
-            def greet(request):
-                return reply(200, b"Hello " + request.body)
+        ```python
+        import httpcore2
+        from httpcore2_core.testing import Script, ScriptedBackend, reply
 
-            with httpcore2.ConnectionPool(network_backend=ScriptedBackend(Script(greet))) as http:
-                response = http.request("POST", "http://example.com/", content=b"Ada")
-            assert response.content == b"Hello Ada"
+
+        def greet(request):
+            return reply(200, b"Hello " + request.body)
+
+        with httpcore2.ConnectionPool(network_backend=ScriptedBackend(Script(greet))) as http:
+            response = http.request("POST", "http://example.com/", content=b"Ada")
+        assert response.content == b"Hello Ada"
+        ```
     """
 
     method: bytes
@@ -85,8 +91,12 @@ def reply(
     Example:
         The response declares its length.
 
-            assert reply(404, b"no").startswith(b"HTTP/1.1 404 Not Found")
-            assert b"Content-Length: 2" in reply(404, b"no")
+        ```python
+        from httpcore2_core.testing import reply
+
+        assert reply(404, b"no").startswith(b"HTTP/1.1 404 Not Found")
+        assert b"Content-Length: 2" in reply(404, b"no")
+        ```
     """
     fields = headers.items() if isinstance(headers, Mapping) else headers
     phrase = responses.get(status, "")
@@ -110,11 +120,16 @@ class Script:
     Example:
         The second request to this server succeeds.
 
-            script = Script(reply(503), reply(200, b"fine"))
-            with httpcore2.ConnectionPool(network_backend=ScriptedBackend(script)) as http:
-                assert http.request("GET", "http://example.com/").status == 503
-                assert http.request("GET", "http://example.com/").content == b"fine"
-            assert script.requests[0].target == b"/"
+        ```python
+        import httpcore2
+        from httpcore2_core.testing import Script, ScriptedBackend, reply
+
+        script = Script(reply(503), reply(200, b"fine"))
+        with httpcore2.ConnectionPool(network_backend=ScriptedBackend(script)) as http:
+            assert http.request("GET", "http://example.com/").status == 503
+            assert http.request("GET", "http://example.com/").content == b"fine"
+        assert script.requests[0].target == b"/"
+        ```
     """
 
     def __init__(self, *replies: Reply) -> None:
@@ -254,10 +269,22 @@ class AsyncScriptedBackend(AsyncMockBackend):
     Example:
         This sends a request to a scripted server.
 
+        ```python
+        import asyncio
+
+        import httpcore2
+        from httpcore2_core.testing import AsyncScriptedBackend, Script, reply
+
+
+        async def main():
             backend = AsyncScriptedBackend(Script(reply(200, b"fine")))
             async with httpcore2.AsyncConnectionPool(network_backend=backend) as http:
                 response = await http.request("GET", "https://www.example.com/")
             assert response.content == b"fine"
+
+
+        asyncio.run(main())
+        ```
     """
 
     def __init__(self, script: Script) -> None:
@@ -279,10 +306,15 @@ class ScriptedBackend(SyncBackendAdapter):
     Example:
         This sends a request to a scripted server.
 
-            backend = ScriptedBackend(Script(reply(200, b"fine")))
-            with httpcore2.ConnectionPool(network_backend=backend) as http:
-                response = http.request("GET", "https://www.example.com/")
-            assert response.content == b"fine"
+        ```python
+        import httpcore2
+        from httpcore2_core.testing import Script, ScriptedBackend, reply
+
+        backend = ScriptedBackend(Script(reply(200, b"fine")))
+        with httpcore2.ConnectionPool(network_backend=backend) as http:
+            response = http.request("GET", "https://www.example.com/")
+        assert response.content == b"fine"
+        ```
     """
 
     def __init__(self, script: Script) -> None:
@@ -302,9 +334,14 @@ class ScriptedServer(Server):
     Example:
         This sends a request over a real socket.
 
-            with ScriptedServer(Script(reply(200, b"fine"))) as server:
-                with httpcore2.ConnectionPool() as http:
-                    assert http.request("GET", server.url).content == b"fine"
+        ```python
+        import httpcore2
+        from httpcore2_core.testing import Script, ScriptedServer, reply
+
+        with ScriptedServer(Script(reply(200, b"fine"))) as server:
+            with httpcore2.ConnectionPool() as http:
+                assert http.request("GET", server.url).content == b"fine"
+        ```
     """
 
     def __init__(self, script: Script, *, ssl_context: ssl.SSLContext | None = None) -> None:
