@@ -1,14 +1,10 @@
-"""The examples do what they say, each in a Python of its own."""
+"""The programs in `examples/` do what they say, each in a Python of its own."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from .support.scripted_servers import canned_responses, response, scripted_server
 
@@ -38,24 +34,3 @@ def test_the_verbose_mode_prints_each_phase() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("connection.connect_tcp.started host='127.0.0.1'")
     assert done.stdout.endswith("<Response [200]> 4 bytes\n")
-
-
-def examples_without_a_network() -> list[Any]:
-    """Those of the documentation that bring their own server."""
-    found = []
-    for page in ("index", "testing"):
-        text = (ROOT / "docs" / f"{page}.md").read_text()
-        codes = re.findall(r"```python\n(.*?)```", text, re.S)
-        standalone = [code for code in codes if "Script" in code or "Mock" in code]
-        found += [pytest.param(code, id=f"{page}-{n}") for n, code in enumerate(standalone)]
-    return found
-
-
-@pytest.mark.parametrize("code", examples_without_a_network())
-def test_an_example_of_the_documentation_runs(code: str) -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], check=False)
-    assert done.returncode == 0
-
-
-def test_the_documentation_has_such_examples() -> None:
-    assert len(examples_without_a_network()) == 6

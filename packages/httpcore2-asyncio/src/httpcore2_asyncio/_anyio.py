@@ -193,9 +193,9 @@ class AnyIOBackend(ReadinessBackend):
         >>> import anyio
         >>> from httpcore2_asyncio import AnyIOBackend
         >>> async def main() -> None:
-        ...     stream = await AnyIOBackend().connect_tcp("127.0.0.1", 8000, timeout=5.0)
+        ...     stream = await AnyIOBackend().connect_tcp("www.example.com", 80, timeout=5.0)
         ...     await stream.aclose()
-        >>> anyio.run(main)  # doctest: +SKIP
+        >>> anyio.run(main)
     """
 
     runtime: AnyIORuntime = AnyIORuntime()

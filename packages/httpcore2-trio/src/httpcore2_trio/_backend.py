@@ -19,9 +19,9 @@ class TrioBackend(ReadinessBackend):
         >>> import trio
         >>> from httpcore2_trio import TrioBackend
         >>> async def main() -> None:
-        ...     stream = await TrioBackend().connect_tcp("127.0.0.1", 8000, timeout=5.0)
+        ...     stream = await TrioBackend().connect_tcp("www.example.com", 80, timeout=5.0)
         ...     await stream.aclose()
-        >>> trio.run(main)  # doctest: +SKIP
+        >>> trio.run(main)
     """
 
     runtime: TrioRuntime = TrioRuntime()

@@ -103,8 +103,15 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
     def connections(self) -> list[AsyncConnectionInterface]:
         """The connections in the pool now, in the order in which they were made.
 
-        >>> pool.connections
-        [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 6]>]
+        Example:
+            >>> import asyncio
+            >>> import httpcore2
+            >>> async def main() -> None:
+            ...     async with httpcore2.AsyncConnectionPool() as http:
+            ...         await http.request("GET", "https://example.com/")
+            ...         print(http.connections)
+            >>> asyncio.run(main())
+            [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 1]>]
         """
         return [public_async_connection(poolable) for poolable in self._engine.connections]
 

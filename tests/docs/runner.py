@@ -1,0 +1,119 @@
+"""Run the programs of one page: `python -W error -m tests.docs.runner PAGE HOSTS`.
+
+Each program runs in a fork of this process, in an empty folder with the files that examples may open. What it prints
+and how it ends is printed as JSON, one line for each program.
+Rules: nothing of a program is changed; the names of hosts lead to the servers of `hosts` by `socket.getaddrinfo`.
+Must not know: pytest.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import socket
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+from .examples import ROOT, Program, programs, read
+
+LIMIT = 30.0
+"""Seconds after which a program is taken to hang."""
+
+# Loaded once, for all forks.
+PRELOADED = ["asyncio", "httpcore2", "logging", "ssl", "trio"]
+
+
+def redirect(ports: dict[str, int], domains: dict[str, dict[str, int]]) -> None:
+    """Make `socket.getaddrinfo` find the servers of the examples, and no others."""
+    genuine = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        found = ports.get(f"{name}:{port}")
+        if found is None:
+            for domain, by_port in domains.items():
+                if name == domain or (name or "").endswith(f".{domain}"):
+                    found = by_port.get(str(port), 0)
+        if found:
+            return genuine("127.0.0.1", found, *args, **kwargs)
+        if (
+            found is None
+            and name
+            and (name == "localhost" or set(name) <= set("0123456789.:abcdef"))
+        ):
+            return genuine(host, port, *args, **kwargs)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    socket.getaddrinfo = getaddrinfo
+
+
+def run(program: Program, files: Path, report: int) -> None:
+    """Run a program in this process, and write what each of its blocks prints to the descriptor `report`."""
+    faulthandler.dump_traceback_later(LIMIT, exit=True)
+    complaints: list[str] = []
+    sys.unraisablehook = lambda raised: complaints.append(f"{raised.exc_value!r} is ignored")
+    for path in files.iterdir():
+        Path(path.name).symlink_to(path)
+    # The working directory in the place of this repository's root.
+    sys.path[:] = ["", *(entry for entry in sys.path if entry and Path(entry) != ROOT)]
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    results: list[dict[str, str | None]] = []
+    for block in program.blocks:
+        output = os.open(".output", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        error = None
+        try:
+            for example in block.examples:
+                example.namespace = namespace
+                example.evaluate()
+        except BaseException:
+            error = traceback.format_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        printed = Path(".output").read_text()
+        os.close(output)
+        results.append({"output": printed, "error": error})
+        if error is not None:
+            break
+    namespace.clear()
+    gc.collect()
+    if complaints and results[-1]["error"] is None:
+        results[-1]["error"] = "\n".join(complaints)
+    os.write(report, json.dumps(results).encode() + b"\n")
+
+
+def main(name: str, hosts: str) -> None:
+    given = json.loads(hosts)
+    os.environ["SSL_CERT_FILE"] = given["trusted"]
+    redirect(given["ports"], given["domains"])
+    for module in PRELOADED:
+        importlib.import_module(module)
+    page = read(ROOT / name)
+    for program in programs(page):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as report:
+            sys.stdout.flush()
+            child = os.fork()
+            if child == 0:
+                os.chdir(folder)
+                run(program, Path(given["files"]), report.fileno())
+                os._exit(0)
+            _, status = os.waitpid(child, 0)
+            report.seek(0)
+            written = report.read().decode()
+            if not written:
+                log = Path(folder, ".output")
+                text = log.read_text() if log.exists() else ""
+                ended = f"The process ended with status {status}.\n{text}"
+                written = json.dumps([{"output": text, "error": ended}]) + "\n"
+            sys.stdout.write(written)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
