@@ -8,8 +8,9 @@ from __future__ import annotations
 from ._api.async_connection import AsyncHTTPConnection
 from ._api.async_pool import AsyncConnectionPool
 from ._api.functions import request, stream
+from ._api.http11_connections import AsyncHTTP11Connection, HTTP11Connection
 from ._api.proxy_pools import AsyncHTTPProxy, AsyncSOCKSProxy, HTTPProxy, SOCKSProxy
-from ._api.sync_connections import HTTP11Connection, HTTPConnection
+from ._api.sync_connections import HTTPConnection
 from ._api.sync_pool import ConnectionPool
 from ._exceptions import (
     ConnectError,
@@ -34,7 +35,6 @@ from ._http.interfaces import (
     ConnectionInterface,
     RequestInterface,
 )
-from ._http11.connection import AsyncHTTP11Connection
 from ._models import URL, Origin, Proxy, Request, Response
 from ._net.backend_stream import BackendStream
 from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream

@@ -6,7 +6,6 @@ from httpcore2_core._distributions import check_version
 
 check_version(__name__, "3.0.0")
 
-from ._connection import AsyncHTTP2Connection
-from ._sync_connection import HTTP2Connection
+from ._public import AsyncHTTP2Connection, HTTP2Connection
 
 __all__ = ["AsyncHTTP2Connection", "HTTP2Connection"]

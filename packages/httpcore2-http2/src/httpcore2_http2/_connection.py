@@ -13,7 +13,7 @@ Must not know: pools, how the stream was made, what frames look like (the codec 
 from __future__ import annotations
 
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
@@ -41,8 +41,8 @@ from httpcore2_core._models import (
     Response,
     received_response,
 )
+from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.forks import generation
-from httpcore2_core._net.network_interfaces import AsyncNetworkStream
 
 from ._codec import (
     Codec,
@@ -66,6 +66,9 @@ from ._stream import Stream, Upload
 from ._tunnel import Tunnel
 from ._writer import Writer
 
+if TYPE_CHECKING:
+    from h2.config import H2Configuration
+
 # Bytes that wait for a server which is stuck, left by requests that gave up: new ones had better go elsewhere.
 # All requests that there can be at a time have less.
 _MAX_UNSENT = 8 * 1024 * 1024
@@ -75,7 +78,14 @@ _EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutExcepti
 _CALLS_CALLER = (Upload.next_chunk.__code__, Tracer.event.__code__)
 
 
-class AsyncHTTP2Connection(EstablishedConnection):
+class HTTP2Settings(Protocol):
+    """What a class or an object decides for its HTTP/2 connections; see `EstablishedHTTP2Connection`."""
+
+    READ_NUM_BYTES: ClassVar[int]
+    CONFIG: ClassVar[H2Configuration]
+
+
+class EstablishedHTTP2Connection(EstablishedConnection):
     """An HTTP/2 connection over a stream that is already established (RFC 9113).
 
     Attributes:
@@ -90,10 +100,10 @@ class AsyncHTTP2Connection(EstablishedConnection):
             moves to another one; those under way fail with `ReadTimeout`.
     """
 
-    READ_NUM_BYTES = 64 * 1024
+    READ_NUM_BYTES: ClassVar[int] = 64 * 1024
     STREAM_WINDOW = 1024 * 1024
     CONNECTION_WINDOW = 16 * 1024 * 1024
-    CONFIG = CONFIG
+    CONFIG: ClassVar[H2Configuration] = CONFIG
     PING_INTERVAL: float | None = None
     PING_BEFORE_REUSE: float | None = 60.0
     PING_TIMEOUT: float = 15.0
@@ -104,24 +114,17 @@ class AsyncHTTP2Connection(EstablishedConnection):
     def __init__(
         self,
         origin: Origin,
-        stream: AsyncNetworkStream,
+        stream: BackendStream,
         keepalive_expiry: float | None = None,
-        *,
-        _settings: Any = None,
+        settings: HTTP2Settings | type[HTTP2Settings] | None = None,
     ) -> None:
-        """Take over a stream.
-
-        Args:
-            origin: whom the stream leads to.
-            stream: an established connection.
-            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
-        """
+        """Take over a stream; `settings` are those of this class by default, all else is as in the base class."""
         super().__init__(origin, stream, keepalive_expiry)
         self.request_limit: RequestLimit | None = None
         # Re-entrant, since the collector may close this connection while one of its own callbacks holds it.
         self.lock: RLock = RLock()
         self._generation = generation()
-        settings = _settings or self._class_settings()
+        settings = settings or self
         self.codec: Codec = H2Codec(self.STREAM_WINDOW, self.CONNECTION_WINDOW, settings.CONFIG)
         self.writer: Writer = Writer(
             self._stream, self.lock, self.codec.take, self.poll, self._retire

@@ -24,7 +24,7 @@ from ._stream import Stream, Upload
 from ._writer import EAGER_PARTS, SLICE
 
 if TYPE_CHECKING:
-    from ._connection import AsyncHTTP2Connection
+    from ._connection import EstablishedHTTP2Connection
 
 
 class Exchange:
@@ -32,7 +32,7 @@ class Exchange:
 
     __slots__ = ("_connection", "stream")
 
-    def __init__(self, connection: AsyncHTTP2Connection, stream: Stream) -> None:
+    def __init__(self, connection: EstablishedHTTP2Connection, stream: Stream) -> None:
         self._connection = connection
         self.stream = stream
 

@@ -19,7 +19,7 @@ from ._stream import Stream
 from ._writer import EAGER_PARTS, SLICE
 
 if TYPE_CHECKING:
-    from ._connection import AsyncHTTP2Connection
+    from ._connection import EstablishedHTTP2Connection
 
 _CLOSED_HERE = "The stream was closed on this side."
 
@@ -28,7 +28,7 @@ class Tunnel(BackendStream):
     """A stream through a stream."""
 
     def __init__(
-        self, connection: AsyncHTTP2Connection, stream: Stream, below: BackendStream
+        self, connection: EstablishedHTTP2Connection, stream: Stream, below: BackendStream
     ) -> None:
         """Take over a stream of `connection`, which runs over the stream `below`."""
         self.is_resumable = below.is_resumable

@@ -22,7 +22,8 @@ from .._models import Origin, Request, Response
 from .._net.adapters import CallerRuntime, adapt_stream
 from .._pool.poolable import Poolable
 from .async_connection import AsyncHTTPConnection
-from .sync_connections import HTTPConnection, SyncConnection
+from .sync_base import SyncConnection
+from .sync_connections import HTTPConnection
 
 # The streams that a server is assumed to allow until it has sent SETTINGS (RFC 9113, section 6.5.2).
 _MULTIPLEXED = 100

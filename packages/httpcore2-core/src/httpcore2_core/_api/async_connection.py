@@ -17,13 +17,13 @@ from .._http.bodies import check_body_api
 from .._http.established import EstablishedConnection, RequestLimit
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.timeouts import Timeouts
-from .._http11.connection import AsyncHTTP11Connection
 from .._models import Origin, Request, Response
 from .._net.adapters import adapt_given_backend, default_backend
 from .._net.backend_stream import BackendStream
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._net.runtime_backend import RuntimeBackend
 from .._urls import check_origin
+from .http11_connections import AsyncHTTP11Connection
 
 if TYPE_CHECKING:
     import ssl

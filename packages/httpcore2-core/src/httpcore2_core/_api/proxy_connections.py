@@ -10,10 +10,10 @@ from .._connect.http_proxy import HTTP_SCHEMES, Headers, forwarded
 from .._connect.proxies import check_host, check_proxy, proxy_route
 from .._connect.socks import SOCKS4_SCHEMES
 from .._http.established import EstablishedConnection
-from .._http11.connection import AsyncHTTP11Connection
 from .._models import Origin, Proxy, Request
 from .._net.backend_stream import BackendStream
 from .async_connection import AsyncHTTPConnection
+from .http11_connections import AsyncHTTP11Connection
 
 
 class ProxiedConnection(AsyncHTTPConnection):

@@ -16,7 +16,8 @@ from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable
 from .adapters import adapt_sync_connection, public_sync_connection
 from .pool_base import PoolBase
-from .sync_connections import HTTPConnection, sync_response
+from .sync_base import sync_response
+from .sync_connections import HTTPConnection
 
 if TYPE_CHECKING:
     import ssl

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from .._exceptions import ProxyError
-from .._http11.connection import AsyncHTTP11Connection
+from .._http11.connection import EstablishedHTTP11Connection
 from .._models import URL, Origin, Proxy, Request, bracketed
 from .._net.adapters import adapt_async_stream
 from .routes import Opening
@@ -49,7 +49,7 @@ class Connect:
                 if name not in ("protocol", "sni_hostname", "target")
             },
         )
-        connection = AsyncHTTP11Connection(proxy.origin, opening.stream)
+        connection = EstablishedHTTP11Connection(proxy.origin, opening.stream)
         connection.peer = self.purpose
         connection.rewrite = self._rewrite
         with opening.conversing() as limits:

@@ -9,13 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .._exceptions import ReadError, add_context
 from .._models import Origin, Request, Response
-from .._net.adapters import adapt_async_stream
 from .._net.backend_stream import BackendStream
-from .._net.network_interfaces import AsyncNetworkStream
 from .._net.runtime import Runtime
 from .bodies import ReceivedBody, check_body_api
 from .interfaces import AsyncClosingContext, AsyncConnectionInterface
@@ -58,8 +56,6 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     """
 
     request_limit: RequestLimit | None = None
-    # The class of the sync API, whose settings hold on threads: its users know no other.
-    sync_counterpart: ClassVar[type | None] = None
 
     _version: str
     _first_state: State
@@ -67,12 +63,19 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     def __init__(
         self,
         origin: Origin,
-        stream: AsyncNetworkStream,
+        stream: BackendStream,
         keepalive_expiry: float | None = None,
     ) -> None:
+        """Take over a stream.
+
+        Args:
+            origin: the server at the other end of the stream, or the proxy.
+            stream: an established connection.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
+        """
         self._origin = origin
         self.peer: object = origin
-        self._stream: BackendStream = adapt_async_stream(stream)
+        self._stream: BackendStream = stream
         self.runtime: Runtime = self._stream.runtime
         self._keepalive_expiry = keepalive_expiry
         self._expires_at: float | None = None
@@ -80,10 +83,6 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         self._request_count = 0
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
-
-    def _class_settings(self) -> Any:
-        """Return the object whose `READ_NUM_BYTES` and the like hold, unless a façade passes itself."""
-        return (self.sync_counterpart if self.runtime.is_blocking else None) or self
 
     # Requests
 

@@ -9,7 +9,7 @@ Must not know: pools, how the stream was made, what the bytes mean (the codec do
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from .._exceptions import (
     ConnectionNotAvailable,
@@ -25,7 +25,7 @@ from .._http.established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import ByteStream, Origin, Request, Response, received_response
-from .._net.network_interfaces import AsyncNetworkStream
+from .._net.backend_stream import BackendStream
 from .._net.prefixed_stream import PrefixedStream
 from .codec import NO_BODY_LEFT, SENT, SWITCHED, HTTP11Codec, ResponseState
 from .heads import HEAD_LIMIT, ResponseHead
@@ -37,7 +37,14 @@ _SMALL_BODY = 60 * 1024
 _READ_SIZE = 64 * 1024
 
 
-class AsyncHTTP11Connection(EstablishedConnection):
+class HTTP11Settings(Protocol):
+    """What a class or an object decides for its HTTP/1.1 connections, in bytes."""
+
+    READ_NUM_BYTES: ClassVar[int]
+    MAX_INCOMPLETE_EVENT_SIZE: ClassVar[int]
+
+
+class EstablishedHTTP11Connection(EstablishedConnection):
     """An HTTP/1.1 connection over a stream that is already established (RFC 9112).
 
     Attributes:
@@ -45,8 +52,8 @@ class AsyncHTTP11Connection(EstablishedConnection):
         MAX_INCOMPLETE_EVENT_SIZE: how many bytes the head of a response may have.
     """
 
-    READ_NUM_BYTES = _READ_SIZE
-    MAX_INCOMPLETE_EVENT_SIZE = HEAD_LIMIT
+    READ_NUM_BYTES: ClassVar[int] = _READ_SIZE
+    MAX_INCOMPLETE_EVENT_SIZE: ClassVar[int] = HEAD_LIMIT
 
     _version = "HTTP/1.1"
     _first_state = NEW
@@ -54,22 +61,15 @@ class AsyncHTTP11Connection(EstablishedConnection):
     def __init__(
         self,
         origin: Origin,
-        stream: AsyncNetworkStream,
+        stream: BackendStream,
         keepalive_expiry: float | None = None,
-        *,
-        _settings: Any = None,
+        settings: HTTP11Settings | type[HTTP11Settings] | None = None,
     ) -> None:
-        """Take over a stream.
-
-        Args:
-            origin: whom the stream leads to.
-            stream: an established connection.
-            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
-        """
+        """Take over a stream; `settings` are those of this class by default, all else is as in the base class."""
         super().__init__(origin, stream, keepalive_expiry)
         self._public_stream = self._stream.unwrapped
         self._codec = HTTP11Codec()
-        settings = _settings or self._class_settings()
+        settings = settings or self
         self._codec.head_limit = settings.MAX_INCOMPLETE_EVENT_SIZE
         size = settings.READ_NUM_BYTES
         # The stream knows best, unless somebody has decided otherwise.
