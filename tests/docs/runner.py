@@ -25,6 +25,9 @@ from .examples import ROOT, Program, programs, read
 LIMIT = 30.0
 """Seconds after which a program is taken to hang."""
 
+LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::", None)
+"""What is looked up as ever, for servers and backends that an example starts itself."""
+
 # Loaded once, for all forks.
 PRELOADED = ["asyncio", "httpcore2", "logging", "ssl", "trio"]
 
@@ -35,20 +38,16 @@ def redirect(ports: dict[str, int], domains: dict[str, dict[str, int]]) -> None:
 
     def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
-        found = ports.get(f"{name}:{port}")
-        if found is None:
-            for domain, by_port in domains.items():
-                if name == domain or (name or "").endswith(f".{domain}"):
-                    found = by_port.get(str(port), 0)
-        if found:
-            return genuine("127.0.0.1", found, *args, **kwargs)
-        if (
-            found is None
-            and name
-            and (name == "localhost" or set(name) <= set("0123456789.:abcdef"))
-        ):
+        if f"{name}:{port}" in ports:
+            found = ports[f"{name}:{port}"]
+        elif name in LOCAL:
             return genuine(host, port, *args, **kwargs)
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        else:
+            matching = [domains[each] for each in domains if f".{name}".endswith(f".{each}")]
+            found = matching[0].get(str(port), 0) if matching else 0
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return genuine("127.0.0.1", found, *args, **kwargs)
 
     socket.getaddrinfo = getaddrinfo
 
