@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Finding Pythons, for the scripts beside this file, which source it.
+# Functions that find Pythons, for the scripts beside this file, which source it.
 
-# Where an interpreter may be: PATH, then pyenv's versions, whose shims on PATH may point nowhere.
+# python_folders: print the folders that may have an interpreter: PATH, then pyenv's versions, since its shims may fail.
 python_folders() {
     printf '%s\n' "$PATH" | tr ':' '\n'
     if command -v pyenv >/dev/null 2>&1; then

@@ -1,4 +1,4 @@
-"""The benchmarks run, say who failed, and their published results are those that were stored."""
+"""The benchmarks run, name the clients that fail, and publish the stored results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def test_a_run_is_told_stored_and_gone_on_with(tmp_path: Path) -> None:
+def test_a_run_is_printed_stored_and_resumed(tmp_path: Path) -> None:
     told = run("--case=get-1k-16", "--client=floor", f"--output={tmp_path}")
     assert "floor: sockets alone" in told
     (stored,) = tmp_path.glob("*.json")
@@ -43,7 +43,7 @@ def test_a_run_is_told_stored_and_gone_on_with(tmp_path: Path) -> None:
     }
 
 
-def test_who_fails_is_told_and_does_not_keep_others_from_being_measured() -> None:
+def test_a_client_that_fails_is_named_and_the_others_are_measured() -> None:
     case = next(case for case in CASES if case.name == "get-1k-16")
     nobody = Server("none", "http://127.0.0.1:1", "", None, None, Path(), ())
     missing = Entrant("aiohttp", KINDS["aiohttp"], case, OWN_PYTHON)
@@ -64,7 +64,7 @@ def rounds(rate: float, cpu: float = 1.0, **more: float) -> dict[str, list[dict[
     return {"rounds": [{"requests": rate, "seconds": 1, "cpu": cpu, "p50": 1, "p99": 1, **more}]}
 
 
-def test_each_goal_is_told_with_whether_it_is_reached() -> None:
+def test_each_goal_is_printed_with_its_result() -> None:
     case = Case(
         "download",
         "it",
@@ -88,7 +88,7 @@ def test_each_goal_is_told_with_whether_it_is_reached() -> None:
     ]
 
 
-def test_the_goals_of_a_run_stand_together() -> None:
+def test_the_goals_of_a_run_are_listed_together_at_its_end() -> None:
     lines = list(report.goals(STORED["cases"]))
     wanted = sum(
         len(case.goals) + len(case.costs) + (case.most is not None)
@@ -99,12 +99,12 @@ def test_the_goals_of_a_run_stand_together() -> None:
     assert sum(int(part.split()[0]) for part in lines[-1].split(", ")) == wanted
 
 
-def test_the_pages_show_the_results_that_are_stored() -> None:
+def test_the_tables_of_the_pages_are_those_of_the_stored_results() -> None:
     for page, text in publish.pages(STORED).items():
         assert page.read_text() == text, "run bench:publish"
 
 
-def test_the_plots_are_those_of_the_results_that_are_stored() -> None:
+def test_the_plots_are_those_of_the_stored_results() -> None:
     drawings = plot.drawings(STORED)
     assert set(plot.PUBLISHED) <= set(drawings)
     for name, drawing in drawings.items():
@@ -115,7 +115,7 @@ def test_the_plots_are_those_of_the_results_that_are_stored() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_whom_a_case_is_compared_with_can_do_it(case: Case) -> None:
+def test_a_case_is_only_compared_with_clients_that_support_it(case: Case) -> None:
     assert set(case.goals) <= set(case.clients)
     assert set(case.costs) <= {label for label, _ in case.variants}
     assert all(KINDS[name].can(case) for name in (THIS, *case.clients))

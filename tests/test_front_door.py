@@ -1,4 +1,4 @@
-"""The front door: what is there, and what it says of that which is not."""
+"""The front door: its names, and its errors for distributions that are not installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpcore2
 
 @pytest.fixture
 def not_loaded() -> Iterator[None]:
-    """Backends that were asked for before are asked for anew."""
+    """Names that were loaded before are loaded again."""
     kept = {
         name: vars(httpcore2).pop(name) for name in httpcore2._SIBLINGS if name in vars(httpcore2)
     }
@@ -61,7 +61,7 @@ def test_http2_that_is_not_installed_says_how_to_install_it(
     "name",
     ["AsyncIOBackend", "TrioBackend", "AnyIOBackend", "HTTP2Connection", "AsyncHTTP2Connection"],
 )
-def test_a_backend_is_loaded_when_it_is_first_asked_for(name: str) -> None:
+def test_a_backend_is_loaded_on_first_use(name: str) -> None:
     assert name not in vars(httpcore2)
     assert getattr(httpcore2, name) is getattr(httpcore2, name)
     assert getattr(httpcore2, name).__module__ == "httpcore2"
@@ -73,10 +73,10 @@ def test_all_names_can_be_imported_at_once() -> None:
     assert set(httpcore2.__all__) <= set(names)
 
 
-def test_the_module_lists_what_is_public() -> None:
+def test_the_module_lists_its_public_names() -> None:
     assert dir(httpcore2) == sorted([*httpcore2.__all__, "__version__"])
 
 
-def test_what_never_was_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'httpcore2' has no attribute 'nothing'"):
         httpcore2.nothing  # noqa: B018

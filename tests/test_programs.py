@@ -1,4 +1,4 @@
-"""What the tests do on a machine that lacks the programs which they start."""
+"""The tests on a machine that lacks the programs which they start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `scripts/test` says, with a script in place of Hatch that does as the test says."""
+"""The output of `scripts/test`, with a script in place of Hatch that the test controls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMANDS = [
     "xargs",
 ]
 
-# It says by `started` that the first tests have ended, and ends when it is told so.
+# It writes to `started` when the first tests have ended, and waits for `end`.
 HATCH = """\
 #!/bin/sh
 if [ "$1" != run ]; then exit; fi
@@ -40,10 +40,10 @@ printf 'collected 8 items\\n\\ntests/test_a.py ..F. [4/8]\\n'
 echo >started
 read -r _ <end
 printf 'tests/test_b.py .... [8/8]\\n'
-cat closing
+cat result
 exit "$(cat status)"
 """
-# In place of ten seconds.
+# It waits for the first tests instead of ten seconds.
 SLEEP = "#!/bin/sh\nread -r _ <started\n"
 
 
@@ -64,7 +64,7 @@ class Script(NamedTuple):
 
 @pytest.fixture
 def script(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Script]:
-    closing, status = request.param
+    result, status = request.param
     (tmp_path / "scripts").mkdir()
     (tmp_path / "bin").mkdir()
     for name in ("test", "_python.sh"):
@@ -75,7 +75,7 @@ def script(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Script]:
     for command in COMMANDS:
         (tmp_path / "bin" / command).symlink_to(shutil.which(command) or pytest.fail(command))
     (tmp_path / "bin" / f"python{VERSION}").symlink_to(sys.executable)
-    (tmp_path / "closing").write_text(closing)
+    (tmp_path / "result").write_text(result)
     (tmp_path / "status").write_text(str(status))
     for name in ("started", "end"):
         os.mkfifo(tmp_path / name)
@@ -89,7 +89,7 @@ def script(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Script]:
         text=True,
     ) as process:
         yield Script(process, tmp_path)
-        # What waits in place of `sleep` ends, too, if there is any.
+        # End the replacement of `sleep` if it still waits.
         os.close(os.open(tmp_path / "started", os.O_RDWR))
 
 
@@ -99,32 +99,33 @@ NOT_INSTALLED = "=== not installed ===\nnginx is not installed: 1 test skipped\n
 
 
 @pytest.mark.parametrize("script", [(f"{PASSED}\n", 0)], indirect=True)
-def test_progress_is_told_while_the_tests_run(script: Script) -> None:
+def test_progress_and_the_end_of_each_run_are_printed(script: Script) -> None:
     lines = script.lines()
     assert next(lines) == f"Python {VERSION}: 4 of 8 tests, 50 %, 1 failed"
     script.end()
-    assert next(lines) == f"Python {VERSION} has ended"
-    assert next(lines) == PASSED
-    rest = list(lines)
-    assert rest[-2:] == [f"Python {VERSION}", PASSED]
+    assert next(lines) == f"Python {VERSION} has ended: {PASSED}"
+    assert list(lines)[-1] == f"Python {VERSION}: {PASSED}"
     assert script.process.wait() == 0
 
 
 @pytest.mark.parametrize("script", [(f"E  AssertionError\n{FAILED}\n", 1)], indirect=True)
-def test_the_output_of_a_run_that_failed_is_shown(script: Script) -> None:
+def test_the_output_of_a_failed_run_is_printed(script: Script) -> None:
     script.end()
     lines = list(script.lines())
     assert "E  AssertionError" in lines
-    assert lines[-1] == FAILED
+    assert lines[-1] == f"Python {VERSION}: {FAILED}"
     assert script.process.wait() == 1
 
 
 @pytest.mark.parametrize("script", [(f"{NOT_INSTALLED}{PASSED}\n", 0)], indirect=True)
-def test_coverage_is_not_required_where_programs_are_missing_and_that_is_told(
+def test_missing_programs_and_pythons_are_listed_and_coverage_is_not_required(
     script: Script,
 ) -> None:
     script.end()
     text = "\n".join(script.lines())
     assert "coverage --fail-under=0" in text
-    assert re.search(f"{NOT_INSTALLED}(Python .*: not found, skipped\n)+Python {VERSION}\n", text)
+    skipped = (
+        r"Python \S+ is not installed: all its tests skipped\. For example: pyenv install \S+\n"
+    )
+    assert re.search(f"{NOT_INSTALLED}({skipped})+Python {VERSION}: ", text)
     assert script.process.wait() == 0

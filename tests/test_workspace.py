@@ -1,4 +1,4 @@
-"""The five distributions agree with each other, and each carries what it must."""
+"""The five distributions have one version and the same metadata, and each has its licence, README and type marker."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_each_python_that_the_distributions_name_is_tested() -> None:
     for workflow in ("ci", "release"):
         text = (ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text()
         assert re.findall(r"^ +(3\.\d+)$", text, re.M) == pythons
-    # Pyodide stands in for those that few machines have.
+    # The Pythons that few machines have are tested by Pyodide, too.
     assert list(RELEASES) == found[1].split()
 
 

@@ -1,4 +1,4 @@
-"""Finding the other distributions by name."""
+"""Loading the sibling distributions by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write(folder: Path, name: str, text: str) -> None:
 
 
 def vendored() -> ModuleType:
-    """The module, as it is in a copy inside another package."""
+    """Return the module of a copy inside another package."""
     copy = ModuleType("app._vendor.httpcore2_core._distributions")
     source = Path(_distributions.__file__ or "")
     exec(compile(source.read_text(), source, "exec"), copy.__dict__)
@@ -27,7 +27,7 @@ def vendored() -> ModuleType:
 
 @pytest.fixture
 def importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of modules that are forgotten after the test."""
+    """A folder on `sys.path` whose modules are unloaded after the test."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     return tmp_path
@@ -59,7 +59,7 @@ def test_a_sibling_without_the_attribute_counts_as_not_installed(importable: Pat
         load("some_sibling", "thing", "some", "Something")
 
 
-def test_what_a_sibling_itself_misses_is_not_hidden(importable: Path) -> None:
+def test_a_missing_dependency_of_a_sibling_is_reported_itself(importable: Path) -> None:
     write(importable, "some_sibling", "import not_to_be_found")
     with pytest.raises(ModuleNotFoundError, match="not_to_be_found"):
         load("some_sibling", "thing", "some", "Something")

@@ -1,4 +1,4 @@
-"""The tree of exceptions."""
+"""The hierarchy of exceptions, and the peer in their messages."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_exception_is_copied_with_its_message_and_its_notes(
     assert clone.__notes__ == ["a note"]
 
 
-def test_only_exceptions_of_ours_get_a_context() -> None:
+def test_only_exceptions_of_httpcore2_get_a_context() -> None:
     exc = ValueError("words")
     _exceptions.add_context(exc, "http://a:80")
     assert exc.args == ("words",)

@@ -1,4 +1,4 @@
-"""Request, Response and Proxy: what they take, what they refuse, what they show."""
+"""Request, Response and Proxy: their arguments, their errors, their bodies and copies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ A = "http://a"
 NUMBER: Any = 5
 
 
-def test_what_is_included_depends_on_url_fields_and_content() -> None:
+def test_the_fields_included_depend_on_url_headers_and_content() -> None:
     url, other = URL(A), URL("http://b")
     fields = [(b"X", b"y")]
     host, other_host = (b"Host", b"a"), (b"Host", b"b")
@@ -44,7 +44,7 @@ def test_what_is_included_depends_on_url_fields_and_content() -> None:
 # Request
 
 
-def test_a_request_takes_its_parts_as_they_are() -> None:
+def test_a_request_keeps_its_arguments() -> None:
     url = URL(A)
     extensions = {"trace": None}
     request = Request(b"get", url, headers=[("X", "1")], content=b"abc", extensions=extensions)
@@ -64,7 +64,7 @@ def test_a_request_needs_no_more_than_method_and_url() -> None:
 
 
 @pytest.mark.parametrize("target", ["*", b"*"])
-def test_the_target_may_be_given_apart(target: str | bytes) -> None:
+def test_the_target_extension_replaces_the_target_of_the_url(target: str | bytes) -> None:
     url = URL("http://a:1/p")
     request = Request("OPTIONS", url, extensions={"target": target})
     assert request.url == URL(scheme="http", host="a", port=1, target="*")
@@ -101,7 +101,7 @@ def test_headers_are_copied() -> None:
     assert headers
 
 
-def test_headers_that_change_are_read_again() -> None:
+def test_changed_headers_are_converted_again() -> None:
     pair = ["a", "b"]
     headers: Any = [pair]
     assert Request("GET", A, headers=headers).headers == [(b"a", b"b")]
@@ -114,16 +114,16 @@ def test_headers_that_change_are_read_again() -> None:
 
 
 @pytest.mark.parametrize("value", [bytearray(b"b"), memoryview(b"b")])
-def test_what_only_equals_the_headers_before_is_refused(value: Any) -> None:
+def test_headers_of_another_type_are_refused_though_they_equal_the_last_ones(value: Any) -> None:
     for _ in range(2):
         assert Request("GET", A, headers=[(b"a", b"b")]).headers == [(b"a", b"b")]
         with pytest.raises(TypeError, match="header value must be bytes or str, but got"):
             Request("GET", A, headers=[(b"a", value)])
 
 
-def test_headers_may_be_text_and_then_bytes_where_python_must_not_compare_them() -> None:
+def test_headers_may_be_text_and_then_bytes_under_python_with_bb() -> None:
     class Text(str):
-        """Text that can't be compared with bytes, as all of it can't under `python -bb`."""
+        """Text whose comparison with bytes is an error, as of all text under `python -bb`."""
 
         __slots__ = ()
         __hash__ = str.__hash__
@@ -150,7 +150,7 @@ def test_headers_may_be_text_and_then_bytes_where_python_must_not_compare_them()
         ({1: b"a"}, TypeError, "header name must be bytes or str, but got int"),
     ],
 )
-def test_what_is_no_header_is_refused(
+def test_malformed_headers_are_refused(
     headers: Any, exception: type[Exception], message: str
 ) -> None:
     for make in (
@@ -180,8 +180,8 @@ def iter_of(stream: Any) -> Iterator[bytes]:
     return iter(stream)
 
 
-async def pieces_of(stream: Any) -> list[bytes]:
-    return [piece async for piece in stream]
+async def chunks_of(stream: Any) -> list[bytes]:
+    return [chunk async for chunk in stream]
 
 
 async def asynchronous() -> AsyncIterator[bytes]:
@@ -190,7 +190,7 @@ async def asynchronous() -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("content", [b"abc", bytearray(b"abc"), memoryview(b"abc")])
-def test_content_that_is_known_can_be_replayed_in_both_colours(content: Any) -> None:
+def test_bytes_as_content_can_be_sent_again_by_both_apis(content: Any) -> None:
     for stream in (
         Request("POST", A, content=content).stream,
         Response(200, content=content).stream,
@@ -198,11 +198,11 @@ def test_content_that_is_known_can_be_replayed_in_both_colours(content: Any) -> 
         assert repr(stream) == "<ByteStream [3 bytes]>"
         for _ in range(2):
             assert list(iter_of(stream)) == [b"abc"]
-            assert asyncio.run(pieces_of(stream)) == [b"abc"]
+            assert asyncio.run(chunks_of(stream)) == [b"abc"]
 
 
 @pytest.mark.parametrize("content", [[b"a"], iter([b"a"]), asynchronous()])
-def test_content_that_can_be_iterated_is_taken_as_it_is(content: Any) -> None:
+def test_iterable_content_is_kept(content: Any) -> None:
     assert Request("POST", A, content=content).stream is content
     assert Response(200, content=content).stream is content
 
@@ -264,7 +264,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(coroutine)
 
 
-def test_a_response_takes_its_parts_as_they_are() -> None:
+def test_a_response_keeps_its_arguments() -> None:
     extensions = {"http_version": b"HTTP/1.1"}
     response = Response(404, headers=[("X", "1")], content=[b"a"], extensions=extensions)
     assert response.status == 404
@@ -290,7 +290,7 @@ def test_a_body_is_read_once_and_kept(content: Any, calls: list[str] | None) -> 
 @pytest.mark.parametrize(
     ("content", "calls"), [(asynchronous(), None), (AsyncBody(), ["read_all"])]
 )
-def test_an_asynchronous_body_is_read_once_and_kept(content: Any, calls: list[str] | None) -> None:
+def test_an_async_body_is_read_once_and_kept(content: Any, calls: list[str] | None) -> None:
     response = Response(200, content=content)
     assert run(response.aread()) == b"ab"
     assert run(response.aread()) == b"ab"
@@ -299,15 +299,15 @@ def test_an_asynchronous_body_is_read_once_and_kept(content: Any, calls: list[st
         assert content.calls == calls
 
 
-def test_a_body_may_be_iterated_in_pieces() -> None:
+def test_a_body_is_iterated_in_chunks() -> None:
     body = Body()
     assert list(Response(200, content=body).iter_stream()) == [b"a", b"b"]
     assert body.calls == ["iter"]
 
 
-def test_an_asynchronous_body_may_be_iterated_in_pieces() -> None:
+def test_an_async_body_is_iterated_in_chunks() -> None:
     body = AsyncBody()
-    assert run(pieces_of(Response(200, content=body).aiter_stream())) == [b"a", b"b"]
+    assert run(chunks_of(Response(200, content=body).aiter_stream())) == [b"a", b"b"]
     assert body.calls == ["aiter"]
 
 
@@ -334,13 +334,13 @@ def test_a_body_is_consumed_once(
 
 
 async def iterate(response: Response) -> list[bytes]:
-    return await pieces_of(response.aiter_stream())
+    return await chunks_of(response.aiter_stream())
 
 
 @pytest.mark.parametrize("make", [AsyncBody, asynchronous])
 @pytest.mark.parametrize("again", [Response.aread, iterate])
 @pytest.mark.parametrize("first", [Response.aread, iterate])
-def test_an_asynchronous_body_is_consumed_once(
+def test_an_async_body_is_consumed_once(
     make: Callable[[], Any],
     first: Callable[[Response], Coroutine[Any, Any, Any]],
     again: Callable[[Response], Coroutine[Any, Any, Any]],
@@ -361,7 +361,7 @@ def test_an_asynchronous_body_is_consumed_once(
     ("content", "call"),
     [([b"a"], "response.read()"), (AsyncBody(), "await response.aread()")],
 )
-def test_content_is_there_only_when_it_was_read(content: Any, call: str) -> None:
+def test_content_is_an_error_before_the_body_was_read(content: Any, call: str) -> None:
     with pytest.raises(RuntimeError) as raised:
         _ = Response(200, content=content).content
     assert str(raised.value) == (
@@ -409,7 +409,7 @@ def test_a_body_need_not_be_closable() -> None:
         ),
     ],
 )
-def test_an_asynchronous_body_is_not_used_synchronously(
+def test_an_async_body_is_refused_by_sync_methods(
     use: Callable[[Response], object], message: str
 ) -> None:
     with pytest.raises(RuntimeError) as raised:
@@ -444,7 +444,7 @@ def test_an_asynchronous_body_is_not_used_synchronously(
         ),
     ],
 )
-def test_a_synchronous_body_is_not_used_asynchronously(
+def test_a_sync_body_is_refused_by_async_methods(
     use: Callable[[Response], Coroutine[Any, Any, Any]], message: str
 ) -> None:
     with pytest.raises(RuntimeError) as raised:
@@ -465,7 +465,7 @@ def test_a_received_response_is_a_response() -> None:
 # Proxy
 
 
-def test_a_proxy_takes_its_parts_as_they_are() -> None:
+def test_a_proxy_keeps_its_arguments() -> None:
     proxy = Proxy("http://p:1", headers={"X": "1"})
     assert proxy.url == URL("http://p:1")
     assert Proxy(proxy.url).url is proxy.url
@@ -475,7 +475,7 @@ def test_a_proxy_takes_its_parts_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
-def test_a_proxy_is_told_who_asks_before_anything_else(scheme: str) -> None:
+def test_proxy_authorization_is_the_first_header_field(scheme: str) -> None:
     proxy = Proxy(f"{scheme}://p", auth=("user", b"pass"), headers=[("X", "1")])
     assert proxy.auth == (b"user", b"pass")
     assert proxy.headers == [(b"Proxy-Authorization", b"Basic dXNlcjpwYXNz"), (b"X", b"1")]
@@ -489,7 +489,7 @@ def test_a_proxy_is_told_who_asks_before_anything_else(scheme: str) -> None:
         (A, (1, "p"), "auth must be bytes or str, but got int"),
     ],
 )
-def test_what_is_no_proxy_is_refused(url: Any, auth: Any, message: str) -> None:
+def test_malformed_arguments_of_a_proxy_are_refused(url: Any, auth: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         Proxy(url, auth)
 
@@ -538,7 +538,7 @@ def test_a_request_can_be_copied(copied: Callable[[Any], Any], content: Any) -> 
 
 @COPIERS
 @pytest.mark.parametrize("content", [None, b"abc", [b"a", b"b"]])
-def test_a_response_of_ones_own_can_be_copied(copied: Callable[[Any], Any], content: Any) -> None:
+def test_a_constructed_response_can_be_copied(copied: Callable[[Any], Any], content: Any) -> None:
     response = Response(200, headers={"a": "b"}, content=content, extensions={"x": 1})
     clone = copied(response)
     assert type(clone) is Response
@@ -548,13 +548,13 @@ def test_a_response_of_ones_own_can_be_copied(copied: Callable[[Any], Any], cont
 
 
 class Tagged(Response):
-    """A class of a caller's own, whose objects have a `__dict__`."""
+    """A caller's own class, whose objects have a `__dict__`."""
 
     tag: str
 
 
 @COPIERS
-def test_what_a_derived_class_has_besides_is_copied(copied: Callable[[Any], Any]) -> None:
+def test_the_attributes_of_a_derived_class_are_copied(copied: Callable[[Any], Any]) -> None:
     response = Tagged(200, content=b"abc")
     response.tag = "x"
     clone = copied(response)
@@ -571,7 +571,7 @@ async def async_chunks() -> AsyncIterator[bytes]:
 @pytest.mark.parametrize(
     "content", [lambda: (chunk for chunk in [b"abc"]), async_chunks, lambda: iter([b"abc"])]
 )
-def test_content_that_can_be_iterated_over_once_has_no_copy(
+def test_content_that_can_be_iterated_over_once_cannot_be_copied(
     copied: Callable[[Any], Any], content: Callable[[], Any]
 ) -> None:
     with pytest.raises(TypeError, match=r"can't be pickled or deep-copied: its content is .* once"):

@@ -1,4 +1,4 @@
-"""Every regular expression matches what a plain loop says, on each supported release of CPython, in linear time.
+"""Every regular expression matches the same as a plain loop, on each supported release of CPython, in linear time.
 
 CPython 3.11.0 to 3.11.4 match possessive and atomic groups wrongly (gh-106052), so none has any.
 """
@@ -42,7 +42,7 @@ def strings(alphabet: list[bytes], longest: int) -> Iterator[bytes]:
             yield b"".join(parts)
 
 
-# Visible, blank, tab, CR, LF, NUL, colon, obs-text, DEL; and some more that a pattern knows.
+# Visible, blank, tab, CR, LF, NUL, colon, obs-text, DEL, and the other bytes that a pattern names.
 COMMON = [b"a", b" ", b"\t", b"\r", b"\n", b"\0", b":", b"\xe9", b"\x7f"]
 
 
@@ -55,7 +55,7 @@ def is_all(data: bytes, allowed: frozenset[int], least: int = 1, most: int | Non
 
 
 def is_value(data: bytes) -> bool:
-    """RFC 9110, section 5.5, without an empty beginning or end."""
+    """Return whether `data` is a field value of RFC 9110, section 5.5, without leading or trailing blanks."""
     inside = all(code in TEXT or code in BLANKS for code in data)
     return inside and not (data and (data[0] in BLANKS or data[-1] in BLANKS))
 
@@ -182,7 +182,7 @@ CASES: dict[str, tuple[Match, Callable[[bytes], bool], list[bytes], int]] = {
 @pytest.mark.parametrize(
     ("match", "reference", "alphabet", "longest"), CASES.values(), ids=list(CASES)
 )
-def test_a_pattern_matches_what_a_plain_loop_says(
+def test_a_pattern_matches_the_same_as_a_plain_loop(
     match: Match, reference: Callable[[bytes], bool], alphabet: list[bytes], longest: int
 ) -> None:
     assert [
@@ -191,7 +191,7 @@ def test_a_pattern_matches_what_a_plain_loop_says(
 
 
 @pytest.mark.parametrize("match", [fields.is_token, fields.is_target, fields.is_value])
-def test_each_byte_is_in_the_class_where_it_belongs(match: Match) -> None:
+def test_each_byte_is_in_its_class_of_the_grammar(match: Match) -> None:
     allowed = {fields.is_token: TOKEN, fields.is_target: VISIBLE, fields.is_value: TEXT}[match]  # type: ignore[index]
     for code in range(256):
         assert (match(bytes([code])) is not None) == (code in allowed)
@@ -234,7 +234,7 @@ def modules() -> Iterator[ModuleType]:
 
 
 def patterns() -> dict[str, re.Pattern[bytes] | re.Pattern[str]]:
-    """All patterns that a module keeps, or a method of."""
+    """Yield all patterns of a module, those of bound methods included."""
     found = {}
     for module in modules():
         for name, value in vars(module).items():
@@ -245,7 +245,7 @@ def patterns() -> dict[str, re.Pattern[bytes] | re.Pattern[str]]:
 
 
 def operations(parsed: object) -> Iterator[str]:
-    """The operations of a parsed pattern, those inside others too."""
+    """Yield the operations of a parsed pattern, nested ones included."""
     if isinstance(parsed, _parser.SubPattern):
         parsed = parsed.data
     if isinstance(parsed, list | tuple):
@@ -255,7 +255,7 @@ def operations(parsed: object) -> Iterator[str]:
         yield str(parsed)
 
 
-def test_no_pattern_has_what_some_releases_match_wrongly() -> None:
+def test_no_pattern_uses_an_operation_that_some_releases_match_wrongly() -> None:
     found = patterns()
     assert "httpcore2_core._http.fields.is_value" in found
     assert "httpcore2_http2._fields._is_authority" in found
@@ -289,7 +289,7 @@ LONG = [
 
 @pytest.mark.parametrize("data", LONG, ids=lambda data: f"{data[:12]!r}")
 def test_a_pattern_takes_linear_time(data: bytes) -> None:
-    """In quadratic time these would take minutes, each."""
+    """In quadratic time each of these takes minutes."""
     for pattern in patterns().values():
         if isinstance(pattern.pattern, bytes):
             pattern.search(data) if pattern.flags & re.MULTILINE else pattern.match(data)

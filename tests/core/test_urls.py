@@ -1,4 +1,4 @@
-"""URLs and origins: what they are split into, what they refuse, which hosts can be connected to."""
+"""URLs and origins: their components, their errors, and the hosts that can be connected to."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ NUMBER: Any = 5
         ("http://a/b\n#\n", ("http", "a", None, "/b\n"), "http://a/b\n"),
     ],
 )
-def test_a_url_is_parsed_into_the_parts_that_a_request_needs(
+def test_a_url_is_parsed_into_its_components(
     url: str, parts: tuple[str, str, int | None, str], as_bytes: str | None
 ) -> None:
     scheme, host, port, target = parts
@@ -103,7 +103,7 @@ def test_a_url_is_parsed_into_the_parts_that_a_request_needs(
     assert parsed == URL(url.encode()) == URL(scheme=scheme, host=host, port=port, target=target)
 
 
-def test_the_parts_of_a_url_are_taken_as_they_are() -> None:
+def test_given_components_of_a_url_are_not_changed() -> None:
     url = URL(scheme="HTTP", host=b"A", port=1, target="*")
     assert repr(url) == "URL(scheme=b'HTTP', host=b'A', port=1, target=b'*')"
     assert repr(URL()) == "URL(scheme=b'', host=b'', port=None, target=b'')"
@@ -142,14 +142,14 @@ def test_the_parts_of_a_url_are_taken_as_they_are() -> None:
         ),
     ],
 )
-def test_what_is_no_url_is_refused(
+def test_a_malformed_url_is_refused(
     make: Callable[[], object], exception: type[Exception], message: str
 ) -> None:
     with pytest.raises(exception, match=message):
         make()
 
 
-# What stands here in the place of "x" is no part of a host, wherever it stands.
+# Each of these replaces "x" in a host, and makes it malformed at every position.
 NO_PART_OF_A_HOST = [
     *map(chr, (*range(0x21), 0x7F)),
     *'"<>\\^`{|}',
@@ -162,7 +162,7 @@ NO_PART_OF_A_HOST = [
 @pytest.mark.parametrize(
     "host", ["x", "xa", "ax", "a.xb", "127.0.0.1x", "127.0.0.1x.allowed.example"]
 )
-def test_a_host_that_no_url_may_have_is_refused(host: str, wrong: str) -> None:
+def test_a_malformed_host_is_refused(host: str, wrong: str) -> None:
     host = host.replace("x", wrong)
     with pytest.raises(ValueError, match="is not a valid host"):
         URL(f"http://{host}/")
@@ -174,7 +174,7 @@ def test_a_host_that_no_url_may_have_is_refused(host: str, wrong: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["", "25", "%", "25%25", "a/b", "a b", "\0", "25\0", "%00"])
-def test_a_zone_that_no_url_may_have_is_refused(zone: str) -> None:
+def test_a_malformed_zone_is_refused(zone: str) -> None:
     host = f"fe80::1%{zone}"
     if zone == "25":
         check_origin(
@@ -206,7 +206,7 @@ def test_a_zone_that_no_url_may_have_is_refused(zone: str) -> None:
         b"a#b",
     ],
 )
-def test_a_host_given_apart_is_checked_when_it_is_connected_to(host: bytes) -> None:
+def test_a_host_given_as_a_component_is_checked_before_connecting(host: bytes) -> None:
     origin = URL(scheme="http", host=host).origin
     with pytest.raises(LocalProtocolError, match="is not a valid host"):
         check_origin(origin)
@@ -220,7 +220,7 @@ def test_an_origin_needs_a_host() -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65536, 65536 + 80])
-def test_a_port_given_apart_is_checked_when_it_is_connected_to(port: int) -> None:
+def test_a_port_given_as_a_component_is_checked_before_connecting(port: int) -> None:
     with pytest.raises(ConnectError, match=f"Port {port} is out of range 0-65535"):
         check_origin(URL(scheme="http", host="a", port=port).origin)
 
@@ -236,7 +236,7 @@ def test_a_port_given_apart_is_checked_when_it_is_connected_to(port: int) -> Non
         "http://u\x7f@a/",
     ],
 )
-def test_user_information_that_others_may_read_as_a_host_is_refused(url: str) -> None:
+def test_user_information_that_other_parsers_read_as_a_host_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="The user information before the '@'") as caught:
         URL(url)
     assert "evil" not in str(caught.value)
@@ -257,7 +257,7 @@ def test_user_information_that_others_may_read_as_a_host_is_refused(url: str) ->
         ("fe80::1%2525", "fe80::1%25", "fe80::1", b"[fe80::1]"),
     ],
 )
-def test_each_is_told_of_a_host_what_concerns_it(
+def test_resolver_host_field_and_sni_each_have_their_form_of_a_host(
     host: str, dialled: str, in_tls: str, field: bytes
 ) -> None:
     check_origin(Origin(b"http", host.encode(), 80))
@@ -312,7 +312,7 @@ def test_a_legal_url_is_split_as_the_standard_library_does(url: str) -> None:
 @example("http://a\\@b/")
 @example("http://[::1]@b/")
 @example("http://[::a%25]/")
-def test_no_other_reader_of_a_url_finds_another_host(url: str) -> None:
+def test_no_other_url_parser_finds_another_host(url: str) -> None:
     try:
         parsed = URL(url)
     except ValueError:
@@ -333,17 +333,17 @@ def test_no_other_reader_of_a_url_finds_another_host(url: str) -> None:
         ("http://[::1]/", "http://[::1]:80"),
     ],
 )
-def test_an_origin_has_the_schemes_own_port_where_none_is_given(url: str, origin: str) -> None:
+def test_an_origin_has_the_default_port_of_its_scheme(url: str, origin: str) -> None:
     assert str(URL(url).origin) == origin
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "/p"])
-def test_an_unknown_scheme_has_no_port_of_its_own(url: str) -> None:
+def test_an_unknown_scheme_has_no_default_port(url: str) -> None:
     with pytest.raises(KeyError):
         _ = URL(url).origin
 
 
-def test_urls_are_equal_if_all_their_parts_are() -> None:
+def test_urls_are_equal_if_all_their_components_are() -> None:
     url = URL("http://a:1/p")
     assert url == URL("http://a:1/p")
     for other in ("https://a:1/p", "http://b:1/p", "http://a:2/p", "http://a:1/q"):
@@ -351,7 +351,7 @@ def test_urls_are_equal_if_all_their_parts_are() -> None:
     assert url != "http://a:1/p"
 
 
-def test_origins_are_equal_if_all_their_parts_are() -> None:
+def test_origins_are_equal_if_all_their_components_are() -> None:
     origin = Origin(b"http", b"a", 80)
     assert origin == URL(A).origin
     for other in ((b"https", b"a", 80), (b"http", b"b", 80), (b"http", b"a", 81)):
@@ -360,7 +360,7 @@ def test_origins_are_equal_if_all_their_parts_are() -> None:
 
 
 @pytest.mark.parametrize("thing", [URL(A), Origin(b"http", b"a", 80)])
-def test_what_can_be_changed_is_no_key(thing: object) -> None:
+def test_mutable_models_are_not_hashable(thing: object) -> None:
     with pytest.raises(TypeError, match="unhashable type"):
         hash(thing)
 

@@ -1,10 +1,18 @@
 """httpcore2: the transport under HTTP clients.
 
+Most names come from `httpcore2_core`. The backends for event loops and the HTTP/2 connections come from sibling
+distributions, which extras such as `httpcore2[asyncio]` install, and are loaded on first use.
+
+Example:
+    A pool keeps connections open between requests.
+
+    ```python
+    import httpcore2
+
     with httpcore2.ConnectionPool() as http:
         response = http.request("GET", "https://www.example.com/")
-
-The names come from `httpcore2_core`; the backends for event loops from the distributions that the
-extras bring, when they are first asked for.
+    print(response.status, response.content)
+    ```
 """
 
 from __future__ import annotations
@@ -123,7 +131,7 @@ __all__ = [
     "stream",
 ]
 
-# What other distributions bring: package, and the extra that installs it.
+# The names that sibling distributions define: their package, and the extra that installs it.
 _SIBLINGS = {
     "AnyIOBackend": ("httpcore2_asyncio", "anyio"),
     "AsyncHTTP2Connection": ("httpcore2_http2", "http2"),
@@ -132,7 +140,7 @@ _SIBLINGS = {
     "TrioBackend": ("httpcore2_trio", "trio"),
 }
 
-# Module paths of 2.16.2, which others import from or patch. Each re-exports names, and is loaded when it is asked for.
+# Module paths of 2.16.2, from which other packages import or in which they patch. Each is loaded on first use.
 _MODULES_OF_2 = (
     "_api",
     "_async",
@@ -165,7 +173,7 @@ def __dir__() -> list[str]:
 
 
 def _load(name: str, package: str, extra: str) -> type[Any]:
-    """Return a sibling's class, or one in its place that says, when it is used, how to install it."""
+    """Return the class of a sibling. If that is not installed, return a class that raises `ImportError` when called."""
     from httpcore2_core._distributions import load
 
     try:
@@ -182,7 +190,7 @@ def _load(name: str, package: str, extra: str) -> type[Any]:
     return found
 
 
-# Here is where users know these names from: tracebacks and `repr`s say so.
+# Tracebacks and `repr`s name the module that users import from.
 for _name in __all__:
     if _name not in _SIBLINGS and _name != "SOCKET_OPTION":
         globals()[_name].__module__ = __name__

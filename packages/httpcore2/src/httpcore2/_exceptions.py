@@ -1,4 +1,4 @@
-"""Module path of 2.16.2: the exceptions, and what backends of a caller's own raise them with."""
+"""Module path of 2.16.2: the exceptions, and the context manager by which a caller's own backend maps to them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from ._types import ExceptionMapping
 
 
 @contextmanager
-def map_exceptions(map: ExceptionMapping) -> Iterator[None]:  # noqa: A002 - it has always been called so
-    """Raise the exceptions of the block as others, by the first class in `map` that covers them."""
+def map_exceptions(map: ExceptionMapping) -> Iterator[None]:  # noqa: A002 - the name of 2.16.2
+    """Map exceptions of the block to other classes: the first key of `map` that is a base class decides."""
     try:
         yield
     except Exception as exc:

@@ -1,4 +1,4 @@
-"""Module path of 2.16.2: the locks, for connections of a caller's own: those for threads, and those for event loops."""
+"""Module path of 2.16.2: locks, semaphores and events, sync and async, for a caller's own connection classes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def current_async_library() -> str:
-    """The name of the library whose event loop runs the caller: "trio", else "asyncio"."""
+    """Return the name of the library that runs the caller's task: "trio" or "asyncio"."""
     found = running_loop()
     return "asyncio" if found is None else found[0]
 
 
 class AsyncSemaphore:
-    """Lets a number of tasks in at a time, first come, first served."""
+    """A semaphore for tasks, first come, first served."""
 
     def __init__(self, bound: int) -> None:
         self._free = bound
@@ -39,12 +39,12 @@ class AsyncSemaphore:
         except BaseException:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
-            else:  # let in while it was cancelled
+            else:  # the semaphore was handed over to it before it was cancelled
                 await self.release()
             raise
 
     async def acquire_if_available(self) -> bool:
-        """Let the caller in, unless it would have to wait; return whether it is in."""
+        """Acquire the semaphore if that needs no wait, and return whether it was acquired."""
         if not self._free:
             return False
         self._free -= 1
@@ -58,7 +58,7 @@ class AsyncSemaphore:
 
 
 class AsyncLock:
-    """Lets one task in at a time: `async with lock`."""
+    """A lock for tasks: `async with lock`."""
 
     def __init__(self) -> None:
         self._semaphore = AsyncSemaphore(1)
@@ -77,7 +77,7 @@ class AsyncLock:
 
 
 class AsyncEvent:
-    """Lets tasks wait until it is set."""
+    """An event for tasks: they wait until it is set."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -89,10 +89,10 @@ class AsyncEvent:
             waiter.wake()
 
     async def wait(self, timeout: float | None = None) -> None:
-        """Wait until it is set.
+        """Wait until the event is set.
 
         Raises:
-            PoolTimeout: it was not within `timeout` seconds.
+            PoolTimeout: it was not set within `timeout` seconds.
         """
         if self._is_set:
             return
@@ -106,7 +106,7 @@ class AsyncEvent:
 
 
 class Event:
-    """Lets threads wait until it is set."""
+    """An event for threads: they wait until it is set."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -115,7 +115,11 @@ class Event:
         self._event.set()
 
     def wait(self, timeout: float | None = None) -> None:
-        """As `AsyncEvent.wait`."""
+        """Wait until the event is set.
+
+        Raises:
+            PoolTimeout: it was not set within `timeout` seconds.
+        """
         if not self._event.wait(timeout):
             raise PoolTimeout(f"The event was not set within {timeout} seconds.")
 

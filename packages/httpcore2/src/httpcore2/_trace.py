@@ -1,4 +1,4 @@
-"""Module path of 2.16.2: `Trace`, by which connections of a caller's own report their steps."""
+"""Module path of 2.16.2: `Trace`, by which a caller's own connection classes report trace events."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _DEBUG = 10  # logging.DEBUG
 
 
 class Trace:
-    """Tells the `trace` extension of a request, and a logger, that a step begins, and how it ends.
+    """A sync and async context manager that reports the start and the end of an operation.
 
-    It is a context manager, and an asynchronous one.
+    It reports to the `trace` extension of a request, and to a logger.
 
     Attributes:
-        should_trace: whether anybody is told.
-        return_value: what the step came to; to be set in the block.
+        should_trace: whether there is a `trace` extension, or the logger is enabled.
+        return_value: the result of the operation. The block sets it.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Trace:
         request: Request | None = None,
         kwargs: dict[str, Any] | None = None,
     ) -> None:
-        """Name a step; the last part of the logger's name begins that of the events."""
+        """Name the operation. The names of its events begin with the last part of the logger's name."""
         self._name = name
         self._prefix = logger.name.rpartition(".")[2]
         self._logger = logger if logger.isEnabledFor(_DEBUG) else None

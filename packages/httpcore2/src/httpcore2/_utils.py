@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_socket_readable(sock: socket | None) -> bool:
-    """Whether a read would return at once; true for a socket that is closed, or that there is none of."""
+    """Return whether a read from `sock` returns at once. It is true for a closed socket and for `None`."""
     return sock is None or sock.fileno() < 0 or bool(wait_for([sock], for_writing=False, timeout=0))
 
 

@@ -1,4 +1,4 @@
-"""Module paths of 2.16.2: the classes for event loops. HTTP/2, which loads more, is loaded on first use."""
+"""Module paths of 2.16.2: the async classes. Those of HTTP/2 need another distribution, and are loaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Module paths of 2.16.2: the network backends. Each is loaded when it is first asked for."""
+"""Module paths of 2.16.2: the network backends. Each is loaded on first use."""
 
 from __future__ import annotations
 

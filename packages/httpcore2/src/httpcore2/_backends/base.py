@@ -1,4 +1,4 @@
-"""Module path of 2.16.2: the network's interfaces."""
+"""Module path of 2.16.2: the interfaces of network backends and streams."""
 
 from .. import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend, NetworkStream
 
