@@ -30,8 +30,8 @@ from httpcore2_core._exceptions import (
 )
 from httpcore2_core._net import socket_backend, thread_backend, thread_runtime
 from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.errors import CLOSED_HERE
 from httpcore2_core._net.readiness import Address
-from httpcore2_core._net.socket_stream import CLOSED_HERE
 from httpcore2_core._net.thread_backend import ThreadBackend, ThreadStream
 from httpcore2_core._net.thread_runtime import wait_for
 

@@ -2,33 +2,28 @@
 
 Rules:
 
-- A receive goes into one buffer that all connections of a loop share, and what came is copied out
-  at once. Bytes that no read waits for, or that it has no room for, are kept; from `HIGH_WATER` of
-  them on the loop stops receiving until a read has taken some away. What is kept is not copied
-  again for the read that takes all of it.
-- Bytes handed to a read that is cancelled before it could return them go back to the front: none
-  are ever lost.
-- A connection has at most one timer for its reads. It is moved, not made and cancelled per read:
-  while it runs, a new deadline is only noted, and the timer looks at the note when it fires. On an
-  idle connection it fires once more and is gone.
-- A transport is told to hold nothing back (`set_write_buffer_limits(0)`), so a write returns when
-  the system has taken all. A write that is cancelled or timed out leaves the rest of its bytes in
-  the transport: the caller condemns the connection. `write_some` waits before it gives the transport
-  anything, and so leaves nothing there.
-- Fairness needs no checkpoint: a read that returns without suspending takes from what is kept,
-  which only the loop refills.
-- The loop receives while the program awaits. What came while it worked is still with the system, so
-  `read_nowait` and `is_readable` ask the socket itself, 0.4 µs each time: a connection that the pool
-  takes up again may hold a response that nobody asked for, or its end. To receive behind the
-  transport's back keeps the order, since transports on Unix hand on at once what they receive, and a
-  receive in vain is nothing to them. On Windows the loop has a receive under way ahead of time, and
-  only what it has handed on is known.
-- The system reports a reset once; the transport's next receive looks like the peer's end. Whatever
-  was first stands.
-- A forked child touches neither the parent's loop (an epoll set is shared by both) nor the
-  connection (a shutdown would be the parent's too): it closes its own descriptor and nothing else.
-- Only the thread of a running loop touches its transports, and with them their descriptors: closed
-  from another one, where the garbage collector may run a pool's finaliser, a stream asks the loop.
+- The loop receives into one buffer that all its connections share, and the bytes are copied out at once. Bytes that no
+  read waits for, or that do not fit into the read, are kept. From `HIGH_WATER` kept bytes on the loop stops receiving
+  until a read has taken some of them. Kept bytes are not copied again for a read that takes all of them.
+- Bytes that were given to a read whose task is cancelled before it could return them go back to the front. No byte is
+  ever lost.
+- A connection has at most one timer for its reads. It is moved, not made and cancelled for each read: while it runs, a
+  new deadline is only noted, and the timer checks the note when it fires. On an idle connection it fires once more and
+  is gone.
+- A transport holds nothing back (`set_write_buffer_limits(0)`), so a write returns when the system has accepted all
+  bytes. A write that is cancelled or times out leaves its remaining bytes in the transport, and the caller has to drop
+  the connection. `write_some` waits before it gives the transport anything, and so leaves nothing there.
+- Fairness needs no checkpoint: a read that returns without suspending takes kept bytes, which only the loop refills.
+- The loop receives while the program awaits. Bytes that arrived while the program computed are still with the system,
+  so `read_nowait` and `is_readable` poll the socket itself, for 0.4 µs each: a connection that the pool uses again may
+  hold a response that nobody requested, or its end. To receive without the transport keeps the order, since transports
+  on Unix deliver at once what they receive, and a receive that finds nothing does not disturb them. On Windows the
+  loop has a receive under way ahead of time, and only what it has delivered is known.
+- A forked child touches neither the parent's loop (both share an epoll set) nor the connection (a shutdown would be the
+  parent's too): it closes its own descriptor and nothing else.
+- Only the thread of a running loop touches the loop's transports, and with them their descriptors. A stream that is
+  closed from another thread, where the garbage collector may run a pool's finaliser, schedules the closing on the loop.
+- The state changes in `_change`, through the table in `_stream_states.py`.
 
 Must not know: name resolution and connecting, TLS, HTTP, the pool.
 """
@@ -39,15 +34,39 @@ import asyncio
 import math
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
-from httpcore2_core._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
+from httpcore2_core._exceptions import ReadError, WriteError, WriteTimeout
 from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.errors import CLOSED_HERE, read_timeout, write_timeout
 from httpcore2_core._net.forks import generation
 from httpcore2_core._net.polling import make_poller
 
 from ._runtime import CLOCK_TICK, RUNTIME, finish
+from ._stream_states import (
+    CANNOT_WRITE,
+    CLOSE,
+    CLOSED,
+    DETACH,
+    DETACHED,
+    DRAINED,
+    FLOW_TRANSITIONS,
+    FLOWING,
+    FULL,
+    LOST,
+    LOST_AT_END,
+    LOST_BY_ERROR,
+    OPEN,
+    PAUSED,
+    PEER_ENDED,
+    RECEIVE_ERROR,
+    RECEIVE_FAILED,
+    TRANSITIONS,
+    FlowEvent,
+    StreamEvent,
+    StreamState,
+)
 
 if TYPE_CHECKING:
     from httpcore2_core._net.runtime import Runtime
@@ -55,15 +74,14 @@ if TYPE_CHECKING:
 BUFFER_SIZE = 256 * 1024
 HIGH_WATER = 64 * 1024
 
-_CLOSED_HERE = "The connection was closed on this side."
-# The transport says why in the loop's next iteration.
+# The transport reports the reason in the loop's next iteration.
 _BROKEN = "The connection broke."
 
 _shared_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
-# uvloop's transports take themselves off the parent's epoll set even when garbage collected. In a
-# forked child they are therefore kept for good.
-_graveyard: list[asyncio.BaseTransport] = []
+# uvloop's transports remove themselves from the parent's epoll set even when garbage collected. A forked child
+# therefore keeps them until it exits.
+_never_collected: list[asyncio.BaseTransport] = []
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -74,7 +92,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def shared_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
-    """Return the one buffer into which all connections of `loop` receive, one after the other."""
+    """Return the buffer into which all connections of `loop` receive, one after the other."""
     buffer = _shared_buffers.get(loop)
     if buffer is None:
         buffer = _shared_buffers[loop] = memoryview(bytearray(BUFFER_SIZE))
@@ -82,10 +100,10 @@ def shared_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
 
 
 class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
-    """A connected stream; at the same time the protocol that its transport reports to."""
+    """A connected stream, which is also the protocol that its transport reports to."""
 
     is_resumable = True
-    # The room is there already, and shared. A body of 100 KiB comes in one read, not in two or three: 10 % of the time.
+    # The shared buffer is there already. A body of 100 KiB arrives in one read, not in two or three: 10 % of the time.
     read_size = BUFFER_SIZE
 
     # The loop's transport; `Any` for the private `_sock` of the stdlib's.
@@ -100,10 +118,10 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._generation = generation()
 
         self._shared = shared_buffer(loop)
-        self._max_bytes = 0
-        self._received = b""
+        self._max_bytes = 0  # of the read that waits
+        self._received = b""  # bytes that no read has had room for
         self._taken = 0  # how many of these were read already
-        self._receiving_paused = False
+        self._receiving = FLOWING
         self._reader: asyncio.Future[bytes | None] | None = None
         self._watcher: Callable[[], None] | None = None
 
@@ -111,20 +129,15 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
 
-        self._sending_paused = False
+        self._sending = FLOWING
         self._writer: asyncio.Future[None] | None = None
 
-        self._eof = False
-        self._aborted = False
-        self._lost = False
-        self._error: Exception | None = None
-        # Whether nothing more will be received: any of the four above.
-        self._ended = False
-        self._socket_taken = False
+        self._state: StreamState = OPEN
+        self._error: Exception | None = None  # the first one that the system reported
 
     @classmethod
     async def adopt(cls, sock: socket.socket) -> Self:
-        """Make a stream of a connected socket on the running loop; if that fails, close it."""
+        """Make a stream of a connected socket on the running loop; close the socket if that fails."""
         loop = asyncio.get_running_loop()
         stream = cls(loop, sock)
         try:
@@ -133,8 +146,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             if stream._transport is None or stream._transport_holds_socket():
                 sock.close()
             else:
-                # uvloop has closed the descriptor. Before 0.22 it left the socket as if it were
-                # open: to close that fails, or closes what another thread has opened since.
+                # uvloop has closed the descriptor. Before 0.22 it left the socket object as if it were open: closing
+                # that fails, or closes a descriptor that another thread has opened since.
                 sock.detach()
             raise
         return stream
@@ -143,15 +156,24 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def runtime(self) -> Runtime:
         return RUNTIME
 
+    def _change(self, event: StreamEvent) -> None:
+        """Change the state, as the table says."""
+        self._state = TRANSITIONS[self._state][event]
+
+    def _change_receiving(self, event: FlowEvent) -> None:
+        self._receiving = FLOW_TRANSITIONS[self._receiving][event]
+
+    def _change_sending(self, event: FlowEvent) -> None:
+        self._sending = FLOW_TRANSITIONS[self._sending][event]
+
     # Reading
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._reader is not None:
-            # A bug of the caller, and no `ReadError`: that would be taken for the network's fault,
-            # and tried again.
+            # A bug in the caller, and so no `ReadError`, after which the request would be sent again.
             raise RuntimeError("Another task is already reading from this connection.")
-        if not self._received and not self._ended:
-            assert max_bytes > 0, "a read of nothing could not be told from the end"
+        if not self._received and self._state is OPEN:
+            assert max_bytes > 0, "a read of no bytes could not be told from the end"
             self._max_bytes = max_bytes
             if timeout is None:
                 self._deadline = math.inf
@@ -170,8 +192,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
                 self._reader = None
             if data is not None:
                 return data
-            if not self._received and not self._ended:
-                raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+            if not self._received and self._state is OPEN:
+                raise read_timeout(timeout)
         if self._received:
             return self._take(max_bytes)
         return self._end()
@@ -179,20 +201,20 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     def read_nowait(self, max_bytes: int) -> bytes | None:
         if self._received:
             return self._take(max_bytes)
-        if self._ended:
+        if self._state is not OPEN:
             return self._end()
         if self._transport.is_closing():
             raise ReadError(_BROKEN)
-        # Until then the descriptor is open: the transport, which shares it with our socket, has not closed it.
+        # The descriptor is open: the transport, which shares it with our socket, has not closed it.
         poller = self._poller
         if poller is None or not poller.poll(0):
             return None
         return self._receive(max_bytes)
 
     async def wait_readable(self) -> None:
-        if self._received or self._ended or self._transport.is_closing():
+        if self._received or self._state is not OPEN or self._transport.is_closing():
             return
-        # A read with room for nothing: all that comes is kept.
+        # A read that has no room: all bytes that arrive are kept.
         self._max_bytes = 0
         self._deadline = math.inf
         self._reader = self._create_future()
@@ -205,18 +227,18 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._watcher = callback
 
     def _receive(self, max_bytes: int) -> bytes | None:
-        """Receive in the loop's place; return `None` if there is nothing."""
+        """Receive without the transport; return `None` if nothing has arrived."""
         try:
             nbytes = self._socket.recv_into(self._shared, min(max_bytes, BUFFER_SIZE))
         except BlockingIOError:
             return None
         except OSError as exc:
-            # Its traceback would hold this stream, and so itself.
+            # Its traceback would refer to this stream, and so to itself.
             self._error = exc.with_traceback(None)
-            self._ended = True
+            self._change(RECEIVE_ERROR)
             return self._end()
         if not nbytes:
-            self._eof = self._ended = True
+            self._change(PEER_ENDED)
         return self._shared[:nbytes].tobytes()
 
     def _take(self, max_bytes: int) -> bytes:
@@ -227,8 +249,8 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             self._taken = end
         else:
             self._keep(b"")
-        if self._receiving_paused and len(self._received) - self._taken < HIGH_WATER:
-            self._receiving_paused = False
+        if self._receiving is PAUSED and len(self._received) - self._taken < HIGH_WATER:
+            self._change_receiving(DRAINED)
             self._transport.resume_reading()
         return data
 
@@ -237,20 +259,22 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._taken = 0
 
     def _put_back(self, reader: asyncio.Future[bytes | None]) -> None:
-        """Keep the bytes that `reader` had been given when its task was cancelled."""
+        """Keep the bytes that `reader` was given before its task was cancelled."""
         if reader.done() and not reader.cancelled():
             self._keep((reader.result() or b"") + self._received[self._taken :])
 
     def _is_readable(self) -> bool:
-        # The stdlib's transport tells of a reset in the iteration after the one that saw it.
-        if self._received or self._ended or self._transport.is_closing():
+        # The stdlib's transport reports a reset one iteration after it has noticed it.
+        if self._received or self._state is not OPEN or self._transport.is_closing():
             return True
         return self._poller is not None and bool(self._poller.poll(0))
 
     def _end(self) -> bytes:
-        if self._aborted:
-            raise ReadError(_CLOSED_HERE)
-        if self._error is not None and not self._eof:
+        """Return the peer's end, or raise the error that ended reading before."""
+        state = self._state
+        if state is CLOSED or state is DETACHED:
+            raise ReadError(CLOSED_HERE)
+        if state is RECEIVE_FAILED or state is LOST:
             raise ReadError(str(self._error)) from self._error
         return b""
 
@@ -282,21 +306,19 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._writer is not None:
             raise RuntimeError("Another task is already writing to this connection.")
-        # Never write to a transport that is lost: it would log a warning of its own after a while.
-        if self._lost:
-            self._raise_write_error()
+        if self._state is not OPEN and self._state in CANNOT_WRITE:
+            raise self._write_error()
         transport = self._transport
         transport.write(buffer)
-        # The stdlib's transport tells of an error by closing, and says which in the loop's next
-        # iteration.
-        if self._sending_paused or transport.is_closing():
+        # The stdlib's transport closes after an error, and reports the error in the loop's next iteration.
+        if self._sending is PAUSED or transport.is_closing():
             await self._flush(timeout)
 
     def write_nowait(self, buffer: bytes) -> int:
-        if self._lost:
-            self._raise_write_error()
-        # A transport that is closing says why in the loop's next iteration: `write_some` waits for it.
-        if self._sending_paused or self._transport.is_closing():
+        if self._state is not OPEN and self._state in CANNOT_WRITE:
+            raise self._write_error()
+        # A transport that is closing reports the error in the loop's next iteration, which `write_some` waits for.
+        if self._sending is PAUSED or self._transport.is_closing():
             return 0
         self._transport.write(buffer)
         return len(buffer)
@@ -320,33 +342,36 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             self._writer = None
             if timer is not None:
                 timer.cancel()
-        if self._lost:
-            self._raise_write_error()
-        if self._sending_paused:
-            raise WriteTimeout(f"The peer took in too little for {timeout} seconds.")
+        if self._state is not OPEN and self._state in CANNOT_WRITE:
+            raise self._write_error()
+        if self._sending is PAUSED:
+            raise write_timeout(timeout)
 
-    def _raise_write_error(self) -> NoReturn:
-        if self._aborted or self._error is None:
-            raise WriteError(_CLOSED_HERE)
-        raise WriteError(str(self._error)) from self._error
+    def _write_error(self) -> WriteError:
+        """Make the error of a write to a connection that was lost or closed."""
+        if self._error is None or self._state is CLOSED or self._state is DETACHED:
+            return WriteError(CLOSED_HERE)
+        error = WriteError(str(self._error))
+        error.__cause__ = self._error
+        return error
 
     # Closing
 
     def abort(self) -> None:
-        if self._aborted:
+        state = self._state
+        if state is CLOSED or state is DETACHED:
             return
-        self._aborted = self._ended = True
+        self._change(CLOSE)
         self._keep(b"")
         self._watcher = None
-        if self._lost:
-            return
-        self._lost = True
+        if state in CANNOT_WRITE:
+            return  # the transport has closed already
         if self._generation != generation() or self._loop.is_closed():
             self._close_descriptor()
         elif not self._loop.is_running():
             self._drop_timer()
             self._transport.abort()
-            # The loop may never run again to do what it was just asked.
+            # The loop may never run again to close the descriptor.
             self._close_descriptor()
             self._wake_waiters()
         elif _running_loop() is self._loop:
@@ -358,34 +383,33 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
                 self._close_descriptor()  # the loop was closed in this moment
 
     def _close_transport(self) -> None:
-        """Close as the running loop does it, in its thread."""
+        """Close the transport, in the thread of the running loop."""
         self._drop_timer()
         self._wake_waiters()
         transport = self._transport
         transport.close()
         if transport.get_write_buffer_size():
-            # Bytes of the same iteration may only be waiting for its end (uvloop): they get that
-            # much. More would be to wait.
+            # uvloop sends the bytes of an iteration at its end: they get that much time, and no more.
             self._loop.call_soon(self._drop_unsent)
 
     def _drop_unsent(self) -> None:
-        # Sent meanwhile, they have closed the transport, and the stdlib's can't be aborted after that.
+        # A transport that has sent all of them has closed, and the stdlib's can't be aborted after that.
         if self._transport.get_write_buffer_size():
             self._transport.abort()
 
     def _close_descriptor(self) -> None:
-        """Close the descriptor behind the transport's back: its loop is dead, or another process's.
+        """Close the descriptor without the transport, whose loop is dead or belongs to the parent process.
 
-        The stdlib's transport holds our very socket, and complains of it when collected: take it
-        away. Others (uvloop) hold the bare descriptor. They have closed it, and emptied our socket,
-        if their loop is closed; if it just stands still, closing it would have them close a
-        stranger's later. What such a loop closed before the process forked, it closed for the child as well.
+        The stdlib's transport holds our socket object, and warns about it when it is collected, so the socket is taken
+        away from it. Others (uvloop's) hold the bare descriptor. If their loop is closed, they have closed the
+        descriptor and detached our socket, for a child that was forked later, too. If their loop only stands still,
+        they would later close a descriptor that is another connection's by then, so it is left to them.
         """
         if self._transport_holds_socket():
             self._transport._sock = None
-            self._socket_taken = True
+            self._change(DETACH)
         elif self._generation != generation() and not self._loop.is_closed():
-            _graveyard.append(self._transport)
+            _never_collected.append(self._transport)
         else:
             return
         socket.close(self._socket.detach())
@@ -394,7 +418,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         return getattr(self._transport, "_sock", None) is self._socket
 
     def _wake_reader(self) -> None:
-        """Let the read that waits, or else the watcher, see what is there now."""
+        """Wake the read that waits, or else notify the watcher."""
         if self._reader is not None:
             if not self._reader.done():
                 self._reader.set_result(None)
@@ -410,7 +434,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
         self._wake_reader()
         self._wake_writer()
 
-    # What the transport calls
+    # Called by the transport (`asyncio.BufferedProtocol`)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -430,51 +454,46 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             return
         self._keep(self._received[self._taken :] + self._shared[:nbytes])
         if len(self._received) >= HIGH_WATER:
-            self._receiving_paused = True
+            self._change_receiving(FULL)
             self._transport.pause_reading()
         self._wake_reader()
 
     def eof_received(self) -> bool:
-        if not self._ended:
-            self._eof = self._ended = True
+        self._change(PEER_ENDED)
         self._wake_reader()
-        # Keep the transport: the peer may still take in what we send.
+        # Keep the transport open: the peer may still read what we send.
         return True
 
     def pause_writing(self) -> None:
-        self._sending_paused = True
+        self._change_sending(FULL)
 
     def resume_writing(self) -> None:
-        self._sending_paused = False
+        self._change_sending(DRAINED)
         self._wake_writer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._socket_taken:
-            # What the stdlib's transport does next is to close it.
+        if self._state is DETACHED:
+            # The stdlib's transport closes its socket next.
             self._transport._sock = self._socket
         self._drop_timer()
-        if self._aborted:
-            return
-        if exc is not None and not self._ended:
-            self._receive_rest()
-            # A broken pipe (EPIPE): the peer's end came first, and then a reset for what we went on to send.
-            self._eof = isinstance(exc, BrokenPipeError)
+        if exc is not None and self._state is OPEN:
+            self._receive_remaining()
         self._error = self._error or exc
-        self._lost = self._ended = True
+        # A broken pipe (EPIPE) is a reset, for what we went on to send, that came after the peer's end.
+        is_end = exc is None or isinstance(exc, BrokenPipeError)
+        self._change(LOST_AT_END if is_end else LOST_BY_ERROR)
         self._wake_waiters()
 
-    def _receive_rest(self) -> None:
-        """Receive what the system still holds after a write failed.
+    def _receive_remaining(self) -> None:
+        """Receive the bytes that the system still holds after a write failed.
 
-        A server that has no use for a request's body may answer early and reset the connection: the
-        answer is in there.
+        A server that refuses a request's body may respond early and reset the connection: this finds its response.
         """
         try:
             while nbytes := self._socket.recv_into(self._shared):
                 self._keep(self._received[self._taken :] + self._shared[:nbytes])
         except OSError:
-            # Nothing is left, or nothing can be had: `connection_lost` knows the error that counts.
-            pass
+            pass  # nothing is left; the error that counts is that of `connection_lost`
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":

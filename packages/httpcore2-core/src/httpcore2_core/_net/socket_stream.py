@@ -28,20 +28,16 @@ from typing import Any
 
 from .._exceptions import (
     ReadError,
-    ReadTimeout,
     WriteError,
-    WriteTimeout,
 )
 from .backend_stream import BackendStream
+from .errors import CLOSED_HERE, read_timeout, write_timeout
 from .forks import generation
 from .polling import make_poller
 from .readiness import ReadinessRuntime
 from .runtime import Runtime
 
 EAGER_CALLS = 16
-
-
-CLOSED_HERE = "The connection was closed on this side."
 
 
 class SocketStream(BackendStream):
@@ -81,7 +77,7 @@ class SocketStream(BackendStream):
         deadline = None if timeout is None else self._runtime.now() + timeout
         while data is None:
             if not await self._runtime.wait_readable(self._socket, deadline):
-                raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+                raise read_timeout(timeout)
             data = self._receive(max_bytes)
         return data
 
@@ -108,7 +104,7 @@ class SocketStream(BackendStream):
         deadline = None if timeout is None else self._runtime.now() + timeout
         while rest:
             if not await self._runtime.wait_writable(self._socket, deadline):
-                raise WriteTimeout(f"The peer took in too little for {timeout} seconds.")
+                raise write_timeout(timeout)
             rest = rest[self._send(rest) :]
 
     def write_nowait(self, buffer: bytes) -> int:

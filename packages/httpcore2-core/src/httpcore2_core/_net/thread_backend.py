@@ -20,14 +20,15 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from .._exceptions import ReadError, ReadTimeout, WriteError
+from .._exceptions import ReadError, WriteError
+from .errors import CLOSED_HERE, read_timeout
 from .forks import generation
 from .happy_eyeballs import ATTEMPT_DELAY, connect_error
 from .network_interfaces import SOCKET_OPTION
 from .polling import Poller
 from .readiness import Address, ReadinessRuntime
 from .socket_backend import ReadinessBackend, close_all, make_socket
-from .socket_stream import CLOSED_HERE, SocketStream
+from .socket_stream import SocketStream
 from .thread_runtime import LONGEST_POLL, ThreadRuntime
 
 
@@ -75,7 +76,7 @@ class ThreadStream(SocketStream):
             poller = descriptor.poller
             if poller is not None and (timeout is None or timeout <= LONGEST_POLL):
                 if not poller.poll(None if timeout is None else timeout * 1000):
-                    raise ReadTimeout(f"The peer sent nothing for {timeout} seconds.")
+                    raise read_timeout(timeout)
                 data = self._receive(max_bytes)
                 if data is not None:
                     return data

@@ -34,6 +34,7 @@ from .._exceptions import (
     WriteTimeout,
 )
 from .backend_stream import BackendStream
+from .errors import CLOSED_HERE
 from .runtime import Deadline, Runtime, Waiter
 from .ssl_context import wrap_memory
 
@@ -42,7 +43,6 @@ _RECEIVE = 64 * 1024
 # with slices of 256 KiB 180 kB, and sending is no faster with these.
 _SLICE = 64 * 1024
 
-_CLOSED_HERE = "The connection was closed on this side."
 _CUT_SHORT = "An earlier write to this TLS connection was cut short, so nothing can follow it."
 
 
@@ -407,7 +407,7 @@ class TLSStream(BackendStream):
 
     def abort(self) -> None:
         # Without close_notify, which could have to wait.
-        self._read_failure = self._write_failure = _CLOSED_HERE
+        self._read_failure = self._write_failure = CLOSED_HERE
         self._unread = b""
         self._watcher = None
         self._stream.abort()

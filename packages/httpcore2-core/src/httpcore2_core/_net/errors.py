@@ -1,0 +1,28 @@
+"""The errors that all streams and backends raise in the same words.
+
+Rules: a message says what happened and names the limit. The peer is added by whoever knows it (`add_context`).
+Must not know: sockets, HTTP, the pool.
+"""
+
+from __future__ import annotations
+
+from .._exceptions import ConnectTimeout, ReadTimeout, WriteTimeout
+
+CLOSED_HERE = "The connection was closed on this side."
+
+
+def connect_timeout(missing: str, timeout: float | None) -> ConnectTimeout:
+    """Make the error for `missing`, such as "connection to 192.0.2.1:80", which was not there in `timeout` seconds."""
+    return ConnectTimeout(f"No {missing} within {timeout} seconds (connect timeout).")
+
+
+def read_timeout(timeout: float | None) -> ReadTimeout:
+    """Make the error for a peer that sent nothing in `timeout` seconds."""
+    return ReadTimeout(f"No data within {timeout} seconds (read timeout).")
+
+
+def write_timeout(timeout: float | None) -> WriteTimeout:
+    """Make the error for a peer that accepted too little in `timeout` seconds."""
+    return WriteTimeout(
+        f"The peer did not accept all data within {timeout} seconds (write timeout)."
+    )
