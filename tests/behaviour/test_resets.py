@@ -1,6 +1,7 @@
-"""One event is one exception: a reset is a `ReadError`, an end that comes too early a `RemoteProtocolError`.
+"""One event is one exception: a reset is a `ReadError`, an early end of the connection a `RemoteProtocolError`.
 
-Whatever notices it first, a write or a read: an answer may have come before it, so reading has the last word.
+It does not matter whether a write or a read detects it: a response may have arrived before it, so the transport reads
+before it raises.
 """
 
 from __future__ import annotations
@@ -16,23 +17,20 @@ import pytest
 
 import httpcore2
 
-from ..support.h2peer import H2Peer
 from ..support.runtimes import TestedRuntime
-from ..support.scripted_servers import LIMIT, Peer, response, scripted_server
+from ..support.scripted_protocols import HTTP1, HTTP2, PROTOCOLS, Protocol, ServerConnection
+from ..support.scripted_servers import LIMIT, Peer, scripted_server
 
-FINE = response(b"fine")
-HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Le"
-HALF_A_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
 LARGE = bytes(16 * 1024 * 1024)
 
 
 def end_and_close(peer: Peer) -> None:
-    """Send the end, and then perhaps a reset: that is what closing comes to when something was not read."""
+    """Send the end of the stream, then close, which sends a reset if there is unread input."""
     peer.half_close()
     peer.close()
 
 
-# What the server does, and what it is to the client.
+# How the server ends the connection, and the exception of the client.
 ENDS: list[tuple[str, Callable[[Peer], None], type[Exception]]] = [
     ("reset", Peer.reset, httpcore2.ReadError),
     ("end", end_and_close, httpcore2.RemoteProtocolError),
@@ -40,20 +38,13 @@ ENDS: list[tuple[str, Callable[[Peer], None], type[Exception]]] = [
 each_end = pytest.mark.parametrize(
     ("end", "error"), [case[1:] for case in ENDS], ids=[case[0] for case in ENDS]
 )
-
-
-@pytest.fixture(params=["plain", "tls"])
-def server_context(request: pytest.FixtureRequest) -> ssl.SSLContext | None:
-    if request.param == "plain":
-        return None
-    context: ssl.SSLContext = request.getfixturevalue("server_tls")
-    return context
+each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
 
 
 def block_until(sock: socket.socket, mask: int = 0) -> None:
-    """Wait for the system, not for the event loop: for `mask`, or for an error."""
+    """Wait for `mask` or an error of the socket in the system, without the event loop."""
     if sock.fileno() == -1:
-        return  # it was noticed, and the connection closed
+        return  # the transport has detected the end, and closed the connection
     poller = select.poll()
     poller.register(sock, mask)
     assert poller.poll(LIMIT * 1000), "nothing happened"
@@ -69,119 +60,179 @@ def connected(events: list[tuple[str, dict[str, Any]]]) -> socket.socket:
 
 
 @each_end
-@pytest.mark.parametrize("sent", [b"", HALF_A_HEAD, HALF_A_BODY], ids=["none", "head", "body"])
-@pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
+@pytest.mark.parametrize("sent", ["none", "head", "body"])
+@pytest.mark.parametrize("is_reused", [False, True], ids=["new", "reused"])
+@each_protocol
 def test_an_ended_connection_raises_one_exception_during_the_response(
     runtime: TestedRuntime,
+    protocol: Protocol,
     end: Callable[[Peer], None],
     error: type[Exception],
-    sent: bytes,
-    is_used: bool,
-    server_context: ssl.SSLContext | None,
+    sent: str,
+    is_reused: bool,
+    protocol_tls: ssl.SSLContext | None,
     client_tls: ssl.SSLContext,
 ) -> None:
     def handler(peer: Peer) -> None:
-        if is_used:
-            peer.receive_request()
-            peer.send(FINE)
-        peer.receive_request()
-        peer.send(sent)
+        connection = ServerConnection(peer, protocol)
+        if is_reused:
+            connection.receive_request()
+            connection.respond()
+        connection.receive_request()
+        connection.begin_response(sent)
         end(peer)
 
     async def scenario() -> None:
-        async with runtime.pool(ssl_context=client_tls) as pool:
-            if is_used:
+        async with runtime.pool(ssl_context=client_tls, **protocol.options) as pool:
+            if is_reused:
                 assert (await pool.request("GET", server.url)).content == b"fine"
             with pytest.raises(error) as caught:
-                # Not idempotent, so that it is not sent again.
+                # POST is not idempotent, so the request is not sent again.
                 await pool.request("POST", server.url, content=b"x")
             assert type(caught.value) is error
             assert pool.connections == []
 
-    with scripted_server(handler, tls=server_context) as server:
+    with scripted_server(handler, tls=protocol_tls) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
 
 @each_end
-def test_a_reused_connection_that_ends_before_the_response_raises_nothing_if_the_request_may_be_sent_again(
+@each_protocol
+def test_a_reused_connection_that_ends_before_the_response_raises_nothing_if_the_request_is_idempotent(
     runtime: TestedRuntime,
+    protocol: Protocol,
     end: Callable[[Peer], None],
     error: type[Exception],
-    server_context: ssl.SSLContext | None,
+    protocol_tls: ssl.SSLContext | None,
     client_tls: ssl.SSLContext,
 ) -> None:
     def handler(peer: Peer) -> None:
-        peer.receive_request()
-        peer.send(FINE)
+        connection = ServerConnection(peer, protocol)
+        connection.receive_request()
+        connection.respond()
         if peer.number == 0:
-            peer.receive_request()
+            connection.receive_request()
             end(peer)
         else:
-            peer.receive_until_close()
+            connection.receive_until_close()
 
     async def scenario() -> None:
-        async with runtime.pool(ssl_context=client_tls) as pool:
+        async with runtime.pool(ssl_context=client_tls, **protocol.options) as pool:
             for _ in range(2):
                 assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted_server(handler, tls=server_context) as server:
+    with scripted_server(handler, tls=protocol_tls) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
 
+def blocking_body(
+    events: list[tuple[str, dict[str, Any]]],
+    error: type[Exception],
+    may_end: Callable[[], None],
+    *,
+    fills_window: bool = False,
+) -> Iterator[bytes]:
+    """Yield chunks, and block between them until the end of the connection has arrived.
+
+    It never awaits, so that no event loop can detect the end before the next write.
+
+    Args:
+        events: the trace events of the request.
+        error: the expected exception.
+        may_end: lets the server end the connection.
+        fills_window: whether to send more than the server's flow-control window first.
+    """
+    yield b"first"
+    if fills_window:
+        yield LARGE
+    may_end()
+    if error is httpcore2.RemoteProtocolError:
+        block_until(connected(events), select.POLLRDHUP)
+        yield b"second"  # the system accepts it, and the server's system resets the connection
+    block_until(connected(events))
+    yield b"third"
+
+
 @each_end
+@each_protocol
 def test_a_write_that_detects_the_end_first_raises_the_same_exception(
     runtime: TestedRuntime,
+    protocol: Protocol,
     end: Callable[[Peer], None],
     error: type[Exception],
-    server_context: ssl.SSLContext | None,
+    protocol_tls: ssl.SSLContext | None,
     client_tls: ssl.SSLContext,
 ) -> None:
-    """The program makes its body without awaiting, so that no event loop can have seen the end before the write."""
     events: list[tuple[str, dict[str, Any]]] = []
     may_end = runtime.event()
 
     def handler(peer: Peer) -> None:
-        peer.receive_until(b"first\r\n")
+        ServerConnection(peer, protocol).receive_first_chunk(b"first")
         may_end.wait_in_thread()
         end(peer)
 
-    def chunks() -> Iterator[bytes]:
-        yield b"first"
-        may_end.set()
-        if error is httpcore2.RemoteProtocolError:
-            block_until(connected(events), select.POLLRDHUP)
-            yield b"second"  # the system takes it, and the server's resets the connection for it
-        block_until(connected(events))
-        yield b"third"
-
     async def scenario() -> None:
-        async with runtime.pool(ssl_context=client_tls) as pool:
+        async with runtime.pool(ssl_context=client_tls, **protocol.options) as pool:
             with pytest.raises(error) as caught:
                 await pool.request(
                     "POST",
                     server.url,
-                    content=runtime.body(chunks()),
+                    content=runtime.body(blocking_body(events, error, may_end.set)),
                     extensions={"trace": runtime.trace(events)},
                 )
             assert type(caught.value) is error
-            # A thread that sends may have looked at what came before it wrote.
+            # On threads the transport may have polled for input before it wrote.
             by_write = isinstance(caught.value.__cause__, httpcore2.WriteError)
-            assert by_write or runtime.name == "threads"
+            assert by_write or runtime.name == "threads" or protocol.is_http2
             assert pool.connections == []
 
-    with scripted_server(handler, tls=server_context) as server:
+    with scripted_server(handler, tls=protocol_tls) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
 
 @each_end
+def test_an_ended_http2_connection_raises_the_same_exception_while_the_window_is_full(
+    runtime: TestedRuntime, end: Callable[[Peer], None], error: type[Exception]
+) -> None:
+    events: list[tuple[str, dict[str, Any]]] = []
+
+    def handler(peer: Peer) -> None:
+        http2 = ServerConnection(peer, HTTP2).http2
+        assert http2 is not None
+        http2.wait_for(h2.events.DataReceived)
+        while sum(map(len, http2.bodies.values())) < 65535:
+            http2.wait_for(h2.events.DataReceived)
+        end(peer)
+
+    async def scenario() -> None:
+        async with runtime.pool(**HTTP2.options) as pool:
+            content = blocking_body(events, error, lambda: None, fills_window=True)
+            with pytest.raises(error) as caught:
+                await pool.request(
+                    "POST",
+                    server.url,
+                    content=runtime.body(content),
+                    extensions={"trace": runtime.trace(events)},
+                )
+            assert type(caught.value) is error
+            assert pool.connections == []
+
+    with scripted_server(handler) as server:
+        runtime.run(scenario)
+        assert server.accepted == 1
+
+
+@each_end
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 def test_an_ended_connection_raises_the_same_exception_during_a_blocked_write(
     runtime: TestedRuntime,
     end: Callable[[Peer], None],
     error: type[Exception],
-    server_context: ssl.SSLContext | None,
+    secured: bool,
+    server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -195,7 +246,9 @@ def test_an_ended_connection_raises_the_same_exception_during_a_blocked_write(
             assert type(caught.value) is error
             assert pool.connections == []
 
-    with scripted_server(handler, tls=server_context, allow_disconnect=True) as server:
+    with scripted_server(
+        handler, tls=server_tls if secured else None, allow_disconnect=True
+    ) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -203,12 +256,13 @@ def test_an_ended_connection_raises_the_same_exception_during_a_blocked_write(
 def test_is_readable_does_not_consume_a_pending_reset(
     runtime: TestedRuntime,
 ) -> None:
-    """The system reports it once, to whatever asks in a way that takes something."""
+    """The system reports a reset once, to the first call that receives, sends or reads SO_ERROR."""
     received = runtime.event()
 
     def handler(peer: Peer) -> None:
-        peer.receive_request()
-        peer.send(HALF_A_BODY)
+        connection = ServerConnection(peer, HTTP1)
+        connection.receive_request()
+        connection.begin_response("body")
         received.wait_in_thread()
         peer.reset()
 
@@ -225,83 +279,3 @@ def test_is_readable_does_not_consume_a_pending_reset(
 
     with scripted_server(handler) as server:
         runtime.run(scenario)
-
-
-# HTTP/2
-
-
-def http2_pool(runtime: TestedRuntime, **options: Any) -> httpcore2.AsyncConnectionPool:
-    return runtime.pool(http1=False, http2=True, **options)
-
-
-@each_end
-@pytest.mark.parametrize("sent", ["none", "head", "body"])
-def test_what_ends_an_http2_connection_under_a_response_is_one_exception(
-    runtime: TestedRuntime, end: Callable[[Peer], None], error: type[Exception], sent: str
-) -> None:
-    def handler(peer: Peer) -> None:
-        server_side = H2Peer(peer)
-        stream_id = server_side.whole_request()
-        assert stream_id is not None
-        if sent != "none":
-            server_side.head(stream_id)
-        if sent == "body":
-            server_side.data(stream_id, b"hello")
-        end(peer)
-
-    async def scenario() -> None:
-        async with http2_pool(runtime) as pool:
-            with pytest.raises(error) as caught:
-                await pool.request("POST", server.url, content=b"x")
-            assert type(caught.value) is error
-            assert pool.connections == []
-
-    with scripted_server(handler) as server:
-        runtime.run(scenario)
-        assert server.accepted == 1
-
-
-@each_end
-@pytest.mark.parametrize("stalled", ["between two chunks", "by the window"])
-def test_what_ends_an_http2_connection_under_an_upload_is_the_same_exception(
-    runtime: TestedRuntime, end: Callable[[Peer], None], error: type[Exception], stalled: str
-) -> None:
-    events: list[tuple[str, dict[str, Any]]] = []
-    may_end = runtime.event()
-
-    def handler(peer: Peer) -> None:
-        server_side = H2Peer(peer)
-        server_side.wait_for(h2.events.DataReceived)
-        if stalled == "by the window":
-            while sum(map(len, server_side.bodies.values())) < 65535:
-                server_side.wait_for(h2.events.DataReceived)
-        else:
-            may_end.wait_in_thread()
-        end(peer)
-
-    def chunks() -> Iterator[bytes]:
-        yield b"first"
-        if stalled == "by the window":
-            yield LARGE
-        may_end.set()
-        if error is httpcore2.RemoteProtocolError:
-            block_until(connected(events), select.POLLRDHUP)
-            yield b"second"
-        block_until(connected(events))
-        yield b"third"
-
-    async def scenario() -> None:
-        async with http2_pool(runtime) as pool:
-            with pytest.raises(error) as caught:
-                await pool.request(
-                    "POST",
-                    server.url,
-                    content=runtime.body(chunks()),
-                    extensions={"trace": runtime.trace(events)},
-                )
-            assert type(caught.value) is error
-            assert pool.connections == []
-
-    with scripted_server(handler) as server:
-        runtime.run(scenario)
-        assert server.accepted == 1
