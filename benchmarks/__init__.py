@@ -1,4 +1,4 @@
-"""Side by side with other clients, in one run: `hatch run bench:run`.
+"""Benchmarks against other clients in one run: `scripts/hatch run bench:run`.
 
-The runner starts a server on one core and a process for each client on another, and lets the clients take turns.
+The runner starts a server on one core and a process for each client on another. The clients are measured in turns.
 """

@@ -1,10 +1,10 @@
 """The command line of the benchmarks.
 
-run       measure side by side, print tables, write JSON and plots
+run       measure clients in turns, print tables, write JSON and plots
 plot      draw the plots of a run again
-publish   bring the documentation up to date with a run
-compare   what has changed between two runs
-profile   a flame graph of one case
+publish   update the documentation from a run
+compare   print the changes between two runs
+profile   write a flame graph of one case
 """
 
 from __future__ import annotations
@@ -38,37 +38,43 @@ def main() -> None:
     )
     commands = parser.add_subparsers(required=True)
 
-    command = commands.add_parser("run", help="measure side by side")
+    command = commands.add_parser("run", help="measure clients in turns")
     command.add_argument("--long", action="store_true", help="all cases, all clients, more rounds")
-    command.add_argument("--case", action="append", choices=report.CASES_BY_NAME, help="which")
-    command.add_argument("--client", action="append", choices=KINDS, help="with whom to compare")
-    command.add_argument("--python", action="append", help=f"which Pythons ({OWN_PYTHON})")
+    command.add_argument(
+        "--case", action="append", choices=report.CASES_BY_NAME, help="the cases to measure"
+    )
+    command.add_argument(
+        "--client", action="append", choices=KINDS, help="the clients to compare with"
+    )
+    command.add_argument(
+        "--python", action="append", help=f"the Pythons to measure on ({OWN_PYTHON})"
+    )
     command.add_argument("--rounds", type=int)
-    command.add_argument("--seconds", type=float, help="of each round")
+    command.add_argument("--seconds", type=float, help="the length of each round")
     command.add_argument("--output", type=Path, default=OUTPUT, help="folder for JSON and plots")
     command.add_argument(
         "--into",
         type=Path,
         metavar="JSON",
-        help="a run to go on with: of its cases only those that --case names are measured again",
+        help="a run to resume: of its cases only those that --case names are measured again",
     )
     command.set_defaults(do=run)
 
     command = commands.add_parser("plot", help="draw the plots of a run again")
     command.add_argument("results", type=Path, help="the JSON of a run")
-    command.add_argument("folder", type=Path, help="where to put the plots")
+    command.add_argument("folder", type=Path, help="the folder for the plots")
     command.set_defaults(do=draw)
 
-    command = commands.add_parser("publish", help="bring the documentation up to date with a run")
+    command = commands.add_parser("publish", help="update the documentation from a run")
     command.add_argument("results", type=Path, help="the JSON of a long run")
     command.set_defaults(do=lambda arguments: publish.publish(arguments.results))
 
-    command = commands.add_parser("compare", help="what has changed between two runs")
+    command = commands.add_parser("compare", help="print the changes between two runs")
     command.add_argument("before", type=Path)
     command.add_argument("after", type=Path)
     command.set_defaults(do=compare)
 
-    command = commands.add_parser("profile", help="a flame graph of one case")
+    command = commands.add_parser("profile", help="write a flame graph of one case")
     command.add_argument("case", choices=report.CASES_BY_NAME)
     command.add_argument("--client", default=THIS, choices=KINDS)
     command.add_argument("--seconds", type=float, default=5)
@@ -76,13 +82,15 @@ def main() -> None:
         "--format", default="flamegraph", choices=("flamegraph", "speedscope", "raw")
     )
     command.add_argument(
-        "--native", action="store_true", help="with the frames of C, where they can be told"
+        "--native",
+        action="store_true",
+        help="include the frames of C code, as far as they are known",
     )
     command.add_argument("--output", type=Path, default=OUTPUT)
     command.set_defaults(do=profile.run)
 
     arguments = parser.parse_args()
-    # Who is told to end takes the server along.
+    # SIGTERM ends the server, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     arguments.do(arguments)
 
@@ -98,12 +106,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.into is not None:
         earlier = json.loads(arguments.into.read_text())
         if (arguments.python or [earlier["python"]]) != [earlier["python"]]:
-            raise SystemExit(f"{arguments.into} is of Python {earlier['python']}.")
+            raise SystemExit(f"{arguments.into} was measured on Python {earlier['python']}.")
         if not names:
             cases = [case for case in cases if case.name not in earlier["cases"]]
         arguments.python = [earlier["python"]]
         if not cases:
-            raise SystemExit(f"{arguments.into} has them all.")
+            raise SystemExit(f"{arguments.into} has all of these cases.")
     for version in arguments.python or [OWN_PYTHON]:
         _run_on(version, cases, plan, arguments, earlier)
 
@@ -111,7 +119,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _clients_for(case: Case, arguments: argparse.Namespace) -> list[str]:
     if arguments.client:
         return list(arguments.client)
-    # A case that isn't daily was asked for by name, or the run is long.
+    # A case that is not daily was named on the command line, or the run is long.
     wide = arguments.long or not case.is_daily
     return [name for name in KINDS if name in case.clients or (wide and name in case.others)]
 
@@ -163,7 +171,7 @@ def _run_on(
             results["cases"][case.name] = {
                 entrant.label: outcome[entrant.label] for entrant in able
             }
-            # After each, so that a run that is stopped can be gone on with.
+            # Written after each case, so that an interrupted run can be resumed.
             _save(results, written)
             print("\n".join(report.table(case, results["cases"][case.name])) + "\n", flush=True)
     for line in report.goals(results["cases"]):
@@ -175,7 +183,7 @@ def _run_on(
 def _prepare(
     taking_part: Sequence[Entrant],
 ) -> tuple[dict[Environment, Path], dict[str, str]]:
-    """Return the interpreters of those who take part, and why there is none."""
+    """Return the interpreter of each client, and the reasons for missing ones."""
     pythons: dict[Environment, Path] = {}
     missing: dict[str, str] = {}
     for environment, kind in {entrant.needs: entrant.kind for entrant in taking_part}.items():
@@ -184,12 +192,12 @@ def _prepare(
         except Missing as exc:
             label = f"{kind.label} on Python {environment[1]}"
             missing[label] = str(exc)
-            print(f"{label} is left out: {exc}")
+            print(f"{label} is skipped: {exc}")
     return pythons, missing
 
 
 def _save(results: dict[str, Any], path: Path) -> None:
-    """Write it as a whole: who stops us in between finds the former one."""
+    """Write the file atomically, so that an interruption leaves the former one."""
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(results, indent=1) + "\n")
     draft.replace(path)
@@ -206,7 +214,7 @@ def _commit() -> str:
 
 
 def _versions(python: Path) -> dict[str, str]:
-    """Return what is installed."""
+    """Return the versions of the installed packages."""
     statement = (
         "import json; from importlib.metadata import distributions;"
         "print(json.dumps({d.name: d.version for d in distributions()}))"

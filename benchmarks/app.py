@@ -1,4 +1,4 @@
-"""What nginx is told in its configuration, for a server that runs Python."""
+"""An ASGI application that serves the same pages as the nginx of the benchmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def app(
     receive: Callable[[], Awaitable[dict[str, Any]]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
-    """See `benchmarks.server`."""
+    """Serve the pages that `benchmarks.server` lists."""
     if scope["type"] != "http":
         return
     received, is_more = 0, True

@@ -1,6 +1,6 @@
-"""What is measured, on whom, and what is to be reached.
+"""The cases: what is measured, with which clients, and the goals.
 
-Must not know: how a client is driven. Runs in every client's environment: the standard library is all it needs.
+Must not know: how a client is driven. This module runs in every client's environment, with the standard library only.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 THIS = "this"
-"""The name of the client that this is all about."""
+"""The name of this httpcore2 among the clients."""
 
 KIB = 1024
 MIB = 1024 * KIB
 
 PYTHONS = ("3.11", "3.12", "3.13")
-"""The supported ones."""
+"""The supported Pythons."""
 
 ALL = (
     "floor",
@@ -30,13 +30,13 @@ ALL = (
     "pycurl",
     "standard",
 )
-"""The other clients. Who can't do a case is left out of it."""
+"""The other clients. A case skips those that do not support it."""
 
 PEERS = ("published", "aiohttp", "pyreqwest", "niquests")
-"""One of each kind: what most cases are compared with in a long run, which would take too long with all."""
+"""One client of each kind, for most cases of a long run, which takes too long with all clients."""
 
 PROMPT = ("published", "aiohttp", "pyreqwest")
-"""The same, where niquests takes minutes."""
+"""The same without niquests, for cases in which it takes minutes."""
 
 Runtime = Literal["threads", "asyncio", "uvloop", "trio", "anyio"]
 Operation = Literal["get", "post", "upload", "download", "idle", "import"]
@@ -44,33 +44,32 @@ Operation = Literal["get", "post", "upload", "download", "idle", "import"]
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure.
+    """One case to measure.
 
     Attributes:
-        name: for the command line.
-        title: for people.
-        operation: what is done over and over. `idle` measures the memory of an idle connection, `import` the time that
-            the import takes; neither sends requests to count.
-        runtime: where. `anyio` is anyio on asyncio.
-        tasks: how many requests are under way at a time: tasks, or threads.
-        connections: how many connections a client may open.
-        size: bytes of the body that comes; of an upload, bytes that go.
-        origins: over how many origins the requests are spread.
-        tls: whether TLS 1.3 is spoken.
-        http2: whether HTTP/2 is, over TLS.
-        proxy: through what kind of proxy.
-        keep_alive: whether connections are used again.
-        patience: seconds, of each of the four timeouts.
-        limit: the most requests in a round; it bounds what a round leaves behind, such as ports in TIME_WAIT.
-        clients: with whom it is compared in a short run.
-        others: whom a long run adds.
-        variants: the same client in other circumstances, to be compared with.
-        pythons: on which Pythons it is compared with itself, beside the one that the run is for.
-        goals: how many times as many requests a second as each client are to be reached, at least.
-        costs: how many times as much CPU time a request may take as in each variant, at most.
-        most: for `idle` and `import`, and for the peak of memory of a transfer: what is allowed, at most, in
-            bytes or seconds.
-        is_daily: whether a short run has it.
+        name: its name on the command line.
+        title: its title in tables and plots.
+        operation: the operation that is repeated. `idle` measures the memory of an idle connection, `import` the time
+            of the import; neither counts requests.
+        runtime: the runtime. `anyio` is anyio on asyncio.
+        tasks: the number of concurrent requests: tasks, or threads.
+        connections: the most connections that a client may open.
+        size: the size of the response's body, or of the request's for an upload, in bytes.
+        origins: the number of origins that the requests are spread over.
+        tls: whether the client uses TLS 1.3.
+        http2: whether the client uses HTTP/2 over TLS.
+        proxy: the kind of proxy, if any.
+        keep_alive: whether connections are reused.
+        patience: the value of each of the four timeouts, in seconds.
+        limit: the most requests in a round. It bounds what a round leaves in the system, such as ports in TIME_WAIT.
+        clients: the clients that a short run compares with.
+        others: the clients that a long run adds.
+        variants: the same client with other parameters, to compare with.
+        pythons: the further Pythons on which it is compared with itself.
+        goals: for each client, the least ratio to its requests a second.
+        costs: for each variant, the greatest ratio to its CPU time a request.
+        most: for `idle`, `import` and the peak of memory of a transfer: the upper limit in bytes or seconds.
+        is_daily: whether a short run includes it.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Which Python runs a client: Hatch makes the environments (`hatch.toml`), here they are asked for.
+"""The environments of the clients, which Hatch makes from `hatch.toml`.
 
-A client that can't be installed is told, and left out.
+A client that cannot be installed is reported and skipped.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ OWN_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 class Missing(Exception):
-    """The environment could not be made; says why."""
+    """The environment could not be made; the message says why."""
 
 
 def python_of(environment: str | None, version: str) -> Path:
-    """Return the interpreter of a client's environment, made when it is first asked for.
+    """Return the interpreter of a client's environment, made on first use.
 
     Args:
-        environment: as in the matrix of `hatch.toml`, or `None` for the one that has this httpcore2.
-        version: of Python, such as "3.13".
+        environment: its name in the matrix of `hatch.toml`, or `None` for the one with this httpcore2.
+        version: the version of Python, such as "3.13".
 
     Raises:
-        Missing: it could not be made.
+        Missing: the environment could not be made.
     """
     if environment is None and version == OWN_PYTHON:
         return Path(sys.executable)
     name = f"bench-this.py{version}"
     if environment is not None:
         name = f"bench-client.py{version}-{environment}"
-    # The interpreter may be on no path, or behind a shim that fails.
+    # The interpreter may not be on PATH, or behind a shim that fails.
     variables = {**os.environ, "PATH": f"{_folder_of(version)}:{os.environ['PATH']}"}
     done = subprocess.run(
         [ROOT / "scripts" / "hatch", "run", f"{name}:python", "-c", _PRINT],
@@ -61,7 +61,7 @@ _PRINT = "import sys; print(sys.executable)"
 
 
 def _reason(output: str) -> str:
-    """Return the line that most likely says what went wrong."""
+    """Return the line of the output that most likely has the reason."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()]
     return (errors or lines or ["no reason given"])[-1]

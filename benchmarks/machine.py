@@ -1,6 +1,7 @@
-"""What the system tells of this process and of the machine, and what it is asked for.
+"""The process and the machine: memory, sockets, cores, limits.
 
-Runs in every client's environment: the standard library is all it needs. What only Linux tells is `None` elsewhere.
+This module runs in every client's environment, with the standard library only. Figures that only Linux has are `None`
+elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _PROCESS = Path("/proc/self")
 
 
 def cores() -> tuple[int | None, int | None]:
-    """Return a core for the clients and another for the server; none where there is but one, or no choice."""
+    """Return one core for the clients and another for the server; `None` if there is one core, or no affinity."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None
     usable = sorted(os.sched_getaffinity(0))
@@ -24,13 +25,13 @@ def cores() -> tuple[int | None, int | None]:
 
 
 def pin(process: int, core: int | None) -> None:
-    """Keep a process, 0 for this one, on a core."""
+    """Pin a process, 0 for this one, to a core."""
     if core is not None:
         os.sched_setaffinity(process, {core})
 
 
 def raise_limit_of_descriptors() -> int:
-    """Allow this process and its children as many open files as the system lets us; return how many."""
+    """Raise the limit of open files of this process and its children as far as possible, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65536 if hard == resource.RLIM_INFINITY else hard
     if soft < wanted:
@@ -39,7 +40,7 @@ def raise_limit_of_descriptors() -> int:
 
 
 def _status(name: str) -> int | None:
-    """Return a line of the process's status, in bytes."""
+    """Return a value of `/proc/self/status`, in bytes."""
     try:
         lines = (_PROCESS / "status").read_text().splitlines()
     except OSError:
@@ -48,25 +49,25 @@ def _status(name: str) -> int | None:
 
 
 def resident() -> int | None:
-    """Return how many bytes of memory this process holds."""
+    """Return the resident memory of this process, in bytes."""
     return _status("VmRSS")
 
 
 def peak() -> int | None:
-    """Return the most that it has held since `reset_peak()`."""
+    """Return the peak of resident memory since `reset_peak()`, in bytes."""
     return _status("VmHWM")
 
 
 def reset_peak() -> None:
-    """Let `peak()` begin anew."""
+    """Reset the peak of resident memory."""
     try:
         (_PROCESS / "clear_refs").write_text("5")
     except OSError:
-        pass  # not Linux, or not allowed: the peak is then that of the whole life
+        pass  # not Linux, or not permitted: the peak is then that of the whole process
 
 
 def sockets() -> int | None:
-    """Return how many sockets are open."""
+    """Return the number of open sockets."""
     try:
         names = list((_PROCESS / "fd").iterdir())
     except OSError:
@@ -76,12 +77,12 @@ def sockets() -> int | None:
         try:
             count += os.readlink(name).startswith("socket:")
         except OSError:
-            pass  # the descriptor that listed the folder is gone
+            pass  # the descriptor by which the folder was listed
     return count
 
 
 def describe() -> dict[str, str]:
-    """Return what figures depend on."""
+    """Return the properties of the machine that the figures depend on."""
     model = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

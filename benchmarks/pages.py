@@ -1,6 +1,6 @@
-"""The bodies that are sent, and how one is known to have come whole.
+"""The bodies of responses, and their checks.
 
-Runs in every client's environment: the standard library is all it needs.
+This module runs in every client's environment, with the standard library only.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from typing import Any
 
 
 class Wrong(Exception):
-    """An answer that isn't what was asked for."""
+    """A response differs from the expected one."""
 
 
 def page(size: int) -> bytes:
-    """Return `size` bytes of which no 16 are like another 16, so that a piece that is lost or moved is seen."""
+    """Return `size` bytes in which each run of 16 is unique, so that lost or moved bytes are found."""
     lines = b"".join(b"%015d\n" % number for number in range(size // 16 + 1))
     return lines[:size]
 
 
 class Expected:
-    """Checks answers.
+    """Checks responses.
 
-    Each is checked for status, length and its last bytes, which costs every client the same 0.2 µs; `whole()` looks at
-    all of it, for the warm-up.
+    Each is checked for its status, its length and its last bytes, which takes 0.2 µs for every client. `whole()` checks
+    the whole body, in the warm-up.
     """
 
     def __init__(self, size: int) -> None:
@@ -35,7 +35,7 @@ class Expected:
             raise Wrong(f"status {status}, {len(body)} bytes, {bytes(body[-16:])!r} at the end")
 
     def download(self, status: int, received: Any) -> None:
-        """Check a body of which there is but the length, and the last piece."""
+        """Check a body by its length and its last chunk."""
         end = bytes(received.last[-16:])
         if (
             status != 200
@@ -48,4 +48,4 @@ class Expected:
     def whole(self, status: int, body: Any) -> None:
         self.check(status, body)
         if bytes(body) != self.body:
-            raise Wrong("the body is not the page")
+            raise Wrong("the body differs from the page")

@@ -1,6 +1,6 @@
-"""Draws what was measured, as SVG that reads well on light and dark pages.
+"""Draws the results as SVG, for light and dark pages.
 
-Must not know: how it was measured.
+Must not know: how they were measured.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LABELS = 180
 _FIGURES = 130
 _BAR = 24
 
-# Drawings of several cases: what a reader sees first, and what is said of it.
+# The plots of several cases: the cases, and the caption.
 _TOGETHER = {
     "main": ("get-1k-16", "1000-on-1000", "http2-16", "thread"),
     "overview": (
@@ -52,11 +52,11 @@ _TOGETHER = {
     ),
 }
 PUBLISHED = ("main", "overview", "growth")
-"""Those that pages show."""
+"""The plots on the pages of the documentation."""
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write the plots of a run into a folder, and return which."""
+    """Write the plots of a run into a folder, and return their paths."""
     written = []
     for name, drawing in drawings(results).items():
         written.append(folder / f"{name}.svg")
@@ -82,7 +82,7 @@ def _measured(outcome: Mapping[str, Any]) -> dict[str, list[Mapping[str, float]]
 
 
 def _bars(name: str, outcome: Mapping[str, Any]) -> tuple[int, str]:
-    """Return the height and the drawing of a case."""
+    """Return the height and the SVG of a case."""
     case = CASES_BY_NAME[name]
     column = columns_of(case)[0]
     values = {label: median(rounds, column) for label, rounds in _measured(outcome).items()}
@@ -106,7 +106,7 @@ def _bars(name: str, outcome: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _growth(cases: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """Return a drawing of the CPU time of a request over the number of connections."""
+    """Return the plot of the CPU time of a request over the number of connections."""
     found = [
         (CASES_BY_NAME[name].connections, _measured(cases[name]))
         for name in ("get-1k-1", "get-1k-16", "get-1k-64", "1000-on-1000")

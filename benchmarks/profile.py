@@ -1,4 +1,4 @@
-"""A flame graph of one case: py-spy samples a client while it works."""
+"""A flame graph of one case: py-spy samples a client during a round."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from benchmarks.worker import Order
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Profile a case; see `bench:profile --help`."""
+    """Profile a case. `bench:profile --help` lists the arguments."""
     case = CASES_BY_NAME[arguments.case]
     kind = KINDS[arguments.client]
     if not kind.can(case) or case.operation == "import":
-        raise SystemExit(f"{kind.label} can't be profiled in {case.name}.")
+        raise SystemExit(f"{kind.label} does not support the case {case.name}.")
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent))
     if spy is None:
         raise SystemExit(
@@ -50,5 +50,5 @@ def run(arguments: argparse.Namespace) -> None:
     except (Failed, Missing) as exc:
         raise SystemExit(f"{label_of(arguments.client)}: {exc}") from exc
     if not written.exists():
-        raise SystemExit("py-spy wrote nothing: on this system it may need more rights.")
-    print(f"{case.title}: {result.get('requests', 0):,.0f} requests were watched; see {written}")
+        raise SystemExit("py-spy wrote nothing. It may need more permissions on this system.")
+    print(f"{case.title}: {result.get('requests', 0):,.0f} requests were profiled: {written}")

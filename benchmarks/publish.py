@@ -1,6 +1,6 @@
-"""Brings the documentation up to date with a run: its plots, and the parts of its pages that lie between marks.
+"""Updates the documentation from a run: the plots, and the parts of pages between marks.
 
-Must not know: how anything was measured.
+Must not know: how the results were measured.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RUNTIMES = ("get-1k-16", "uvloop", "trio", "anyio", "thread", "threads-16")
 
 
 def publish(path: Path) -> None:
-    """Take over a run's results, and write all that is made of them."""
+    """Store the results of a run, and write the plots and pages."""
     results = json.loads(path.read_text())
     FOLDER.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, separators=(",", ":")).replace('},"', '},\n"') + "\n")
@@ -36,7 +36,7 @@ def publish(path: Path) -> None:
 
 
 def pages(results: Mapping[str, Any]) -> dict[Path, str]:
-    """Return the pages as they have to be."""
+    """Return the pages with the stored results."""
     parts = {
         ROOT / "README.md": _runtimes(results),
         ROOT / "docs" / "performance.md": _cases(results),
@@ -45,7 +45,7 @@ def pages(results: Mapping[str, Any]) -> dict[Path, str]:
 
 
 def _replace(text: str, part: str) -> str:
-    """Put `part` between the marks."""
+    """Replace the text between the marks by `part`."""
     begin, end = "<!-- Written by bench:publish -->", "<!-- until here -->"
     written, count = re.subn(
         f"{begin}.*?{end}", lambda _: f"{begin}\n\n{part}\n\n{end}", text, flags=re.S
@@ -65,7 +65,7 @@ def _circumstances(results: Mapping[str, Any]) -> str:
 
 
 def _runtimes(results: Mapping[str, Any]) -> Iterator[str]:
-    """The table for who has never heard of it."""
+    """Yield the lines of the table of the README."""
     yield "| GET of 1 KiB | requests/s | 2.16.2 | times as many |"
     yield "|---|---:|---:|---:|"
     for case in CASES:
@@ -80,7 +80,7 @@ def _runtimes(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cases(results: Mapping[str, Any]) -> Iterator[str]:
-    """All cases, with whom they were compared."""
+    """Yield the lines of the table of all cases and clients."""
     rivals = [
         name
         for name in _RIVALS
@@ -112,7 +112,7 @@ def _cases(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _plain(title: str, outcome: Mapping[str, Any], column: Column) -> str:
-    """Return what isn't told in requests, as a sentence."""
+    """Return the results of a case that has no rate of requests, as a sentence."""
     unit = column.head.removesuffix(" each").split()[-1]
     figures = [
         f"{label_of(name)} {median(measured['rounds'], column):{column.form}} {unit}"

@@ -1,6 +1,6 @@
-"""Makes tables of what was measured: medians, spread, ratios, and whether the goals are reached.
+"""Tables of the results: medians, spread, ratios, and the goals.
 
-Must not know: how it was measured.
+Must not know: how they were measured.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ CASES_BY_NAME = {case.name: case for case in CASES}
 
 
 def label_of(name: str) -> str:
-    """Return what people call an entrant."""
+    """Return the label of an entrant."""
     return KINDS[name].label if name in KINDS else name
 
 
 @dataclass(frozen=True)
 class Column:
-    """One figure of a table.
+    """A column of a table.
 
     Attributes:
-        head: its name, with the unit.
-        value: how to get it from a round.
-        form: how to write it.
+        head: its heading, with the unit.
+        value: a function that computes the figure from a round.
+        form: the format of the figure.
     """
 
     head: str
@@ -49,7 +49,7 @@ PEAK = Column("peak KiB", lambda round_: round_["peak"] / 1024, ",.0f")
 
 
 def columns_of(case: Case) -> list[Column]:
-    """Return the columns of a case's table; the first is what counts."""
+    """Return the columns of a case's table. The first is the main figure."""
     if case.operation == "idle":
         return [_BYTES]
     if case.operation == "import":
@@ -68,8 +68,9 @@ def median(rounds: Sequence[Mapping[str, float]], column: Column) -> float:
 
 
 def ratio(case: Case, outcome: Outcome, other: str, column: Column | None = None) -> float | None:
-    """Return how many times better this httpcore2 is than `other` in what counts, or in another
-    column; `None` if they weren't both measured.
+    """Return the ratio of this httpcore2 to `other` in the main figure, or in another column.
+
+    It is greater than 1 where this one is better, and `None` if one of them was not measured.
     """
     column = column or columns_of(case)[0]
     both = [outcome.get(name, {}).get("rounds") for name in (THIS, other)]
@@ -81,16 +82,16 @@ def ratio(case: Case, outcome: Outcome, other: str, column: Column | None = None
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How a goal was met.
+class GoalResult:
+    """The result of a goal.
 
     Attributes:
-        case: where it holds.
-        against: whom it is measured by: another client, a variant, or this one itself, for what is allowed at most.
-        found: what was measured, or `None`.
-        wanted: the goal.
-        unit: of both.
-        is_least: whether it is the least that is wanted; else the most.
+        case: the case of the goal.
+        against: the client or variant that is compared with; this client itself for an upper limit.
+        found: the measured value, or `None`.
+        wanted: the value of the goal.
+        unit: the unit of both values.
+        is_least: whether the goal is a lower limit; otherwise it is an upper one.
     """
 
     case: Case
@@ -120,53 +121,55 @@ class Verdict:
         return f"{'≥' if self.is_least else '≤'} {self.figure(self.wanted)}"
 
 
-def verdicts(case: Case, outcome: Outcome) -> Iterator[Verdict]:
-    """Return how each of a case's goals was met."""
+def goal_results(case: Case, outcome: Outcome) -> Iterator[GoalResult]:
+    """Return the result of each goal of a case."""
     for other, wanted in case.goals.items():
-        yield Verdict(case, other, ratio(case, outcome, other), wanted, "x", True)
+        yield GoalResult(case, other, ratio(case, outcome, other), wanted, "x", True)
     for other, wanted in case.costs.items():
         times = ratio(case, outcome, other, CPU)
-        yield Verdict(case, other, 1 / times if times else None, wanted, "x", False)
+        yield GoalResult(case, other, 1 / times if times else None, wanted, "x", False)
     if case.most is not None:
         column = columns_of(case)[-1]
         rounds = outcome.get(THIS, {}).get("rounds")
         wanted = column.value({"bytes": case.most, "import": case.most, "peak": case.most})
         unit = column.head.replace("each", "").split()[-1]
-        yield Verdict(case, THIS, median(rounds, column) if rounds else None, wanted, unit, False)
+        yield GoalResult(
+            case, THIS, median(rounds, column) if rounds else None, wanted, unit, False
+        )
 
 
 def goals(cases: Mapping[str, Outcome]) -> Iterator[str]:
-    """Return, line by line, how all goals of the cases of a run were met."""
+    """Yield the lines of the table of all goals of a run."""
     found = [
-        verdict
+        result
         for case in CASES
         if case.name in cases
-        for verdict in verdicts(case, cases[case.name])
+        for result in goal_results(case, cases[case.name])
     ]
     if not found:
         return
     yield f"{'Goals':44} {'against':20} {'measured':>10} {'goal':>12}"
-    for verdict in found:
-        against = "" if verdict.against == THIS else label_of(verdict.against)
-        measured = "" if verdict.found is None else verdict.figure(verdict.found)
-        yield f"{verdict.case.title:44} {against:20} {measured:>10} {verdict.goal:>12}  {verdict.word}"
-    words = Counter(verdict.word for verdict in found)
+    for result in found:
+        against = "" if result.against == THIS else label_of(result.against)
+        measured = "" if result.found is None else result.figure(result.found)
+        yield f"{result.case.title:44} {against:20} {measured:>10} {result.goal:>12}  {result.word}"
+    words = Counter(result.word for result in found)
     yield ", ".join(f"{count} {word}" for word, count in words.most_common())
 
 
 def table(case: Case, outcome: Outcome) -> Iterator[str]:
-    """Return the lines of a case's table."""
+    """Yield the lines of a case's table."""
     columns = columns_of(case)
     heads = [f"{column.head:>11}" for column in columns]
     yield f"{case.title}  [{case.name}]"
     cost = "" if case.is_less_better else f" {'of CPU':>7}"
     yield f"  {'':22} {heads[0]} {'spread':>7}{''.join(heads[1:])}{cost} {'ratio':>7}  goal"
-    met = {verdict.against: verdict for verdict in verdicts(case, outcome)}
+    met = {result.against: result for result in goal_results(case, outcome)}
     for name, measured in outcome.items():
         label = f"  {label_of(name):22}"
         rounds = measured.get("rounds")
         if not rounds:
-            yield f"{label} {measured.get('error', 'nothing was measured')}"
+            yield f"{label} {measured.get('error', 'not measured')}"
             continue
         values = [columns[0].value(round_) for round_ in rounds]
         middle = statistics.median(values)
@@ -179,22 +182,22 @@ def table(case: Case, outcome: Outcome) -> Iterator[str]:
             line += f" {'':7}" if cpu is None else f" {cpu:6.2f}x"
         line += f" {'':7}" if times is None else f" {times:6.2f}x"
         if name in met:
-            verdict = met[name]
+            result = met[name]
             own = (
-                f"cost {verdict.figure(verdict.found)}, "
-                if name in case.costs and verdict.found
+                f"cost {result.figure(result.found)}, "
+                if name in case.costs and result.found
                 else ""
             )
-            line += f"  {own}{verdict.goal} {verdict.word}"
+            line += f"  {own}{result.goal} {result.word}"
         if "error" in measured:
             line += f"  then: {measured['error']}"
         yield line.rstrip()
 
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Return, line by line, how this httpcore2 has changed from one run to another.
+    """Yield the lines of the table of changes of this httpcore2 between two runs.
 
-    The other clients, which have not changed, tell how the machine has.
+    The other clients have not changed, so that their change is that of the machine.
     """
     yield f"{'':18} {'before':>12} {'after':>12} {'change':>8} {'others':>8}"
     for name, outcome in new["cases"].items():

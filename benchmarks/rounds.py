@@ -1,6 +1,6 @@
-"""Runs cases: starts a process for each client that takes part, and lets them take turns.
+"""Runs cases: starts a process for each client, and measures them in turns.
 
-Whatever else the machine does then falls on all of them alike. A client that fails or hangs is told, and left out.
+Other load on the machine then affects all clients alike. A client that fails or hangs is reported and skipped.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ Result = dict[str, float]
 
 
 Environment = tuple[str | None, str]
-"""Of a client, and the version of Python."""
+"""The environment of a client, and the version of Python."""
 
 Pythons = Mapping[Environment, Path]
-"""The interpreters."""
+"""The interpreter of each environment."""
 
 
 class Failed(Exception):
-    """A client could not do it; says why."""
+    """A client failed; the message says why."""
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """Who takes part in a case, and how."""
+    """A client with the parameters by which it takes part in a case."""
 
     label: str
     kind: Kind
@@ -53,7 +53,7 @@ class Entrant:
 
 
 def entrants(case: Case, clients: Sequence[str], python: str) -> list[Entrant]:
-    """Return this httpcore2, its variants, and whoever of `clients` can do the case."""
+    """Return this httpcore2, its variants, and those of `clients` that support the case."""
     this = KINDS[THIS]
     found = [Entrant(THIS, this, case, python)]
     found += [
@@ -72,12 +72,12 @@ def entrants(case: Case, clients: Sequence[str], python: str) -> list[Entrant]:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long.
+    """The length of a run.
 
     Attributes:
-        rounds: how many of each client.
-        seconds: of each round.
-        patience: seconds for a client to be done with a round, beyond its length.
+        rounds: the number of rounds of each client.
+        seconds: the length of each round.
+        patience: the seconds that a client may take beyond the length of a round.
     """
 
     rounds: int
@@ -86,16 +86,16 @@ class Plan:
 
 
 class Worker:
-    """A process with a client."""
+    """The process of a client."""
 
     def __init__(self, python: Path, job: Job, patience: float, wrap: Sequence[str] = ()) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
-            python: the interpreter that has the client.
-            job: what it is for.
-            patience: seconds for it to be ready.
-            wrap: what runs the interpreter, if it isn't run directly.
+            python: the interpreter of the client's environment.
+            job: the client and the case.
+            patience: the seconds until it must be ready.
+            wrap: the command that runs the interpreter, such as a profiler.
         """
         self._process = subprocess.Popen(
             [*wrap, str(python), "-m", "benchmarks.worker", json.dumps(asdict(job))],
@@ -123,27 +123,27 @@ class Worker:
             try:
                 pipe.close()
             except OSError:
-                pass  # an order that it never took
+                pass  # an order that it did not read
 
     def wait_until_ready(self) -> None:
         self._answer(self._patience)
 
     def do(self, order: Order) -> Result:
-        """Have a round done.
+        """Run a round.
 
         Raises:
-            Failed: it wasn't.
+            Failed: the client failed, or took too long.
         """
         assert self._process.stdin is not None, "it is a pipe"
         try:
             self._process.stdin.write(json.dumps(asdict(order)) + "\n")
             self._process.stdin.flush()
         except OSError as exc:
-            raise Failed(f"it has ended: {exc}") from exc
+            raise Failed(f"the process has ended: {exc}") from exc
         return self._answer(order.seconds + self._patience)
 
     def finish(self) -> None:
-        """Let it end by itself."""
+        """Wait for the end of the process."""
         assert self._process.stdin is not None, "it is a pipe"
         self._process.stdin.close()
         self._process.wait()
@@ -154,29 +154,29 @@ class Worker:
         timer.start()
         try:
             line = self._process.stdout.readline()
-            while line and not line.startswith("{"):  # what the profiler has to say
+            while line and not line.startswith("{"):  # output of the profiler
                 line = self._process.stdout.readline()
         finally:
             timer.cancel()
         if not line:
             if timer.finished.is_set() and self._process.wait() < 0:
-                raise Failed(f"no answer within {limit:.0f} seconds")
+                raise Failed(f"no result within {limit:.0f} seconds")
             errors = self._process.stderr.read().strip() if self._process.stderr else ""
-            raise Failed(errors.splitlines()[-1] if errors else "it ended without a word")
+            raise Failed(errors.splitlines()[-1] if errors else "the process ended without output")
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise Failed(f"it answered {line.strip()!r}") from None
+            raise Failed(f"unexpected output: {line.strip()!r}") from None
         if "error" in answer:
             raise Failed(answer["error"])
         return answer
 
 
 def job_for(entrant: Entrant, server: Server, core: int | None) -> Job:
-    """Return what a worker is told.
+    """Return the job of a worker.
 
     Raises:
-        Failed: the server can't do it.
+        Failed: the server does not support the case.
     """
     case = entrant.case
     origins = [server.tls if case.tls else server.plain]
@@ -186,11 +186,11 @@ def job_for(entrant: Entrant, server: Server, core: int | None) -> Job:
         origins = [server.http2]
     elif case.origins > 1:
         if len(server.origins) < case.origins:
-            raise Failed("so many loopback addresses are only on Linux, and with nginx")
+            raise Failed("so many loopback addresses need Linux and nginx")
         origins = list(server.origins[: case.origins])
     proxy = {"forward": server.plain, "tunnel": server.tunnel}[case.proxy] if case.proxy else None
     if case.proxy and proxy is None:
-        raise Failed("squid was not found")
+        raise Failed("squid is not installed")
     return Job(
         module=entrant.kind.module,
         package=entrant.kind.package,
@@ -209,12 +209,12 @@ def run_case(
     server: Server,
     plan: Plan,
 ) -> dict[str, Any]:
-    """Return, for each entrant, the results of its rounds, or why there are none."""
+    """Return the results of the rounds of each entrant, or the reason why there are none."""
     outcome: dict[str, Any] = {}
     if case.operation == "import":
         return _import_times(taking_part, pythons, plan)
     if case.operation == "idle" and len(taking_part) > 1:
-        # One after the other: together they would have more connections open than the server takes.
+        # In sequence: together they open more connections than the server accepts.
         for entrant in taking_part:
             outcome |= run_case(case, [entrant], pythons, server, plan)
         return outcome
@@ -250,7 +250,7 @@ def run_case(
             labels = list(workers)
             first = turn % max(len(labels), 1)
             for label in labels[first:] + labels[:first]:
-                # Each task has its turn, however long that takes: the first are not like the rest.
+                # Each task runs at least once, however long that takes: the first requests differ from the others.
                 order = Order(plan.seconds, least=cases[label].tasks, limit=case.limit)
                 result = attempt(label, lambda worker, order=order: worker.do(order))  # type: ignore[misc]
                 if result is None:
@@ -258,18 +258,18 @@ def run_case(
                 outcome[label]["rounds"].append(result)
                 used[label] += result.get("seconds", 0)
                 if used[label] > 3 * plan.rounds * plan.seconds:
-                    del workers[label]  # it is too slow to be waited for again
+                    del workers[label]  # too slow for further rounds
     return outcome
 
 
 def _import_times(taking_part: Sequence[Entrant], pythons: Pythons, plan: Plan) -> dict[str, Any]:
-    """Measure the CPU time that `import` takes, over that of an interpreter that imports nothing."""
+    """Measure the CPU time of `import`, beyond that of an interpreter that imports nothing."""
     core, _ = machine.cores()
-    # To compile the sources each time is not what users do.
+    # Compile the sources first: users do not compile them at each start.
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
     def once(python: Path, statement: str) -> float:
-        # The affinity is inherited.
+        # Child processes inherit the affinity.
         command = [str(python), "-c", statement]
         if core is not None:
             prelude = f"import os; os.sched_setaffinity(0, {{{core}}});"
@@ -286,7 +286,7 @@ def _import_times(taking_part: Sequence[Entrant], pythons: Pythons, plan: Plan) 
         try:
             once(pythons[entrant.needs], f"import {entrant.kind.package}")
         except (subprocess.CalledProcessError, OSError):
-            outcome[entrant.label] = {"error": "it can't be imported"}
+            outcome[entrant.label] = {"error": "the import failed"}
         else:
             outcome[entrant.label] = {"rounds": []}
             able.append(entrant)

@@ -1,11 +1,8 @@
-"""The server: nginx, or uvicorn where there is no nginx, on the loopback and on a core of its own.
+"""The server: nginx, or uvicorn if nginx is not installed, on the loopback interface and on its own core.
 
-A request for the plain port may have the form that a forward proxy gets, and is answered all the same. For tunnels
-there is squid, where it is installed.
-
-It has three ports (plain, TLS, HTTP/2) and on each the pages `/1024`, `/102400`, … named for their size. Those without
-HTTP/2 have `/post`, too, which answers with the page of 1 KiB; and `/sink`, which takes a body to its end and answers
-with the number of bytes that came.
+It has three ports (plain, TLS, HTTP/2). Each serves the pages `/1024`, `/102400`, …, named after their size. The
+ports without HTTP/2 also serve `/post`, whose response is the page of 1 KiB, and `/sink`, which reads the body of the
+request and responds with its size. The plain port accepts absolute URLs, as a forward proxy does. Tunnels need squid.
 """
 
 from __future__ import annotations
@@ -48,12 +45,12 @@ http {{
     ssl_certificate_key {folder}/server.pem;
     ssl_protocols TLSv1.3;
     client_max_body_size 0;
-    # A whole upload stays in memory.
+    # Uploads stay in memory.
     client_body_buffer_size 16m;
     root {folder}/pages;
     server {{
         {listen}
-        # Static files take no POST, but can be what its answer is made of.
+        # nginx refuses POST to static files, but can serve one as the error page.
         location = /post {{ error_page 405 =200 /1024; }}
         location = /sink {{
             proxy_pass http://127.0.0.1:{counter};
@@ -65,7 +62,7 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{http2} ssl http2;
-        # Who falls back to HTTP/1.1 must not pass for a client of HTTP/2.
+        # A client that falls back to HTTP/1.1 fails here.
         if ($server_protocol != HTTP/2.0) {{ return 505; }}
     }}
     server {{
@@ -78,15 +75,15 @@ http {{
 
 @dataclass
 class Server:
-    """Where it is.
+    """The addresses of the server.
 
     Attributes:
-        name: what it is, with its version.
-        plain: its origin for HTTP/1.1 in clear text.
-        tls: for HTTP/1.1 over TLS 1.3.
-        http2: for HTTP/2, or `None` if it doesn't speak it.
-        tunnel: the origin of a proxy that takes CONNECT, if there is one.
-        authority: the file with the certificate of the authority that vouches for it.
+        name: its name and version.
+        plain: the origin for HTTP/1.1 in clear text.
+        tls: the origin for HTTP/1.1 over TLS 1.3.
+        http2: the origin for HTTP/2, or `None` if the server does not support it.
+        tunnel: the origin of a proxy that accepts CONNECT, if there is one.
+        authority: the file with the certificate of the authority that issued the server's.
         origins: further origins in clear text.
     """
 
@@ -101,7 +98,7 @@ class Server:
 
 @contextmanager
 def running(cases: Sequence[Case], core: int | None) -> Iterator[Server]:
-    """Run the server with what the cases need of it."""
+    """Run the server with the ports and proxies that the cases need."""
     sizes = {1024, *(case.size for case in cases)}
     origins = max(case.origins for case in cases)
     with_tunnel = any(case.proxy == "tunnel" for case in cases)
@@ -134,7 +131,9 @@ def _nginx_or_uvicorn(
     authority = folder / "authority.pem"
     more: list[str] = []
     if program is None:
-        print("nginx was not found: uvicorn serves, which is slower than some of the clients.\n")
+        print(
+            "nginx is not installed. uvicorn is the server, which is slower than some of the clients.\n"
+        )
         plain, tls = _free_ports(2)
         certificate = [
             "--ssl-certfile",
@@ -152,7 +151,7 @@ def _nginx_or_uvicorn(
         return
     plain, tls, http2, counter = _free_ports(4)
     listen = [f"127.0.0.1:{plain}", f"127.0.0.1:{tls} ssl"]
-    if sys.platform == "linux":  # where all of 127.0.0.0/8 is the loopback
+    if sys.platform == "linux":  # where all of 127.0.0.0/8 is on the loopback interface
         hosts = [f"127.0.{1 + index // 250}.{1 + index % 250}" for index in range(origins)]
         more = [f"http://{host}:{plain}" for host in hosts]
         listen += [f"{host}:{plain}" for host in hosts]

@@ -1,7 +1,7 @@
-"""One client, in a process of its own: does a round when it is told to, and tells what the round gave.
+"""The process of one client: it runs a round for each order, and prints the results.
 
-Each line of its input is an order; each line of its output, as JSON, the answer; the first says that it is ready.
-Runs in every client's environment: it imports the standard library, and the one client that it is for.
+Each line of its input is an order, and each line of its output a result, as JSON. The first line of the output says
+that the client is ready. This module runs in the client's environment: it imports the standard library and that client.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Check = Callable[[int, Any], None]
 
 @dataclass
 class Job:
-    """What this process is for.
+    """The client and the case of this process.
 
     Attributes:
-        module: of `benchmarks.clients`.
-        package: what the client is imported as.
-        case: what to do, as the fields of a `Case`.
-        origins: where to send requests.
-        proxy: what to send them through.
+        module: the module in `benchmarks.clients`.
+        package: the package of the client.
+        case: the fields of a `Case`.
+        origins: the origins to send requests to.
+        proxy: the proxy to send them through.
         authority: the file with the authority's certificate, for TLS.
-        core: where to run.
+        core: the core to run on.
     """
 
     module: str
@@ -54,10 +54,10 @@ class Order:
     """A round.
 
     Attributes:
-        seconds: how long, at least.
-        least: how many requests, at least.
-        limit: how many, at most.
-        is_warm_up: whether bodies are looked at as a whole, and large transfers left out.
+        seconds: the least length.
+        least: the least number of requests.
+        limit: the most requests.
+        is_warm_up: whether bodies are checked as a whole, and large transfers skipped.
     """
 
     seconds: float
@@ -67,7 +67,7 @@ class Order:
 
 
 class Round:
-    """Measures while the clients work."""
+    """Measures a round: time, CPU time, memory."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -100,7 +100,7 @@ class Round:
 
 
 class Session:
-    """What all runtimes have in common."""
+    """Base class of the workers for threads and event loops."""
 
     def __init__(self, job: Job) -> None:
         self.case = Case(**job.case)
@@ -131,7 +131,7 @@ class Session:
         return {"post": "post", "upload": "sink"}.get(operation, str(self.case.size))
 
     def work_of(self, order: Order) -> tuple[str, Iterator[str], Check]:
-        """Return what a round does: the operation, the URLs, and the check of the answers."""
+        """Return the operation, the URLs and the check of responses for a round."""
         operation = self.case.operation
         if operation in ("upload", "download"):
             if order.is_warm_up:
@@ -143,12 +143,12 @@ class Session:
 
     def _check_count(self, status: int, answer: Any) -> None:
         received = int(bytes(answer))
-        # What the server counts includes the head and the framing of chunks.
+        # The server's count includes the head and the framing of chunks.
         if status != 200 or not self.case.size <= received <= self.case.size * 1.01:
             raise Wrong(f"status {status}, {received} bytes")
 
     def finish(self, round_: Round) -> None:
-        """Tell what a round gave, and how much memory it took beyond that of an idle client."""
+        """Print the results of a round, with its memory beyond that of an idle client."""
         result: dict[str, Any] = round_.result()
         peak = machine.peak()
         if self._idle is None:
@@ -223,7 +223,7 @@ def async_operations(
 
 
 async def work(session: Session, client: AsyncClient, round_: Round, gate: Any) -> None:
-    """What each task does; `gate` is an event of the loop."""
+    """Run one task; `gate` is an event of the loop."""
     name, urls, check = session.work_of(round_.order)
     operate = async_operations(client, session.case.size)[name]
     await gate.wait()
@@ -246,7 +246,7 @@ def on_asyncio(session: Session) -> None:
             async with asyncio.TaskGroup() as group:
                 for _ in range(session.case.tasks):
                     group.create_task(work(session, client, round_, gate))
-                await asyncio.sleep(0)  # until all have come to the gate
+                await asyncio.sleep(0)  # until all tasks wait at the gate
                 round_.begin()
                 gate.set()
             session.finish(round_)
@@ -256,9 +256,9 @@ def on_asyncio(session: Session) -> None:
         check(*await client.get(url))
 
     async def main_idle() -> None:
-        """Each round opens connections, in a client of its own, and leaves them open.
+        """Open connections in each round, with a new client, and leave them open.
 
-        What is needed in between is there from the first round on, so that what the later ones add is what stays.
+        The first round allocates what all rounds share, so that later rounds add only the memory of connections.
         """
         clients = []
         reply({"ready": True})
@@ -273,7 +273,7 @@ def on_asyncio(session: Session) -> None:
             gc.collect()
             after, opened = machine.resident(), machine.sockets()
             if memory is None or after is None or count is None or opened is None:
-                raise NotImplementedError("memory is only told on Linux")
+                raise NotImplementedError("memory is only measured on Linux")
             reply({"bytes": (after - memory) / (opened - count), "connections": opened - count})
         for client in clients:
             await client.close()
@@ -308,7 +308,7 @@ def on_trio(session: Session) -> None:
 
 
 def cause(error: BaseException) -> BaseException:
-    """Return the first of what a group of tasks raised."""
+    """Return the first exception of a group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -316,7 +316,7 @@ def cause(error: BaseException) -> BaseException:
 
 def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
-    machine.pin(0, job.core)  # before a client starts threads of its own
+    machine.pin(0, job.core)  # before the client starts threads
     machine.raise_limit_of_descriptors()
     session = Session(job)
     try:

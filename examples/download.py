@@ -1,4 +1,4 @@
-"""Download a page to a file, and tell how far it is: `python examples/download.py URL FILE`."""
+"""Download a page to a file, and print its progress: `python examples/download.py URL FILE`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main(url: str, path: str) -> None:
         open(path, "wb") as file,
     ):
         if response.status != 200:
-            raise SystemExit(f"{url} answered with status {response.status}")
+            raise SystemExit(f"{url} responded with status {response.status}")
         size = 0
         for chunk in response.iter_stream():
             size += file.write(chunk)

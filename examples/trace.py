@@ -1,4 +1,4 @@
-"""Show each step of a request as it happens, on asyncio: `python examples/trace.py URL`."""
+"""Print the trace events of a request on asyncio: `python examples/trace.py URL`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Download pages at once on each of the four runtimes, and show what the pool made of it.
+"""Download pages concurrently on each of the four runtimes, and print the connections of the pool.
 
-Without arguments the pages come from a server on this machine, and each is checked.
+Without arguments the pages come from a local server, and each is checked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAGES = range(2000, 2020)
 
 
 class DemoError(Exception):
-    """A page that isn't what it should be."""
+    """A page differs from the expected one."""
 
 
 Check = Callable[[str, int, bytes], None]
@@ -37,7 +37,7 @@ def page(path: str) -> bytes:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # Head and body leave in one piece, not in two that wait for each other.
+    wbufsize = -1  # Head and body in one segment: the second of two would wait (Nagle).
 
     def do_GET(self) -> None:
         body = page(self.path)
@@ -57,7 +57,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
-    """A server on a free port of the loopback, for as long as the block runs."""
+    """Run a server on a free port of the loopback interface while the block runs."""
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -124,7 +124,7 @@ async def run_on_trio(urls: list[str], check: Check) -> None:
 
 
 async def run_on_anyio(urls: list[str], check: Check) -> None:
-    # Without a backend named, the pool would take asyncio's own streams.
+    # By default the pool uses the asyncio backend here.
     backend = httpcore2.AnyIOBackend()
     async with httpcore2.AsyncConnectionPool(network_backend=backend) as http:
 
@@ -156,7 +156,7 @@ def run_everywhere(urls: list[str], check: Check) -> None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The errors inside groups of errors, which task groups raise."""
+    """Yield the exceptions in exception groups, which task groups raise."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from causes(inner)
@@ -168,7 +168,7 @@ def absolute_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port  # Raises where the port isn't a number.
+        _ = parts.port  # Raises ValueError if the port is not a number.
     except ValueError:
         valid = False
     if not valid:

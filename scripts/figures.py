@@ -1,10 +1,10 @@
-"""What the wheels in `dist/` weigh, and how long an import takes.
+"""The size of the wheels in `dist/`, and the time of an import.
 
-python scripts/figures.py                print it
-python scripts/figures.py --changelog    and write it into the next release's changelog
+python scripts/figures.py                print both
+python scripts/figures.py --changelog    and write them into the next release's changelog
 
-Both are for `httpcore2` with its core, which is all that a program on threads needs. The import is that of the
-wheels' own files, in a Python that loads nothing else; what counts is processor time, in the quickest of ten.
+Both are for `httpcore2` with its core, the packages that a program on threads needs. The import is measured from the
+files of the wheels, in a Python that loads nothing else: the least processor time of ten runs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ print(time.process_time() - started, len(set(sys.modules) - before))
 
 
 def wheels() -> dict[str, Path]:
-    """The wheels that were built, by import package."""
+    """Return the built wheels by import package."""
     found = {path.name.partition("-")[0]: path for path in sorted(ROOT.glob("dist/*.whl"))}
     if not set(BOTH) <= set(found):
         raise SystemExit("dist/ lacks wheels: run scripts/hatch run build:all")
@@ -44,7 +44,7 @@ def wheels() -> dict[str, Path]:
 
 
 def import_time() -> tuple[float, int]:
-    """Seconds of processor time that the import takes, and how many modules it loads."""
+    """Return the processor time of the import in seconds, and the number of modules that it loads."""
     with tempfile.TemporaryDirectory() as folder:
         for name in BOTH:
             with zipfile.ZipFile(wheels()[name]) as wheel:

@@ -1,4 +1,4 @@
-"""Fetch Mermaid, which draws the documentation's diagrams in the reader's browser, for the site to serve itself.
+"""Fetch Mermaid, which draws the diagrams of the documentation in the browser, so that the site serves it itself.
 
 `docs/assets/diagrams.js` loads it. It is an npm package; without npm the diagrams of the site stay empty, so CI
 requires npm.

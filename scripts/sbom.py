@@ -1,10 +1,10 @@
 """The bill of materials of each distribution, which its wheel carries (PEP 770), in CycloneDX 1.6.
 
-python scripts/sbom.py            write them anew: after a change of version or dependencies
-python scripts/sbom.py --check    fail where one is not up to date
+python scripts/sbom.py            write them, after a change of version or dependencies
+python scripts/sbom.py --check    fail if one is not up to date
 
-A wheel holds our own files alone, so that its bill names the distribution and what it asks for. It has no date and no
-serial number: the same source makes the same wheel.
+A wheel holds only files of its distribution, so that its bill names the distribution and its requirements. It has no
+date and no serial number, so that the same source makes the same wheel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REQUIREMENT = re.compile(
 
 
 def bill(project: dict[str, Any]) -> dict[str, Any]:
-    """Make the bill of what `[project]` describes."""
+    """Make the bill of a distribution from the `[project]` table of its `pyproject.toml`."""
     own = _purl(project["name"], project["version"])
     scopes = dict.fromkeys(project["dependencies"], "required")
     for extra in project.get("optional-dependencies", {}).values():
@@ -31,7 +31,7 @@ def bill(project: dict[str, Any]) -> dict[str, Any]:
     components: dict[str, dict[str, Any]] = {}
     for requirement, scope in sorted(scopes.items()):
         found = _component(requirement, scope)
-        # It may be asked for with and without extras.
+        # A dependency may be listed with and without extras.
         components.setdefault(found["bom-ref"], found)
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -81,7 +81,7 @@ def _purl(name: str, version: str | None = None) -> str:
 
 
 def bills() -> dict[Path, str]:
-    """The text of each bill, and the file that it belongs in."""
+    """Yield the file and the text of each bill."""
     texts = {}
     for path in sorted(PACKAGES.glob("*/pyproject.toml")):
         project = tomllib.loads(path.read_text())["project"]

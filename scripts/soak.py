@@ -1,7 +1,7 @@
-"""Run for minutes what the tests run for a moment: HTTP/2 that lasts, and leaves nothing behind.
+"""Run HTTP/2 workloads for minutes, and check that they leave nothing behind.
 
-The servers run here, in clear text: nginx as it comes, nghttpd, and peers of our own. Whatever goes wrong ends it
-with a traceback.
+The servers run on this machine, in clear text: nginx, nghttpd and scripted peers. Any error ends the run with a
+traceback.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import httpcore2
 
 MAIN = ("threads", "asyncio", "trio")
 MEMORY = 2 * 1024 * 1024
-"""Bytes that a flood may cost."""
+"""The most memory that a flood may take, in bytes."""
 
 
 def tell(text: str) -> None:
@@ -41,7 +41,7 @@ def open_pool(runtime: TestedRuntime) -> httpcore2.AsyncConnectionPool:
 
 @contextmanager
 def timed(job: str, runtime: TestedRuntime, tasks: int, requests: int) -> Iterator[list[str]]:
-    """Tell how long something took, and what the list has then."""
+    """Print how long an operation took, and the entries of the list."""
     found: list[str] = []
     begin = time.perf_counter()
     yield found
@@ -54,7 +54,7 @@ def timed(job: str, runtime: TestedRuntime, tasks: int, requests: int) -> Iterat
 
 
 def last(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
-    """Get a page from nginx, which says farewell after every thousandth time."""
+    """Get a page from an nginx that sends GOAWAY after each 1000 requests."""
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
@@ -71,7 +71,7 @@ def last(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> Non
 
 
 def few(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
-    """Get a page from an nginx that takes ten requests on each connection."""
+    """Get a page from an nginx that accepts ten requests on each connection."""
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
@@ -88,7 +88,7 @@ def few(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None
 
 
 def mix(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
-    """Have nghttpd echo bodies over one connection, each of which is another."""
+    """Send different bodies to the echo of nghttpd over one connection."""
 
     async def scenario() -> None:
         async with open_pool(runtime) as pool:
@@ -103,7 +103,7 @@ def mix(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None
 
 
 def give_up(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
-    """Close early, let time out and cancel, over one connection."""
+    """Close responses early, time out and cancel requests, over one connection."""
     seen: list[Windows] = []
 
     async def scenario() -> None:
@@ -126,7 +126,7 @@ def give_up(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> 
 
 
 def floods(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
-    """Be drowned, in each way that the tests know, until the connection is given up."""
+    """Receive each kind of flood of the tests, until the connection is closed."""
 
     def drown(name: str) -> httpcore2.RemoteProtocolError:
         async def scenario() -> httpcore2.RemoteProtocolError:
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--runtime", action="append", choices=RUNTIMES, help=f"default: {MAIN}")
     parser.add_argument("--requests", type=int, help="default: each job's own number")
     arguments = parser.parse_args()
-    # Here what takes long does not hang.
+    # The watchdog of the tests ends tests that hang. These jobs take longer.
     runtimes.LIMIT = scripted_servers.LIMIT = 3600.0
     for name in arguments.job or JOBS:
         job, requests, tasks = JOBS[name]

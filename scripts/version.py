@@ -1,8 +1,8 @@
 """The one version of the five distributions.
 
 python scripts/version.py            print it
-python scripts/version.py 3.1.0      write it wherever it stands, and the bills of materials anew
-python scripts/version.py --check    fail where one differs
+python scripts/version.py 3.1.0      write it to all files, and rewrite the bills of materials
+python scripts/version.py --check    fail if a file has another version
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 VERSION = r"[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.(?:post|dev)[0-9]+)?"
 PINNED = r"httpcore2[a-z0-9-]*(?:\[[a-z0-9,]+\])?=="
-# The files in which it stands, and what comes before it there.
+# The files that have the version, and the text before it.
 PLACES = {
     "packages/*/pyproject.toml": rf'^version = "|"{PINNED}',
     "packages/*/src/*/__init__.py": r'^__version__ = "|^check_version\(__name__, "',
@@ -35,7 +35,7 @@ def files() -> Iterator[tuple[Path, re.Pattern[str]]]:
 
 
 def places() -> Iterator[tuple[str, str]]:
-    """Where a version stands, as file and line, and the version."""
+    """Yield each place of a version, as file and line, and the version."""
     for path, pattern in files():
         text = path.read_text()
         for match in pattern.finditer(text):
@@ -44,7 +44,7 @@ def places() -> Iterator[tuple[str, str]]:
 
 
 def unpinned() -> Iterator[str]:
-    """The requirements of siblings that take more than one version."""
+    """Yield the requirements of siblings that allow more than one version."""
     for path in sorted(ROOT.glob("packages/*/pyproject.toml")):
         project = tomllib.loads(path.read_text())["project"]
         extras = project.get("optional-dependencies", {}).values()

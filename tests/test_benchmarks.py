@@ -57,7 +57,7 @@ def test_a_client_that_fails_is_named_and_the_others_are_measured() -> None:
     table = "\n".join(report.table(case, outcome))
     assert "ConnectError" in table
     assert "No such file" in table
-    assert {verdict.word for verdict in report.verdicts(case, outcome)} == {"not measured"}
+    assert {result.word for result in report.goal_results(case, outcome)} == {"not measured"}
 
 
 def rounds(rate: float, cpu: float = 1.0, **more: float) -> dict[str, list[dict[str, float]]]:
@@ -79,7 +79,7 @@ def test_each_goal_is_printed_with_its_result() -> None:
         "pyreqwest": rounds(20),
         "a variant": rounds(20, cpu=0.5),
     }
-    found = [(each.against, each.found, each.word) for each in report.verdicts(case, outcome)]
+    found = [(each.against, each.found, each.word) for each in report.goal_results(case, outcome)]
     assert found == [
         ("aiohttp", 2, "reached"),
         ("pyreqwest", 1, "missed"),

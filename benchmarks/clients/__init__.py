@@ -1,10 +1,10 @@
-"""The clients: how each does what the cases ask for, as its own documentation would have it done.
+"""The clients, each used as its documentation recommends.
 
-All get the settings of a real caller: four timeouts (or as many as it has), the usual header fields, a pool of the
-size given, certificates verified, the body read.
+All have the settings of a real application: four timeouts (or as many as the client has), the usual header fields, a
+pool of the given size, verified certificates, and bodies read to the end.
 
-A module here has `create(settings)`, which returns a `Client` if the runtime is threads, else an `AsyncClient`.
-Runs in every client's environment: nothing but the standard library is imported here.
+Each module has `create(settings)`, which returns a `Client` for threads, and an `AsyncClient` for event loops. This
+module runs in every client's environment, with the standard library only.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from benchmarks.cases import THIS, Case, Operation, Runtime
 
 CHUNK = bytes(64 * 1024)
-"""What uploads are made of."""
+"""The chunk that uploads repeat."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a client is told before it starts."""
+    """The settings of a client."""
 
     runtime: Runtime
     connections: int
@@ -33,35 +33,35 @@ class Settings:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What an application sends."""
+        """The header fields of an application."""
         headers = {
             "Accept": "*/*",
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": "benchmark/1.0",
         }
-        if not self.http2:  # where the field has no place (RFC 9113, section 8.2.2)
+        if not self.http2:  # HTTP/2 forbids the field (RFC 9113, section 8.2.2)
             headers["Connection"] = "keep-alive" if self.keep_alive else "close"
         return headers
 
 
 class Received:
-    """How long the body of a download was, and its last piece."""
+    """The length of a downloaded body, and its last chunk."""
 
     __slots__ = ("last", "length")
 
-    def __init__(self, pieces: Iterable[Any] = ()) -> None:
+    def __init__(self, chunks: Iterable[Any] = ()) -> None:
         self.length = 0
         self.last: Any = b""
-        for piece in pieces:
-            self.take(piece)
+        for chunk in chunks:
+            self.take(chunk)
 
-    def take(self, piece: Any) -> None:
-        self.length += len(piece)
-        self.last = piece
+    def take(self, chunk: Any) -> None:
+        self.length += len(chunk)
+        self.last = chunk
 
 
 class Client:
-    """A client for threads. Its methods return the status, and the body or what is known of it."""
+    """A client for threads. Its methods return the status, and the body or a `Received`."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -81,7 +81,7 @@ class Client:
 
 
 class AsyncClient:
-    """A client for event loops. It is made while one runs."""
+    """A client for event loops. It is created while the loop runs."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -101,14 +101,14 @@ class AsyncClient:
 
 
 def chunks(size: int) -> Iterator[bytes]:
-    """Give `size` bytes to send, in pieces."""
+    """Yield `size` bytes in chunks."""
     while size > 0:
         yield CHUNK[:size]
         size -= len(CHUNK)
 
 
 async def async_chunks(size: int) -> AsyncIterator[bytes]:
-    """As `chunks`."""
+    """Yield `size` bytes in chunks, as an async iterator."""
     for chunk in chunks(size):
         yield chunk
 
@@ -121,15 +121,15 @@ class Kind:
     """A client that can be measured.
 
     Attributes:
-        label: for tables.
-        module: here.
-        package: what is imported.
-        environment: in the matrix of `hatch.toml`; `None` where this httpcore2 is.
-        runtimes: where it runs.
-        http2: whether it speaks HTTP/2.
-        operations: what it can do.
-        proxies: whether it can go through one.
-        has_pool: whether it keeps to a number of connections.
+        label: its name in tables.
+        module: its module in this package.
+        package: the package that it imports.
+        environment: its environment in the matrix of `hatch.toml`; `None` for that of this httpcore2.
+        runtimes: the runtimes that it supports.
+        http2: whether it supports HTTP/2.
+        operations: the operations that it supports.
+        proxies: whether it supports proxies.
+        has_pool: whether it limits the number of connections.
     """
 
     label: str
@@ -143,7 +143,7 @@ class Kind:
     has_pool: bool = True
 
     def can(self, case: Case) -> bool:
-        """Whether it can take part."""
+        """Return whether it supports a case."""
         return (
             case.operation in self.operations
             and (case.runtime in self.runtimes or case.operation == "import")

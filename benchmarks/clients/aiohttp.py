@@ -1,4 +1,4 @@
-"""aiohttp, whose parser is written in C. Its timeout for a connection from the pool includes the time to connect."""
+"""aiohttp, whose parser is written in C. Its timeout for the pool includes the time to connect."""
 
 from __future__ import annotations
 

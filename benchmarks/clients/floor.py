@@ -1,6 +1,6 @@
-"""The floor: fixed bytes are sent, and the end of the answer is found. No library can be faster than its event loop.
+"""The floor: a client that sends fixed bytes and finds the end of the response, as fast as the event loop permits.
 
-No timeouts, no pool to speak of, no parsing but for the Content-Length.
+It has no timeouts, and parses the Content-Length only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Shared:
         self._requests: dict[str, tuple[bytes, str, int]] = {}
 
     def _request(self, url: str) -> tuple[bytes, str, int]:
-        """Return what is to be sent, and where to."""
+        """Return the bytes to send, and the address."""
         request = self._requests.get(url)
         if request is None:
             parts = urlsplit(url)
@@ -47,11 +47,11 @@ class _Shared:
         return request
 
     def _find_body(self, received: int, data: bytes) -> int:
-        """Return where the body begins, if all of it is there; else 0.
+        """Return the start of the body if the response is complete, otherwise 0.
 
         Args:
-            received: how many bytes have come.
-            data: the first of them.
+            received: the number of bytes received.
+            data: the first of these bytes.
         """
         found = _find_length(data)
         if found is None:
@@ -61,12 +61,14 @@ class _Shared:
 
 
 class _Protocol(asyncio.BufferedProtocol):
-    _buffer = memoryview(bytearray(256 * 1024))  # one for all: what came is copied out at once
+    _buffer = memoryview(
+        bytearray(256 * 1024)
+    )  # shared by all connections, since the bytes are copied out at once
 
     def __init__(self, floor: _AsyncioFloor) -> None:
         self.floor = floor
         self.waiter: asyncio.Future[tuple[int, bytes]] | None = None
-        self.pieces: list[bytes] = []
+        self.chunks_received: list[bytes] = []
         self.received = 0
         self.transport: Any = None
 
@@ -77,12 +79,16 @@ class _Protocol(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.pieces.append(bytes(self._buffer[:nbytes]))
+        self.chunks_received.append(bytes(self._buffer[:nbytes]))
         self.received += nbytes
-        begin = self.floor._find_body(self.received, self.pieces[0])
+        begin = self.floor._find_body(self.received, self.chunks_received[0])
         if begin and self.waiter is not None:
-            data = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-            self.pieces.clear()
+            data = (
+                self.chunks_received[0]
+                if len(self.chunks_received) == 1
+                else b"".join(self.chunks_received)
+            )
+            self.chunks_received.clear()
             self.received = 0
             self.waiter.set_result((int(data[9:12]), data[begin:]))
             self.waiter = None
@@ -136,7 +142,7 @@ class _TrioFloor(_Shared, AsyncClient):
         else:
             sock = socket.create_connection((host, port))
             sock.setblocking(False)
-        # trio's own sockets let others run at each call, ready or not.
+        # trio's sockets reach a checkpoint at each call, even if they are ready.
         sock.send(request)
         data = b""
         while not (begin := self._find_body(len(data), data)):

@@ -1,4 +1,4 @@
-"""This httpcore2, the published one, and httpcore: they have one interface."""
+"""This httpcore2, the published httpcore2 and httpcore, which have the same interface."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ class _Client(Client):
         return handle
 
     def _perform(self, handle: Any, url: str) -> tuple[int, Any]:
-        pieces: list[bytes] = []
-        self._receive(handle, url, pieces.append)
-        return handle.getinfo(pycurl.RESPONSE_CODE), b"".join(pieces)
+        received: list[bytes] = []
+        self._receive(handle, url, received.append)
+        return handle.getinfo(pycurl.RESPONSE_CODE), b"".join(received)
 
     def _receive(self, handle: Any, url: str, take: Callable[[bytes], object]) -> None:
         handle.setopt(pycurl.URL, url)
@@ -64,15 +64,15 @@ class _Client(Client):
 
     def upload(self, url: str, size: int) -> tuple[int, Any]:
         handle = self._handle()
-        pieces = chunks(size)
-        rest = memoryview(b"")
+        body = chunks(size)
+        remaining = memoryview(b"")
 
         def read(wanted: int) -> bytes:
-            nonlocal rest
-            if not rest:
-                rest = memoryview(next(pieces, b""))
-            piece, rest = rest[:wanted], rest[wanted:]
-            return bytes(piece)
+            nonlocal remaining
+            if not remaining:
+                remaining = memoryview(next(body, b""))
+            chunk, remaining = remaining[:wanted], remaining[wanted:]
+            return bytes(chunk)
 
         handle.setopt(pycurl.POST, 1)
         handle.setopt(pycurl.READFUNCTION, read)

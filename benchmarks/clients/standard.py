@@ -1,4 +1,4 @@
-"""http.client, with a connection for each thread. It has one timeout, for all that it does."""
+"""http.client, with a connection for each thread. It has one timeout for all operations."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Parts of the request path by themselves, without a network, so that a change shows in a count, not in noise.
+"""Parts of the request path, measured separately and without a network, so that noise does not hide a change.
 
 `bench:micro` measures the time with pytest-benchmark; `bench:count` counts instructions with valgrind, which gives the
-same figure on a busy machine.
+same result on a busy machine.
 """

@@ -1,7 +1,7 @@
-"""How many instructions an operation takes, counted by valgrind: the same on a busy machine as on a quiet one.
+"""The number of instructions of an operation, counted by valgrind. It is the same on a busy machine.
 
-A workload is run with few and with many operations in processes of their own; the difference is that of the operations
-alone. The kernel's share is not in it.
+Each workload runs in two processes, with few and with many operations. The difference of the counts is that of the
+operations alone. It does not include the kernel.
 """
 
 from __future__ import annotations
@@ -25,20 +25,22 @@ _find_count = re.compile(r"I +refs: +([0-9,]+)").search
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench:count", description=__doc__)
-    parser.add_argument("workloads", nargs="*", help=f"which of {', '.join(WORKLOADS)}")
+    parser.add_argument(
+        "workloads", nargs="*", help=f"the workloads to count, of {', '.join(WORKLOADS)}"
+    )
     parser.add_argument("--save", type=Path, help="a file to write the counts to")
-    parser.add_argument("--against", type=Path, help="counts that were saved, to compare with")
+    parser.add_argument("--against", type=Path, help="saved counts to compare with")
     parser.add_argument("--once", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     names: list[str] = arguments.workloads or list(WORKLOADS)
     if unknown := set(names) - set(WORKLOADS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}")
+        parser.error(f"unknown workloads: {', '.join(sorted(unknown))}")
     if arguments.once is not None:
         _run(names[0], arguments.once)
         return
     valgrind = shutil.which("valgrind")
     if valgrind is None:
-        raise SystemExit("valgrind was not found, so nothing is counted (apt-get install valgrind)")
+        raise SystemExit("valgrind is not installed (Debian: apt-get install valgrind)")
     before: dict[str, float] = {}
     if arguments.against is not None:
         before = json.loads(arguments.against.read_text())
@@ -64,7 +66,7 @@ def main() -> None:
 def _count(valgrind: str, name: str, times: int) -> int:
     command = [valgrind, "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
     command += [sys.executable, "-m", __spec__.name, name, "--once", str(times)]
-    # The order of a set, and so the way through it, must not be left to chance.
+    # Without randomised hashes, so that sets have the same order in each process.
     variables = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     found = _find_count(done.stderr)
@@ -75,7 +77,7 @@ def _count(valgrind: str, name: str, times: int) -> int:
 
 def _run(name: str, times: int) -> None:
     with WORKLOADS[name]() as run:
-        run(100)  # what is specialised, remembered or grown, is so from here on
+        run(100)  # the interpreter has specialised the code, and caches have their size
         gc.disable()
         run(times)
 

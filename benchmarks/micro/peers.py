@@ -1,4 +1,4 @@
-"""A network in memory: it answers each request at once, and costs next to nothing."""
+"""A network in memory, which responds to each request at once and takes almost no time."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ANSWER = (
 _FRAME = Struct(">BHBBL")
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 _SETTINGS_ACK = b"\0\0\0\x04\x01\0\0\0\0"
-# :status 200, content-length: 1024, server: nginx; nothing is remembered (RFC 7541, section 6.2.2).
+# :status 200, content-length: 1024, server: nginx; nothing is added to the dynamic table (RFC 7541, section 6.2.2).
 _FIELDS = b"\x88\x0f\x0d\x041024\x0f\x27\x05nginx"
 
 
 class Stream(BackendStream):
-    """Answers with the same bytes, whatever was written."""
+    """A stream that responds to each write with the same bytes."""
 
     runtime = ThreadRuntime()
 
@@ -63,7 +63,7 @@ def http2_answer(stream_id: int) -> bytes:
 
 
 class HTTP2Stream(Stream):
-    """Answers each HEADERS frame with a response."""
+    """A stream that responds to each HEADERS frame."""
 
     is_resumable = True
 
@@ -92,7 +92,7 @@ class HTTP2Stream(Stream):
 
 
 class Backend(RuntimeBackend):
-    """Opens streams of one kind."""
+    """A backend whose streams are of one class."""
 
     runtime = Stream.runtime
 
@@ -111,7 +111,7 @@ class Backend(RuntimeBackend):
 
 
 class Transport:
-    """What asyncio would give a protocol; it answers in the loop's next iteration."""
+    """A transport of asyncio that responds in the next iteration of the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Any) -> None:
         self._loop = loop

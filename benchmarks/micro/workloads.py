@@ -1,4 +1,4 @@
-"""What is measured: each workload is made once, and then does its operation as often as it is told.
+"""The workloads. Each is set up once, and then runs its operation a given number of times.
 
 with WORKLOADS["url"]() as run:
     run(100)
@@ -72,7 +72,7 @@ def url() -> Iterator[Operations]:
 
 @_workload
 def request_model() -> Iterator[Operations]:
-    """Make a request of what a caller gives."""
+    """Make a request from the arguments of a caller."""
 
     def run(count: int) -> None:
         for _ in range(count):
@@ -110,7 +110,7 @@ def _exchanges(answers: Iterator[bytes]) -> Operations:
 
 @_workload
 def codec_same_heads() -> Iterator[Operations]:
-    """An HTTP/1.1 exchange whose heads are like the last ones."""
+    """An HTTP/1.1 exchange whose heads are the same as the last ones."""
     yield _exchanges(itertools.repeat(ANSWER))
 
 
@@ -129,7 +129,7 @@ def codec_chunks() -> Iterator[Operations]:
 
 @_workload
 def ledger_reuse() -> Iterator[Operations]:
-    """Check a connection out and in, one of 1000."""
+    """Check out one of 1000 connections, and check it in."""
     ledger: Ledger[int, str] = Ledger(None, None, None)
     for number in range(1000):
         lease: Lease[str] = Lease()
@@ -150,7 +150,7 @@ def ledger_reuse() -> Iterator[Operations]:
 
 @_workload
 def ledger_dial() -> Iterator[Operations]:
-    """Reserve a slot, dial, and discard."""
+    """Reserve a slot, dial, and discard the connection."""
     ledger: Ledger[int, str] = Ledger(10, None, None)
 
     def run(count: int) -> None:
@@ -166,7 +166,7 @@ def ledger_dial() -> Iterator[Operations]:
 
 @_workload
 def ledger_wait() -> Iterator[Operations]:
-    """Hand a connection on to the first of 1000 who wait."""
+    """Grant a connection to the first of 1000 waiters."""
     ledger: Ledger[int, str] = Ledger(1, None, None)
     leases: deque[Lease[str]] = deque((Lease() for _ in range(1001)), maxlen=1001)
     ledger.add(ledger.reserve(1, False, leases[0]), "connection")
@@ -214,7 +214,7 @@ def http2_codec() -> Iterator[Operations]:
 
 @_workload
 def asyncio_stream() -> Iterator[Operations]:
-    """Write and read on asyncio's stream; the event loop's own share is most of it."""
+    """Write and read on the asyncio stream. Most of the count is the event loop's."""
     loop = asyncio.new_event_loop()
     sock = socket.socket()
     stream = AsyncIOStream(loop, sock)
@@ -235,7 +235,7 @@ def asyncio_stream() -> Iterator[Operations]:
 
 @_workload
 def asyncio_stale() -> Iterator[Operations]:
-    """Ask an idle connection on asyncio whether something came; the system's share is most of it."""
+    """Poll an idle connection on asyncio. Most of the time is the kernel's."""
     loop = asyncio.new_event_loop()
     sock, peer = socket.socketpair()
     sock.setblocking(False)
@@ -288,13 +288,13 @@ def _requests(pool: httpcore2.AsyncConnectionPool) -> Iterator[Operations]:
 
 @_workload
 def request() -> Iterator[Operations]:
-    """A whole request over HTTP/1.1, all but the network."""
+    """A whole request over HTTP/1.1, without the network."""
     yield from _requests(httpcore2.AsyncConnectionPool(network_backend=Backend(Stream)))
 
 
 @_workload
 def http2_request() -> Iterator[Operations]:
-    """A whole request over HTTP/2, all but the network."""
+    """A whole request over HTTP/2, without the network."""
     yield from _requests(
         httpcore2.AsyncConnectionPool(http1=False, http2=True, network_backend=Backend(HTTP2Stream))
     )

@@ -1,4 +1,4 @@
-"""Acme's side, as far as the tests need it: a script's function."""
+"""A small server of Acme's API, as the function of a script."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOKEN = "s3cret"
 
 
 class AcmeServer:
-    """Keeps notes and attachments; two notes make a page."""
+    """Holds notes and attachments in memory. A page has two notes."""
 
     def __init__(self) -> None:
         self.notes: dict[int, str] = {}

@@ -26,7 +26,7 @@ URL = "https://acme.example/v1"
 
 @pytest.fixture(params=["memory", "sockets"])
 def acme(request: pytest.FixtureRequest) -> Iterator[Acme]:
-    """A client of a server that works, in memory and over sockets."""
+    """A client with a working server, in memory and over sockets."""
     script = Script(AcmeServer())
     if request.param == "memory":
         with ConnectionPool(network_backend=ScriptedBackend(script)) as http:
@@ -53,8 +53,8 @@ def test_all_pages_are_read(acme: Acme) -> None:
 def test_attachments_go_both_ways_in_pieces(acme: Acme) -> None:
     acme.write("with a picture")
     acme.attach(1, iter([b"pict", b"ure"]))
-    with acme.attachment(1) as pieces:
-        assert b"".join(pieces) == b"picture"
+    with acme.attachment(1) as chunks:
+        assert b"".join(chunks) == b"picture"
     with pytest.raises(NotFound), acme.attachment(2):
         pass
 
@@ -129,7 +129,7 @@ def test_a_url_that_is_not_absolute_is_refused() -> None:
 
 
 def test_it_needs_the_core_alone() -> None:
-    """A test of the client runs where none of httpcore2's other distributions can be imported."""
+    """A test of the client passes with no distribution of httpcore2 except the core."""
     siblings = (
         "httpcore2",
         "httpcore2_asyncio",

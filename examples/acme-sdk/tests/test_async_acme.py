@@ -1,4 +1,4 @@
-"""The client for event loops: asyncio, uvloop and trio; each with its own backend, and with anyio's."""
+"""The client for event loops: asyncio, uvloop and trio, each with its own backend and with `AnyIOBackend`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(params=["memory", "sockets", "sockets of anyio"])
 async def acme(request: pytest.FixtureRequest) -> AsyncIterator[AsyncAcme]:
-    """A client of a server that works, in memory and over sockets."""
+    """A client with a working server, in memory and over sockets."""
     script = Script(AcmeServer())
     async with AsyncExitStack() as stack:
         url = URL
@@ -80,8 +80,8 @@ async def test_attachments_go_both_ways_in_pieces(acme: AsyncAcme) -> None:
 
     await acme.write("with a picture")
     await acme.attach(1, picture())
-    async with acme.attachment(1) as pieces:
-        assert b"".join([piece async for piece in pieces]) == b"picture"
+    async with acme.attachment(1) as chunks:
+        assert b"".join([chunk async for chunk in chunks]) == b"picture"
     with pytest.raises(NotFound):
         async with acme.attachment(2):
             pass

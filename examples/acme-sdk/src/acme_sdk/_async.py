@@ -12,7 +12,7 @@ from .calls import TIMEOUTS, URL, Call, Note, Settings
 
 
 class AsyncAcme:
-    """Acme's notes; see `Acme`."""
+    """The notes of Acme, for event loops. It may be shared by the tasks of one event loop."""
 
     def __init__(
         self,
@@ -22,7 +22,17 @@ class AsyncAcme:
         url: str = URL,
         timeouts: Mapping[str, float] = TIMEOUTS,
     ) -> None:
-        """Take what sends the requests: an `AsyncConnectionPool`, …; the rest is as for `Acme`."""
+        """Create a client.
+
+        Args:
+            http: an `AsyncConnectionPool` or `AsyncHTTPProxy`. The caller keeps and closes it.
+            token: the token from Acme's settings.
+            url: the URL of the API.
+            timeouts: the limits in seconds for `pool`, `connect`, `read`, `write` and `total`.
+
+        Raises:
+            ValueError: the URL is not absolute.
+        """
         self._http = http
         self._settings = Settings(token, url, timeouts)
 
@@ -39,7 +49,7 @@ class AsyncAcme:
         """Return a note.
 
         Raises:
-            NotFound: there is none of that number.
+            NotFound: there is no note with this number.
         """
         return calls.to_note(await self._send(calls.read_note(number)))
 
@@ -51,17 +61,17 @@ class AsyncAcme:
         """Delete a note.
 
         Raises:
-            NotFound: there is none of that number.
+            NotFound: there is no note with this number.
         """
         calls.check(await self._send(calls.delete_note(number)))
 
     async def attach(self, number: int, content: bytes | AsyncIterator[bytes]) -> None:
-        """Send an attachment, piece by piece if it comes in pieces."""
+        """Send an attachment: bytes, or an async iterable of chunks."""
         calls.check(await self._send(calls.attach(number), content))
 
     @asynccontextmanager
     async def attachment(self, number: int) -> AsyncGenerator[AsyncIterator[bytes], None]:
-        """Give a note's attachment, in pieces as they come."""
+        """Iterate over the chunks of a note's attachment, as they arrive."""
         call = calls.read_attachment(number)
         settings = self._settings
         async with self._http.stream(

@@ -12,10 +12,7 @@ from .calls import TIMEOUTS, URL, Call, Note, Settings
 
 
 class Acme:
-    """Acme's notes.
-
-    It may be shared by threads, as its pool may.
-    """
+    """The notes of Acme, for threads. It may be shared by threads."""
 
     def __init__(
         self,
@@ -25,13 +22,13 @@ class Acme:
         url: str = URL,
         timeouts: Mapping[str, float] = TIMEOUTS,
     ) -> None:
-        """Take what sends the requests.
+        """Create a client.
 
         Args:
-            http: a `ConnectionPool`, an `HTTPProxy`, …; it stays the caller's, who closes it.
-            token: from Acme's settings.
-            url: where the API is.
-            timeouts: seconds for `pool`, `connect`, `read`, `write` and `total`.
+            http: a `ConnectionPool` or `HTTPProxy`. The caller keeps and closes it.
+            token: the token from Acme's settings.
+            url: the URL of the API.
+            timeouts: the limits in seconds for `pool`, `connect`, `read`, `write` and `total`.
 
         Raises:
             ValueError: the URL is not absolute.
@@ -51,7 +48,7 @@ class Acme:
         """Return a note.
 
         Raises:
-            NotFound: there is none of that number.
+            NotFound: there is no note with this number.
         """
         return calls.to_note(self._send(calls.read_note(number)))
 
@@ -63,17 +60,17 @@ class Acme:
         """Delete a note.
 
         Raises:
-            NotFound: there is none of that number.
+            NotFound: there is no note with this number.
         """
         calls.check(self._send(calls.delete_note(number)))
 
     def attach(self, number: int, content: bytes | Iterator[bytes]) -> None:
-        """Send an attachment, piece by piece if it comes in pieces."""
+        """Send an attachment: bytes, or an iterable of chunks."""
         calls.check(self._send(calls.attach(number), content))
 
     @contextmanager
     def attachment(self, number: int) -> Generator[Iterator[bytes], None, None]:
-        """Give a note's attachment, in pieces as they come."""
+        """Iterate over the chunks of a note's attachment, as they arrive."""
         call = calls.read_attachment(number)
         settings = self._settings
         with self._http.stream(

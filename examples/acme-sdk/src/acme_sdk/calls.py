@@ -1,4 +1,4 @@
-"""What Acme's API is asked, and how its answers are read: the same for both colours, and without I/O.
+"""The requests and responses of Acme's API, shared by the sync and the async client, without I/O.
 
 Must not know: pools, event loops.
 """
@@ -14,14 +14,14 @@ from httpcore2_core import Response
 
 URL = "https://api.acme.example/v1/"
 TIMEOUTS: Mapping[str, float] = {"pool": 10.0, "connect": 5.0, "read": 30.0, "write": 30.0}
-"""Seconds, for each phase of a call."""
+"""The default limits of a call, in seconds."""
 
 
 class AcmeError(Exception):
-    """Acme refused a call; failures of the network are exceptions of httpcore2.
+    """Acme refused a call. Failures of the network are exceptions of httpcore2.
 
     Attributes:
-        status: the status code of the answer.
+        status: the status code of the response.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -30,14 +30,14 @@ class AcmeError(Exception):
 
 
 class NotFound(AcmeError):
-    """There is no such note."""
+    """The note does not exist."""
 
 
 class RateLimited(AcmeError):
-    """There were too many calls.
+    """Too many calls.
 
     Attributes:
-        retry_after: the seconds after which to try again.
+        retry_after: the seconds to wait before the next attempt.
     """
 
     def __init__(self, status: int, message: str, retry_after: float) -> None:
@@ -47,7 +47,7 @@ class RateLimited(AcmeError):
 
 @dataclass(frozen=True)
 class Note:
-    """A note, as Acme keeps it."""
+    """A note."""
 
     number: int
     text: str
@@ -55,7 +55,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the notes, and where the others are."""
+    """A page of notes, and the link to the next one."""
 
     notes: list[Note]
     next_call: Call | None
@@ -63,7 +63,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Call:
-    """A request to the API, below its URL."""
+    """A request to the API; its path is relative to the URL of the API."""
 
     method: str
     path: str
@@ -72,10 +72,10 @@ class Call:
 
 
 class Settings:
-    """What all calls of a client have in common."""
+    """The settings that all calls of a client share."""
 
     def __init__(self, token: str, url: str, timeouts: Mapping[str, float]) -> None:
-        """Take the settings.
+        """Check the settings.
 
         Raises:
             ValueError: the URL is not absolute.
@@ -118,7 +118,7 @@ def delete_note(number: int) -> Call:
 
 
 def attach(number: int) -> Call:
-    """Its content comes from the caller."""
+    """A call whose content is the caller's."""
     return Call(
         "PUT", f"notes/{number}/attachment", headers={"Content-Type": "application/octet-stream"}
     )
@@ -128,14 +128,14 @@ def read_attachment(number: int) -> Call:
     return Call("GET", f"notes/{number}/attachment", headers={"Accept": "application/octet-stream"})
 
 
-# Answers
+# Responses
 
 
 def check(response: Response) -> None:
-    """Raise what `response`, whose body has been read, says is wrong.
+    """Raise an error if the status of a response, whose body has been read, is not 2xx.
 
     Raises:
-        AcmeError: of the kind that its status tells.
+        AcmeError: the status is an error; the class depends on it.
     """
     if not 200 <= response.status < 300:
         _refuse(response)
