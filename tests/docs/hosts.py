@@ -9,6 +9,7 @@ Must not know: what is answered (`answers`), how examples are run.
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 import ssl
@@ -47,6 +48,17 @@ class Hosts:
     domains: dict[int, int]
     trusted: Path
     files: Path
+
+    def as_json(self) -> str:
+        """Return what the process that runs examples needs to know."""
+        return json.dumps(
+            {
+                "ports": {f"{host}:{port}": to for (host, port), to in self.ports.items()},
+                "domains": dict.fromkeys(DOMAINS, self.domains),
+                "trusted": str(self.trusted),
+                "files": str(self.files),
+            }
+        )
 
     def find(self, host: str, port: int) -> int | None:
         """Return the port on the loopback interface for a host and port; `None` for one that is not ours."""

@@ -1,4 +1,4 @@
-"""Run the programs of one page: `python -W error -m tests.docs.runner PAGE HOSTS`.
+"""Run the programs of one page: `python -W error -m tests.docs.runner PAGE HOSTS`; `-` runs one from standard input.
 
 Each program runs in a fork of this process, in an empty folder with the files that examples may open. What it prints
 and how it ends is printed as JSON, one line for each program.
@@ -88,30 +88,37 @@ def run(program: Program, files: Path, report: int) -> None:
     os.write(report, json.dumps(results).encode() + b"\n")
 
 
+def run_in_fork(program: Program, files: Path) -> str:
+    """Run a program in a process of its own, and return its results as a line of JSON."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as report:
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            os.chdir(folder)
+            run(program, files, report.fileno())
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        report.seek(0)
+        if written := report.read().decode():
+            return written
+        log = Path(folder, ".output")
+        text = log.read_text() if log.exists() else ""
+        ended = f"The process ended with status {status}."
+        return json.dumps([{"output": text, "error": ended}]) + "\n"
+
+
 def main(name: str, hosts: str) -> None:
     given = json.loads(hosts)
     os.environ["SSL_CERT_FILE"] = given["trusted"]
     redirect(given["ports"], given["domains"])
     for module in PRELOADED:
         importlib.import_module(module)
-    page = read(ROOT / name)
-    for program in programs(page):
-        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as report:
-            sys.stdout.flush()
-            child = os.fork()
-            if child == 0:
-                os.chdir(folder)
-                run(program, Path(given["files"]), report.fileno())
-                os._exit(0)
-            _, status = os.waitpid(child, 0)
-            report.seek(0)
-            written = report.read().decode()
-            if not written:
-                log = Path(folder, ".output")
-                text = log.read_text() if log.exists() else ""
-                ended = f"The process ended with status {status}.\n{text}"
-                written = json.dumps([{"output": text, "error": ended}]) + "\n"
-            sys.stdout.write(written)
+    if name == "-":
+        os.chdir(given["files"])
+        exec(compile(sys.stdin.read(), "<stdin>", "exec"), {"__name__": "__main__"})
+        return
+    for program in programs(read(ROOT / name)):
+        sys.stdout.write(run_in_fork(program, Path(given["files"])))
 
 
 if __name__ == "__main__":

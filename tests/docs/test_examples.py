@@ -6,37 +6,23 @@ import doctest
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from .examples import ROOT, Program, pages, programs, read
-from .hosts import DOMAINS, Hosts, serving
+from .hosts import Hosts
 
 PAGES = {str(path.relative_to(ROOT)): read(path) for path in pages()}
 BLOCKS = [block for page in PAGES.values() for block in page.blocks]
 PROGRAMS = [program for page in PAGES.values() for program in programs(page)]
 
 
-@pytest.fixture(scope="session")
-def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with serving(tmp_path_factory.mktemp("docs")) as running:
-        yield running
-
-
 class Runs:
     """What the programs of each page did; a page is run when one of its programs is first needed."""
 
     def __init__(self, hosts: Hosts) -> None:
-        self._hosts = json.dumps(
-            {
-                "ports": {f"{host}:{port}": to for (host, port), to in hosts.ports.items()},
-                "domains": dict.fromkeys(DOMAINS, hosts.domains),
-                "trusted": str(hosts.trusted),
-                "files": str(hosts.files),
-            }
-        )
+        self._hosts = hosts.as_json()
         self._pages: dict[str, list[list[dict[str, Any]]]] = {}
 
     def results(self, program: Program) -> list[dict[str, Any]]:
