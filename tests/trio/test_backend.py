@@ -90,7 +90,7 @@ class Staggered(TrioBackend):
     def __init__(self) -> None:
         self.tried: list[float] = []
 
-    async def _open(self, *_: Any) -> socket.socket:
+    async def _connect_address(self, *_: Any) -> socket.socket:
         self.tried.append(trio.current_time())
         await trio.sleep_forever()
         raise AssertionError

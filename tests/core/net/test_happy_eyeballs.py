@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from httpcore2_core._exceptions import ConnectError
-from httpcore2_core._net.happy_eyeballs import connect_error, interleave
+from httpcore2_core._net.happy_eyeballs import Race, interleave
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,11 @@ def test_the_families_alternate_and_the_first_stays_first(
 
 
 def test_failures_become_one_error_that_says_each_thing_once() -> None:
-    error = connect_error([OSError(1, "refused"), OSError(2, "no route"), OSError(1, "refused")])
+    race: Race[str] = Race([])
+    errors = [OSError(1, "refused"), OSError(2, "no route"), OSError(1, "refused")]
+    for each in errors:
+        race.fail(each)
+    error = race.error()
     assert isinstance(error, ConnectError)
+    assert error.__cause__ is errors[-1]
     assert str(error) == "[Errno 1] refused; [Errno 2] no route"

@@ -28,7 +28,7 @@ from httpcore2_core._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from httpcore2_core._net import socket_backend, thread_backend, thread_runtime
+from httpcore2_core._net import happy_eyeballs, socket_backend, thread_backend, thread_runtime
 from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.errors import CLOSED_HERE
 from httpcore2_core._net.readiness import Address
@@ -670,7 +670,7 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> list[Address]:
 
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thread_backend, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.01)
 
 
 # An address that no socket can be connected to: that is known without waiting.

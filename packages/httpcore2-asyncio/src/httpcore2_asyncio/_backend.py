@@ -1,7 +1,7 @@
 """The asyncio backend: opens connections on the running event loop, the stdlib's or uvloop's.
 
-Rules: one deadline covers resolving, connecting and what the loop needs to take the socket over.
-The loop is found anew for each connection, so a backend may outlive its loop.
+Rules: one deadline covers resolving, connecting and the time that the loop needs to take the socket over. The loop is
+found anew for each connection, so a backend may outlive its loop.
 Must not know: TLS, HTTP, the pool.
 """
 
@@ -9,72 +9,65 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from httpcore2_core._exceptions import ConnectError, ConnectTimeout
-from httpcore2_core._net.network_interfaces import SOCKET_OPTION
-from httpcore2_core._net.runtime_backend import RuntimeBackend
+from httpcore2_core._net.readiness import Address, Nursery
+from httpcore2_core._net.socket_backend import DeadlinePassed, SocketBackend
 
-from ._connect import open_tcp, open_unix, resolve
+from ._nursery import TaskNursery
 from ._runtime import RUNTIME, AsyncIORuntime
 from ._stream import AsyncIOStream
 
 T = TypeVar("T")
 
 
-class AsyncIOBackend(RuntimeBackend):
+class AsyncIOBackend(SocketBackend[AsyncIOStream]):
     """Opens connections on asyncio's event loops.
 
     Example:
         >>> import asyncio
         >>> from httpcore2_asyncio import AsyncIOBackend
         >>> async def main() -> None:
-        ...     stream = await AsyncIOBackend().connect_tcp("www.example.com", 80, timeout=5.0)
+        ...     stream = await AsyncIOBackend().connect_tcp("127.0.0.1", 8000, timeout=5.0)
         ...     await stream.aclose()
-        >>> asyncio.run(main())
+        >>> asyncio.run(main())  # doctest: +SKIP
     """
 
     runtime: AsyncIORuntime = RUNTIME
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> AsyncIOStream:
-        opening = open_tcp(host, port, local_address, tuple(socket_options or ()))
-        return await _within(timeout, _adopt(opening), f"connection to {host}:{port}")
+    async def _resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Address]:
+        try:
+            # An IP address needs no look-up, and so no thread.
+            return socket.getaddrinfo(
+                host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        except socket.gaierror:
+            loop = asyncio.get_running_loop()
+            return await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> AsyncIOStream:
-        opening = open_unix(path, tuple(socket_options or ()))
-        return await _within(timeout, _adopt(opening), f"connection to {path}")
+    async def _connect_socket(self, sock: socket.socket, target: Any) -> None:
+        if sock.family == socket.AF_INET6 and target[3]:
+            # uvloop 0.23 takes the zone of a link-local address from its text alone.
+            target = (f"{target[0]}%{target[3]}", *target[1:])
+        await asyncio.get_running_loop().sock_connect(sock, target)
 
-    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        looking_up = resolve(asyncio.get_running_loop(), host, 0, socket.AF_INET)
-        found = await _within(timeout, looking_up, f"address of {host}")
-        address: str = found[0][4][0]
-        return address
+    async def _make_stream(self, sock: socket.socket) -> AsyncIOStream:
+        return await AsyncIOStream.adopt(sock)
 
+    async def _limited(self, timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                return await work
+        except OSError as exc:
+            # A `TimeoutError` may also be the network's own (ETIMEDOUT).
+            if limit.expired():
+                raise DeadlinePassed from exc
+            raise
 
-async def _adopt(opening: Coroutine[Any, Any, socket.socket]) -> AsyncIOStream:
-    return await AsyncIOStream.adopt(await opening)
-
-
-async def _within(timeout: float | None, step: Coroutine[Any, Any, T], what: str) -> T:
-    limit = asyncio.timeout(timeout)
-    try:
-        async with limit:
-            return await step
-    except (OSError, UnicodeError) as exc:
-        # A `TimeoutError` may also be the network's own (ETIMEDOUT).
-        if limit.expired():
-            raise ConnectTimeout(f"No {what} within {timeout} seconds.") from exc
-        raise ConnectError(str(exc)) from exc
+    def _open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
+        return TaskNursery()

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
-from httpcore2_core._net import socket_backend
+from httpcore2_core._net import happy_eyeballs, socket_backend
 from httpcore2_core._net.readiness import Address, foremost
 from httpcore2_core._net.socket_backend import ReadinessBackend
 
@@ -146,7 +146,8 @@ def test_a_refused_connection_says_so(loop: Loop, refusing: Address) -> None:
 def test_a_connection_that_is_not_answered_in_time_says_so(loop: Loop, silent: Address) -> None:
     async def main() -> None:
         with pytest.raises(
-            ConnectTimeout, match=r"^No connection to 127.0.0.1:\d+ within 0.01 seconds\.$"
+            ConnectTimeout,
+            match=r"^No connection to 127.0.0.1:\d+ within 0.01 seconds \(connect timeout\)\.$",
         ):
             await loop.backend.connect_tcp(silent[4][0], silent[4][1], timeout=0.01)
 
@@ -286,7 +287,7 @@ def test_the_next_address_is_tried_at_once_when_one_fails(
     loop: Loop, refusing: Address, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, refusing, address_of(listener))
-    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 1000)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 1000)
 
     async def main() -> None:
         stream = await loop.backend.connect_tcp("www.example.com", 80, timeout=10)
@@ -300,7 +301,7 @@ def test_the_next_address_is_tried_when_one_is_slow_and_the_loser_is_closed(
     loop: Loop, silent: Address, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, silent, address_of(listener))
-    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.01)
 
     async def main() -> None:
         stream = await loop.backend.connect_tcp("www.example.com", 80)
@@ -327,7 +328,7 @@ def test_the_deadline_is_that_of_all_addresses_together(
     loop: Loop, silent: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, silent, silent, silent)
-    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.01)
 
     async def main() -> None:
         with pytest.raises(ConnectTimeout):
@@ -340,7 +341,7 @@ def test_a_cancelled_race_leaves_no_socket(
     loop: Loop, silent: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, loop, silent, silent)
-    monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0)
 
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
@@ -371,8 +372,8 @@ class Scripted:
         addresses: Any = [(number,) for number in range(count)]
         resolve_to(monkeypatch, loop, *addresses)
         monkeypatch.setattr(socket_backend, "interleave", list)
-        monkeypatch.setattr(socket_backend, "ATTEMPT_DELAY", 0)
-        monkeypatch.setattr(ReadinessBackend, "_open", self.open)
+        monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0)
+        monkeypatch.setattr(ReadinessBackend, "_connect_address", self.open)
         self.sockets: list[socket.socket] = []
         self.waiting = 0
         self.release = anyio.Event()

@@ -17,17 +17,21 @@ from .runtime import Runtime
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
-class CancelScope(AbstractContextManager["CancelScope", bool], Protocol):
-    """As in trio and anyio."""
+class Cancellable(Protocol):
+    """Tasks that can be cancelled together."""
 
     def cancel(self) -> None: ...
+
+
+class CancelScope(Cancellable, AbstractContextManager["CancelScope", bool], Protocol):
+    """As in trio and anyio."""
 
 
 class Nursery(Protocol):
     """As in trio; anyio's task group."""
 
     @property
-    def cancel_scope(self) -> CancelScope: ...
+    def cancel_scope(self) -> Cancellable: ...
 
     def start_soon(
         self, async_fn: Callable[..., Coroutine[Any, Any, Any]], /, *args: Any

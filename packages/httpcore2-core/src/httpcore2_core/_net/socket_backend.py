@@ -1,45 +1,49 @@
-"""Opening TCP and unix connections on the event loops of `ReadinessRuntime`.
+"""How backends that make sockets connect, over TCP or to a unix socket: written once, for threads and all event loops.
 
-Rules: every socket is returned or closed, cancelled or not. With one address, the usual case, there is no nursery
-and no other task.
+A backend says how its runtime resolves names, waits for a socket and limits the time. The order of events is here: one
+deadline covers resolving, connecting and the making of the stream.
+
+Rules: every socket is returned or closed, cancelled or not. With one address, the usual case, there is no nursery and
+no other task.
 Must not know: which event loop it is, TLS, HTTP, the pool.
 """
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import socket
+from abc import abstractmethod
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Generic, TypeVar
 
-from .._exceptions import (
-    ConnectError,
-    ConnectTimeout,
-)
-from .happy_eyeballs import ATTEMPT_DELAY, connect_error, interleave
+from .._exceptions import ConnectError
+from .backend_stream import BackendStream
+from .errors import connect_timeout
+from .happy_eyeballs import connect_first, interleave
 from .network_interfaces import SOCKET_OPTION
-from .readiness import Address, ReadinessRuntime, foremost
-from .runtime import Waiter
+from .readiness import Address, Nursery, ReadinessRuntime
 from .runtime_backend import RuntimeBackend
 from .socket_stream import SocketStream
 
-# Seconds after which a unix socket whose backlog is full is tried again: nothing tells of room.
+# Seconds after which a unix socket whose backlog is full is tried again. Linux gives no sign of when it has room: that
+# depends on the server's next `accept`.
 BACKLOG_RETRY = 0.01
 
-
+S = TypeVar("S", bound=BackendStream)
 T = TypeVar("T")
 
 
-class ReadinessBackend(RuntimeBackend):
-    """Opens `SocketStream`s. Every socket is returned or closed, cancelled or not.
+class DeadlinePassed(Exception):
+    """Leaves `SocketBackend._limited` when the time is over."""
 
-    With one address, the usual case, there is no nursery and no other task.
-    """
 
-    runtime: ReadinessRuntime
-    stream_class = SocketStream
+class SocketBackend(RuntimeBackend, Generic[S]):
+    """Base class of the backends that make sockets."""
+
+    # Arguments of `setsockopt` for connections over TCP. The caller's are applied after them.
+    _tcp_options: ClassVar[tuple[SOCKET_OPTION, ...]] = ()
 
     async def connect_tcp(
         self,
@@ -48,123 +52,157 @@ class ReadinessBackend(RuntimeBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> SocketStream:
-        opening = self._open_tcp(host, port, local_address, tuple(socket_options or ()))
-        sock = await self._within(timeout, opening, f"connection to {host}:{port}")
-        return self.stream_class(sock, self.runtime)
+    ) -> S:
+        options = (*self._tcp_options, *(socket_options or ()))
+        stream = self._stream_of(self._connect_tcp(host, port, local_address, options))
+        return await self._within(timeout, stream, f"connection to {host}:{port}")
 
     async def connect_unix_socket(
         self,
         path: str,
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> SocketStream:
+    ) -> S:
         if not hasattr(socket, "AF_UNIX"):
             raise ConnectError("This platform has no unix domain sockets.")
-        address = (socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path)
-        opening = self._open(address, None, tuple(socket_options or ()))
-        sock = await self._within(timeout, opening, f"connection to {path}")
-        return self.stream_class(sock, self.runtime)
+        stream = self._stream_of(self._connect_unix(path, tuple(socket_options or ())))
+        return await self._within(timeout, stream, f"connection to {path}")
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        looking_up = self.runtime.resolve(host, 0, socket.AF_INET)
-        found = await self._within(timeout, looking_up, f"address of {host}")
+        resolving = self._resolve(host, 0, socket.AF_INET)
+        found = await self._within(timeout, resolving, f"address of {host}")
         address: str = found[0][4][0]
         return address
 
-    async def _within(self, timeout: float | None, step: Coroutine[Any, Any, T], what: str) -> T:
-        deadline = math.inf if timeout is None else self.runtime.now() + timeout
-        with self.runtime.cancel_scope(deadline):
-            try:
-                return await step
-            except (OSError, UnicodeError) as exc:
-                # A name that can't be one is a `UnicodeError`.
-                raise ConnectError(str(exc)) from exc
-        raise ConnectTimeout(f"No {what} within {timeout} seconds.")
+    # The parts that depend on the runtime
 
-    async def _open_tcp(
+    @abstractmethod
+    async def _resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Address]:
+        """Return the stream addresses of `host` as `socket.getaddrinfo` does, with its errors."""
+
+    @abstractmethod
+    async def _connect_socket(self, sock: socket.socket, target: Any) -> None:
+        """Connect a non-blocking TCP socket, or raise `OSError`."""
+
+    @abstractmethod
+    async def _make_stream(self, sock: socket.socket) -> S:
+        """Make a stream of a connected socket. The socket is closed if that fails."""
+
+    @abstractmethod
+    async def _limited(self, timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`, and cancel it after `timeout` seconds.
+
+        Raises:
+            DeadlinePassed: the time is over.
+        """
+
+    @abstractmethod
+    def _open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
+        """Open a nursery for several attempts to connect."""
+
+    # The order of events
+
+    async def _within(self, timeout: float | None, work: Coroutine[Any, Any, T], missing: str) -> T:
+        try:
+            return await self._limited(timeout, work)
+        except DeadlinePassed:
+            raise connect_timeout(missing, timeout) from None
+        except (OSError, UnicodeError) as exc:
+            # A host that is no name at all is a `UnicodeError`.
+            raise ConnectError(str(exc)) from exc
+
+    async def _stream_of(self, connecting: Coroutine[Any, Any, socket.socket]) -> S:
+        return await self._make_stream(await connecting)
+
+    async def _connect_tcp(
         self, host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]
     ) -> socket.socket:
         family, source = socket.AF_UNSPEC, None
         if local_address:  # an empty one is any, as for `socket.bind`
-            family, _, _, _, source = (await self.runtime.resolve(local_address, 0, family))[0]
-        # A request is written in one piece: Nagle's algorithm could only delay it. The caller's
-        # options come later, and win.
-        options = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options)
-        addresses = interleave(await self.runtime.resolve(host, port, family))
+            family, _, _, _, source = (await self._resolve(local_address, 0, family))[0]
+        addresses = interleave(await self._resolve(host, port, family))
         if len(addresses) > 1:
-            return await self._open_first(addresses, source, options)
-        return await self._open(addresses[0], source, options)
+            return await self._connect_first(addresses, source, options)
+        return await self._connect_address(addresses[0], source, options)
 
-    async def _open(
-        self, address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
-    ) -> socket.socket:
-        sock = make_socket(address, source, options)
-        try:
-            await self._establish(sock, address[4])
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    async def _establish(self, sock: socket.socket, target: Any) -> None:
-        while True:
-            try:
-                sock.connect(target)
-            except BlockingIOError as exc:
-                if exc.errno != errno.EAGAIN:
-                    break
-                # Linux: a unix socket whose backlog is full. Nothing is in progress, yet it counts
-                # as writable, without an error: to take it for connected is a bug once seen.
-                await self.runtime.sleep(BACKLOG_RETRY)
-            else:
-                return
-        await self.runtime.wait_writable(sock, None)
-        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise OSError(code, os.strerror(code))
-
-    async def _open_first(
+    async def _connect_first(
         self,
         addresses: Sequence[Address],
         source: tuple[Any, ...] | None,
         options: Sequence[SOCKET_OPTION],
     ) -> socket.socket:
-        """Happy Eyeballs (RFC 8305): try the next address when the last failed or answers late."""
-        opened: list[socket.socket] = []
-        errors: list[OSError] = []
+        async def connect(address: Address) -> socket.socket:
+            return await self._connect_address(address, source, options)
 
-        async def attempt(address: Address, failure: Waiter) -> None:
-            try:
-                opened.append(await self._open(address, source, options))
-            except OSError as exc:
-                errors.append(exc)
-                failure.wake()
-            else:
-                nursery.cancel_scope.cancel()
+        return await connect_first(addresses, connect, self.runtime, self._open_nursery)
 
+    async def _connect_address(
+        self, address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
+    ) -> socket.socket:
+        sock = make_socket(address, source, options)
         try:
-            async with self.runtime.open_nursery() as nursery:
-                for address in addresses:
-                    failure = self.runtime.create_waiter()
-                    nursery.start_soon(attempt, address, failure)
-                    await failure.wait(ATTEMPT_DELAY)
-        except BaseException as exc:
-            close_all(opened)
-            if isinstance(exc, BaseExceptionGroup):
-                raise foremost(exc.exceptions) from None
+            await self._connect_socket(sock, address[4])
+        except BaseException:
+            sock.close()
             raise
-        if not opened:
-            raise connect_error(errors) from errors[-1]
-        # Two may have answered in the same instant.
-        close_all(opened[1:])
-        return opened[0]
+        return sock
+
+    async def _connect_unix(self, path: str, options: Sequence[SOCKET_OPTION]) -> socket.socket:
+        sock = make_socket((socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path), None, options)
+        try:
+            while True:
+                try:
+                    sock.connect(path)
+                except BlockingIOError:
+                    # The backlog is full. Nothing is in progress, yet event loops report the socket as writable, and
+                    # it has no error: a bug once was to take it for connected.
+                    await self.runtime.sleep(BACKLOG_RETRY)
+                else:
+                    return sock
+        except BaseException:
+            sock.close()
+            raise
+
+
+class ReadinessBackend(SocketBackend[SocketStream]):
+    """Base class of the backends whose runtime reports when a socket is ready."""
+
+    runtime: ReadinessRuntime
+    stream_class = SocketStream
+
+    # A request is written at once: Nagle's algorithm could only delay it.
+    _tcp_options = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+
+    async def _resolve(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> Sequence[Address]:
+        return await self.runtime.resolve(host, port, family)
+
+    async def _connect_socket(self, sock: socket.socket, target: Any) -> None:
+        if begin_to_connect(sock, target):
+            return
+        await self.runtime.wait_writable(sock, None)
+        check_connected(sock)
+
+    async def _make_stream(self, sock: socket.socket) -> SocketStream:
+        return self.stream_class(sock, self.runtime)
+
+    async def _limited(self, timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
+        deadline = math.inf if timeout is None else self.runtime.now() + timeout
+        with self.runtime.cancel_scope(deadline):
+            return await work
+        raise DeadlinePassed
+
+    def _open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
+        return self.runtime.open_nursery()
 
 
 def make_socket(
     address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
 ) -> socket.socket:
-    """Make a non-blocking socket that is ready to connect to `address`."""
+    """Make a non-blocking socket that is ready to connect to `address`, from `source` if that is given."""
     family, kind, protocol, _, _ = address
     sock = socket.socket(family, kind, protocol)
     try:
@@ -179,6 +217,17 @@ def make_socket(
     return sock
 
 
-def close_all(sockets: Iterable[socket.socket]) -> None:
-    for sock in sockets:
-        sock.close()
+def begin_to_connect(sock: socket.socket, target: Any) -> bool:
+    """Begin to connect; return whether `sock` is connected, else it is writable when it is, or has failed."""
+    try:
+        sock.connect(target)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def check_connected(sock: socket.socket) -> None:
+    """Raise the error of an attempt to connect that has ended, if it failed."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))

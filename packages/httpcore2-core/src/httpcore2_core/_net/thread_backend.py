@@ -14,20 +14,18 @@ Must not know: HTTP, the pool, the synchronous interface.
 
 from __future__ import annotations
 
-import os
 import socket
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 from .._exceptions import ReadError, WriteError
 from .errors import CLOSED_HERE, read_timeout
 from .forks import generation
-from .happy_eyeballs import ATTEMPT_DELAY, connect_error
+from .happy_eyeballs import Race, close_all
 from .network_interfaces import SOCKET_OPTION
 from .polling import Poller
 from .readiness import Address, ReadinessRuntime
-from .socket_backend import ReadinessBackend, close_all, make_socket
+from .socket_backend import ReadinessBackend, begin_to_connect, check_connected, make_socket
 from .socket_stream import SocketStream
 from .thread_runtime import LONGEST_POLL, ThreadRuntime
 
@@ -167,47 +165,45 @@ class ThreadBackend(ReadinessBackend):
     def __init__(self) -> None:
         self.runtime: ThreadRuntime = ThreadRuntime()
 
-    async def _open_first(
+    async def _connect_first(
         self,
         addresses: Sequence[Address],
         source: tuple[Any, ...] | None,
         options: Sequence[SOCKET_OPTION],
     ) -> socket.socket:
-        left = deque(addresses)
+        # One thread waits for all sockets, where an event loop has a task for each attempt.
+        race = Race(addresses)
         connecting: list[socket.socket] = []
-        errors: list[OSError] = []
         try:
-            while left or connecting:
-                if left:
-                    address = left.popleft()
+            while race.has_next or connecting:
+                if race.has_next:
                     try:
-                        connecting.append(begin_to_connect(address, source, options))
+                        connecting.append(begin_attempt(race.next(), source, options))
                     except OSError as exc:
-                        errors.append(exc)
+                        race.fail(exc)
                         continue
-                patience = self.runtime.now() + ATTEMPT_DELAY if left else None
-                ready = self.runtime.wait_any(connecting, for_writing=True, deadline=patience)
-                for sock in ready:
+                deadline = None if race.delay is None else self.runtime.now() + race.delay
+                for sock in self.runtime.wait_any(connecting, for_writing=True, deadline=deadline):
                     connecting.remove(sock)
-                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                    if not code:
+                    try:
+                        check_connected(sock)
+                    except OSError as exc:
+                        sock.close()
+                        race.fail(exc)
+                    else:
                         return sock
-                    sock.close()
-                    errors.append(OSError(code, os.strerror(code)))
-            raise connect_error(errors) from errors[-1]
+            raise race.error()
         finally:
             close_all(connecting)
 
 
-def begin_to_connect(
+def begin_attempt(
     address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
 ) -> socket.socket:
-    """Return a socket that is writable when it is connected, or has failed to."""
+    """Return a socket that is writable when it is connected, or has failed to connect."""
     sock = make_socket(address, source, options)
     try:
-        sock.connect(address[4])
-    except BlockingIOError:
-        pass  # which is what it does when all is well
+        begin_to_connect(sock, address[4])
     except BaseException:
         sock.close()
         raise

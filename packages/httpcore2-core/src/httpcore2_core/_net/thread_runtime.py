@@ -190,7 +190,7 @@ class ThreadRuntime(ReadinessRuntime):
         return _Scope(self._local, deadline)
 
     def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
-        raise AssertionError("a thread does one thing at a time; see ThreadBackend._open_first")
+        raise AssertionError("a thread does one thing at a time; see ThreadBackend._connect_first")
 
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from httpcore2_asyncio import _connect
 from httpcore2_asyncio._backend import AsyncIOBackend
-from httpcore2_asyncio._connect import Address
 from httpcore2_asyncio._stream import AsyncIOStream
 from httpcore2_core._exceptions import ConnectError, ConnectTimeout
+from httpcore2_core._net import happy_eyeballs, socket_backend
+from httpcore2_core._net.readiness import Address
 
 from ..support.scripted_servers import refusing_port
 from .conftest import Connect, Run, run_on
@@ -37,7 +37,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch) -> Resolve:
                 (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in ports
             ]
 
-        monkeypatch.setattr(_connect, "resolve", resolve)
+        monkeypatch.setattr(AsyncIOBackend, "_resolve", resolve)
 
     return resolves_to
 
@@ -163,7 +163,7 @@ def test_a_timeout_of_the_network_is_a_connect_error(
             await backend.connect_tcp("127.0.0.1", 80, timeout=10.0)
 
     error = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
-    monkeypatch.setattr(_connect, "_open", fails_with(error))
+    monkeypatch.setattr(AsyncIOBackend, "_connect_address", fails_with(error))
     run(main)
 
 
@@ -237,7 +237,7 @@ def test_the_next_address_is_tried_as_soon_as_one_fails(
         assert stream.get_extra_info("server_addr")[1] == port
         await close(stream)
 
-    monkeypatch.setattr(_connect, "ATTEMPT_DELAY", 60.0)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 60.0)
     run(main)
 
 
@@ -250,7 +250,7 @@ def test_the_next_address_is_tried_when_one_gives_no_answer(
         assert stream.get_extra_info("server_addr")[1] == port
         await close(stream)
 
-    monkeypatch.setattr(_connect, "ATTEMPT_DELAY", 0.0)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.0)
     run(main)
 
 
@@ -268,7 +268,7 @@ def test_when_all_addresses_fail_the_error_tells_of_all(
             await backend.connect_tcp("example.com", 80)
         assert isinstance(raised.value.__cause__, OSError)
 
-    monkeypatch.setattr(_connect, "_open", fail)
+    monkeypatch.setattr(AsyncIOBackend, "_connect_address", fail)
     run(main)
 
 
@@ -280,7 +280,7 @@ def test_what_is_no_network_error_is_raised_as_it_is(
         with pytest.raises(TypeError, match="a bug"):
             await backend.connect_tcp("example.com", 80)
 
-    monkeypatch.setattr(_connect, "_open", fails_with(TypeError("a bug")))
+    monkeypatch.setattr(AsyncIOBackend, "_connect_address", fails_with(TypeError("a bug")))
     run(main)
 
 
@@ -292,7 +292,7 @@ def test_no_answer_from_any_address_is_a_connect_timeout(
         with pytest.raises(ConnectTimeout):
             await backend.connect_tcp("example.com", 80, timeout=0.01)
 
-    monkeypatch.setattr(_connect, "ATTEMPT_DELAY", 0.0)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.0)
     run(main)
 
 
@@ -324,7 +324,7 @@ def test_of_two_that_answer_in_the_same_instant_one_is_closed(
                     await asyncio.sleep(0)
             return sock
 
-        monkeypatch.setattr(_connect, "_open", open_at_once)
+        monkeypatch.setattr(AsyncIOBackend, "_connect_address", open_at_once)
         resolves_to(1, 2)
         opening = asyncio.create_task(backend.connect_tcp("example.com", 80))
         if cancellations:
@@ -338,7 +338,7 @@ def test_of_two_that_answer_in_the_same_instant_one_is_closed(
             await close(await opening)
         assert [sock.fileno() for sock in sockets] == [-1, -1]
 
-    monkeypatch.setattr(_connect, "ATTEMPT_DELAY", 0.0)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.0)
     run(main)
 
 
@@ -399,7 +399,7 @@ def test_a_cancellation_at_any_moment_leaves_no_socket_and_no_task(
                 accept_all(listener)
         assert turns > 1
 
-    monkeypatch.setattr(_connect, "ATTEMPT_DELAY", 0.0)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.0)
     run(main)
 
 
@@ -470,5 +470,5 @@ def test_a_platform_without_unix_sockets_is_a_connect_error(
         with pytest.raises(ConnectError, match="no unix domain sockets"):
             await backend.connect_unix_socket("socket")
 
-    monkeypatch.setattr(_connect, "socket", object())
+    monkeypatch.setattr(socket_backend, "socket", object())
     run(main)
