@@ -1,4 +1,4 @@
-"""What a peer does wrong ends in the right error, and never costs the pool anything."""
+"""Errors of the server: each raises the right exception, and the pool can connect again."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ INVALID: list[tuple[str, bytes, str | None]] = [
     ("HTML in a head", HEAD + b"<html>hi</html>", "illegal header line: b'<"),
     ("status of two digits", b"HTTP/1.1 20 OK\r\n\r\n", "status line is malformed"),
     ("field line without a colon", HEAD + b"nonsense\r\n", "illegal header line"),
-    ("field line before the first", HEAD + b" a: b\r\n\r\n", "continuation line"),
+    ("continuation line before the first field", HEAD + b" a: b\r\n\r\n", "continuation line"),
     ("field name with a space", HEAD + b"a b: c\r\n\r\n", "illegal header line"),
     ("field value with NUL", HEAD + b"a: b\0c\r\nContent-Length: 0\r\n\r\n", None),
     ("two lengths", HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", None),
     ("negative length", HEAD + b"Content-Length: -1\r\n\r\n", None),
-    ("length that is no number", HEAD + b"Content-Length: x\r\n\r\n", None),
+    ("length that is not a number", HEAD + b"Content-Length: x\r\n\r\n", None),
     ("unknown transfer coding", HEAD + b"Transfer-Encoding: gzip\r\n\r\n", None),
     ("identity after chunked", HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n", None),
-    ("chunk size that is no number", CHUNKED + b"xyz", "illegal chunk header"),
+    ("chunk size that is not a number", CHUNKED + b"xyz", "illegal chunk header"),
     ("chunk size that ends in LF", CHUNKED + b"2\nhi\n0\n\n", "ends in LF; CRLF is required"),
     ("chunk longer than its size", CHUNKED + b"2\r\nabcd\r\n0\r\n\r\n", None),
     ("trailer without a colon", CHUNKED + b"0\r\nnonsense\r\n", "illegal header line"),
-    ("switch that nobody asked for", b"HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n", "_SWITCH_UPGRADE"),
+    ("unrequested switch of protocols", b"HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n", "_SWITCH_UPGRADE"),
 ]
 
 
@@ -58,7 +58,7 @@ def test_an_invalid_response_raises_remote_protocol_error(
                 await pool.request("GET", server.url)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    # The client hangs up as soon as it knows.
+    # The client closes as soon as it detects the error.
     with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
@@ -72,7 +72,11 @@ TRUNCATED: list[tuple[str, bytes, str]] = [
     ("in the body", HEAD + b"Content-Length: 20\r\n\r\nhi", "received 2 bytes, expected 20"),
     ("in a chunk", CHUNKED + b"20\r\nhi", "incomplete chunked read"),
     ("before a chunk", CHUNKED + b"2\r\nhi\r\n", "incomplete chunked read"),
-    ("before the last line", CHUNKED + b"2\r\nhi\r\n0\r\n", "incomplete chunked read"),
+    (
+        "before the last chunk's blank line",
+        CHUNKED + b"2\r\nhi\r\n0\r\n",
+        "incomplete chunked read",
+    ),
     ("after an interim response", b"HTTP/1.1 100 Continue\r\n\r\n", "Server disconnected"),
 ]
 

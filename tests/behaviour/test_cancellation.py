@@ -1,4 +1,4 @@
-"""A request that is cancelled, wherever it waits, leaves nothing behind and takes nothing with it."""
+"""Cancelled requests: at whichever wait one is cancelled, it leaks nothing and does not affect other requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINE = response(b"fine")
 
 
 def _serve(peer: Peer) -> None:
-    """Answer each request with a body that comes in two halves."""
+    """Respond to each request with a body that arrives in two chunks."""
     while peer.receive_request():
         peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfi\r\n")
         peer.send(b"2\r\nne\r\n0\r\n\r\n")
@@ -68,7 +68,7 @@ def _reused(runtime: TestedAsyncRuntime) -> Operation:
 OPERATIONS = {
     "get": get,
     "streamed post": _streamed_post,
-    "post that waits for its body": _waiting_post,
+    "post with a waiting body": _waiting_post,
     "streamed response": _streamed_response,
     "reused connection": _reused,
     "with timeouts": timed,
@@ -76,7 +76,7 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as the result arrives"])
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_a_request_can_be_cancelled_at_every_wait(
@@ -108,7 +108,7 @@ def test_a_request_can_be_cancelled_at_every_wait(
         runtime.run(scenario)
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
+@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as the result arrives"])
 def test_a_cancelled_queued_request_leaves_the_queue_in_order(
     async_runtime: TestedAsyncRuntime, late: bool
 ) -> None:
@@ -122,27 +122,27 @@ def test_a_cancelled_queued_request_leaves_the_queue_in_order(
 
     async def race(pool: httpcore2.AsyncConnectionPool, step: int) -> CancellationOutcome:
         outcomes: list[CancellationOutcome] = []
-        held, follows = runtime.event(), runtime.event()
+        is_held, is_next_queued = runtime.event(), runtime.event()
 
         async def hold() -> None:
             async with pool.stream("GET", server.url + "hold") as holding:
-                held.set()
-                await follows.wait()
+                is_held.set()
+                await is_next_queued.wait()
                 await holding.aread()
 
         async def cancelled() -> None:
-            await held.wait()
+            await is_held.wait()
             fetch = partial(get(runtime), pool, server.url + "cancelled")
             outcomes.append(await runtime.cancel_at_wait(step, fetch, late))
 
-        async def follow() -> None:
-            await held.wait()
+        async def fetch_next() -> None:
+            await is_held.wait()
             await runtime.let_others_run()
-            follows.set()
-            reply = await pool.request("GET", server.url + "follow")
+            is_next_queued.set()
+            reply = await pool.request("GET", server.url + "next")
             assert reply.content == b"fine"
 
-        await runtime.gather(hold, cancelled, follow)
+        await runtime.gather(hold, cancelled, fetch_next)
         return outcomes[0]
 
     async def attempt(step: int) -> CancellationOutcome:
@@ -150,7 +150,7 @@ def test_a_cancelled_queued_request_leaves_the_queue_in_order(
         async with runtime.pool(max_connections=1) as pool:
             outcome = await race(pool, step)
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
-        assert [path for path in order if path != b"/cancelled"] == [b"/hold", b"/follow"]
+        assert [path for path in order if path != b"/cancelled"] == [b"/hold", b"/next"]
         return outcome
 
     async def scenario() -> None:
@@ -164,12 +164,12 @@ def test_cancelling_a_request_does_not_affect_other_requests(
     async_runtime: TestedAsyncRuntime,
 ) -> None:
     runtime = async_runtime
-    asked = runtime.event()
+    received = runtime.event()
 
     def handler(peer: Peer) -> None:
         while request := peer.receive_request():
             if b"/silent" in request[0]:
-                asked.set()
+                received.set()
                 peer.receive_until_close()
             else:
                 peer.send(FINE)
@@ -181,7 +181,7 @@ def test_cancelling_a_request_does_not_affect_other_requests(
                 await pool.request("GET", server.url + "silent")
 
             async def cancelled() -> None:
-                assert await runtime.cancel_on_event(asked, silent)
+                assert await runtime.cancel_on_event(received, silent)
 
             async def fetch() -> None:
                 for _ in range(10):

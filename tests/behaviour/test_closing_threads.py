@@ -1,4 +1,4 @@
-"""Threads that close what other threads use: nobody hangs, and nobody gets what is another's."""
+"""Threads that close pools, connections and streams which other threads use: no thread hangs or gets foreign data."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ THREADS = 16
 HALF_A_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
 
 
-def echo_the_path(peer: Peer) -> None:
+def echo_path(peer: Peer) -> None:
     while (request := peer.receive_request()) is not None:
         peer.send(response(request[0].split()[1]))
 
 
-def echo_the_path_by_http2(peer: Peer) -> None:
+def echo_path_over_http2(peer: Peer) -> None:
     server = H2Peer(peer)
     while (stream_id := server.whole_request()) is not None:
         server.respond(stream_id, server.requests[stream_id][b":path"])
 
 
 @pytest.mark.parametrize(
-    ("way", "closes"),
+    ("route", "closes"),
     [
         ("plain", 300),
         ("tls", 50),
@@ -47,13 +47,13 @@ def echo_the_path_by_http2(peer: Peer) -> None:
     ],
 )
 def test_threads_do_not_hang_when_another_thread_closes_their_pool_repeatedly(
-    way: str,
+    route: str,
     closes: int,
     server_tls: ssl.SSLContext,
     h2_server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
 ) -> None:
-    """Without a read timeout: a thread that polls another connection's descriptor waits for good."""
+    """There is no read timeout, so a thread that polls the reused descriptor of another connection hangs."""
     is_over = threading.Event()
     progress = threading.Event()
     wrong: list[object] = []
@@ -75,20 +75,20 @@ def test_threads_do_not_hang_when_another_thread_closes_their_pool_repeatedly(
                     wrong.append((path, found))
                 progress.set()
 
-    is_http2 = way.startswith("http2")
+    is_http2 = route.startswith("http2")
     tls = None
-    if way == "http2 tls":
+    if route == "http2 tls":
         tls = h2_server_tls
-    elif way not in ("plain", "http2"):
+    elif route not in ("plain", "http2"):
         tls = server_tls
     options: dict[str, Any] = {"max_connections": THREADS, "ssl_context": client_tls}
     if is_http2:
         options |= {"http1": False, "http2": True}
     with ExitStack() as stack:
-        handler = echo_the_path_by_http2 if is_http2 else echo_the_path
+        handler = echo_path_over_http2 if is_http2 else echo_path
         server = stack.enter_context(scripted_server(handler, tls=tls, allow_disconnect=True))
-        if way in PROXY_KINDS:
-            proxy = scripted_proxy(PROXY_KINDS[way], server.port, server_tls, client_tls)
+        if route in PROXY_KINDS:
+            proxy = scripted_proxy(PROXY_KINDS[route], server.port, server_tls, client_tls)
             options["proxy"] = stack.enter_context(proxy).proxy()
         pool = stack.enter_context(httpcore2.ConnectionPool(**options))
         threads = [
@@ -98,7 +98,7 @@ def test_threads_do_not_hang_when_another_thread_closes_their_pool_repeatedly(
         for thread in threads:
             thread.start()
         for _ in range(closes):
-            assert progress.wait(LIMIT), "nothing gets through"
+            assert progress.wait(LIMIT), "no request completes"
             progress.clear()
             pool.close()
         is_over.set()
@@ -158,7 +158,7 @@ def test_reading_a_body_raises_read_error_when_another_thread_closes_it(
 def test_closing_the_pool_does_not_interrupt_a_handshake_in_another_thread(
     handshake: str, client_tls: ssl.SSLContext
 ) -> None:
-    """Nobody else has its descriptor, so nobody else closes it; what it ends in is not used."""
+    """Only the thread of the handshake has its descriptor, so the pool can't close it; the result is discarded."""
     has_begun = threading.Event()
     was_closed = threading.Event()
 

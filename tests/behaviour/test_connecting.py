@@ -1,4 +1,4 @@
-"""Connections are made as the pool's options say, and failing to make one has one error."""
+"""Connecting: the options of a pool that affect it, its retries and its errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_refused_connection_raises_connect_error(runtime: TestedRuntime) -> No
         runtime.run(scenario)
 
 
-# uvloop has a resolver of its own.
+# uvloop has its own resolver.
 @pytest.mark.parametrize(
     "runtime", [name for name in MAIN_RUNTIMES if name != "uvloop"], indirect=True
 )
@@ -178,10 +178,10 @@ def test_a_missing_unix_socket_raises_connect_error(runtime: TestedRuntime, tmp_
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.0/8 is local on Linux alone")
 def test_local_address_sets_the_source_address(runtime: TestedRuntime) -> None:
-    came_from: list[str] = []
+    sources: list[str] = []
 
     def handler(peer: Peer) -> None:
-        came_from.append(peer.socket.getpeername()[0])
+        sources.append(peer.socket.getpeername()[0])
         canned_responses([FINE])(peer)
 
     async def scenario() -> None:
@@ -190,7 +190,7 @@ def test_local_address_sets_the_source_address(runtime: TestedRuntime) -> None:
 
     with scripted_server(handler) as server:
         runtime.run(scenario)
-    assert came_from == ["127.0.0.2"]
+    assert sources == ["127.0.0.2"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -283,14 +283,16 @@ def test_alpn_offers_http_1_1(
         runtime.run(scenario)
 
 
-@pytest.mark.parametrize("polite", [True, False], ids=["with close_notify", "without"])
+@pytest.mark.parametrize(
+    "notifies", [True, False], ids=["with close_notify", "without close_notify"]
+)
 def test_a_body_of_a_known_length_may_end_with_the_tls_session(
-    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, polite: bool
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, notifies: bool
 ) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(response(b"fine"))
-        if polite:
+        if notifies:
             assert isinstance(peer.socket, ssl.SSLSocket)
             peer.socket.unwrap()
 
@@ -309,7 +311,7 @@ def test_sni_hostname_sets_the_server_name_and_the_name_that_the_certificate_mus
 ) -> None:
     names: list[str | None] = []
 
-    def note(sock: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+    def record(sock: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         names.append(name)
 
     async def scenario() -> None:
@@ -321,7 +323,7 @@ def test_sni_hostname_sets_the_server_name_and_the_name_that_the_certificate_mus
             with pytest.raises(httpcore2.ConnectError, match=r"(?i)certificate"):
                 await pool.request("GET", server.url, extensions=extensions)
 
-    server_tls.sni_callback = note
+    server_tls.sni_callback = record
     try:
         with scripted_server(
             canned_responses([FINE]), tls=server_tls, allow_disconnect=True
@@ -346,13 +348,13 @@ def test_an_untrusted_certificate_raises_connect_error_with_the_reason(
         assert server.accepted == 1
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""], ids=["http", "end"])
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""], ids=["http", "end"])
 def test_a_server_without_tls_raises_connect_error(
-    runtime: TestedRuntime, client_tls: ssl.SSLContext, answer: bytes
+    runtime: TestedRuntime, client_tls: ssl.SSLContext, sent: bytes
 ) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_some()
-        peer.send(answer)
+        peer.send(sent)
 
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls) as pool:

@@ -1,4 +1,4 @@
-"""Connections can be used without a pool."""
+"""Connections that are used without a pool."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_connection_connects_at_its_first_request(runtime: TestedRuntime) -> N
 
 
 def test_a_connection_gains_no_attribute_after_its_construction(runtime: TestedRuntime) -> None:
-    """One that it gets later would have it keep them in a dict of its own, of 1 KiB."""
+    """A later attribute gives the instance a dict of its own, of 1 KiB, instead of one that shares its keys."""
 
     async def scenario() -> None:
         connection = runtime.connection(httpcore2.URL(server.url).origin)
@@ -63,7 +63,7 @@ def test_a_connection_gains_no_attribute_after_its_construction(runtime: TestedR
 
 def test_a_connection_that_another_thread_closes_while_it_is_established_stays_closed() -> None:
     class ClosedMeanwhile(httpcore2.AsyncHTTPConnection):
-        """One that is closed just before it gets what speaks HTTP."""
+        """A connection that is closed just before its HTTP layer is set."""
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name == "_connection" and value is not None:
@@ -135,13 +135,13 @@ def test_an_http11_connection_works_over_any_stream(runtime: TestedRuntime) -> N
 
 
 def _head(size: int) -> bytes:
-    """A response whose head has `size` bytes before its blank line."""
+    """Return a response whose head has `size` bytes before its blank line."""
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: "
     return start + b"a" * (size - len(start) - 2) + b"\r\n\r\n"
 
 
-class ReadSizes(FakeNetworkStream):
-    """Notes how much it was asked for at a time."""
+class SizeRecorder(FakeNetworkStream):
+    """A fake stream that records the size of each read."""
 
     def __init__(self, *replies: bytes) -> None:
         super().__init__(replies)
@@ -179,12 +179,12 @@ def test_a_derived_connection_class_has_its_own_sizes(
     sizes = {"MAX_INCOMPLETE_EVENT_SIZE": 300, "READ_NUM_BYTES": 7}
 
     async def scenario() -> None:
-        others = ReadSizes(_head(301))
+        others = SizeRecorder(_head(301))
         async with runtime.http11_connection(ORIGIN, others) as connection:
             assert (await connection.request("GET", "http://h/")).status == 200
         assert min(others.sizes) >= 65_536
         monkeypatch.setattr(httpcore2, name, type(name, (public,), sizes))
-        stream = ReadSizes(_head(300), _head(301))
+        stream = SizeRecorder(_head(300), _head(301))
         async with runtime.http11_connection(ORIGIN, stream) as connection:
             assert (await connection.request("GET", "http://h/")).status == 200
             with pytest.raises(httpcore2.RemoteProtocolError, match="longer than 300 bytes"):
@@ -202,7 +202,7 @@ def test_read_num_bytes_sets_the_size_of_reads(
     async def scenario() -> None:
         for size in (5, 1_000_000):
             monkeypatch.setattr(public, "READ_NUM_BYTES", size)
-            stream = ReadSizes(FINE)
+            stream = SizeRecorder(FINE)
             async with runtime.pool(network_backend=FakeNetworkBackend(stream)) as pool:
                 assert (await pool.request("GET", "http://h/")).content == b"fine"
             assert set(stream.sizes) == {size}
@@ -226,8 +226,8 @@ def test_an_http2_connection_uses_the_read_size_and_configuration_of_its_class(
         def client_side(self, value: bool) -> None:
             pass
 
-    async def scenario(make: Callable[[ReadSizes], Any]) -> None:
-        stream = ReadSizes()
+    async def scenario(make: Callable[[SizeRecorder], Any]) -> None:
+        stream = SizeRecorder()
         used.clear()
         async with make(stream) as client:
             with pytest.raises(httpcore2.RemoteProtocolError, match="Server disconnected"):
@@ -235,10 +235,10 @@ def test_an_http2_connection_uses_the_read_size_and_configuration_of_its_class(
         assert set(stream.sizes) == {77}
         assert used
 
-    def of_pool(stream: ReadSizes) -> Any:
+    def of_pool(stream: SizeRecorder) -> Any:
         return runtime.pool(http1=False, http2=True, network_backend=FakeNetworkBackend(stream))
 
-    def of_subclass(stream: ReadSizes) -> Any:
+    def of_subclass(stream: SizeRecorder) -> Any:
         settings = {"READ_NUM_BYTES": 77, "CONFIG": Config(header_encoding=None)}
         monkeypatch.setattr(httpcore2, public.__name__, type("Derived", (public,), settings))
         return runtime.http2_connection(ORIGIN, stream)

@@ -1,4 +1,4 @@
-"""Responses and errors can be copied and pickled, as caches and process pools do it."""
+"""Copies and pickles of responses and exceptions, which caches and process pools need."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COPIERS = pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
 
 
 @COPIERS
-@pytest.mark.parametrize("data", [FINE, CHUNKED], ids=["with its length", "chunked"])
+@pytest.mark.parametrize("data", [FINE, CHUNKED], ids=["content-length", "chunked"])
 def test_a_response_whose_body_was_read_can_be_copied(
     runtime: TestedRuntime, copied: Callable[[Any], Any], data: bytes
 ) -> None:
@@ -38,7 +38,7 @@ def test_a_response_whose_body_was_read_can_be_copied(
         assert type(clone) is type(received)
         assert (clone.status, clone.headers) == (received.status, received.headers)
         assert clone.content == await clone.aread() == b"fine"
-        # It is of the connection, which has no copy.
+        # The network stream belongs to the connection, which can't be copied.
         assert clone.extensions == {
             name: value for name, value in received.extensions.items() if name != "network_stream"
         }
@@ -77,7 +77,7 @@ def test_copying_a_response_whose_body_was_not_read_raises_type_error_with_the_r
             async with pool.stream("GET", server.url) as received:
                 with pytest.raises(TypeError, match=r"its body was not read.*read\(\)"):
                     copied(received)
-                assert [piece async for piece in received.aiter_stream()] == [b"fine"]
+                assert [chunk async for chunk in received.aiter_stream()] == [b"fine"]
                 with pytest.raises(TypeError, match="its body was streamed"):
                     copied(received)
             async with pool.stream("GET", server.url) as received:

@@ -1,6 +1,6 @@
-"""A pool with open connections, a fork, and then each runtime in the child, on the same pool.
+"""A process with a pool forks, and the child uses the same pool on each runtime.
 
-The child's requests have connections of their own, and the parent's connections live on.
+The child's requests get their own connections, and the parent's connections stay usable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.usefixtures("no_leaks"),
 ]
 
-# A process of its own: one with threads, as pytest's may be, should not fork.
+# It runs in a process of its own: pytest's may have threads, and a process with threads must not fork.
 SCRIPT = """
     import asyncio, os, ssl, sys, traceback, warnings
     import trio, uvloop
@@ -31,7 +31,7 @@ SCRIPT = """
     backend, parent, state, certificate, *urls = sys.argv[1:]
     LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     if state == "closed":
-        # uvloop warns of every transport that is open when its loop is closed, and then closes them.
+        # uvloop warns about each open transport when its loop is closed, then closes it.
         warnings.simplefilter("ignore", ResourceWarning)
 
     class Runtime:
@@ -100,7 +100,7 @@ SCRIPT = """
         number = runtime.run(fetch, pool, url)
         in_child(child, pool, url, number)
         again = runtime.run(fetch, pool, url)
-        # The connections of a loop that has ended are forgotten.
+        # The pool forgets the connections of a closed loop.
         assert (again == number) is (state == "open"), (again, number)
         runtime.run(close, pool)
 
@@ -124,7 +124,7 @@ SCRIPT = """
 
 
 def http1(peer: Peer) -> None:
-    """Answer each request with the number of its connection."""
+    """Respond to each request with the number of its connection."""
     while peer.receive_request() is not None:
         peer.send(response(b"%d" % peer.number))
 
@@ -135,8 +135,8 @@ def http2(peer: Peer) -> None:
         server.respond(stream_id, b"%d" % peer.number)
 
 
-# What the pool was made with, where the parent used it, and its event loop when it forks: running, standing still, or
-# closed. A trio run is over with the function that it was for, and a fork inside takes the child for a part of it.
+# The backend of the pool, the runtime of the parent, and the state of the parent's event loop at the fork: running,
+# stopped but open, or closed. A trio run ends with its function, and a child that is forked inside would continue it.
 CASES = [
     ("threads", "threads", "open"),
     *(

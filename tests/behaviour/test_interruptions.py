@@ -1,4 +1,4 @@
-"""Exceptions that come to a thread from outside cost no slot, and a response that is dropped gives its own back."""
+"""Asynchronous exceptions in a thread, and responses that are collected unclosed: neither leaks a slot of the pool."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SLOTS = 2
 AT_ONCE: dict[str, Any] = {"timeout": {"pool": 0.0}}
 
 
-class Stream(httpcore2.NetworkStream):
-    """Answers each request with its own target."""
+class EchoStream(httpcore2.NetworkStream):
+    """A fake stream that responds to each request with its target."""
 
     def __init__(self) -> None:
-        self._answers = b""
+        self._responses = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data, self._answers = self._answers[:max_bytes], self._answers[max_bytes:]
+        data, self._responses = self._responses[:max_bytes], self._responses[max_bytes:]
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._answers += response(buffer.split(b" ")[1])
+        self._responses += response(buffer.split(b" ")[1])
 
     def close(self) -> None:
         pass
@@ -45,9 +45,9 @@ class Stream(httpcore2.NetworkStream):
         return False if info == "is_readable" else None
 
 
-class Backend(httpcore2.NetworkBackend):
-    def connect_tcp(self, *args: Any, **options: Any) -> Stream:
-        return Stream()
+class EchoBackend(httpcore2.NetworkBackend):
+    def connect_tcp(self, *args: Any, **options: Any) -> EchoStream:
+        return EchoStream()
 
 
 def fetch(pool: httpcore2.ConnectionPool) -> None:
@@ -65,13 +65,13 @@ def leave(pool: httpcore2.ConnectionPool) -> None:
 
 
 def make_pool(is_warm: bool) -> httpcore2.ConnectionPool:
-    pool = httpcore2.ConnectionPool(max_connections=SLOTS, network_backend=Backend())
+    pool = httpcore2.ConnectionPool(max_connections=SLOTS, network_backend=EchoBackend())
     if is_warm:
         fetch(pool)
     return pool
 
 
-# An exception that comes before a coroutine has begun leaves it so.
+# An exception before the first step of a coroutine leaves the coroutine unawaited.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("is_warm", [True, False], ids=["reused connection", "new connection"])
 @pytest.mark.parametrize("use", [fetch, stream])
@@ -161,7 +161,7 @@ def test_hundreds_of_random_interruptions_leak_no_slot(kind: str, no_leaks: None
 
     with scripted_server(handler, allow_disconnect=True) as server:
         command = [sys.executable, "-c", textwrap.dedent(script), server.url, kind]
-        # Not under coverage, whose locks an interruption in its own code would leave held.
+        # Without coverage: an interruption in its code would leave its locks held.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=120, check=False, env=environment
@@ -192,7 +192,7 @@ def test_a_response_collected_without_being_closed_releases_its_slot(
         assert server.accepted == 2
 
 
-@pytest.mark.parametrize("secured", [False, True], ids=["plain", "TLS within"])
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "TLS inside"])
 def test_an_upgraded_stream_outlives_its_response(
     runtime: TestedRuntime, secured: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:

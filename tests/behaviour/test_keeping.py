@@ -1,4 +1,4 @@
-"""Connections are kept while they are good, and never a moment longer."""
+"""Keep-alive: the idle connections that a pool keeps, reuses and closes, and requests that are sent again."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_one_connection_serves_many_requests(runtime: TestedRuntime) -> None:
         assert server.accepted == 1
 
 
-@pytest.mark.parametrize("ending", ["closed", "reset", "written to", "answered early"])
+@pytest.mark.parametrize("ending", ["end", "reset", "byte", "response"])
 def test_an_idle_connection_that_received_data_or_its_end_is_not_reused(
     runtime: TestedRuntime, ending: str
 ) -> None:
-    touched = runtime.event()
+    has_sent = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -43,14 +43,14 @@ def test_an_idle_connection_that_received_data_or_its_end_is_not_reused(
             proceed.wait_in_thread()
             if ending == "reset":
                 peer.reset()
-            elif ending == "written to":
+            elif ending == "byte":
                 peer.send(b"\r\n")
-            elif ending == "answered early":
+            elif ending == "response":
                 peer.send(FORGED)
             else:
                 peer.close()
-            touched.set()
-            if ending in ("written to", "answered early"):
+            has_sent.set()
+            if ending in ("byte", "response"):
                 assert peer.receive_until_close() == b""
         else:
             peer.receive_until_close()
@@ -61,8 +61,8 @@ def test_an_idle_connection_that_received_data_or_its_end_is_not_reused(
         async with runtime.pool() as pool:
             await pool.request("GET", server.url)
             proceed.set()
-            await touched.wait()
-            # A body that can't be sent twice: to notice afterwards would be too late.
+            await has_sent.wait()
+            # The body can't be sent twice, so the pool must detect the end before it sends the request.
             response = await pool.request("POST", server.url, content=runtime.body([b"x"]))
             assert response.content == b"fine"
             assert len(pool.connections) == 1
@@ -86,8 +86,8 @@ def test_a_partly_read_response_closes_its_connection(
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
-            async with pool.stream("GET", server.url) as left:
-                assert left.status == 200
+            async with pool.stream("GET", server.url) as unread:
+                assert unread.status == 200
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
@@ -127,11 +127,11 @@ def test_a_connection_without_keep_alive_is_closed_at_the_end_of_its_request(
     def handler(peer: Peer) -> None:
         speaking(answering())(peer) if http2 else canned_responses([FINE])(peer)
         peer.receive_until_close()
-        signals.pop().set()
+        unset.pop().set()
 
     http2 = protocol == "HTTP/2"
     closed = [runtime.event(), runtime.event()]
-    signals = closed.copy()
+    unset = closed.copy()
     with scripted_server(handler) as server:
         runtime.run(scenario)
         assert server.accepted == 2
@@ -166,7 +166,7 @@ def test_a_connection_without_keep_alive_is_not_assigned_to_a_queued_request(
 def test_a_keep_alive_timeout_of_zero_closes_the_connection_at_the_end_of_its_request(
     runtime: TestedRuntime, field: bytes
 ) -> None:
-    answer = response(b"fine", field, b"Keep-Alive: timeout=0")
+    data = response(b"fine", field, b"Keep-Alive: timeout=0")
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
@@ -174,7 +174,7 @@ def test_a_keep_alive_timeout_of_zero_closes_the_connection_at_the_end_of_its_re
                 assert (await pool.request("GET", server.url)).content == b"fine"
                 assert pool.connections == []
 
-    with scripted_server(canned_responses([answer])) as server:
+    with scripted_server(canned_responses([data])) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -208,7 +208,7 @@ Ending = Callable[[Peer], None]
 ENDINGS: dict[str, Ending] = {"close": Peer.close, "reset": Peer.reset}
 
 
-def _dies_under_the_second_request(ending: Ending, seen: list[bytes]) -> Callable[[Peer], None]:
+def _end_at_second_request(ending: Ending, seen: list[bytes]) -> Callable[[Peer], None]:
     def handler(peer: Peer) -> None:
         for _ in range(2):
             request = peer.receive_request()
@@ -283,7 +283,7 @@ def test_a_request_that_is_not_idempotent_or_replayable_is_not_sent_again(
                 await pool.request(method, server.url, content=body)
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted_server(_dies_under_the_second_request(ending, seen)) as server:
+    with scripted_server(_end_at_second_request(ending, seen)) as server:
         runtime.run(scenario)
         assert server.accepted == 2
     assert [entry.split(b" ")[0] for entry in seen] == [b"GET", method.encode(), b"GET"]
@@ -305,7 +305,7 @@ def test_a_request_is_not_sent_again_after_the_first_byte_of_a_response(
             with pytest.raises((httpcore2.RemoteProtocolError, httpcore2.ReadError)):
                 await pool.request("GET", server.url)
 
-    with scripted_server(_dies_under_the_second_request(begin_and_end, seen)) as server:
+    with scripted_server(_end_at_second_request(begin_and_end, seen)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 

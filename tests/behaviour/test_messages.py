@@ -1,4 +1,4 @@
-"""The message of an error says to whom it happened: logs often have nothing else."""
+"""The messages of exceptions: each names its origin and route, since a log often contains nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROXY = httpcore2.Proxy("http://proxy:3128")
 ESTABLISHED = b"HTTP/1.1 200 OK\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 DISCONNECTED = "Server disconnected without sending a response."
-BROKEN_OFF = (
+TRUNCATED = (
     "peer closed connection without sending complete message body (received 2 bytes, expected 5)"
 )
 
@@ -133,7 +133,7 @@ async def failure(pool: httpcore2.AsyncConnectionPool, url: str, **options: Any)
             {},
             URL,
             lambda: FakeNetworkStream([HEAD + b"he"]),
-            f"{BROKEN_OFF} (http://origin.example:80)",
+            f"{TRUNCATED} (http://origin.example:80)",
         ),
         (
             {},
@@ -166,14 +166,14 @@ def test_the_message_names_the_origin_and_its_route(
     runtime.run(scenario)
 
 
-class FailingToWrite(FakeNetworkStream):
+class UnwritableStream(FakeNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         raise httpcore2.WriteTimeout("late")
 
 
 def test_the_message_of_a_failed_write_names_the_origin(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
-        async with runtime.pool(network_backend=FakeNetworkBackend(FailingToWrite())) as pool:
+        async with runtime.pool(network_backend=FakeNetworkBackend(UnwritableStream())) as pool:
             assert str(await failure(pool, URL)) == "late (http://origin.example:80)"
 
     runtime.run(scenario)
@@ -221,7 +221,7 @@ def test_the_message_of_a_total_timeout_names_the_origin_in_every_phase(
 def test_the_message_of_a_total_timeout_names_the_origin_between_retries(
     runtime: TestedRuntime,
 ) -> None:
-    class Late(FakeNetworkBackend):
+    class SlowBackend(FakeNetworkBackend):
         async def connect_tcp(self, *args: Any, **options: Any) -> Any:
             end = time.monotonic() + 0.01
             while time.monotonic() < end:
@@ -229,7 +229,7 @@ def test_the_message_of_a_total_timeout_names_the_origin_between_retries(
             return await super().connect_tcp(*args, **options)
 
     async def scenario() -> None:
-        backend = Late(httpcore2.ConnectError("refused"))
+        backend = SlowBackend(httpcore2.ConnectError("refused"))
         async with runtime.pool(network_backend=backend, retries=1) as pool:
             error = await failure(pool, URL, extensions={"timeout": {"total": 0.01}})
         assert isinstance(error, httpcore2.ConnectTimeout)
@@ -265,7 +265,7 @@ def test_a_network_error_keeps_its_cause(runtime: TestedRuntime) -> None:
 def test_the_message_names_a_unix_socket_by_its_path(
     runtime: TestedRuntime, tmp_path: Path
 ) -> None:
-    path = tmp_path / "nobody"
+    path = tmp_path / "missing"
 
     async def scenario() -> None:
         async with runtime.pool(uds=str(path)) as pool:
@@ -310,24 +310,24 @@ def test_the_message_of_an_http2_error_names_the_stream(runtime: TestedRuntime) 
         runtime.run(scenario)
 
 
-class OwnError(httpcore2.ConnectError):
-    """A caller's own, which makes its message itself."""
+class CustomError(httpcore2.ConnectError):
+    """An exception of a caller, which builds its own message."""
 
     def __str__(self) -> str:
-        return "own words"
+        return "custom message"
 
 
-@pytest.mark.parametrize("error", [OwnError(), httpcore2.ConnectError(5, "refused")])
+@pytest.mark.parametrize("error", [CustomError(), httpcore2.ConnectError(5, "refused")])
 def test_an_exception_of_a_callers_backend_gets_a_note(
     runtime: TestedRuntime, error: Exception
 ) -> None:
-    words = str(error)
+    message = str(error)
 
     async def scenario() -> None:
         async with runtime.pool(network_backend=FakeNetworkBackend(error)) as pool:
             with pytest.raises(httpcore2.ConnectError) as caught:
                 await pool.request("GET", URL)
-        assert str(caught.value) == words
+        assert str(caught.value) == message
         assert caught.value.__notes__[-1] == "(connecting to http://origin.example:80)"
 
     runtime.run(scenario)

@@ -1,4 +1,4 @@
-"""Which hosts are connected to, and under which names: in the look-up, in TLS and in the Host field."""
+"""Host names: their validation, and their forms in the lookup, in TLS and in the Host field."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_invalid_host_or_port_is_refused_before_its_lookup(
                     (httpcore2.LocalProtocolError, httpcore2.ConnectError),
                     match=r"is not a valid host|has no host|is out of range 0-65535",
                 ):
-                    # With a Host of the caller's own, nothing else stands between it and the network.
+                    # The caller's Host field bypasses every other check of the name.
                     await pool.request("GET", url, headers={"Host": "allowed.example"})
                 assert pool.connections == []
             assert backend.connected == []
@@ -102,10 +102,10 @@ def test_a_question_mark_without_a_query_is_sent(runtime: TestedRuntime) -> None
 
 
 @contextmanager
-def noting(
+def recording_names(
     server_tls: ssl.SSLContext, uds: Path | None = None, host: tuple[str, int] | None = None
 ) -> Iterator[tuple[Any, list[Any]]]:
-    """A server behind TLS that notes the names in SNI and in the Host fields."""
+    """Run a TLS server that records the names in SNI and in the Host fields."""
     seen: list[Any] = []
 
     def handler(peer: Peer) -> None:
@@ -130,7 +130,7 @@ def test_sni_omits_the_final_dot_of_the_host(
             assert (await pool.request("GET", "https://www.example.com./")).content == b"fine"
 
     path = tmp_path / "socket"
-    with noting(server_tls, path) as (_, seen):
+    with recording_names(server_tls, path) as (_, seen):
         runtime.run(scenario)
     assert seen == ["www.example.com", b"www.example.com."]
 
@@ -146,7 +146,7 @@ def test_sni_omits_the_final_dot_of_sni_hostname(
                     await pool.request("GET", server.url, extensions=extensions)
                 ).content == b"fine"
 
-    with noting(server_tls) as (server, seen):
+    with recording_names(server_tls) as (server, seen):
         runtime.run(scenario)
     assert seen[::2] == ["www.example.com"] * 2
 
@@ -155,7 +155,7 @@ def test_sni_omits_the_final_dot_of_sni_hostname(
 
 
 def link_local() -> tuple[str, str, int] | None:
-    """A link-local address of this machine, and the name and number of its interface."""
+    """Return a link-local address of this machine, and the name and number of its interface."""
     table = Path("/proc/net/if_inet6")
     for line in table.read_text().splitlines() if table.exists() else ():
         digits, index, _, scope, flags, name = line.split()
@@ -176,7 +176,9 @@ LINK_LOCAL = link_local()
         ("::1", "1", 1),
         pytest.param(
             LINK_LOCAL,
-            marks=pytest.mark.skipif(LINK_LOCAL is None, reason="no interface has such an address"),
+            marks=pytest.mark.skipif(
+                LINK_LOCAL is None, reason="no interface has a link-local address"
+            ),
         ),
     ],
     ids=["loopback", "link-local"],
@@ -198,7 +200,7 @@ def test_a_zone_selects_the_interface_and_is_not_sent(
             async with runtime.pool(ssl_context=client_tls) as pool:
                 assert (await pool.request("GET", url)).content == b"fine"
 
-    with noting(server_tls, host=(address, index)) as (server, seen):
+    with recording_names(server_tls, host=(address, index)) as (server, seen):
         runtime.run(scenario)
     assert seen == [None, f"[{address}]:{server.port}".encode()] * 2
 

@@ -1,4 +1,4 @@
-"""Requests leave as RFC 9112 wants them; what would break its rules is refused before anything leaves."""
+"""Requests are written as RFC 9112 specifies; invalid ones are refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ INVALID: list[tuple[str, dict[str, Any]]] = [
     ("field value with LF", {"headers": {"a": "c\nd"}}),
     ("field value with CR LF", {"headers": {"a": "c\r\nd: e"}}),
     ("field value with NUL", {"headers": {"a": "c\0d"}}),
-    ("content length that is no number", {"headers": {"Content-Length": "x"}, "content": b"a"}),
+    ("content length that is not a number", {"headers": {"Content-Length": "x"}, "content": b"a"}),
     (
         "two content lengths",
         {"headers": [("Content-Length", "1"), ("Content-Length", "2")], "content": b"a"},
@@ -223,7 +223,7 @@ def test_a_body_that_differs_from_its_content_length_is_refused_and_never_comple
                 )
             await pool.request("GET", server.url)
 
-    # A head that promised another body may have left: that connection is closed in the middle.
+    # The head with the declared length may be sent already: then the connection is closed.
     with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
     assert completed == [b"GET"]
@@ -286,9 +286,9 @@ def test_an_exception_of_the_body_reaches_the_caller_and_releases_the_connection
 
 
 @pytest.mark.parametrize("http2", [False, True], ids=["http11", "http2"])
-@pytest.mark.parametrize("whose", ["the caller's", "the request's"])
+@pytest.mark.parametrize("owner", ["caller", "request"])
 def test_an_async_generator_that_is_not_exhausted_is_closed(
-    async_runtime: TestedAsyncRuntime, http2: bool, whose: str
+    async_runtime: TestedAsyncRuntime, http2: bool, owner: str
 ) -> None:
     closed: list[str] = []
 
@@ -298,17 +298,17 @@ def test_an_async_generator_that_is_not_exhausted_is_closed(
                 yield b"one"
                 yield b"two"
             finally:
-                closed.append(whose)
+                closed.append(owner)
 
-    # It is either what the caller gives, or made from that for this request alone.
-    content: Any = aiter(Body()) if whose == "the caller's" else Body()
+    # The iterator is the caller's content itself, or was made from it for this request only.
+    content: Any = aiter(Body()) if owner == "caller" else Body()
 
     async def scenario() -> None:
         async with async_runtime.pool(http1=not http2, http2=http2) as pool:
             headers: Headers = {"Content-Length": "4"}
             with pytest.raises(httpcore2.LocalProtocolError, match="Too much data"):
                 await pool.request("POST", server.url, content=content, headers=headers)
-            assert closed == [whose]
+            assert closed == [owner]
 
     def handler(peer: Peer) -> None:
         peer.receive_until_close()

@@ -1,4 +1,4 @@
-"""Responses of every framing come out the same, however their bytes arrive."""
+"""Responses of every framing have the same result, however their bytes are split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..support.scripted_servers import Peer, canned_responses, response, scripte
 
 @dataclass(frozen=True)
 class Case:
-    """One response on the wire, and what a client must make of it."""
+    """A response on the wire, and its attributes as a client must return them."""
 
     name: str
     wire: bytes
@@ -130,13 +130,13 @@ CASES = [
         keeps=False,
     ),
     Case(
-        "keep-alive for no time",
+        "keep-alive timeout of zero",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nKeep-Alive: timeout=0\r\n\r\nhello",
         body=b"hello",
         keeps=False,
     ),
     Case(
-        "keep-alive for some time",
+        "keep-alive timeout",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nKeep-Alive: timeout=600, max=100\r\n\r\nhello",
         body=b"hello",
     ),
@@ -158,7 +158,7 @@ CASES = [
     ),
     Case("204", b"HTTP/1.1 204 No Content\r\n\r\n", status=204, reason_phrase=b"No Content"),
     Case(
-        "304 with the length of what it doesn't send",
+        "304 with a length",
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n",
         status=304,
         reason_phrase=b"Not Modified",
@@ -235,7 +235,7 @@ CASES = [
         ends_by_closing=True,
     ),
     Case(
-        "identity and a length that says nothing",
+        "identity with a length",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhello",
         body=b"hello",
         headers=[(b"Content-Length", b"2")],
@@ -256,12 +256,12 @@ CASES = [
         headers=[(b"Content-Length", b"5")],
     ),
     Case(
-        "both lengths given, and equal",
+        "two equal lengths",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
         body=b"hello",
     ),
     Case(
-        "chunked and a length",
+        "chunked with a length",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         body=b"hello",
         keeps=False,
@@ -274,7 +274,7 @@ AFTER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter"
 
 
 async def _fetch(pool: httpcore2.AsyncConnectionPool, url: str, case: Case) -> None:
-    """Fetch what `case` describes and compare, then fetch once more."""
+    """Fetch the response of `case` and compare it, then fetch another one."""
     response = await pool.request(case.method, url)
     assert response.status == case.status
     assert response.content == case.body
@@ -283,8 +283,8 @@ async def _fetch(pool: httpcore2.AsyncConnectionPool, url: str, case: Case) -> N
     assert response.extensions.get("trailing_headers", []) == case.trailers
     if case.headers is not None:
         assert response.headers == case.headers
-    following = await pool.request("GET", url)
-    assert following.content == b"after"
+    second = await pool.request("GET", url)
+    assert second.content == b"after"
 
 
 @pytest.mark.parametrize("manner", ["whole", "byte by byte"])
@@ -349,9 +349,9 @@ def test_equal_responses_do_not_share_their_list_of_header_fields(
                 reply = await pool.request("GET", server.url, extensions=extensions)
                 assert reply.headers == fields
                 reply.headers.clear()
-                shown = dict(events)["http11.receive_response_headers.complete"]["return_value"]
-                assert shown[:3] == (b"HTTP/1.1", 200, b"OK")
-                shown[3].clear()
+                traced = dict(events)["http11.receive_response_headers.complete"]["return_value"]
+                assert traced[:3] == (b"HTTP/1.1", 200, b"OK")
+                traced[3].clear()
 
     fields = [(b"Content-Length", b"5")]
     with scripted_server(canned_responses([AFTER] * 3)) as server:
@@ -371,8 +371,8 @@ def test_a_response_after_a_large_one_may_have_a_head_of_another_length(
             for body in (bytes(40_000), bytes(40_000), b"small", b"after"):
                 assert (await pool.request("GET", server.url)).content == body
 
-    answers = [large, response(bytes(40_000), b"X: " + filling), response(b"small"), AFTER]
-    with scripted_server(canned_responses(answers)) as server:
+    responses = [large, response(bytes(40_000), b"X: " + filling), response(b"small"), AFTER]
+    with scripted_server(canned_responses(responses)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
 
@@ -408,8 +408,8 @@ def test_bytes_beyond_a_bodiless_response_after_a_large_one_are_never_the_next_r
 def test_a_body_can_be_read_only_once(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool, pool.stream("GET", server.url) as streamed:
-            pieces = [piece async for piece in streamed.aiter_stream()]
-            assert b"".join(pieces) == b"after"
+            chunks = [chunk async for chunk in streamed.aiter_stream()]
+            assert b"".join(chunks) == b"after"
             with pytest.raises(RuntimeError, match="more than once"):
                 await streamed.aread()
 
@@ -421,10 +421,10 @@ def test_a_body_may_be_read_partly(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
             async with pool.stream("GET", server.url) as streamed:
-                pieces = streamed.aiter_stream()
-                assert (await anext(pieces)).startswith(b"b")
+                chunks = streamed.aiter_stream()
+                assert (await anext(chunks)).startswith(b"b")
             with pytest.raises(httpcore2.ReadError, match="closed"):
-                await anext(pieces)
+                await anext(chunks)
             assert (await pool.request("GET", server.url)).content == b"after"
 
     def handler(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""`sni_hostname`: a connection whose certificate was checked for one name serves no request for another."""
+"""`sni_hostname`: a connection whose certificate was verified for one name is not used for another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ..support.scripted_servers import canned_responses, response, scripted_server
 
 FINE = response(b"fine")
-WAYS = {
+ROUTES = {
     "direct": None,
     "tunnel": PROXY_KINDS["http"],
     "https tunnel": PROXY_KINDS["https"],
@@ -30,12 +30,12 @@ WAYS = {
 
 @dataclass
 class Origin:
-    """A server whose certificate holds for some names.
+    """A server whose certificate is valid for some names.
 
     Attributes:
-        url: where it is.
-        options: of a pool that reaches it.
-        names: those that clients asked for, one for each handshake.
+        url: its URL.
+        options: the arguments of a pool that reaches it.
+        names: the server name of each handshake.
     """
 
     url: str
@@ -45,9 +45,9 @@ class Origin:
 
 @contextmanager
 def serving(
-    authority: trustme.CA, names: list[str], protocol: str, way: str = "direct"
+    authority: trustme.CA, names: list[str], protocol: str, route: str = "direct"
 ) -> Iterator[Origin]:
-    """Run a server whose certificate holds for `names`, and a proxy before it if `way` says so."""
+    """Run a server whose certificate is valid for `names`, and the proxy of the route, if it has one."""
     is_http2 = protocol == "HTTP/2"
     server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(server_tls)
@@ -58,14 +58,14 @@ def serving(
     for context in (client_tls, proxy_tls):
         authority.configure_trust(context)
 
-    def note(sock: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+    def record(sock: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         origin.names.append(name)
 
-    server_tls.sni_callback = note
+    server_tls.sni_callback = record
     handler = speaking(answering()) if is_http2 else canned_responses([FINE] * 9)
     with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         origin = Origin(server.url, {"ssl_context": client_tls, "http2": is_http2})
-        kind = WAYS[way]
+        kind = ROUTES[route]
         if kind is None:
             yield origin
             return
@@ -80,10 +80,10 @@ async def fetch(pool: httpcore2.AsyncConnectionPool, url: str, name: object) -> 
     assert reply.content == b"fine"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
 def test_a_connection_verified_for_one_server_name_is_not_used_for_another(
-    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, way: str
+    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, route: str
 ) -> None:
     async def scenario() -> None:
         async with runtime.pool(**origin.options) as pool:
@@ -94,16 +94,16 @@ def test_a_connection_verified_for_one_server_name_is_not_used_for_another(
             await fetch(pool, origin.url, "a.test")
             assert len(pool.connections) == 1
 
-    with serving(certificate_authority, ["a.test"], protocol, way) as origin:
+    with serving(certificate_authority, ["a.test"], protocol, route) as origin:
         runtime.run(scenario)
     # No SNI is sent for an address (RFC 6066, section 3).
     assert origin.names == ["a.test", "b.test", None]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
 def test_each_server_name_has_its_own_connections(
-    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, way: str
+    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str, route: str
 ) -> None:
     async def scenario() -> None:
         async with runtime.pool(**origin.options) as pool:
@@ -113,7 +113,9 @@ def test_each_server_name_has_its_own_connections(
                 f"{protocol}, IDLE, Request Count: 2"[-24:]
             ] * 3
 
-    with serving(certificate_authority, ["a.test", "b.test", "127.0.0.1"], protocol, way) as origin:
+    with serving(
+        certificate_authority, ["a.test", "b.test", "127.0.0.1"], protocol, route
+    ) as origin:
         runtime.run(scenario)
     assert origin.names == ["a.test", "b.test", None]
 
@@ -146,9 +148,9 @@ def test_an_empty_server_name_and_the_host_of_the_url_are_equivalent_to_none(
     assert origin.names == ["localhost"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("route", ROUTES)
 def test_the_server_name_is_ignored_without_tls_to_the_origin(
-    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, way: str
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, route: str
 ) -> None:
     async def scenario() -> None:
         async with runtime.pool(**options) as pool:
@@ -160,7 +162,7 @@ def test_the_server_name_is_ignored_without_tls_to_the_origin(
     options: dict[str, Any] = {}
     with ExitStack() as stack:
         server = stack.enter_context(scripted_server(canned_responses([FINE] * 4)))
-        kind = WAYS[way]
+        kind = ROUTES[route]
         if kind is not None:
             proxy = scripted_proxy(kind, server.port, server_tls, client_tls)
             options["proxy"] = stack.enter_context(proxy).proxy()
@@ -173,7 +175,7 @@ def test_requests_for_other_server_names_count_as_those_for_other_origins(
     async def scenario() -> None:
         async with runtime.pool(max_connections=1, **origin.options) as pool:
             await fetch(pool, origin.url, "a.test")
-            await fetch(pool, origin.url, "b.test")  # the idle connection makes room
+            await fetch(pool, origin.url, "b.test")  # closes the idle connection
             assert len(pool.connections) == 1
             extensions: dict[str, Any] = {"sni_hostname": "b.test"}
             async with pool.stream("GET", origin.url, extensions=extensions):
@@ -200,11 +202,11 @@ def test_a_connection_without_a_pool_refuses_another_server_name(
         connection = runtime.connection(url.origin, **origin.options)
         extensions: dict[str, Any] = {"sni_hostname": "a.test"}
         assert (await connection.request("GET", url, extensions=extensions)).status == 200
-        for other, shown in ({"sni_hostname": "b.test"}, "'b.test'"), ({}, "None"):
+        for other, name in ({"sni_hostname": "b.test"}, "'b.test'"), ({}, "None"):
             with pytest.raises(RuntimeError) as caught:
                 await connection.request("GET", url, extensions=other)
             assert str(caught.value) == (
-                f"Attempted to send a request with the sni_hostname {shown} on a connection to {url.origin} "
+                f"Attempted to send a request with the sni_hostname {name} on a connection to {url.origin} "
                 "that was made with 'a.test': its certificate was checked for no other name. "
                 "Use another connection, or a pool."
             )

@@ -1,4 +1,4 @@
-"""Each phase of a request has its limit, the whole may have one, and whoever runs into one costs nothing."""
+"""The timeouts of each phase and of the whole request; one that expires leaks nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOON = 0.02
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
     ],
-    ids=["no response", "half a head", "half a body", "half of the chunks"],
+    ids=["no response", "half a head", "half a body", "one chunk"],
 )
 def test_a_silent_server_raises_read_timeout(
     runtime: TestedRuntime, start: bytes, limits: dict[str, float]
@@ -42,7 +42,7 @@ def test_a_silent_server_raises_read_timeout(
 
     async def scenario() -> None:
         async with runtime.pool(max_connections=1) as pool:
-            # Connecting is not what is timed here.
+            # Connect first, so that the timeout does not limit it.
             await pool.request("GET", server.url)
             with pytest.raises(httpcore2.ReadTimeout):
                 await pool.request("GET", server.url, extensions={"timeout": limits})
@@ -119,7 +119,7 @@ def test_an_unaccepted_connection_raises_connect_timeout(
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
     with ExitStack() as stack:
-        # Nobody accepts, and the queue for it is full: the system answers no further SYN.
+        # The queue of the listening socket is full, so the system ignores every further SYN.
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = listener.getsockname()[1]
         for _ in range(4):
@@ -135,7 +135,7 @@ def test_the_total_timeout_limits_an_endless_body(runtime: TestedRuntime) -> Non
         peer.send(FINE)
         peer.receive_head()
         peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        # Far more than can be read in time, yet a client that ignores its limit comes to an end too.
+        # Too much to read in time, but finite, so that a client without the limit ends, too.
         for _ in range(100_000):
             peer.send(b"2\r\nhi\r\n" * 100)
 

@@ -1,4 +1,4 @@
-"""The end of a TLS connection as the end of a body (RFC 9112, sections 8 and 9.8)."""
+"""Bodies that end with a TLS connection, with and without close_notify (RFC 9112, sections 8 and 9.8)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 CLOSING = {
     "HTTP/1.1": HEAD + b"\r\n",
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n",
-    "read by h11": HEAD + b"X: a\r\n b\r\n\r\n",
+    "h11 fallback": HEAD + b"X: a\r\n b\r\n\r\n",
     "gzip": HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\n\r\n",
 }
 FRAMED = {
@@ -27,25 +27,26 @@ FRAMED = {
 }
 
 
-def answering(data: bytes, *, politely: bool, bytewise: bool = False) -> Handler:
-    """Answer with `data`, and end the connection with close_notify, or without."""
+def responding(data: bytes, *, notifies: bool, bytewise: bool = False) -> Handler:
+    """Make a handler that sends `data`, and ends the connection with close_notify or without."""
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
         (peer.send_bytewise if bytewise else peer.send)(data)
-        if politely:
+        if notifies:
             assert isinstance(peer.socket, ssl.SSLSocket)
             peer.socket.unwrap()
         else:
             peer.half_close()
-            peer.socket.recv(
-                1
-            )  # a close now could be a reset, should the client still have something to say
+            # Wait for the client's end: to close before it could send a reset.
+            peer.socket.recv(1)
 
     return handler
 
 
-@pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
+@pytest.mark.parametrize(
+    "notifies", [True, False], ids=["with close_notify", "without close_notify"]
+)
 @pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "byte by byte"])
 @pytest.mark.parametrize("body", [b"hello", b""], ids=["body", "empty"])
 @pytest.mark.parametrize("head", CLOSING.values(), ids=CLOSING)
@@ -56,18 +57,18 @@ def test_a_body_that_ends_with_the_connection_needs_a_close_notify(
     head: bytes,
     body: bytes,
     bytewise: bool,
-    politely: bool,
+    notifies: bool,
 ) -> None:
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls) as pool:
-            if politely:
+            if notifies:
                 assert (await pool.request("GET", server.url)).content == body
             else:
                 with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
                     await pool.request("GET", server.url)
             assert "0 active, 0 queued | Connections: 0 active, 0 idle" in repr(pool)
 
-    handler = answering(head + body, politely=politely, bytewise=bytewise)
+    handler = responding(head + body, notifies=notifies, bytewise=bytewise)
     with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
@@ -80,12 +81,12 @@ def test_the_received_part_of_a_body_without_close_notify_is_returned_before_the
             runtime.pool(ssl_context=client_tls) as pool,
             pool.stream("GET", server.url) as response,
         ):
-            pieces = response.aiter_stream()
-            assert await anext(pieces) == b"hello"
+            chunks = response.aiter_stream()
+            assert await anext(chunks) == b"hello"
             with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
-                await anext(pieces)
+                await anext(chunks)
 
-    handler = answering(HEAD + b"\r\nhello", politely=False)
+    handler = responding(HEAD + b"\r\nhello", notifies=False)
     with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
@@ -99,7 +100,7 @@ def test_a_body_with_a_length_or_chunks_needs_no_close_notify(
             assert (await pool.request("GET", server.url)).content == b"hello"
 
     with scripted_server(
-        answering(data, politely=False), tls=server_tls, allow_disconnect=True
+        responding(data, notifies=False), tls=server_tls, allow_disconnect=True
     ) as server:
         runtime.run(scenario)
 
@@ -111,7 +112,7 @@ def test_op_ignore_unexpected_eof_allows_an_end_without_close_notify(
         async with runtime.pool(ssl_context=client_tls) as pool:
             assert (await pool.request("GET", server.url)).content == b"hello"
 
-    handler = answering(HEAD + b"\r\nhello", politely=False)
+    handler = responding(HEAD + b"\r\nhello", notifies=False)
     client_tls.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     try:
         with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
@@ -127,7 +128,7 @@ def test_without_tls_the_end_of_the_connection_is_the_end_of_the_body(
         async with runtime.pool() as pool:
             assert (await pool.request("GET", server.url)).content == b"hello"
 
-    with scripted_server(answering(HEAD + b"\r\nhello", politely=False)) as server:
+    with scripted_server(responding(HEAD + b"\r\nhello", notifies=False)) as server:
         runtime.run(scenario)
 
 
@@ -143,25 +144,27 @@ def test_the_end_of_a_callers_stream_is_the_end_of_the_body(
 
 
 @pytest.mark.parametrize("kind", ["http", "https", "socks5", "socks4"])
-@pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
+@pytest.mark.parametrize(
+    "notifies", [True, False], ids=["with close_notify", "without close_notify"]
+)
 def test_a_body_through_a_tunnel_needs_the_close_notify_of_the_origin(
     runtime: TestedRuntime,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
     kind: str,
-    politely: bool,
+    notifies: bool,
 ) -> None:
-    """The scripted proxies close without one of their own, if they speak TLS."""
+    """The scripted proxies, over TLS, close without a close_notify of their own."""
 
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls, proxy=proxy.proxy()) as pool:
-            if politely:
+            if notifies:
                 assert (await pool.request("GET", origin.url)).content == b"hello"
             else:
                 with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
                     await pool.request("GET", origin.url)
 
-    handler = answering(HEAD + b"\r\nhello", politely=politely)
+    handler = responding(HEAD + b"\r\nhello", notifies=notifies)
     with (
         scripted_server(handler, tls=server_tls, allow_disconnect=True) as origin,
         scripted_proxy(PROXY_KINDS[kind], origin.port, server_tls, client_tls) as proxy,
@@ -169,19 +172,21 @@ def test_a_body_through_a_tunnel_needs_the_close_notify_of_the_origin(
         runtime.run(scenario)
 
 
-@pytest.mark.parametrize("politely", [True, False], ids=["with close_notify", "without"])
+@pytest.mark.parametrize(
+    "notifies", [True, False], ids=["with close_notify", "without close_notify"]
+)
 def test_a_body_forwarded_over_tls_needs_the_close_notify_of_the_proxy(
-    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, politely: bool
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, notifies: bool
 ) -> None:
     async def scenario() -> None:
         proxy: Any = httpcore2.Proxy(server.url, ssl_context=client_tls)
         async with runtime.pool(proxy=proxy) as pool:
-            if politely:
+            if notifies:
                 assert (await pool.request("GET", "http://a/")).content == b"hello"
             else:
                 with pytest.raises(httpcore2.RemoteProtocolError, match="without close_notify"):
                     await pool.request("GET", "http://a/")
 
-    handler = answering(HEAD + b"\r\nhello", politely=politely)
+    handler = responding(HEAD + b"\r\nhello", notifies=notifies)
     with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)

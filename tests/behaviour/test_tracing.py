@@ -1,4 +1,4 @@
-"""What a request tells of its progress, to its `trace` extension and to the loggers."""
+"""The events of a request, as its `trace` extension and the loggers receive them."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def test_each_phase_of_a_request_is_traced(runtime: TestedRuntime) -> None:
         "socket_options": None,
     }
     assert hasattr(info["connection.connect_tcp.complete"]["return_value"], "get_extra_info")
-    for step in (
+    for phase in (
         "send_request_headers",
         "send_request_body",
         "receive_response_headers",
         "receive_response_body",
     ):
-        assert repr(info[f"http11.{step}.started"]) == "{'request': <Request [b'POST']>}"
+        assert repr(info[f"http11.{phase}.started"]) == "{'request': <Request [b'POST']>}"
     assert info["http11.send_request_headers.complete"] == {"return_value": None}
     assert info["http11.send_request_body.complete"] == {"return_value": None}
     assert info["http11.receive_response_headers.complete"] == {
@@ -237,12 +237,12 @@ def test_an_exception_of_the_callback_reaches_the_caller_and_leaks_no_connection
     seen: Events = []
 
     async def scenario() -> None:
-        note = runtime.trace(seen)
+        record = runtime.trace(seen)
 
         def fail(name: str, info: dict[str, Any]) -> Any:
             if len(seen) == at:
                 raise ZeroDivisionError
-            return note(name, info)
+            return record(name, info)
 
         async with runtime.pool(max_connections=1) as pool:
             with pytest.raises(ZeroDivisionError):

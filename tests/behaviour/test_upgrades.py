@@ -1,4 +1,4 @@
-"""After 101, or a 2xx to CONNECT, the connection is the caller's byte stream."""
+"""Upgrades and CONNECT: after 101, or a 2xx to CONNECT, the connection is the caller's byte stream."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_stream_after_101_starts_with_the_bytes_already_received(
                 assert stream.get_extra_info("server_addr")[1] == server.port
                 with pytest.raises(httpcore2.ReadTimeout):
                     await stream.read(max_bytes=1, timeout=0.01)
-                # What is switched takes no other request.
+                # An upgraded connection is not used for another request.
                 assert (await pool.request("GET", server.url)).content == b"fine"
             assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 

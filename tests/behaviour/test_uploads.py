@@ -1,4 +1,4 @@
-"""While a request's body is on its way, a response that comes is noticed, and the request's limits hold."""
+"""Uploads: a response that arrives while the body is sent is detected, and the timeouts hold."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..support.scripted_servers import Handler, Peer, response, scripted_server
 
 FINE = response(b"fine")
 REFUSAL = response(b"too large", status=b"413 Content Too Large")
-# When the answer is here, and the sockets' buffers are full.
+# For a timeout after which the response has arrived, and the sockets' buffers are full.
 SOON_ENOUGH = 0.5
 CHUNK = bytes(1 << 18)
-# More than the sockets' buffers take in of what nobody reads.
+# More than the sockets' buffers hold.
 CHUNKS = 64
 
 Headers: TypeAlias = dict[bytes | str, bytes | str]
@@ -34,8 +34,8 @@ def large_body(runtime: TestedRuntime, framing: str) -> tuple[Any, Headers]:
     return runtime.body(CHUNK for _ in range(CHUNKS)), cast(Headers, length)
 
 
-def answering_once(early: Callable[[Peer], None]) -> Handler:
-    """Let `early` deal with the first connection, once its request's head is there; answer the requests of others."""
+def responding_early(early: Callable[[Peer], None]) -> Handler:
+    """Make a handler that calls `early` after the head of the first connection's request, and else sends `FINE`."""
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
@@ -48,7 +48,7 @@ def answering_once(early: Callable[[Peer], None]) -> Handler:
     return handler
 
 
-# Responses that come too early
+# Early responses
 
 
 def whole(peer: Peer) -> None:
@@ -65,12 +65,12 @@ def after_interim_responses(peer: Peer) -> None:
     peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" + REFUSAL)
 
 
-def by_a_redirect(peer: Peer) -> None:
+def with_redirect(peer: Peer) -> None:
     peer.send(REFUSAL.replace(b"413 Content Too Large", b"303 See Other"))
 
 
 @SECURED
-@pytest.mark.parametrize("refuse", [whole, bytewise, after_interim_responses, by_a_redirect])
+@pytest.mark.parametrize("refuse", [whole, bytewise, after_interim_responses, with_redirect])
 @pytest.mark.parametrize("framing", ["bytes", "length", "chunked"])
 def test_a_refusal_is_returned_when_the_server_does_not_read_the_upload(
     runtime: TestedRuntime,
@@ -97,7 +97,7 @@ def test_a_refusal_is_returned_when_the_server_does_not_read_the_upload(
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    handler = answering_once(early)
+    handler = responding_early(early)
     with scripted_server(
         handler, tls=server_tls if secured else None, allow_disconnect=True
     ) as server:
@@ -123,11 +123,11 @@ def test_a_refusal_is_streamed_and_traced_like_any_response(runtime: TestedRunti
                 assert streamed.status == 413
                 assert b"".join([chunk async for chunk in streamed.aiter_stream()]) == b"too large"
             done.set()
-        told = {name: info for name, info in events if name.endswith("complete")}
-        assert told["http11.send_request_body.complete"] == {"return_value": None}
-        assert told["http11.receive_response_headers.complete"]["return_value"][1] == 413
+        completed = {name: info for name, info in events if name.endswith("complete")}
+        assert completed["http11.send_request_body.complete"] == {"return_value": None}
+        assert completed["http11.receive_response_headers.complete"]["return_value"][1] == 413
 
-    with scripted_server(answering_once(early), allow_disconnect=True) as server:
+    with scripted_server(responding_early(early), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -144,13 +144,13 @@ def test_a_connection_with_unsent_bytes_of_an_upload_is_not_reused(
     async def scenario() -> None:
         options = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)]
         async with runtime.pool(socket_options=options) as pool:
-            # One write, after which nothing of the request would be left.
+            # The whole body is one write, so no later write can detect that the server does not read.
             reply = await pool.request("POST", server.url, content=CHUNK)
             assert reply.status == 413
             assert (await pool.request("GET", server.url)).content == b"fine"
         done.set()
 
-    with scripted_server(answering_once(early), allow_disconnect=True) as server:
+    with scripted_server(responding_early(early), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
 
@@ -213,7 +213,7 @@ def test_a_received_refusal_is_returned_though_the_upload_times_out(
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
-            await pool.request("GET", server.url)  # connecting is not what is timed here
+            await pool.request("GET", server.url)  # connect first: the timeout must not limit it
             content, headers = large_body(runtime, framing)
             extensions = {"timeout": limits}
             reply = await pool.request(
@@ -244,7 +244,7 @@ def test_a_received_response_is_returned_though_the_server_resets_the_upload(
             assert reply.content == b"enough"
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted_server(answering_once(early)) as server:
+    with scripted_server(responding_early(early)) as server:
         runtime.run(scenario)
 
 
@@ -264,7 +264,7 @@ def test_invalid_input_ends_the_upload(runtime: TestedRuntime, framing: str) -> 
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted_server(answering_once(early), allow_disconnect=True) as server:
+    with scripted_server(responding_early(early), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -284,11 +284,13 @@ def test_the_end_of_the_connection_ends_the_upload(runtime: TestedRuntime, frami
             done.set()
             assert (await pool.request("GET", server.url)).content == b"fine"
 
-    with scripted_server(answering_once(early), allow_disconnect=True) as server:
+    with scripted_server(responding_early(early), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
-@pytest.mark.parametrize("notified", [False, True], ids=["cut off", "close_notify"])
+@pytest.mark.parametrize(
+    "notified", [False, True], ids=["without close_notify", "with close_notify"]
+)
 def test_the_end_of_a_refusal_received_during_the_upload_needs_close_notify(
     runtime: TestedRuntime, notified: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
@@ -300,7 +302,7 @@ def test_the_end_of_a_refusal_received_during_the_upload_needs_close_notify(
             assert isinstance(peer.socket, ssl.SSLSocket)
             peer.socket.settimeout(0)
             with suppress(OSError):
-                peer.socket.unwrap()  # sends close_notify, and does not wait for the client's
+                peer.socket.unwrap()  # sends close_notify without waiting for the client's
         else:
             peer.half_close()
         done.wait_in_thread()
@@ -319,7 +321,7 @@ def test_the_end_of_a_refusal_received_during_the_upload_needs_close_notify(
                         await streamed.aread()
             done.set()
 
-    with scripted_server(answering_once(early), tls=server_tls, allow_disconnect=True) as server:
+    with scripted_server(responding_early(early), tls=server_tls, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -327,7 +329,7 @@ def test_the_end_of_a_refusal_received_during_the_upload_needs_close_notify(
 def test_an_upload_that_times_out_after_a_successful_head_raises_write_timeout(
     runtime: TestedRuntime, framing: str
 ) -> None:
-    """Its head alone may have come, as httpx tests it: the upload has timed out."""
+    """The response may be incomplete, as in a test of httpx, so the timeout of the upload is raised."""
     done = runtime.event()
 
     def handler(peer: Peer) -> None:
