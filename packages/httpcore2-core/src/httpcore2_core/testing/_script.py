@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class ReceivedRequest(NamedTuple):
     """A request as the server received it.
 
-    Args:
+    Attributes:
         method: the method, such as `b"GET"`.
         target: the request target, such as `b"/notes?page=2"`, in one of the forms of RFC 9112, section 3.2.
         headers: the header fields: pairs of a name in lower case and a value.
