@@ -30,9 +30,9 @@ class AsyncIOBackend(SocketBackend[AsyncIOStream]):
         >>> import asyncio
         >>> from httpcore2_asyncio import AsyncIOBackend
         >>> async def main() -> None:
-        ...     stream = await AsyncIOBackend().connect_tcp("127.0.0.1", 8000, timeout=5.0)
+        ...     stream = await AsyncIOBackend().connect_tcp("www.example.com", 80, timeout=5.0)
         ...     await stream.aclose()
-        >>> asyncio.run(main())  # doctest: +SKIP
+        >>> asyncio.run(main())
     """
 
     runtime: AsyncIORuntime = RUNTIME
