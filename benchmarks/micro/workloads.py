@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 import httpcore2
 from httpcore2_asyncio._stream import AsyncIOStream
+from httpcore2_core._arguments import RequestMemory
 from httpcore2_core._http.interfaces import build_request
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http11.codec import HTTP11Codec
-from httpcore2_core._models import URL
 from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.thread_backend import ThreadStream
 from httpcore2_core._net.thread_runtime import ThreadRuntime
@@ -61,11 +61,12 @@ _CHUNKED = (
 
 @_workload
 def url() -> Iterator[Operations]:
-    """Parse a URL."""
+    """Read the URL of a request."""
+    memory = RequestMemory()
 
     def run(count: int) -> None:
         for _ in range(count):
-            URL(_URL)
+            memory.url(_URL)
 
     yield run
 
@@ -73,10 +74,11 @@ def url() -> Iterator[Operations]:
 @_workload
 def request_model() -> Iterator[Operations]:
     """Make a request from the arguments of a caller."""
+    memory = RequestMemory()
 
     def run(count: int) -> None:
         for _ in range(count):
-            build_request("GET", _URL, _HEADERS, None, _EXTENSIONS)
+            build_request(memory, "GET", _URL, _HEADERS, None, _EXTENSIONS)
 
     yield run
 

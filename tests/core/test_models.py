@@ -101,40 +101,6 @@ def test_headers_are_copied() -> None:
     assert headers
 
 
-def test_changed_headers_are_converted_again() -> None:
-    pair = ["a", "b"]
-    headers: Any = [pair]
-    assert Request("GET", A, headers=headers).headers == [(b"a", b"b")]
-    pair[1] = "c"
-    assert Request("GET", A, headers=headers).headers == [(b"a", b"c")]
-    headers.append(("d", "e"))
-    assert Request("GET", A, headers=headers).headers == [(b"a", b"c"), (b"d", b"e")]
-    headers.clear()
-    assert Request("GET", A, headers=headers).headers == []
-
-
-@pytest.mark.parametrize("value", [bytearray(b"b"), memoryview(b"b")])
-def test_headers_of_another_type_are_refused_though_they_equal_the_last_ones(value: Any) -> None:
-    for _ in range(2):
-        assert Request("GET", A, headers=[(b"a", b"b")]).headers == [(b"a", b"b")]
-        with pytest.raises(TypeError, match="header value must be bytes or str, but got"):
-            Request("GET", A, headers=[(b"a", value)])
-
-
-def test_headers_may_be_text_and_then_bytes_under_python_with_bb() -> None:
-    class Text(str):
-        """Text whose comparison with bytes is an error, as of all text under `python -bb`."""
-
-        __slots__ = ()
-        __hash__ = str.__hash__
-
-        def __eq__(self, other: object) -> bool:
-            raise BytesWarning("Comparison between bytes and string")
-
-    assert Request("GET", A, headers=[(b"a", b"b")]).headers == [(b"a", b"b")]
-    assert Request("GET", A, headers=[(b"a", Text("c"))]).headers == [(b"a", b"c")]
-
-
 @pytest.mark.parametrize(
     ("headers", "exception", "message"),
     [

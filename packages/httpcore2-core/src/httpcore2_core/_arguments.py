@@ -16,9 +16,10 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
+from functools import lru_cache
 from typing import Any, TypeAlias
 
-from ._urls import URL, ByteOrStr, enforce_bytes, host_header
+from ._urls import URL, ByteOrStr, enforce_bytes, host_header, parse_url
 
 HeadersAsSequence: TypeAlias = Sequence[tuple[ByteOrStr, ByteOrStr]]
 HeadersAsMapping: TypeAlias = Mapping[ByteOrStr, ByteOrStr]
@@ -44,40 +45,28 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> Fields:
         TypeError: `value`, a name or a value has the wrong type, or text that is not ASCII.
         ValueError: an entry is not a pair.
     """
-    global _last_fields
     if value is None:
         return []
-    if type(value) is not list:  # the checks of abstract base classes cost more than all the rest
-        if isinstance(value, Mapping):
-            value = list(value.items())
-        elif not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-            raise TypeError(
-                f"{name} must be a mapping or sequence of two-tuples, "
-                f"but got {type(value).__name__}."
-            )
-    given, fields = _last_fields
-    try:
-        is_known = value == given
-    except BytesWarning:  # Python runs with -bb, and bytes were compared with text
-        is_known = False
-    if is_known:
-        for key, item in value:
-            if (type(key) is not str and type(key) is not bytes) or (
-                type(item) is not str and type(item) is not bytes
-            ):
-                break  # it equals bytes but has another type, such as bytearray
-        else:
-            return fields.copy()
-    fields = [
-        (enforce_bytes(key, name="header name"), enforce_bytes(item, name="header value"))
-        for key, item in value
+    return [
+        (
+            key if type(key) is bytes else enforce_bytes(key, name="header name"),
+            item if type(item) is bytes else enforce_bytes(item, name="header value"),
+        )
+        for key, item in _pairs(value, name)
     ]
-    _last_fields = (list(map(tuple, value)), fields)
-    return fields.copy()
 
 
-# The last fields given, and their conversion: most clients send the same fields with every request.
-_last_fields: tuple[list[Any], Fields] = ([], [])
+def _pairs(value: HeadersAsSequence | HeadersAsMapping, name: str) -> HeadersAsSequence:
+    """Return header fields as a sequence; raise `TypeError` if they are neither a mapping nor a sequence."""
+    if type(value) is list:  # the checks of abstract base classes cost more than all the rest
+        return value
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return value
+    raise TypeError(
+        f"{name} must be a mapping or sequence of two-tuples, but got {type(value).__name__}."
+    )
 
 
 def enforce_stream(
@@ -107,31 +96,77 @@ def _has_one_of(headers: Fields, *names: bytes) -> bool:
     return any(name.lower() in names for name, _ in headers)
 
 
-def include_request_headers(
-    headers: Fields,
-    *,
-    url: URL,
-    content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
-) -> Fields:
+_Content: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
+
+
+def include_request_headers(headers: Fields, *, url: URL, content: _Content | None) -> Fields:
     """Add the Host field, and Content-Length or Transfer-Encoding for a body, unless the caller gave them."""
-    global _last_given
-    given, has_host, is_framed = _last_given
-    if headers != given:
-        has_host = _has_one_of(headers, b"host")
-        is_framed = _has_one_of(headers, b"content-length", b"transfer-encoding")
-        _last_given = (headers.copy(), has_host, is_framed)
-    head = headers
-    if not has_host:
-        head = [(b"Host", host_header(url.scheme, url.host, url.port)), *headers]
-    if content is None or is_framed:
-        return head
+    head = headers.copy()
+    if not _has_one_of(headers, b"host"):
+        head.insert(0, (b"Host", host_header(url.scheme, url.host, url.port)))
+    if content is not None and not _has_one_of(headers, b"content-length", b"transfer-encoding"):
+        head.append(_framing(content))
+    return head
+
+
+def _framing(content: _Content) -> tuple[bytes, bytes]:
+    """Return the field that frames a body (RFC 9112, section 6)."""
     if isinstance(content, (bytes, bytearray, memoryview)):
-        return [*head, (b"Content-Length", b"%d" % memoryview(content).nbytes)]
-    return [*head, (b"Transfer-Encoding", b"chunked")]
+        return b"Content-Length", b"%d" % memoryview(content).nbytes
+    return b"Transfer-Encoding", b"chunked"
 
 
-# The last fields given, whether they have a Host field, and whether they frame a body.
-_last_given: tuple[Fields, bool, bool] = ([], False, False)
+class RequestMemory:
+    """The last arguments of a pool's requests with their conversions, since most requests have the same.
+
+    Arguments are compared whole, never by identity, so that a caller may change its lists. Threads may share a memory.
+    It belongs to one pool, which drops it when it is closed, since arguments may have credentials.
+    """
+
+    __slots__ = ("_fields", "_host_header", "_parse_url")
+
+    def __init__(self) -> None:
+        # The fields as given, as converted, whether they have a Host field, and whether they frame a body.
+        self._fields: tuple[list[Any], Fields, bool, bool] = ([], [], False, False)
+        self._parse_url = lru_cache(maxsize=256)(parse_url)
+        self._host_header = lru_cache(maxsize=256)(host_header)
+
+    def url(self, text: str) -> URL:
+        """Return the URL that `text` is parsed to."""
+        url = URL.__new__(URL)
+        url.scheme, url.host, url.port, url.target = self._parse_url(text)
+        return url
+
+    def headers(self, value: HeaderTypes, *, url: URL, content: _Content | None) -> Fields:
+        """Return header fields as `enforce_headers` and `include_request_headers` make them, as a new list."""
+        pairs = [] if value is None else _pairs(value, "headers")
+        given, fields, has_host, is_framed = self._fields
+        try:
+            is_same = pairs == given and _are_bytes_or_str(pairs)
+        except BytesWarning:  # Python runs with -bb, and bytes were compared with text
+            is_same = False
+        if not is_same:
+            fields = enforce_headers(pairs, name="headers")
+            has_host = _has_one_of(fields, b"host")
+            is_framed = _has_one_of(fields, b"content-length", b"transfer-encoding")
+            self._fields = (list(map(tuple, pairs)), fields, has_host, is_framed)
+        if has_host:
+            head = fields.copy()
+        else:
+            head = [(b"Host", self._host_header(url.scheme, url.host, url.port)), *fields]
+        if content is not None and not is_framed:
+            head.append(_framing(content))
+        return head
+
+
+def _are_bytes_or_str(pairs: HeadersAsSequence) -> bool:
+    """Return whether fields that equal bytes and text have these types: a bytearray equals bytes, too."""
+    for key, item in pairs:
+        if (type(key) is not str and type(key) is not bytes) or (
+            type(item) is not str and type(item) is not bytes
+        ):
+            return False
+    return True
 
 
 class ByteStream:

@@ -8,7 +8,6 @@ Must not know: requests, connections, the network.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import ClassVar, TypeAlias
 
 from ._exceptions import ConnectError, LocalProtocolError
@@ -119,7 +118,6 @@ def bracketed(host: bytes) -> bytes:
     return b"[%b]" % host if b":" in host else host
 
 
-@lru_cache(maxsize=1024)
 def host_header(scheme: bytes, host: bytes, port: int | None) -> bytes:
     """Return the Host field of a URL (RFC 9110, section 7.2): IPv6 in brackets, no default port.
 
@@ -259,7 +257,7 @@ class URL:
         if url:
             if type(url) is not str:
                 url = enforce_bytes(url, name="url")
-            self.scheme, self.host, self.port, self.target = _parse_url(url)
+            self.scheme, self.host, self.port, self.target = parse_url(url)
         else:
             self.scheme = enforce_bytes(scheme, name="scheme")
             self.host = enforce_bytes(host, name="host")
@@ -296,8 +294,7 @@ class URL:
         )
 
 
-@lru_cache(maxsize=256)
-def _parse_url(url: ByteOrStr) -> tuple[bytes, bytes, int | None, bytes]:
+def parse_url(url: ByteOrStr) -> tuple[bytes, bytes, int | None, bytes]:
     raw = enforce_bytes(url, name="url")
     plain = _match_plain_url(raw)
     if plain is not None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .._arguments import RequestMemory
 from .._connect.config import ConnectionConfig
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
@@ -123,6 +124,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
 
     async def aclose(self) -> None:
         """Close all connections, whatever they are doing. The pool may be used again."""
+        self._memory = RequestMemory()
         await self._engine.aclose()
 
     def __del__(self) -> None:

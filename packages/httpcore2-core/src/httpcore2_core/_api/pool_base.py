@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._arguments import RequestMemory
 from .._models import Origin
 from .._net.runtime_backend import RuntimeBackend
 from .._pool.config import PoolConfig
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 class PoolBase:
     """The base class of `AsyncConnectionPool` and `ConnectionPool`."""
 
+    _memory: RequestMemory | None
+
     def _set_up(self, config: PoolConfig) -> None:
         config.check()
         self._config = config
         self._engine = Engine(config)
+        self._memory = RequestMemory()
 
     @property
     def _ssl_context(self) -> ssl.SSLContext | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .._arguments import RequestMemory
 from .._connect.config import ConnectionConfig
 from .._http.interfaces import ClosingContext, ConnectionInterface, RequestInterface
 from .._models import Origin, Proxy, Request, Response
@@ -100,6 +101,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
 
     def close(self) -> None:
         """Close all connections, whatever they are doing. The pool may be used again."""
+        self._memory = RequestMemory()
         run_blocking(self._engine.aclose())
 
     def __del__(self) -> None:

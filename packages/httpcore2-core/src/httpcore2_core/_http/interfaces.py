@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Self
 
+from .._arguments import RequestMemory
 from .._models import (
     URL,
     Extensions,
@@ -24,6 +25,7 @@ from .bodies import read_at_once
 
 
 def build_request(
+    memory: RequestMemory | None,
     method: bytes | str,
     url: URL | bytes | str,
     headers: HeaderTypes,
@@ -31,8 +33,14 @@ def build_request(
     extensions: Extensions | None,
 ) -> Request:
     """Return the request that `request()` and `stream()` send, with the header fields that HTTP requires."""
-    request = Request(method, url, headers=headers, content=content, extensions=extensions)
-    request.headers = include_request_headers(request.headers, url=request.url, content=content)
+    if memory is None:
+        request = Request(method, url, headers=headers, content=content, extensions=extensions)
+        request.headers = include_request_headers(request.headers, url=request.url, content=content)
+        return request
+    if type(url) is str and url:
+        url = memory.url(url)
+    request = Request(method, url, content=content, extensions=extensions)
+    request.headers = memory.headers(headers, url=request.url, content=content)
     return request
 
 
@@ -136,6 +144,8 @@ class RequestInterface:
         ```
     """
 
+    _memory: RequestMemory | None = None  # pools have one
+
     def request(
         self,
         method: bytes | str,
@@ -192,7 +202,9 @@ class RequestInterface:
             assert response.status == 200
             ```
         """
-        response = self.handle_request(build_request(method, url, headers, content, extensions))
+        response = self.handle_request(
+            build_request(self._memory, method, url, headers, content, extensions)
+        )
         is_done = False
         try:
             is_done = read_at_once(response)
@@ -258,7 +270,9 @@ class RequestInterface:
                         print(len(chunk))
             ```
         """
-        response = self.handle_request(build_request(method, url, headers, content, extensions))
+        response = self.handle_request(
+            build_request(self._memory, method, url, headers, content, extensions)
+        )
         try:
             yield response
         finally:
@@ -350,6 +364,8 @@ class AsyncRequestInterface:
         ```
     """
 
+    _memory: RequestMemory | None = None  # pools have one
+
     async def request(
         self,
         method: bytes | str,
@@ -414,7 +430,7 @@ class AsyncRequestInterface:
             ```
         """
         response = await self.handle_async_request(
-            build_request(method, url, headers, content, extensions)
+            build_request(self._memory, method, url, headers, content, extensions)
         )
         is_done = False
         try:
@@ -489,7 +505,7 @@ class AsyncRequestInterface:
             ```
         """
         response = await self.handle_async_request(
-            build_request(method, url, headers, content, extensions)
+            build_request(self._memory, method, url, headers, content, extensions)
         )
         try:
             yield response
