@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import httpcore2
-from httpcore2_core._net.adapters import CallerBackend
+from httpcore2_core._net.network_adapters import CallerBackend
 from httpcore2_core.testing import (
     Check,
     Subject,

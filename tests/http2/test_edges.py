@@ -355,7 +355,7 @@ def test_a_callers_own_stream_that_a_write_has_left_in_the_middle_is_closed(
 
 
 def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
-    from httpcore2_core._net.adapters import adapt_stream
+    from httpcore2_core._net.network_adapters import adapt_stream
 
     stream = adapt_stream(httpcore2.MockStream([]))
     connection = AsyncHTTP2Connection(httpcore2.Origin(b"http", b"a", 80), stream)

@@ -22,14 +22,14 @@ T = TypeVar("T")
 # These test what lies over sockets, threads or processes, interrupt a thread, or import trio, trustme or hpack.
 LEFT_OUT = {
     "net/sockets",
-    "net/test_adapters.py",
+    "net/test_network_adapters.py",
     "net/test_detection.py",
     "net/test_forks.py",
     "net/test_interruptible.py",
     "net/test_ssl_context.py",
     "net/test_sync_backend.py",
-    "net/test_threads.py",
-    "net/test_tls.py",
+    "net/test_thread_backend.py",
+    "net/test_tls_stream.py",
     "api/test_interrupted_ends.py",
     "connect/test_socks.py",
     "http11/test_upload.py",

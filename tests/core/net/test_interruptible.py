@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import pytest
 
 import httpcore2
-from httpcore2_core._net.adapters import CallerRuntime
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.coroutines import before_suspending, run_blocking
+from httpcore2_core._net.network_adapters import CallerRuntime
 from httpcore2_core._net.prefixed_stream import PrefixedStream
 from httpcore2_core._net.runtime import Runtime, Waiter
 from httpcore2_core._net.runtime_backend import RuntimeBackend

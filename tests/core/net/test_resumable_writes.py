@@ -12,11 +12,11 @@ import pytest
 
 import httpcore2
 from httpcore2_asyncio import AsyncIOBackend
-from httpcore2_core._net.adapters import adapt_stream
-from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.backend_stream import BackendStream, TLSStream
 from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.network_adapters import adapt_stream
+from httpcore2_core._net.roles import Turn
 from httpcore2_core._net.thread_backend import ThreadBackend
-from httpcore2_core._net.tls import TLSStream
 
 from ...support.scripted_servers import Peer, scripted_server
 
@@ -91,22 +91,23 @@ def test_a_tls_stream_lets_a_readers_answer_go_first(
     with scripted_server(_closing, tls=server_tls, allow_disconnect=True) as server:
         plain = run_blocking(ThreadBackend().connect_tcp("127.0.0.1", server.port))
         stream: Any = run_blocking(plain.start_tls(client_tls, "127.0.0.1"))
-        stream._is_sending = True
+        reply = Turn()
+        assert stream._writing.take(reply)
         assert stream.write_nowait(b"x") == 0
         assert run_blocking(stream.write_some(b"x", 0.01)) == 0
 
         class Sending(threading.Thread):
             def run(self) -> None:
-                while not stream._senders:
+                while not stream._writing.waiting:
                     pass
                 with stream._lock:
-                    stream._hand_on()
+                    stream._writing.leave(reply)
 
         sender = Sending()
         sender.start()
         assert run_blocking(stream.write_some(b"x", 10.0)) == 1
         sender.join()
-        assert not stream._is_sending
+        assert stream._writing.holder is None
         stream.abort()
 
 

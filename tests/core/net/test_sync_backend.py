@@ -13,13 +13,13 @@ import pytest
 
 import httpcore2
 from httpcore2_core._exceptions import ReadError, WriteError
-from httpcore2_core._net.adapters import (
+from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.network_adapters import (
     BlockingBackend,
     BlockingStream,
     adapt_backend,
     adapt_stream,
 )
-from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.network_interfaces import NetworkBackend, NetworkStream
 from httpcore2_core._net.prefixed_stream import PrefixedStream
 from httpcore2_core._net.sync_backend import SyncBackend, SyncStream, public_sync_stream

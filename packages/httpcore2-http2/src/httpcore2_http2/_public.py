@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from httpcore2_core._api.sync_base import SyncConnection
 from httpcore2_core._models import Origin
-from httpcore2_core._net.adapters import adapt_async_stream, adapt_stream
+from httpcore2_core._net.network_adapters import adapt_async_stream, adapt_stream
 from httpcore2_core._net.network_interfaces import AsyncNetworkStream, NetworkStream
 
 from ._connection import EstablishedHTTP2Connection, HTTP2Settings

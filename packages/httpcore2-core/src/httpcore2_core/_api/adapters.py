@@ -19,7 +19,7 @@ from .._http.established import RequestLimit
 from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionStatus
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
-from .._net.adapters import CallerRuntime, adapt_stream
+from .._net.network_adapters import CallerRuntime, adapt_stream
 from .._pool.poolable import Poolable
 from .async_connection import AsyncHTTPConnection
 from .sync_base import SyncConnection

@@ -18,8 +18,8 @@ from .._http.established import EstablishedConnection, RequestLimit
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
-from .._net.adapters import adapt_given_backend, default_backend
 from .._net.backend_stream import BackendStream
+from .._net.network_adapters import adapt_given_backend, default_backend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._net.runtime_backend import RuntimeBackend
 from .._urls import check_origin

@@ -10,8 +10,8 @@ from .._arguments import RequestMemory
 from .._connect.config import ConnectionConfig
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
-from .._net.adapters import adapt_given_backend
 from .._net.detection import AutoBackend
+from .._net.network_adapters import adapt_given_backend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable

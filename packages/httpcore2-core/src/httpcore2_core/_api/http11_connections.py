@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from .._http11.connection import EstablishedHTTP11Connection, HTTP11Settings
 from .._models import Origin
-from .._net.adapters import adapt_async_stream, adapt_stream
+from .._net.network_adapters import adapt_async_stream, adapt_stream
 from .._net.network_interfaces import AsyncNetworkStream, NetworkStream
 from .sync_base import SyncConnection
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from .._models import Origin
-from .._net.adapters import adapt_backend
+from .._net.network_adapters import adapt_backend
 from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
 from .async_connection import AsyncHTTPConnection
 from .sync_base import SyncConnection

@@ -9,8 +9,8 @@ from .._arguments import RequestMemory
 from .._connect.config import ConnectionConfig
 from .._http.interfaces import ClosingContext, ConnectionInterface, RequestInterface
 from .._models import Origin, Proxy, Request, Response
-from .._net.adapters import adapt_backend
 from .._net.coroutines import run_blocking
+from .._net.network_adapters import adapt_backend
 from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
 from .._net.sync_backend import SyncBackend
 from .._pool.config import PoolConfig

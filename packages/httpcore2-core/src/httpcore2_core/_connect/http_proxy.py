@@ -12,7 +12,7 @@ from typing import TypeAlias
 from .._exceptions import ProxyError
 from .._http11.connection import EstablishedHTTP11Connection
 from .._models import URL, Origin, Proxy, Request, bracketed
-from .._net.adapters import adapt_async_stream
+from .._net.network_adapters import adapt_async_stream
 from .routes import Opening
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]

@@ -22,8 +22,8 @@ from .._exceptions import (
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import Origin, Request
-from .._net.adapters import adapt_async_stream
 from .._net.backend_stream import BackendStream
+from .._net.network_adapters import adapt_async_stream
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkStream
 from .._net.runtime_backend import RuntimeBackend
 from .._net.ssl_context import offer_protocols, shared_ssl_context

@@ -39,8 +39,8 @@ from .._http.lease import Lease
 from .._http.timeouts import Timeouts
 from .._http.trace import log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
-from .._net.adapters import default_backend
 from .._net.forks import generation
+from .._net.network_adapters import default_backend
 from .._net.runtime import Deadline, Runtime
 from .._net.runtime_backend import RuntimeBackend
 from .config import PoolConfig

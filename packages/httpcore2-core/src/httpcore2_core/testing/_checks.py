@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .._net.adapters import adapt_backend
 from .._net.coroutines import run_blocking
+from .._net.network_adapters import adapt_backend
 from .._net.network_interfaces import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
 from ._peers import LIMIT, Peer, PeerScript, Server, TLSPeer
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._net.adapters import adapt_backend
+from .._net.network_adapters import adapt_backend
 from .._net.network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,

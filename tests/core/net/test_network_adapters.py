@@ -14,7 +14,7 @@ import trio
 
 from httpcore2_core._exceptions import ReadError, WriteError
 from httpcore2_core._net import detection
-from httpcore2_core._net.adapters import (
+from httpcore2_core._net.network_adapters import (
     CallerBackend,
     CallerStream,
     adapt_async_backend,

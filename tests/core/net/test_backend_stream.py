@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from httpcore2_core._net import tls
-from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.backend_stream import BackendStream, TLSStream
 from httpcore2_core._net.network_interfaces import (
     AsyncNetworkBackend,
     AsyncNetworkStream,
@@ -93,7 +92,7 @@ def test_a_stream_of_ours_is_encrypted_by_the_core(monkeypatch: pytest.MonkeyPat
         assert args == (stream, CONTEXT, "example.com", 3.0)
         return encrypted
 
-    monkeypatch.setattr(tls.TLSStream, "handshake", handshake)
+    monkeypatch.setattr(TLSStream, "handshake", handshake)
     assert asyncio.run(stream.start_tls(CONTEXT, "example.com", 3.0)) is encrypted
 
 
