@@ -47,18 +47,18 @@ def main() -> None:
         print(f"No reason for {difference.section}: {difference.item} {difference.runtimes}")
         print(f"    2.16.2 {difference.published}\n    ours   {difference.ours}\n")
     for reason in result.unused:
-        print(f"A reason for nothing: {reason.what}")
+        print(f"No difference for the reason: {reason.title}")
     if result.unexplained or result.unused:
         raise SystemExit(
             f"{len(result.unexplained)} differences have no reason in tests/compatibility/parity/reasons.py, "
-            f"and {len(result.unused)} reasons no difference."
+            f"and {len(result.unused)} reasons have no difference."
         )
     page = write(result, ours)
     if not arguments.check:
         PAGE.write_text(page)
     else:
         lines = PAGE.read_text().splitlines() if PAGE.exists() else []
-        changes = list(unified_diff(lines, page.splitlines(), "as it is", "as it should be"))
+        changes = list(unified_diff(lines, page.splitlines(), "current", "expected"))
         if changes:
             print(*changes, sep="\n")
             raise SystemExit(

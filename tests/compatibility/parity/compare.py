@@ -1,6 +1,6 @@
-"""What two collections of facts have in common, and in what they differ; and why.
+"""Compares two collections of facts, and assigns a reason to each difference.
 
-Must not know: how the facts were found, how they are shown.
+Must not know: how the facts were collected, how they are presented.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ Facts = dict[str, dict[str, dict[str, str]]]
 
 PRIVATE = "Private modules"
 
-BY_LOOKING = ("Names", "Base classes", "Members", "Signatures", "Types", "Attributes", PRIVATE)
-"""Sections about what there is. What only this release has is of no concern to callers of the other."""
+INSPECTED = ("Names", "Base classes", "Members", "Signatures", "Types", "Attributes", PRIVATE)
+"""Sections about the public surface. An addition of this release is not a difference for callers of the other one."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One fact that is not the same; `None` where a release has nothing to say.
+    """A fact that differs.
 
     Attributes:
-        runtimes: where it is so; empty if that is everywhere.
+        section: the section of the fact.
+        item: its item.
+        published: the text of the published release; `None` if that lacks the item.
+        ours: the text of this release; `None` if this lacks the item.
+        runtimes: the runtimes on which it differs; empty if it differs on all.
     """
 
     section: str
@@ -34,23 +38,23 @@ class Difference:
 
     @property
     def is_additional(self) -> bool:
-        return self.published is None and self.section in BY_LOOKING
+        return self.published is None and self.section in INSPECTED
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why some differences are right. All patterns given must be found, in any part of the text.
+    """The reason of some differences. A difference is covered if each pattern matches somewhere in its text.
 
     Attributes:
-        what: the difference, in few words.
-        why: what speaks for it.
-        section: the names of the sections, with `|` in between.
-        item, published, ours: patterns.
-        since: the version of Python from which on there is a difference.
+        title: the difference, in a few words.
+        explanation: why it is intended.
+        section: the names of the sections, separated by `|`.
+        item, published, ours: the patterns for these attributes of the difference.
+        since: the first version of Python on which there is a difference.
     """
 
-    what: str
-    why: str
+    title: str
+    explanation: str
     section: str
     item: str = ""
     published: str = ""
@@ -70,14 +74,14 @@ class Reason:
 
 @dataclass
 class Comparison:
-    """The outcome.
+    """The result of a comparison.
 
     Attributes:
-        identical: how many facts are the same, by section.
-        additional: what only this release has.
+        identical: the number of identical facts, by section.
+        additional: the facts about the surface that only this release has.
         different: the differences by their reason, in the order of the table.
-        unexplained: those that have none.
-        unused: reasons for nothing.
+        unexplained: the differences without a reason.
+        unused: the reasons without a difference.
     """
 
     identical: dict[str, int] = field(default_factory=dict)
@@ -88,25 +92,25 @@ class Comparison:
 
 
 def differences(published: Facts, ours: Facts, section: str) -> Iterator[Difference | None]:
-    """Give each fact of a section: `None` if it is the same, else what differs, the runtimes taken together."""
+    """Yield `None` for each identical fact of a section, else the difference, with equal runtimes merged."""
     left, right = published.get(section, {}), ours.get(section, {})
     for item in dict.fromkeys((*left, *right)):
         there, here = left.get(item, {}), right.get(item, {})
         found: dict[tuple[str | None, str | None], list[str]] = {}
-        played = dict.fromkeys((*there, *here))
-        for runtime in played:
+        all_runtimes = dict.fromkeys((*there, *here))
+        for runtime in all_runtimes:
             pair = there.get(runtime), here.get(runtime)
             if pair[0] == pair[1]:
                 yield None
             else:
                 found.setdefault(pair, []).append(runtime)
         for (before, after), runtimes in found.items():
-            where = () if len(runtimes) == len(played) else tuple(runtimes)
+            where = () if len(runtimes) == len(all_runtimes) else tuple(runtimes)
             yield Difference(section, item, before, after, where)
 
 
 def compare(published: Facts, ours: Facts, reasons: Sequence[Reason]) -> Comparison:
-    """Compare, and look each difference up in the table of reasons: the first that covers it counts."""
+    """Compare, and assign to each difference the first reason that covers it."""
     result = Comparison()
     explained: dict[Reason, list[Difference]] = {reason: [] for reason in reasons}
     for section in dict.fromkeys((*published, *ours)):

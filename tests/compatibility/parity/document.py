@@ -1,6 +1,6 @@
 """Writes `docs/compatibility.md` from a comparison.
 
-Must not know: how it was compared.
+Must not know: how the releases were compared.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ WIDTH = 160
 INTRODUCTION = """\
 # Compatibility with 2.16.2
 
-httpcore2 3.0.0 is a new implementation behind the public interface of the published 2.16.2. This page is written by
-`scripts/hatch run parity:write`, which looks at both releases, has both play the same cases against the same scripted
-servers, on threads, asyncio and trio, and compares what it finds. `scripts/hatch run parity:check` holds that the page
-is up to date, and that each difference has a reason.
+httpcore2 3.0.0 is a new implementation behind the public interface of the published 2.16.2. The command
+`scripts/hatch run parity:write` writes this page. It inspects both releases, runs the same cases on both against the
+same scripted servers, on threads, asyncio and trio, and compares the results. `scripts/hatch run parity:check` fails if
+the page is out of date, or if a difference has no reason.
 
-What depends on the system is not compared: `default_ssl_context()` trusts the system's authorities, as 2.16.2 does, and
-besides them those of certifi, which are there on systems that have none. On macOS and Windows 2.16.2 leaves it to the
-system to verify (by truststore); for that, give the pool a `truststore.SSLContext`.
+Facts that depend on the system are not compared. `default_ssl_context()` trusts the system's authorities, as 2.16.2
+does, and additionally those of certifi, so that it works on systems without any. On macOS and Windows 2.16.2 lets the
+system verify certificates (with truststore); for that, pass a `truststore.SSLContext` to the pool.
 """
 
 
@@ -53,19 +53,20 @@ def _summary(result: Comparison) -> Iterator[str]:
 PRIVATE_MODULES = """\
 ## Private modules
 
-Test kits patch classes in the modules where 2.16.2 has them, and guards against forged requests derive from the
-backends there. So these modules exist here, too. Each is loaded when it is asked for, and holds the classes that are
-used; names that such a module of 2.16.2 imports from another one are in that one alone. In effect are, as in 2.16.2:
+Test kits patch classes in the private modules of 2.16.2, and guards against forged requests derive from the backends
+there. So these modules exist here, too. Each is loaded at its first import, and exports the classes that are in use. A
+name that a module of 2.16.2 only imports from another one is in that other one only. The following patches have the
+same effect as in 2.16.2:
 
 - patches of `handle_request` and `handle_async_request` on the classes of pools, for every request: those of a client
-  on top, of `pool.request`, `pool.stream`, and `httpcore2.request`; and on `HTTPConnection` and `AsyncHTTPConnection`,
+  library, of `pool.request`, `pool.stream`, and `httpcore2.request`; and on `HTTPConnection` and `AsyncHTTPConnection`,
   for every request on a connection that was made after the patch;
 - patches of `connect_tcp` and `connect_unix_socket` on `SyncBackend`, `AutoBackend`, `TrioBackend`, and for asyncio on
-  `AnyIOBackend` and on our own `AsyncIOBackend`, for every connection to come of pools without a backend of their own;
-- `pool._network_backend`, to be wrapped or replaced, for every connection to come.
+  `AnyIOBackend` and on `AsyncIOBackend`, for every later connection of pools without a backend of their own;
+- `pool._network_backend`, wrapped or replaced, for every later connection.
 
-Not in effect are patches of the methods of `HTTP11Connection`, `HTTP2Connection`, their asynchronous counterparts and
-streams, within a pool; and another class put in the place of one of these: patch its method, or hand it to the pool.
+Patches of the methods of `HTTP11Connection`, `HTTP2Connection`, their async counterparts and streams have no effect
+within a pool. Neither has the replacement of one of these classes by another: patch its method, or pass it to the pool.
 """
 
 
@@ -92,10 +93,10 @@ def _different(result: Comparison) -> Iterator[str]:
     yield ""
     for reason, found in result.different:
         if found[0].section == PRIVATE:
-            continue  # they have a section of their own
-        yield f"### {reason.what}"
+            continue  # these are in another section
+        yield f"### {reason.title}"
         yield ""
-        yield reason.why
+        yield reason.explanation
         yield ""
         yield "| | 2.16.2 | 3.0.0 |"
         yield "|---|---|---|"
@@ -110,7 +111,7 @@ def _different(result: Comparison) -> Iterator[str]:
 
 
 def _examples(found: Sequence[Difference]) -> list[Difference]:
-    """The shortest one of each section, and then others."""
+    """Return the shortest differences: one of each section first, then others."""
     by_length = sorted(found, key=lambda each: (len(each.item), found.index(each)))
     firsts = {each.section: each for each in reversed(by_length)}
     chosen = [each for each in found if firsts[each.section] is each]
@@ -118,22 +119,23 @@ def _examples(found: Sequence[Difference]) -> list[Difference]:
 
 
 def _trim(before: str | None, after: str | None) -> tuple[str, str]:
-    """Leave out what two long texts have in common."""
+    """Omit the words that two long texts share at their start and end."""
     if before is None or after is None or len(before) + len(after) < WIDTH:
         return _code(before), _code(after)
     words, others = before.split(" "), after.split(" ")
     start = _common(words, others)
     words, others = words[start:], others[start:]
     end = _common(words[::-1], others[::-1])
-    opening, closing = ["…"] if start else [], ["…"] if end else []
+    before_it, after_it = ["…"] if start else [], ["…"] if end else []
     first, second = (
-        _code(" ".join([*opening, *part[: len(part) - end], *closing])) for part in (words, others)
+        _code(" ".join([*before_it, *part[: len(part) - end], *after_it]))
+        for part in (words, others)
     )
     return first, second
 
 
 def _common(words: list[str], others: list[str]) -> int:
-    """How many words both begin with."""
+    """Return the number of equal words at the start of both."""
     count = 0
     for word, other in zip(words, others, strict=False):
         if word != other:
@@ -159,14 +161,14 @@ def _additional(result: Comparison) -> Iterator[str]:
     for owner, added in members.items():
         yield f"- {_code(owner)}: {', '.join(map(_code, added))}"
     yield ""
-    yield "Connections have more of them, which serve the pool that they are in."
+    yield "Connections have further members, which their pool uses."
     yield ""
 
 
 def _identical(result: Comparison, ours: Facts) -> Iterator[str]:
     yield "## Identical"
     yield ""
-    yield "All else, of these names and what they have in 2.16.2:"
+    yield "All other facts about these names and their members in 2.16.2:"
     yield ""
     added = {found.item for found in result.additional}
     members: dict[str, list[str]] = {name: [] for name in ours["Names"] if name not in added}
@@ -177,16 +179,16 @@ def _identical(result: Comparison, ours: Facts) -> Iterator[str]:
     for name, its in members.items():
         yield f"- {_code(name)}" + (f": {', '.join(map(_code, its))}" if its else "")
     yield ""
-    yield "And the events and log records of these steps, with what they tell:"
+    yield "The trace events and log records of these phases, with their payloads:"
     yield ""
-    steps = {item.partition(",")[0] for item in ours["Payloads of trace events"]}
-    names = sorted({step.rpartition(".")[0] for step in steps})
+    phases = {item.partition(",")[0] for item in ours["Payloads of trace events"]}
+    names = sorted({phase.rpartition(".")[0] for phase in phases})
     yield ", ".join(map(_code, names)) + "."
     yield ""
 
 
 def _code(text: str | None) -> str:
-    """A text as code within a table."""
+    """Format a text as code within a table."""
     if text is None:
         return "—"
     if len(text) > 2 * WIDTH:

@@ -1,7 +1,7 @@
-"""What `httpcore2` offers, as facts: what the names are, what they take, what they look like.
+"""Facts about the public surface of the installed `httpcore2`: names, signatures, types and representations.
 
-Runs in an environment with either release. A fact is found by looking, not by use; `conduct.py` does the rest.
-Must not know: which release it looks at.
+It runs in an environment with either release. It inspects objects; `runner` sends requests.
+Must not know: which release is installed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 import trustme
 
 Facts = dict[str, dict[str, str]]
-"""What is so, by section and item."""
+"""Texts by section and item."""
 
-# Looked up by name, so that what one of the releases lacks is a fact, and no error of types.
+# Imported by name, so that a type checker does not miss names that one of the releases lacks.
 httpcore2: Any = importlib.import_module("httpcore2")
 
 NAMES: list[str] = sorted(httpcore2.__all__)
@@ -61,7 +61,7 @@ def collect() -> Facts:
 
 
 def _places() -> Iterator[tuple[str, str]]:
-    """The classes, functions and constants of private modules, which others import or patch all the same."""
+    """Yield the classes, functions and constants of private modules, which others import or patch all the same."""
     for found in pkgutil.walk_packages(httpcore2.__path__, "httpcore2."):
         module = importlib.import_module(found.name)
         for name in getattr(module, "__all__", None) or _defined(module):
@@ -69,7 +69,7 @@ def _places() -> Iterator[tuple[str, str]]:
 
 
 def _defined(module: ModuleType) -> Iterator[str]:
-    """The names that the module does not import."""
+    """Yield the names that the module defines itself."""
     for statement in ast.parse(Path(module.__file__ or "").read_text()).body:
         if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield statement.name
@@ -97,7 +97,7 @@ def _classes() -> Iterator[tuple[str, type]]:
 
 
 def _bases() -> Iterator[tuple[str, str]]:
-    """The bases that callers can name."""
+    """Yield the base classes that are public."""
     for name, cls in _classes():
         bases = [
             base.__name__
@@ -108,7 +108,7 @@ def _bases() -> Iterator[tuple[str, str]]:
 
 
 def _class_members() -> Iterator[tuple[str, str, Any]]:
-    """What classes define, or inherit from others than the builtins: class, name and value."""
+    """Yield class, name and value of each member that is not inherited from a builtin."""
     for name, cls in _classes():
         for key in dir(cls):
             is_special = key.startswith("__") and key.endswith("__")
@@ -165,7 +165,7 @@ def _types() -> Iterator[tuple[str, str]]:
             yield f"{name}: result", _type(signature.return_annotation)
 
 
-# Several ways to write the same type.
+# Spellings of the same type.
 _SPELLINGS = {
     "ByteOrStr": "bytes | str",
     "Auth": "tuple[bytes | str, bytes | str] | None",
@@ -189,28 +189,28 @@ ORIGIN = httpcore2.Origin(b"https", b"www.example.com", 443)
 
 
 def _states(connection: Any) -> str:
-    """What a connection says of itself."""
+    """Return the state of a connection, by its methods."""
     questions = ["available", "idle", "closed", "connected"]
     answers = {question: getattr(connection, f"is_{question}")() for question in questions}
     return f"{answers}, {connection.has_expired()=}, {connection.can_multiplex()=}"
 
 
 def _get(data: bytes) -> str:
-    """Have a mock answer a request."""
+    """Send a request to a mock, and return the response."""
     pool = httpcore2.ConnectionPool(network_backend=httpcore2.MockBackend([data]))
     response = pool.request("GET", "http://www.example.com/")
     return f"{response.status} {response.headers} {response.content}, {pool}"
 
 
 def evaluate(expression: str) -> Any:
-    """Evaluate an expression as a caller may have it in his code, after `from httpcore2 import *`."""
-    # Names that the installed release lacks end in a NameError, as they do for him.
+    """Evaluate an expression as in a caller's code, after `from httpcore2 import *`."""
+    # A name that the installed release lacks raises NameError, as it does for the caller.
     helpers = {"origin": ORIGIN, "states": _states, "get": _get}
     return eval(expression, {**vars(httpcore2), **helpers})
 
 
 def _samples() -> dict[str, Any]:
-    """Objects as callers have them, by the expression that makes them."""
+    """Yield objects by the expression that creates them."""
     expressions = [
         "URL('https://www.example.com/path?query')",
         "URL('http://www.example.com:8080')",
@@ -250,7 +250,7 @@ def _samples() -> dict[str, Any]:
 
 
 def _attributes() -> Iterator[tuple[str, str]]:
-    """What objects have beyond the methods and values of their classes."""
+    """Yield the attributes of objects that are not attributes of their classes."""
     for text, sample in _samples().items():
         for key in dir(sample):
             member = inspect.getattr_static(type(sample), key, None)
@@ -260,7 +260,7 @@ def _attributes() -> Iterator[tuple[str, str]]:
 
 
 def _show(value: object) -> str:
-    """A `repr` that is the same in every process."""
+    """Return a `repr` that is the same in every process."""
     text = repr(value)
     return f"an object of {type(value).__name__}" if " at 0x" in text else text
 
@@ -297,7 +297,7 @@ def _exceptions() -> Iterator[tuple[str, str]]:
 
 
 def _tls() -> Iterator[tuple[str, str]]:
-    """Every setting of the default context, by where the authorities come from."""
+    """Yield every setting of the default context, by the source of its authorities."""
     variables = ("SSL_CERT_FILE", "SSL_CERT_DIR")
     outer = {name: os.environ.pop(name, None) for name in variables}
     with TemporaryDirectory() as folder:
@@ -416,7 +416,7 @@ USES = [
     "URL('http:a')",
     "URL(scheme='http', host='a', port=65616).origin.port",
 ]
-"""What callers do, well or not so well."""
+"""Valid and invalid expressions of callers."""
 
 
 def _uses() -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""Plays a case: the installed `httpcore2` against a scripted server, on threads, asyncio or trio.
+"""Runs a case: the installed `httpcore2` sends requests to a scripted server, on threads, asyncio or trio.
 
-Runs in an environment with either release, and knows only what both have in common.
-Rules: what an outcome says is the same in every run; ports, addresses and times are left out of it.
-Must not know: which release plays.
+It runs in an environment with either release, and uses only the names that both have.
+Rules: an outcome is the same in every run, so it contains no ports, addresses and times.
+Must not know: which release is installed.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ import trio
 import trustme
 
 from ...support.scripted_servers import LIMIT, Handler, Peer, scripted_server
-from . import own
+from . import custom_pools
 
-# Looked up by name: what one of the releases lacks is no error of types.
+# Imported by name, so that a type checker does not miss names that one of the releases lacks.
 httpcore2: Any = importlib.import_module("httpcore2")
 
 RUNTIMES = ("threads", "asyncio", "trio")
 EXTRA_INFO = ("client_addr", "is_readable", "nonsense", "server_addr", "socket", "ssl_object")
 _CONNECTED = ("connection.connect_tcp.complete", "connection.connect_unix_socket.complete")
-PATIENCE = 0.5
-"""Seconds after which a connection of a pool that was closed is taken to be left open."""
+CLOSE_TIMEOUT = 0.5
+"""Seconds after which a connection of a closed pool counts as left open."""
 TIMEOUTS = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """A request body that is iterated over, in the colour of the runtime, or in the other one."""
+    """A request body that is an iterator: sync on threads, else async; the other way round if it is mismatched."""
 
     chunks: Sequence[Any]
-    is_wrong: bool = False
+    is_mismatched: bool = False
 
     def __repr__(self) -> str:
         return f"iterator({list(self.chunks)!r})"
@@ -56,8 +56,8 @@ class Call:
     """One request, by the arguments of `pool.request()`.
 
     Attributes:
-        target: what follows the server's origin in the URL; or a whole URL, in which `PORT` is the server's.
-        end: what is done with the response: it is read, closed unread, or held until all calls are done.
+        target: the URL without the server's origin; or a whole URL, in which `PORT` stands for the server's port.
+        end: whether the response is read, closed unread, or held until all calls are complete.
     """
 
     method: Any = "GET"
@@ -70,15 +70,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """What happens on the stage.
+    """The requests of a client and the script of its server.
 
     Attributes:
-        name: what it is about.
+        name: its name in the facts.
         script: the server's side of each connection.
-        calls: the requests, one after the other.
-        pool: options of the pool; a function of the client's TLS context, the server's port and the path of its unix
-            socket makes those that need them.
-        kind: the class of the pool, without `Async`: of `httpcore2`, or of `own`.
+        calls: the requests, in sequence.
+        pool: the arguments of the pool; a function is called with the client's TLS context, the server's port and the
+            path of its unix socket, and returns the argument.
+        pool_class: the sync class of the pool, in `custom_pools` or else `httpcore2`.
         tls: the ALPN protocols of a server that speaks TLS.
     """
 
@@ -86,49 +86,49 @@ class Case:
     script: Handler
     calls: Sequence[Call]
     pool: Mapping[str, Any] = field(default_factory=dict)
-    kind: str = "ConnectionPool"
+    pool_class: str = "ConnectionPool"
     tls: Sequence[str] | None = None
 
 
 @dataclass
 class Outcome:
-    """What became of a case.
+    """The outcome of a case.
 
     Attributes:
-        results: of each call, what was returned or raised.
-        sent: the bytes that came to the server, by connection; those on which nothing came are left out.
-        complaints: what went wrong on the server's side.
-        left: the pool, after the last call.
-        events: what the `trace` extension was told, call by call.
-        records: what was logged.
+        results: the response or exception of each call.
+        sent: the bytes that the server received on each connection, without connections that received none.
+        server_errors: the errors on the server's side.
+        pool: the `repr` of the pool after the last call.
+        events: the trace events of each call.
+        records: the log records.
     """
 
     results: list[dict[str, Any]] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    left: str = ""
+    server_errors: list[str] = field(default_factory=list)
+    pool: str = ""
     events: list[list[str]] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
 
 
-class _Tap:
-    """The server's socket, which notes what is received."""
+class _RecordingSocket:
+    """The server's socket, which records all received bytes."""
 
     def __init__(self, sock: Any) -> None:
         self._socket = sock
-        self.notes = b""
+        self.received = b""
         self.is_waiting = threading.Event()
-        """Set while the server waits for the client, and after the end."""
+        """Set while the server waits for the client, and after the end of the connection."""
 
     def recv(self, size: int) -> bytes:
         self.is_waiting.set()
         data: bytes = self._socket.recv(size)
         self.is_waiting.clear()
-        self.notes += data
+        self.received += data
         return data
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Do the handshake; what is received from then on is noted in the clear."""
+        """Do the handshake; bytes received later are recorded decrypted."""
         self._socket = context.wrap_socket(self._socket, server_side=True)
 
     def __getattr__(self, name: str) -> Any:
@@ -136,8 +136,8 @@ class _Tap:
 
 
 def start_tls(peer: Peer, context: ssl.SSLContext) -> None:
-    """Speak TLS on a connection that has begun without."""
-    assert isinstance(peer.socket, _Tap), "on the stage there are no others"
+    """Start TLS on a connection in clear text."""
+    assert isinstance(peer.socket, _RecordingSocket), "the runner replaces every socket"
     peer.socket.start_tls(context)
 
 
@@ -147,52 +147,54 @@ class _Connections:
     def __init__(self, script: Handler) -> None:
         self._script = script
         self._lock = threading.Lock()
-        self._taps: list[_Tap] = []
+        self._sockets: list[_RecordingSocket] = []
         self._ends: list[threading.Event] = []
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
 
     def serve(self, peer: Peer) -> None:
-        tap, end = _Tap(peer.socket), threading.Event()
-        peer.socket = tap  # type: ignore[assignment]
+        sock, end = _RecordingSocket(peer.socket), threading.Event()
+        peer.socket = sock  # type: ignore[assignment]
         with self._lock:
-            peer.number = len(self._taps)
-            self._taps.append(tap)
+            peer.number = len(self._sockets)
+            self._sockets.append(sock)
             self._ends.append(end)
         try:
             try:
                 self._script(peer)
             except OSError:
-                pass  # the client went away
+                pass  # the client disconnected
             except Exception as exc:
-                self.complaints.append(type(exc).__name__)
+                self.errors.append(type(exc).__name__)
                 peer.half_close()
             peer.receive_until_close()
         finally:
-            tap.is_waiting.set()
-            tap.close()
+            sock.is_waiting.set()
+            sock.close()
             end.set()
 
     def wait_closed(self) -> None:
-        """Wait until the server has nothing more to send."""
-        for tap in self._taps:
-            assert tap.is_waiting.wait(LIMIT), "a server never came to an end"
+        """Wait until the server waits for the client on every connection."""
+        for sock in self._sockets:
+            assert sock.is_waiting.wait(LIMIT), "a script neither ends nor waits for the client"
 
     def received(self, count: int) -> list[bytes]:
-        """Return what came on each of `count` connections, once all have ended."""
+        """Return the received bytes of each of `count` connections, after the end of all."""
         deadline = time.monotonic() + LIMIT
         while len(self._ends) < count:
-            assert time.monotonic() < deadline, "there were fewer connections than was told"
+            assert time.monotonic() < deadline, (
+                "the server accepted fewer connections than the trace events contain"
+            )
             time.sleep(0.001)
-        for tap, end in zip(self._taps, self._ends, strict=True):
-            if not end.wait(PATIENCE):
-                self.complaints.append("the client leaves a connection open")
-                tap.shutdown(socket.SHUT_RDWR)
-                assert end.wait(LIMIT), "a script never ends"
-        return [tap.notes for tap in self._taps if tap.notes]
+        for sock, end in zip(self._sockets, self._ends, strict=True):
+            if not end.wait(CLOSE_TIMEOUT):
+                self.errors.append("the client left a connection open")
+                sock.shutdown(socket.SHUT_RDWR)
+                assert end.wait(LIMIT), "a script does not end"
+        return [sock.received for sock in self._sockets if sock.received]
 
 
-class Stage:
-    """Servers that serve one case after the other."""
+class CaseRunner:
+    """Runs cases in sequence, with the same servers."""
 
     def __init__(self) -> None:
         authority = trustme.CA()
@@ -221,8 +223,8 @@ class Stage:
             self._path = str(Path(folder, "socket"))
             yield
 
-    def play(self, case: Case, runtime: str) -> Outcome:
-        """Play a case to its end, and tell how it went."""
+    def run(self, case: Case, runtime: str) -> Outcome:
+        """Run a case on a runtime, and return its outcome."""
         connections = self._connections = _Connections(case.script)
         port = self._ports[case.tls is not None]
         if case.tls is not None:
@@ -230,7 +232,7 @@ class Stage:
         outcome = Outcome()
 
         async def scenario() -> None:
-            await self._perform(case, runtime, port, outcome)
+            await self._run_calls(case, runtime, port, outcome)
 
         with _logged(outcome.records):
             if runtime == "threads":
@@ -245,25 +247,25 @@ class Stage:
                 "start_tls.failed" in event for events in outcome.events for event in events
             )
         outcome.sent = [_text(data) for data in connections.received(count)]
-        outcome.complaints = connections.complaints
-        self._hide(outcome, str(port))
+        outcome.server_errors = connections.errors
+        self._mask(outcome, str(port))
         return outcome
 
-    def _hide(self, outcome: Outcome, port: str) -> None:
-        """Put names in the place of what is another in every run."""
+    def _mask(self, outcome: Outcome, port: str) -> None:
+        """Replace the values that differ in every run by names."""
 
-        def hide(text: str) -> str:
+        def mask(text: str) -> str:
             text = re.sub("\x16\x03\x01.*", "a TLS handshake", text, flags=re.DOTALL)
             text = re.sub(r"_ssl\.c:\d+", "_ssl.c", text)
             return text.replace(port, "PORT").replace(self._path, "PATH")
 
-        outcome.sent = [hide(text) for text in outcome.sent]
-        outcome.events = [[hide(text) for text in events] for events in outcome.events]
+        outcome.sent = [mask(text) for text in outcome.sent]
+        outcome.events = [[mask(text) for text in events] for events in outcome.events]
         for result in outcome.results:
             if "message" in result:
-                result["message"] = hide(result["message"])
+                result["message"] = mask(result["message"])
 
-    async def _perform(self, case: Case, runtime: str, port: int, outcome: Outcome) -> None:
+    async def _run_calls(self, case: Case, runtime: str, port: int, outcome: Outcome) -> None:
         is_sync = runtime == "threads"
         sleep = asyncio.sleep if runtime == "asyncio" else trio.sleep
         scheme = "http" if case.tls is None else "https"
@@ -273,8 +275,8 @@ class Stage:
         }
         if case.tls is not None:
             options["ssl_context"] = self._client_tls
-        name = case.kind if is_sync else f"Async{case.kind}"
-        pool = getattr(own if hasattr(own, name) else httpcore2, name)(**options)
+        name = case.pool_class if is_sync else f"Async{case.pool_class}"
+        pool = getattr(custom_pools if hasattr(custom_pools, name) else httpcore2, name)(**options)
         held: list[Any] = []
         try:
             for call in case.calls:
@@ -286,62 +288,62 @@ class Stage:
                 outcome.results.append(await _call(pool, call, url, events, held, is_sync))
                 self._connections.wait_closed()
                 if not is_sync:
-                    for _ in range(3):  # event loops have to see what came
+                    for _ in range(3):  # event loops must receive the input
                         await sleep(0)
             for manager in held:
-                await _leave(manager, is_sync)
-            outcome.left = repr(pool)
+                await _exit(manager, is_sync)
+            outcome.pool = repr(pool)
         finally:
-            await _done(pool.close() if is_sync else pool.aclose())
+            await _resolve(pool.close() if is_sync else pool.aclose())
 
 
 def _drive(coroutine: Any) -> None:
-    """Run a coroutine that has nothing to wait for: on threads, each call is done when it returns."""
+    """Run a coroutine that never suspends: on threads, each call is complete when it returns."""
     try:
         coroutine.send(None)
     except StopIteration:
         return
-    raise AssertionError("something was awaited that is not of the runtime of threads")
+    raise AssertionError("the coroutine suspended")
 
 
-async def _done(value: Any) -> Any:
-    """Return what a call returns, be it now or when awaited."""
+async def _resolve(value: Any) -> Any:
+    """Return a value, awaited if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 
 async def _call(
     pool: Any, call: Call, url: str, events: list[str], held: list[Any], is_sync: bool
 ) -> dict[str, Any]:
-    def note(name: str, info: Mapping[str, Any]) -> None:
-        details = (f"{key}={show(value)}" for key, value in info.items())
+    def record(name: str, info: Mapping[str, Any]) -> None:
+        details = (f"{key}={stable_repr(value)}" for key, value in info.items())
         events.append(" ".join((name, *details)))
 
-    async def note_later(name: str, info: Mapping[str, Any]) -> None:
-        note(name, info)
+    async def record_async(name: str, info: Mapping[str, Any]) -> None:
+        record(name, info)
 
     extensions = {
         "timeout": TIMEOUTS,
-        "trace": note if is_sync else note_later,
+        "trace": record if is_sync else record_async,
         **call.extensions,
     }
     content = call.content
     if isinstance(content, Chunks):
-        is_plain = is_sync is not content.is_wrong
-        content = iter(content.chunks) if is_plain else _iterate(content.chunks)
+        is_sync_content = is_sync is not content.is_mismatched
+        content = iter(content.chunks) if is_sync_content else _iterate(content.chunks)
     try:
         if call.end == "read":
-            asked = pool.request(
+            returned = pool.request(
                 call.method, url, headers=call.headers, content=content, extensions=extensions
             )
-            response = await _done(asked)
+            response = await _resolve(returned)
         else:
             manager = pool.stream(
                 call.method, url, headers=call.headers, content=content, extensions=extensions
             )
-            response = await _done(manager.__enter__() if is_sync else manager.__aenter__())
+            response = await _resolve(manager.__enter__() if is_sync else manager.__aenter__())
             held.append(manager)
             if call.end == "closed":
-                await _leave(held.pop(), is_sync)
+                await _exit(held.pop(), is_sync)
     except Exception as exc:
         return {"error": type(exc).__name__, "message": str(exc)}
     extensions = response.extensions
@@ -365,9 +367,9 @@ def _kind(value: object) -> str:
     return "socket" if hasattr(value, "getsockopt") else type(value).__name__
 
 
-async def _leave(manager: Any, is_sync: bool) -> None:
+async def _exit(manager: Any, is_sync: bool) -> None:
     nothing = (None, None, None)
-    await _done(manager.__exit__(*nothing) if is_sync else manager.__aexit__(*nothing))
+    await _resolve(manager.__exit__(*nothing) if is_sync else manager.__aexit__(*nothing))
 
 
 async def _iterate(chunks: Sequence[Any]) -> AsyncIterator[Any]:
@@ -379,8 +381,8 @@ def _text(data: bytes) -> str:
     return data.decode("latin-1")
 
 
-def show(value: object) -> str:
-    """A text that is the same in every run, and says nothing of private classes."""
+def stable_repr(value: object) -> str:
+    """Return a text that is the same in every run, and does not contain private classes."""
     if isinstance(value, BaseException):
         return type(value).__name__
     text = repr(value)
@@ -389,7 +391,7 @@ def show(value: object) -> str:
 
 @contextmanager
 def _logged(records: list[str]) -> Iterator[None]:
-    """Note what is logged under `httpcore2`."""
+    """Record the log records of `httpcore2` and its children."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

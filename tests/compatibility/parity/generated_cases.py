@@ -1,8 +1,8 @@
-"""Cases that are generated: requests of all kinds to a server that answers well, and answers of all kinds to a GET.
+"""Generated cases: requests of all kinds with a valid response, and responses of all kinds to a GET or HEAD.
 
-Each is put together from parts by a generator with a fixed seed, so that both releases play the same ones. The second
-request of each case tells what has become of the connection.
-Must not know: what is right.
+A random generator with a fixed seed combines the parts, so that both releases run the same cases. The second request of
+each case tests the state of the connection.
+Must not know: which outcome is right.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from random import Random
 from typing import Any
 
 from ...support.scripted_servers import Peer, response
-from .stage import Call, Case, Chunks
+from .runner import Call, Case, Chunks
 
 REQUESTS = 250
 RESPONSES = 500
 
-# Most parts are as they should be, so that the ones that are not come to bear.
+# Most parts are valid, so that an invalid part is the only one of its case.
 METHODS: list[Any] = (
     ["GET"] * 3 + ["POST"] * 3 + ["PUT", "DELETE", "OPTIONS", "PATCH", "HEAD", b"GET", "get", "X-1"]
 )
-STRANGE_METHODS: list[Any] = ["", "G T", "GET\r\n", "GÉT", "(", None]
+INVALID_METHODS: list[Any] = ["", "G T", "GET\r\n", "GÉT", "(", None]
 TARGETS = [
     "/",
     "",
@@ -37,7 +37,7 @@ TARGETS = [
     "/[",
     "/'\"<>|^`{}",
 ]
-STRANGE_TARGETS = ["/a b", "/é", "/\x7f", "/\t", "/a\r\nb: c"]
+INVALID_TARGETS = ["/a b", "/é", "/\x7f", "/\t", "/a\r\nb: c"]
 FIELDS: list[tuple[Any, Any]] = [
     ("Accept", "*/*"),
     ("accept", "*/*"),
@@ -55,7 +55,7 @@ FIELDS: list[tuple[Any, Any]] = [
     ("Cookie", "a=b"),
     ("Cookie", "c=d"),
 ]
-STRANGE_FIELDS: list[tuple[Any, Any]] = [
+INVALID_FIELDS: list[tuple[Any, Any]] = [
     ("X Y", "a"),
     ("", "a"),
     ("X:", "a"),
@@ -86,7 +86,7 @@ CONTENTS: list[Any] = [
     Chunks([b"a", b"", b"bc"]),
     b"x" * 70_000,
 ]
-STRANGE_CONTENTS: list[Any] = ["abc", 1, Chunks(["a"]), Chunks([1]), Chunks([None])]
+INVALID_CONTENTS: list[Any] = ["abc", 1, Chunks(["a"]), Chunks([1]), Chunks([None])]
 
 STATUS_LINES = [b"HTTP/1.1 200 OK"] * 8 + [
     b"HTTP/1.1 200",
@@ -98,7 +98,7 @@ STATUS_LINES = [b"HTTP/1.1 200 OK"] * 8 + [
     b"HTTP/1.1 999 ?",
     b"HTTP/1.0 200 OK",
 ]
-STRANGE_STATUS_LINES = [
+INVALID_STATUS_LINES = [
     b"HTTP/1.1 099 Low",
     b"HTTP/1.1 1000 High",
     b"HTTP/1.1 20x OK",
@@ -128,7 +128,7 @@ HEADERS = [
     b"Trailer: X",
     b"X: a\r\n  folded",
 ]
-STRANGE_HEADERS = [
+INVALID_HEADERS = [
     b"no colon",
     b": no name",
     b"X : a",
@@ -149,7 +149,7 @@ FRAMINGS = [
     (None, b"fine"),
     (None, b""),
 ]
-STRANGE_FRAMINGS = [
+INVALID_FRAMINGS = [
     (b"Content-Length: 4\r\nContent-Length: 4", b"fine"),
     (b"Content-Length: 4, 4", b"fine"),
     (b"Content-Length: 4\r\nContent-Length: 5", b"fine"),
@@ -183,17 +183,17 @@ INTERIM = [b""] * 9 + [
 
 
 def requests() -> Iterator[Case]:
-    """Requests of all kinds; the server answers each well."""
-    fine = partial(_answer, response(b"fine"), False, 0)
+    """Yield requests of all kinds; the server sends a valid response to each."""
+    fine = partial(_respond, response(b"fine"), False, 0)
     for number in range(REQUESTS):
         random = Random(f"request {number}")
-        strange = random.choice(["method", "target", "field", "content", "", "", "", ""])
-        method = random.choice(STRANGE_METHODS if strange == "method" else METHODS)
-        target = random.choice(STRANGE_TARGETS if strange == "target" else TARGETS)
-        content = random.choice(STRANGE_CONTENTS if strange == "content" else CONTENTS)
+        invalid = random.choice(["method", "target", "field", "content", "", "", "", ""])
+        method = random.choice(INVALID_METHODS if invalid == "method" else METHODS)
+        target = random.choice(INVALID_TARGETS if invalid == "target" else TARGETS)
+        content = random.choice(INVALID_CONTENTS if invalid == "content" else CONTENTS)
         fields = random.sample(FIELDS, random.choice([0, 0, 1, 2]))
-        if strange == "field":
-            fields.insert(random.randrange(len(fields) + 1), random.choice(STRANGE_FIELDS))
+        if invalid == "field":
+            fields.insert(random.randrange(len(fields) + 1), random.choice(INVALID_FIELDS))
         headers = fields if random.random() < 0.8 else dict(fields)
         parts = [repr(method), repr(target)]
         if headers:
@@ -207,35 +207,35 @@ def requests() -> Iterator[Case]:
 
 
 def responses() -> Iterator[Case]:
-    """Answers of all kinds, whole or in pieces, to a GET or a HEAD."""
+    """Yield responses of all kinds, whole or split, to a GET or a HEAD."""
     for number in range(RESPONSES):
         random = Random(f"response {number}")
-        strange = random.choice(["line", "header", "framing", "framing", "", "", ""])
-        line = random.choice(STRANGE_STATUS_LINES if strange == "line" else STATUS_LINES)
-        framing, body = random.choice(STRANGE_FRAMINGS if strange == "framing" else FRAMINGS)
+        invalid = random.choice(["line", "header", "framing", "framing", "", "", ""])
+        line = random.choice(INVALID_STATUS_LINES if invalid == "line" else STATUS_LINES)
+        framing, body = random.choice(INVALID_FRAMINGS if invalid == "framing" else FRAMINGS)
         headers = random.sample(HEADERS, random.choice([0, 0, 1, 2]))
-        if strange == "header":
-            headers.append(random.choice(STRANGE_HEADERS))
+        if invalid == "header":
+            headers.append(random.choice(INVALID_HEADERS))
         if framing is not None:
             headers.insert(random.randrange(len(headers) + 1), framing)
         end = b"\n" if random.random() < 0.05 else b"\r\n"
         data = random.choice(INTERIM) + end.join([line, *headers, b"", body])
-        must_end = framing is None or strange == "framing"
+        must_end = framing is None or invalid == "framing"
         ends = must_end or random.random() < 0.1
         step = random.choice([0, 0, 1, 7])
         method = random.choice(["GET"] * 7 + ["HEAD"])
         if method == "HEAD" or b" 204 " in line or b" 304 " in line or body not in _WHOLE:
-            step = 0  # whether the rest comes in time to be seen would be a matter of luck
+            step = 0  # the outcome would depend on when the remaining bytes arrive
         how = f"{method} {data!r}"
         if step:
-            how += f", {step} at a time"
+            how += f", {step} bytes at a time"
         if ends:
-            how += ", then the end"
-        yield Case(how, partial(_answer, data, ends, step), [Call(method), Call()])
+            how += ", then closed"
+        yield Case(how, partial(_respond, data, ends, step), [Call(method), Call()])
 
 
-def _answer(data: bytes, ends: bool, step: int, peer: Peer) -> None:
-    """Answer the first request on the first connection with `data`, all others well."""
+def _respond(data: bytes, ends: bool, step: int, peer: Peer) -> None:
+    """Respond to the first request on the first connection with `data`, and to all others with a valid response."""
     is_first = peer.number == 0
     while peer.receive_request() is not None:
         if not is_first:

@@ -1,18 +1,18 @@
-"""Pools of a caller's own, with connections of his own, derived from the interfaces of the installed `httpcore2`."""
+"""Custom pools and connections, which a caller derives from the interfaces of the installed `httpcore2`."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-# Looked up by name: what one of the releases lacks is no error of types.
+# Imported by name, so that a type checker does not miss names that one of the releases lacks.
 httpcore2: Any = importlib.import_module("httpcore2")
 
-OWN_HEADER = (b"Own", b"1")
+CUSTOM_HEADER = (b"Custom", b"1")
 
 
-class _Telling:
-    """Says of itself what another connection says of itself."""
+class _Delegating:
+    """Delegates the state of a connection to another one."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -42,32 +42,32 @@ class _Telling:
         return self.inner.is_connected()
 
 
-class _AsyncConnection(_Telling, httpcore2.AsyncConnectionInterface):  # type: ignore[misc]
+class _AsyncConnection(_Delegating, httpcore2.AsyncConnectionInterface):  # type: ignore[misc]
     async def handle_async_request(self, request: Any) -> Any:
         response = await self.inner.handle_async_request(request)
-        response.headers.append(OWN_HEADER)
+        response.headers.append(CUSTOM_HEADER)
         return response
 
     async def aclose(self) -> None:
         await self.inner.aclose()
 
 
-class _Connection(_Telling, httpcore2.ConnectionInterface):  # type: ignore[misc]
+class _Connection(_Delegating, httpcore2.ConnectionInterface):  # type: ignore[misc]
     def handle_request(self, request: Any) -> Any:
         response = self.inner.handle_request(request)
-        response.headers.append(OWN_HEADER)
+        response.headers.append(CUSTOM_HEADER)
         return response
 
     def close(self) -> None:
         self.inner.close()
 
 
-class AsyncOwnPool(httpcore2.AsyncConnectionPool):  # type: ignore[misc]
+class AsyncCustomPool(httpcore2.AsyncConnectionPool):  # type: ignore[misc]
     def create_connection(self, origin: Any) -> Any:
         return _AsyncConnection(super().create_connection(origin))
 
 
-class OwnPool(httpcore2.ConnectionPool):  # type: ignore[misc]
+class CustomPool(httpcore2.ConnectionPool):  # type: ignore[misc]
     def create_connection(self, origin: Any) -> Any:
         return _Connection(super().create_connection(origin))
 
@@ -75,14 +75,14 @@ class OwnPool(httpcore2.ConnectionPool):  # type: ignore[misc]
 class _AsyncDerived(httpcore2.AsyncHTTPConnection):  # type: ignore[misc]
     async def handle_async_request(self, request: Any) -> Any:
         response = await super().handle_async_request(request)
-        response.headers.append(OWN_HEADER)
+        response.headers.append(CUSTOM_HEADER)
         return response
 
 
 class _Derived(httpcore2.HTTPConnection):  # type: ignore[misc]
     def handle_request(self, request: Any) -> Any:
         response = super().handle_request(request)
-        response.headers.append(OWN_HEADER)
+        response.headers.append(CUSTOM_HEADER)
         return response
 
 
