@@ -1,1 +1,4 @@
-"""Compatibility with the published 2.16.2: names, behaviour, kits and clients that build on it."""
+"""Compatibility with the published 2.16.2: its public names, its behaviour, and the clients and test kits that use it.
+
+`parity` compares both releases, `dropin` runs other projects on this one, `seed_page` runs documented examples.
+"""

@@ -1,4 +1,4 @@
-"""The private modules of 2.16.2 that others import from, or patch: what is there, and that it is what is used here."""
+"""The private modules of 2.16.2 that others import from or patch: their names are those of the objects in use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from httpcore2_core._net.coroutines import run_blocking
 from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
 
 MODULES = sorted(found.name for found in pkgutil.walk_packages(httpcore2.__path__, "httpcore2."))
-# What is more than a name from elsewhere.
+# Objects that are defined for these modules only.
 OWN = {
     "httpcore2._exceptions.map_exceptions",
     "httpcore2._trace.Trace",
@@ -132,13 +132,13 @@ def test_is_socket_readable_is_true_if_a_read_would_return_at_once() -> None:
     assert is_socket_readable(None)
 
 
-# Steps
+# Tracing
 
 
 @pytest.fixture
 def logger(caplog: pytest.LogCaptureFixture) -> logging.Logger:
-    caplog.set_level(logging.DEBUG, "mine.step")
-    return logging.getLogger("mine.step")
+    caplog.set_level(logging.DEBUG, "mine.phase")
+    return logging.getLogger("mine.phase")
 
 
 def _request(**extensions: Any) -> httpcore2.Request:
@@ -172,10 +172,10 @@ def test_trace_calls_the_extension_and_the_logger(
 
     runtime.run(scenario)
     assert events == [
-        ("step.one.started", {"a": 1}),
-        ("step.one.complete", {"return_value": 2}),
-        ("step.two.started", {}),
-        ("step.two.failed", {"exception": failure}),
+        ("phase.one.started", {"a": 1}),
+        ("phase.one.complete", {"return_value": 2}),
+        ("phase.two.started", {}),
+        ("phase.two.failed", {"exception": failure}),
     ]
     assert caplog.messages[:2] == ["one.started a=1", "one.complete return_value=2"]
 
@@ -205,14 +205,14 @@ def test_a_lock_admits_one_task_at_a_time_in_order(async_runtime: TestedAsyncRun
     async def scenario() -> None:
         lock = AsyncLock()
 
-        async def enter(number: int) -> None:
+        async def hold(number: int) -> None:
             async with lock:
                 inside.append(number)
                 assert len(inside) == 1
                 await async_runtime.let_others_run()
                 order.append(inside.pop())
 
-        await async_runtime.gather(*[lambda number=number: enter(number) for number in range(5)])
+        await async_runtime.gather(*[lambda number=number: hold(number) for number in range(5)])
 
     async_runtime.run(scenario)
     assert sorted(order) == list(range(5))
@@ -259,7 +259,7 @@ def test_a_task_cancelled_as_it_acquires_a_lock_releases_it(
 
     class FakeWaiter:
         def wake(self) -> None:
-            """The cancellation is there first."""
+            """Do nothing: the cancellation arrives first."""
 
         async def wait(self, timeout: float | None) -> bool:
             await semaphore.release()

@@ -1,7 +1,7 @@
-"""The public surface: every name that users may import, one on a line, with what it takes.
+"""The public surface: every name that users may import, one on a line, with its signature.
 
-It holds what callers of 2.16.2 rely on, and the name that is new since. A class may have more members than are
-listed; the module has exactly these names.
+It lists the names of 2.16.2, and the new ones. A class may have more members than are listed; the module has exactly
+these names.
 """
 
 from __future__ import annotations
@@ -307,12 +307,12 @@ request(method, url, *, headers=None, content=None, extensions=None)
 stream(method, url, *, headers=None, content=None, extensions=None)
 """
 
-# A line that is indented twice goes on with the one before.
+# A line that is indented twice continues the previous one.
 LINES = re.sub(r"\n {8}", " ", SURFACE.strip()).splitlines()
 
 
 def _members() -> Iterator[tuple[str, str]]:
-    """Each line that is indented, with the class that it stands under."""
+    """Yield each indented line, with the class above it."""
     owner = ""
     for line in LINES:
         if line.startswith(" "):
@@ -329,7 +329,7 @@ def _signature(function: Callable[..., Any]) -> str:
     parts: list[str] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name.startswith("_"):
-            continue  # for the project's own use
+            continue  # private
         if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
             parts.append("*")
         default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
@@ -411,7 +411,7 @@ def test_importing_the_package_imports_no_event_loop_no_tls_and_no_optional_code
         "import sys; before = set(sys.modules); import httpcore2; print(*set(sys.modules) - before)"
     )
     done = subprocess.run(
-        # Coverage and the like, which may import anything at start-up, stay out.
+        # -S: without site packages that import other modules at start-up, such as coverage.
         [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {script}"],
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""The fixtures that these tests share with those of HTTP/2."""
+"""Fixtures that these tests share with the tests of HTTP/2."""
 
 from __future__ import annotations
 

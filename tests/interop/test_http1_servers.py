@@ -1,4 +1,4 @@
-"""The everyday work, against servers that others wrote, plain and over TLS."""
+"""HTTP/1.1 with real servers, in clear text and over TLS."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def certificate(
 
 @contextmanager
 def _running(
-    which: tuple[str, bool],
+    server: tuple[str, bool],
     certificate: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    name, secured = which
+    name, secured = server
     folder = tmp_path_factory.mktemp(name)
     with real_servers.running_server(name, folder, certificate if secured else None) as origin:
         yield origin
@@ -54,7 +54,7 @@ def _name(param: tuple[str, bool]) -> str:
 def origin(
     request: pytest.FixtureRequest, certificate: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Each server of the ASGI application."""
+    """Return the origin of each server that runs the ASGI application."""
     with _running(request.param, certificate, tmp_path_factory) as origin:
         yield origin
 
@@ -137,7 +137,7 @@ def test_many_requests_run_concurrently(
     runtime.run(scenario)
 
 
-# hypercorn never answers a request whose body it has not read.
+# hypercorn sends no response before it has read the request's body.
 @pytest.mark.parametrize(
     "origin", [each for each in EACH if each[0] != "hypercorn"], ids=_name, indirect=True
 )
@@ -181,8 +181,8 @@ def test_nginx_serves_files_and_compressed_text(
             assert gzip.decompress(packed.content) == b"a text to compress " * 50
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 10")
-            refused = await fetch("GET", "/1000", {"Connection": "close"})
-            assert refused.content == bytes(1000)
+            last = await fetch("GET", "/1000", {"Connection": "close"})
+            assert last.content == bytes(1000)
             assert pool.connections == []
 
     runtime.run(scenario)

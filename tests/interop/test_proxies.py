@@ -1,4 +1,4 @@
-"""Requests through proxies that others wrote, with credentials and without, to origins of each kind."""
+"""Requests through real proxies, with and without credentials, to origins of each kind."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CONTENT = bytes(range(250)) * 400
 EACH = [(name, scheme) for name, kind in SETUPS.items() for scheme in kind.schemes]
 LOCKED = [(name, scheme) for name, scheme in EACH if SETUPS[name].locked]
 OPEN = [(name, scheme) for name, scheme in EACH if not SETUPS[name].locked]
-# In SOCKS4, names are for the client to look up.
+# With SOCKS4 the client resolves names.
 WITH_NAMES = [(name, scheme) for name, scheme in OPEN if scheme != "socks4"]
-# SOCKS4 has no such addresses, and proxy.py looks them up with their brackets.
+# SOCKS4 has no IPv6 addresses, and proxy.py resolves them with their brackets.
 WITH_IPV6 = [
     (name, scheme) for name, scheme in OPEN if "socks4" not in scheme and name != "proxy.py"
 ]
@@ -39,25 +39,25 @@ Credentials = tuple[str, str] | None
 class Origins(NamedTuple):
     http: str
     https: str
-    """For HTTP/1.1 and HTTP/2, at `localhost` and `::1`, too."""
+    """HTTP/1.1 and HTTP/2; it also listens on `localhost` and `::1`."""
     nginx: str
-    """For HTTP/2 over TLS."""
+    """HTTP/2 over TLS."""
 
 
 class Route(NamedTuple):
-    """A way through a proxy that runs."""
+    """A route through a running proxy."""
 
     name: str
     scheme: str
     port: int
     uds: str | None
     pool: Callable[..., httpcore2.AsyncConnectionPool]
-    """Makes a pool that goes this way; it takes a runtime, perhaps credentials, and options for the pool."""
+    """Returns a pool that uses the route, given a runtime, optional credentials, and arguments of the pool."""
 
     def refusal(self, credentials: Credentials) -> str:
-        """What there is to read if these credentials are not those that the proxy asks for."""
+        """Return the text of the refusal that the proxy sends for wrong or missing credentials."""
         if self.scheme in ("http", "https"):
-            # With wrong ones, tinyproxy speaks as if it were the origin.
+            # tinyproxy refuses wrong credentials with the origin's status, 401.
             return "401 Unauthorized" if credentials and "tinyproxy" in self.name else "407 Proxy"
         if "socks4" in self.scheme:
             return "another user id"
@@ -113,13 +113,13 @@ def origins(
 
 @pytest.fixture(scope="session")
 def contexts(certificate_authority: trustme.CA) -> dict[str, ssl.SSLContext]:
-    """TLS contexts, by whom they are for. A pool sets the ALPN protocols of its own."""
+    """Return the clients' SSL contexts by peer. They are separate, since a pool sets its ALPN protocols."""
     contexts = {}
     for peer in ("proxy", "origin", "http2 origin", "mitmproxy", "http2 mitmproxy"):
         context = contexts[peer] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         certificate_authority.configure_trust(context)
         if "mitmproxy" not in peer:
-            # As Python 3.13 has it. mitmproxy makes certificates that don't name the key of their authority.
+            # Python 3.13's default. mitmproxy's certificates lack the identifier of their authority's key.
             context.verify_flags |= ssl.VERIFY_X509_STRICT
     return contexts
 
@@ -131,10 +131,10 @@ def route(
     name, scheme = request.param
     kind, proxy = SETUPS[name], proxies[name]
     uds = str(proxy.socket) if kind.unix else None
-    right = (USER, PASSWORD) if kind.locked else None
+    required = (USER, PASSWORD) if kind.locked else None
 
     def pool(
-        runtime: TestedRuntime, credentials: Credentials = right, **options: Any
+        runtime: TestedRuntime, credentials: Credentials = required, **options: Any
     ) -> httpcore2.AsyncConnectionPool:
         if credentials and "socks4" in scheme:
             credentials = credentials[0], ""
@@ -143,7 +143,7 @@ def route(
             proxy=httpcore2.Proxy(
                 f"{scheme}://127.0.0.1:{proxy.port}",
                 auth=credentials,
-                headers={"X-Proxy": "for the proxy alone"},
+                headers={"X-Proxy": "for the proxy only"},
                 ssl_context=contexts["proxy"] if scheme == "https" else None,
             ),
             ssl_context=contexts[f"http2 {origin}" if options.get("http2") else origin],
@@ -153,14 +153,14 @@ def route(
 
     before = len(proxies.log(name))
     yield Route(name, scheme, proxy.port, uds, pool)
-    # Shown with the failure of a test.
+    # pytest prints it if the test fails.
     sys.stdout.write(proxies.log(name)[before:])
 
 
-def came_through(reply: httpcore2.Response, route: Route) -> bool:
+def used_route(reply: httpcore2.Response, route: Route) -> bool:
     address = reply.extensions["network_stream"].get_extra_info("server_addr")
     if route.uds is not None:
-        # haproxy gives its socket the name when it listens.
+        # haproxy appends a suffix to the path while it sets the socket up.
         return str(address).startswith(route.uds)
     return bool(address == ("127.0.0.1", route.port))
 
@@ -169,12 +169,12 @@ def came_through(reply: httpcore2.Response, route: Route) -> bool:
 def test_an_http_origin_is_reached(runtime: TestedRuntime, route: Route, origins: Origins) -> None:
     async def scenario() -> None:
         async with route.pool(runtime) as pool:
-            # First, for it can't be sent again: tinyproxy closes connections without a word.
+            # This request is first, because it can't be sent again: tinyproxy closes connections without notice.
             body = runtime.body([CONTENT[:50_000], CONTENT[50_000:]])
             reply = await pool.request("POST", f"{origins.http}/echo", content=body)
             assert (reply.status, reply.content) == (200, CONTENT)
             async with pool.stream("GET", f"{origins.http}/bytes/1000") as reply:
-                assert came_through(reply, route)
+                assert used_route(reply, route)
             assert len((await pool.request("GET", f"{origins.http}/stream/9999")).content) == 9999
             head = await pool.request("HEAD", f"{origins.http}/bytes/1000")
             assert (head.status, head.content) == (200, b"")
@@ -189,7 +189,7 @@ def test_an_https_origin_is_reached(runtime: TestedRuntime, route: Route, origin
         async with route.pool(runtime) as pool:
             reply = await pool.request("POST", f"{origins.https}/echo", content=CONTENT)
             assert (reply.status, reply.content) == (200, CONTENT)
-            assert came_through(reply, route)
+            assert used_route(reply, route)
             reply = await pool.request("GET", f"{origins.https}/headers")
             assert reply.extensions["http_version"] == b"HTTP/1.1"
             assert b"host: 127.0.0.1" in reply.content.lower()
@@ -209,7 +209,7 @@ def test_an_http2_origin_is_reached(runtime: TestedRuntime, route: Route, origin
                 reply = await pool.request("POST", f"{origins.https}/echo", content=content)
                 assert (reply.status, reply.content) == (200, content)
                 assert reply.extensions["http_version"] == b"HTTP/2"
-                assert came_through(reply, route)
+                assert used_route(reply, route)
 
             await runtime.gather(*[partial(echo, number) for number in range(4)])
             reply = await pool.request("GET", f"{origins.nginx}/1000000")
@@ -226,21 +226,21 @@ def test_missing_and_wrong_credentials_are_refused(
 ) -> None:
     async def scenario() -> None:
         for credentials in (None, ("mallory", "gue55ed")):
-            complaint = route.refusal(credentials)
+            refusal = route.refusal(credentials)
             async with route.pool(runtime, credentials) as pool:
-                if complaint[:3].isdigit():
+                if refusal[:3].isdigit():
                     refused = await pool.request("GET", f"{origins.http}/bytes/1")
-                    assert refused.status == int(complaint[:3])
+                    assert refused.status == int(refusal[:3])
                 else:
-                    with pytest.raises(httpcore2.ProxyError, match=complaint):
+                    with pytest.raises(httpcore2.ProxyError, match=refusal):
                         await pool.request("GET", f"{origins.http}/bytes/1")
-                with pytest.raises(httpcore2.ProxyError, match=complaint) as caught:
+                with pytest.raises(httpcore2.ProxyError, match=refusal) as caught:
                     await pool.request("GET", f"{origins.https}/bytes/1")
-                told = "".join(traceback.format_exception_only(caught.value))
-                assert "gue55ed" not in told
+                text = "".join(traceback.format_exception_only(caught.value))
+                assert "gue55ed" not in text
                 if route.scheme in ("http", "https"):
                     hint = "did not accept" if credentials else "give them with Proxy("
-                    assert hint in told
+                    assert hint in text
                 assert "0 active, 0 queued | Connections: 0 active" in repr(pool)
 
     runtime.run(scenario)

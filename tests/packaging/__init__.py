@@ -1,5 +1,5 @@
-"""What is released, as its users get it: built wheels and sdists, in environments of their own.
+"""The built wheels and sdists, installed in environments of their own as users install them.
 
-Nothing here may see the working tree's packages, so that these tests run apart from the others: `scripts/hatch run
-artifacts:test`, after `build:all`.
+The working tree's packages must not be importable here, so these tests run apart from the others, after `build:all`:
+`scripts/hatch run packaging:test`.
 """

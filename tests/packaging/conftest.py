@@ -1,4 +1,4 @@
-"""Servers for the environments, and the environments."""
+"""Fixtures: the environments, and the servers that their jobs use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Work = Callable[..., dict[str, str]]
 
 @pytest.fixture(scope="session", autouse=True)
 def _fresh_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """uv takes a wheel from its cache if only the name is the same: it may be that of an earlier build."""
+    """Use an empty cache: uv would install a cached wheel of an earlier build, which has the same name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -28,27 +28,27 @@ def _fresh_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A plain nginx, one with TLS that also speaks HTTP/2, and a SOCKS proxy: where they are, for `job.py`."""
+    """Run nginx in clear text, nginx with TLS and HTTP/2, and a SOCKS proxy; return their URLs as JSON for `job.py`."""
     folder = tmp_path_factory.mktemp("servers")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "authority.pem")
     certificate = folder / "certificate.pem"
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
     with ExitStack() as stack:
-        found = {"authority": str(folder / "authority.pem")}
+        urls = {"authority": str(folder / "authority.pem")}
         for name, given in (("plain", None), ("tls", certificate)):
             (folder / name).mkdir()
-            found[name] = stack.enter_context(
+            urls[name] = stack.enter_context(
                 running_server("nginx", folder / name, given, http2=given is not None)
             )
         proxies = stack.enter_context(Proxies(tmp_path_factory.mktemp, certificate, authority))
-        found["socks"] = f"socks5://127.0.0.1:{proxies['microsocks'].port}"
-        yield json.dumps(found)
+        urls["socks"] = f"socks5://127.0.0.1:{proxies['microsocks'].port}"
+        yield json.dumps(urls)
 
 
 @pytest.fixture
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Make an environment that holds what the requirements say."""
+    """Return a function that creates an environment with the given requirements."""
 
     def make(python: str, *requirements: str) -> Environment:
         made = Environment(tmp_path_factory.getbasetemp() / f"environment-{python}", python)
@@ -61,7 +61,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 @pytest.fixture
 def work(servers: str) -> Work:
-    """Run `job.py` inside an environment, all of it or some jobs, and return what came of each."""
+    """Return a function that runs all or some jobs of `job.py` in an environment, and returns the outcome of each."""
 
     def run(made: Environment, *jobs: str) -> dict[str, str]:
         script = Path(__file__).parent / "job.py"

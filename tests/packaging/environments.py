@@ -1,7 +1,7 @@
-"""Environments made from the built wheels, each for one Python.
+"""Virtual environments with the built wheels, each for one Python.
 
-Rules: our own distributions come from `dist/` alone, all else from the package index, which pip's settings name for
-uv, too. Nothing that this process imports is visible inside.
+Rules: this project's distributions come from `dist/` only, all others from the package index of pip's settings, which
+uv uses, too. No package of the current process is visible inside.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ DISTRIBUTIONS = (
     "httpcore2-trio",
 )
 LIMIT = 120.0
-"""Seconds for one command; installing may download."""
+"""Seconds for one command, which may download packages."""
 
 each_python = pytest.mark.parametrize("python", PYTHONS)
 
 
 @cache
 def version() -> str:
-    """The version of the working tree, which must be that of the wheels."""
+    """Return the version of the working tree, which the wheels must have."""
     return run([sys.executable, str(ROOT / "scripts" / "version.py")]).stdout.strip()
 
 
@@ -50,7 +50,7 @@ def wheel_of(distribution: str) -> Path:
 
 @cache
 def files_of(path: Path) -> dict[str, bytes]:
-    """What a wheel or an sdist holds; an sdist's names without its folder."""
+    """Return the files of a wheel or an sdist; the names in an sdist are relative to its folder."""
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as wheel:
             return {name: wheel.read(name) for name in wheel.namelist()}
@@ -70,7 +70,7 @@ def run(
     succeeds: bool = True,
     environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that knows of nothing but what it is given; show what it said if it fails."""
+    """Run a command in a minimal process environment; if it fails, print its output."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     inherited.pop("VIRTUAL_ENV", None)
     done = subprocess.run(
@@ -88,7 +88,7 @@ def run(
 
 @cache
 def interpreter(python: str) -> str:
-    """The interpreter of a version. One that is missing is skipped, as `scripts/test` does."""
+    """Return the interpreter of a version; if it is missing, skip the test, as `scripts/test` does."""
     script = f'. "{ROOT}/scripts/_python.sh" && find_python {python}'
     found = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
     if found.returncode != 0:
@@ -98,7 +98,7 @@ def interpreter(python: str) -> str:
 
 @cache
 def _index() -> dict[str, str]:
-    """Where pip looks for packages, told to uv."""
+    """Return pip's settings of the package index, as environment variables of uv."""
     url = os.environ.get("PIP_INDEX_URL") or _setting("index-url")
     return {"UV_DEFAULT_INDEX": url} if url else {}
 
@@ -118,7 +118,7 @@ def run_uv(*arguments: str, succeeds: bool = True) -> subprocess.CompletedProces
 
 
 class Environment:
-    """A virtual environment, empty at first. It takes the place of an earlier one in the same folder."""
+    """A virtual environment, empty at first. It replaces an earlier one in the same folder."""
 
     def __init__(self, folder: Path, python: str) -> None:
         self.folder = folder
@@ -127,7 +127,7 @@ class Environment:
         (self.packages,) = folder.glob("lib/python*/site-packages")
 
     def install(self, *requirements: str, links: Path = DIST) -> None:
-        """Install, with our own distributions from the folder `links`."""
+        """Install requirements, with this project's distributions from the folder `links`."""
         run_uv(
             *("pip", "install", "--quiet", "--python", str(self.python)),
             *("--find-links", str(links), *requirements),
@@ -137,13 +137,13 @@ class Environment:
         run_uv("pip", "uninstall", "--quiet", "--python", str(self.python), *names)
 
     def shell(self, command: str, folder: Path | None = None) -> None:
-        """Run a command as a user would who has activated the environment; pip must be in it."""
+        """Run a command as in the activated environment; pip must be installed in it."""
         links = f"{os.environ.get('PIP_FIND_LINKS', '')} {DIST}"
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         run(
             ["sh", "-ec", command],
             folder=folder or self.folder,
-            # Some tools have one folder there for all that run.
+            # Some tools share one folder there between all processes.
             environment={"PATH": path, "PIP_FIND_LINKS": links.strip(), "TMPDIR": str(self.folder)},
         )
 
@@ -153,8 +153,8 @@ class Environment:
         folder: Path | None = None,
         environment: dict[str, str] | None = None,
     ) -> str:
-        """Run its Python, where a warning is an error, and return what that printed."""
-        # Bytecode outlives the environment, for the next one in its place: compiling it takes longer than all else.
+        """Run its Python, with warnings as errors, and return the output."""
+        # The next environment in the same folder uses this bytecode; compiling it is the slowest part of these tests.
         bytecode = {"PYTHONPYCACHEPREFIX": f"{self.folder}-bytecode"}
         return run(
             [str(self.python), "-W", "error", *arguments],
@@ -163,19 +163,19 @@ class Environment:
         ).stdout
 
     def check(self) -> None:
-        """Every requirement of what is installed is met."""
+        """Check that the requirements of all installed distributions are met."""
         run_uv("pip", "check", "--quiet", "--python", str(self.python))
 
     def distributions(self) -> dict[str, PathDistribution]:
-        """What is installed, by name as the index spells it."""
+        """Return the versions of the installed distributions by their normalised names."""
         found = (PathDistribution(path) for path in self.packages.glob("*.dist-info"))
         return {re.sub(r"[-_.]+", "-", each.name).lower(): each for each in found}
 
     def ours(self) -> set[str]:
-        """Which of our distributions are installed, each of them as it was built, to the byte."""
+        """Return which of this project's distributions are installed; check that each is identical to its wheel."""
         names = set(DISTRIBUTIONS) & set(self.distributions())
         for name in names:
             for file, content in files_of(wheel_of(name)).items():
-                # An installer adds its own lines to that one.
+                # An installer adds its own lines to RECORD.
                 assert file.endswith("/RECORD") or (self.packages / file).read_bytes() == content
         return names

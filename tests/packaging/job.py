@@ -1,7 +1,7 @@
-"""The main job of each piece, in an environment that has some of them: run there, with the servers' addresses.
+"""Uses each distribution in an environment that has some of them; its argument contains the servers' URLs.
 
-Prints what came of each as JSON: "done", or the error of a piece that is not installed. Anything else that goes wrong
-ends it. It needs the standard library alone, and httpcore2 or the core.
+Prints the outcome of each job as JSON: "done", or the error of a distribution that is not installed. Any other
+exception ends the program. It needs only the standard library, and httpcore2 or the core.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def on_trio() -> None:
 
 def run_trio(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     if find_spec("trio") is None:
-        # There is nothing to run under: a user would ask for the backend.
+        # Without trio there is no loop to run on, so name the backend as a user would.
         http.TrioBackend()
     importlib.import_module("trio").run(function)
 
@@ -67,15 +67,15 @@ def on_anyio() -> None:
 
 
 def over_http2() -> None:
-    on_what_is_there(b"HTTP/2", http2=True)
+    on_installed_runtimes(b"HTTP/2", http2=True)
 
 
 def through_socks() -> None:
-    on_what_is_there(b"HTTP/1.1", proxy=http.Proxy(servers["socks"]))
+    on_installed_runtimes(b"HTTP/1.1", proxy=http.Proxy(servers["socks"]))
 
 
-def on_what_is_there(version: bytes, **options: Any) -> None:
-    """Twice over one connection, on threads and on each event loop that has its backend."""
+def on_installed_runtimes(version: bytes, **options: Any) -> None:
+    """Send two requests over one connection, on threads and on each event loop whose backend is installed."""
     with http.ConnectionPool(tls, **options) as pool:
         for _ in range(2):
             check(pool.request("GET", URLS[1]), version)

@@ -1,4 +1,4 @@
-"""The example of a library works beside the core alone; its tests pass and its types hold with all that was built."""
+"""The example of a library needs the core only; its tests and its type checks pass with the built packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the built wheels and sdists hold: all that they must, nothing else, and the same whenever they are built."""
+"""The content of the built wheels and sdists: complete, minimal and reproducible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sdist_of(distribution: str) -> Path:
 
 
 def source_of(distribution: str) -> dict[str, bytes]:
-    """The files of the import package in the working tree, by their names in a wheel."""
+    """Return the files of the import package in the working tree, by their names in a wheel."""
     source = ROOT / "packages" / distribution / "src"
     return {
         str(path.relative_to(source)): path.read_bytes()
@@ -57,7 +57,7 @@ def test_a_wheel_contains_only_source_licence_and_bill_of_materials(
 @each_distribution
 def test_an_sdist_contains_only_the_input_of_its_wheel(distribution: str) -> None:
     others = {"LICENSE", "README.md", "pyproject.toml", f"{distribution}.cdx.json"}
-    # The builder adds these two.
+    # The build backend adds these two.
     expected = {f"src/{name}" for name in source_of(distribution)} | others
     assert set(files_of(sdist_of(distribution))) - {"PKG-INFO", ".gitignore"} == expected
 
@@ -105,7 +105,7 @@ def test_the_bill_of_materials_is_valid_and_lists_the_requirements_of_the_metada
 ) -> None:
     files = files_of(wheel_of(distribution))
     (bill,) = (content for name, content in files.items() if "/sboms/" in name)
-    # Neither of its modules is there where the types are checked.
+    # Its modules are not installed in the environment of the type checks.
     validation = importlib.import_module("cyclonedx.validation.json")
     schema = importlib.import_module("cyclonedx.schema")
     validator = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
@@ -126,7 +126,7 @@ def test_the_sizes_of_the_wheels_are_within_their_limit_and_in_the_changelog() -
     assert size <= 200
     newest_first = [*(ROOT / "changelog.d").glob("*.md"), ROOT / "CHANGELOG.md"]
     changes = "".join(path.read_text() for path in newest_first)
-    told = re.search(r"take (\d+) kB together", changes)
-    assert told and int(told[1]) == pytest.approx(size, rel=0.05), (
+    stated = re.search(r"take (\d+) kB together", changes)
+    assert stated and int(stated[1]) == pytest.approx(size, rel=0.05), (
         "run scripts/hatch run build:figures --changelog"
     )

@@ -1,4 +1,4 @@
-"""Every extra, alone and in pairs, brings exactly what it needs; what is absent says how to install it."""
+"""Extras: each, alone and in pairs, installs exactly its dependencies; an error names the command for a missing one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIO = {"trio", "attrs", "idna", "outcome", "sniffio", "sortedcontainers"}
 ANYIO = {"anyio", "idna", "typing-extensions"}
 HTTP2 = {"h2", "hpack", "hyperframe"}
 
-# What each extra adds to `httpcore2`, third parties' own needs included.
+# The distributions that each extra adds to `httpcore2`, including indirect dependencies.
 EXTRAS = {
     "asyncio": {"httpcore2-asyncio"},
     "anyio": {"httpcore2-asyncio", *ANYIO},
@@ -40,7 +40,7 @@ SETS = {
 }
 SETS = {requirement: CORE | names for requirement, names in SETS.items()}
 
-# What a job can't be done without, beyond the core.
+# The distributions that each job needs beyond the core.
 NEEDS = {
     "threads": set[str](),
     "asyncio": {"httpcore2-asyncio"},
@@ -52,7 +52,7 @@ NEEDS = {
 
 
 def command_in(text: str) -> str:
-    """The command that an error tells the user to run."""
+    """Return the command in the message of an error."""
     found = re.search(r"Run: (pip install '[^']+')$", text)
     assert found, text
     return found[1]
@@ -68,7 +68,7 @@ def test_a_requirement_installs_exactly_its_dependencies_and_works(
     assert installed == SETS[requirement]
     assert made.ours() == installed & set(DISTRIBUTIONS)
     made.check()
-    # Without the front door nobody can ask for a backend that isn't there, but by the running loop.
+    # Without the front door a missing backend is only detected by the running event loop.
     jobs = [
         job
         for job, needs in NEEDS.items()
@@ -116,14 +116,14 @@ def test_uninstalling_a_distribution_leaves_the_others_intact(
     environment: Make, work: Work
 ) -> None:
     made = environment(OWN_PYTHON, f"httpcore2[all]=={version()}")
-    for gone, jobs in SIBLINGS.items():
-        made.uninstall(gone)
-        assert made.ours() == set(DISTRIBUTIONS) - {gone}
+    for name, jobs in SIBLINGS.items():
+        made.uninstall(name)
+        assert made.ours() == set(DISTRIBUTIONS) - {name}
         for job, outcome in work(made).items():
             if job in jobs:
                 assert command_in(outcome) == f"pip install 'httpcore2[{job}]'"
             else:
                 assert outcome == "done", job
-        made.install(f"{gone}=={version()}")
+        made.install(f"{name}=={version()}")
     made.uninstall("httpcore2")
     assert set(work(made).values()) == {"done"}

@@ -1,4 +1,4 @@
-"""The tools of a release: the version script, the changelog, and what pip makes of two releases."""
+"""The tools of a release: the version script, the changelog, and upgrades by pip."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .environments import (
     version,
 )
 
-# The next version is built once.
+# The next version is built once for all tests.
 pytestmark = pytest.mark.xdist_group("releasing")
 
 NEXT = "9.8.7rc6"
@@ -30,7 +30,7 @@ SCRIV = [sys.executable, "-m", "scriv"]
 
 
 def copied(folder: Path) -> Path:
-    """A copy of what a release changes."""
+    """Return a copy of the files that a release changes."""
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("changelog.d", "docs", "packages", "scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
@@ -41,7 +41,7 @@ def copied(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheels of this version and those of the next."""
+    """Return a folder with the wheels of this version and of the next one."""
     tree = copied(tmp_path_factory.mktemp("tree"))
     run([sys.executable, str(tree / "scripts" / "version.py"), NEXT], folder=tree)
     links = tmp_path_factory.mktemp("links")
@@ -125,8 +125,8 @@ def test_an_upgrade_upgrades_all_distributions(both: Path, environment: Make, wo
     assert {installed[name].version for name in DISTRIBUTIONS} == {NEXT}
     made.check()
     assert set(work(made).values()) == {"done"}
-    told = made.run("-c", "import httpcore2; print(httpcore2.__version__)")
-    assert told.strip() == NEXT
+    output = made.run("-c", "import httpcore2; print(httpcore2.__version__)")
+    assert output.strip() == NEXT
 
 
 @pytest.mark.parametrize("job", ["asyncio", "http2", "trio"])
@@ -147,5 +147,5 @@ def test_a_front_door_of_another_version_is_named_with_the_command_to_upgrade_it
 ) -> None:
     made = environment(OWN_PYTHON, f"httpcore2=={version()}")
     made.install(f"httpcore2-core=={NEXT}", links=both)
-    told = made.run("-c", "try: import httpcore2\nexcept ImportError as exc: print(exc)")
-    assert told.strip().endswith(f"Run: pip install 'httpcore2=={NEXT}'")
+    output = made.run("-c", "try: import httpcore2\nexcept ImportError as exc: print(exc)")
+    assert output.strip().endswith(f"Run: pip install 'httpcore2=={NEXT}'")

@@ -1,4 +1,4 @@
-"""The types of the public interface, as a checker finds them where the wheels are installed."""
+"""The types of the public interface, checked by pyright where the wheels are installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_public_type_is_complete(distribution: str, installed: Environment
     done = run(
         [PYRIGHT, "--verifytypes", name, "--ignoreexternal"],
         folder=installed.folder,
-        # It asks the Python that comes first.
+        # pyright runs the first Python on the PATH.
         environment={"PATH": str(installed.folder / "bin")},
     )
     assert "Type completeness score: 100%" in done.stdout

@@ -1,4 +1,4 @@
-"""The import packages as copies inside another package, made as `docs/vendoring.md` says."""
+"""Vendored copies of the import packages, made by the instructions in `docs/vendoring.md`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .environments import (
     wheel_of,
 )
 
-# The copies are made once.
+# The copies are made once for all tests.
 pytestmark = pytest.mark.xdist_group("vendoring")
 
 THIRD_PARTIES = ("certifi", "h11", "h2", "hpack", "hyperframe", "socksio")
 PUBLISHED = "2.16.2"
 
-# Whatever name an example asks for, it gets the server on the loopback interface.
+# Every host name of an example resolves to the server on the loopback interface.
 EXAMPLE = """
 import socket, sys
 
@@ -41,7 +41,7 @@ exec(compile(example, "example", "exec"), {"__name__": "__main__"})
 
 
 class Block(NamedTuple):
-    """A block of code of the page."""
+    """Return a block of code of the page."""
 
     section: str
     language: str
@@ -58,7 +58,7 @@ def blocks() -> Iterator[Block]:
 
 
 def started(folder: Path) -> Path:
-    """A project with nothing in it yet."""
+    """Return an empty project."""
     vendor = folder / "acme" / "_vendor"
     vendor.mkdir(parents=True)
     for package in (vendor, vendor.parent):
@@ -67,7 +67,7 @@ def started(folder: Path) -> Path:
 
 
 def followed(made: Environment, project: Path, section: str) -> Path:
-    """Do what a section of the page says."""
+    """Follow the instructions in a section of the page."""
     for block in blocks():
         if block.section == section and block.title:
             (project / block.title).write_text(block.text)
@@ -79,7 +79,7 @@ def followed(made: Environment, project: Path, section: str) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """What `acme` depends on, and pip."""
+    """Return an environment with the dependencies of `acme`, and pip."""
     made = Environment(tmp_path_factory.mktemp("vendoring") / "environment", OWN_PYTHON)
     made.install("pip", "trio", "certifi", "h11")
     return made
@@ -112,7 +112,7 @@ def test_the_instructions_for_vendoring_work(
 
 @pytest.fixture(scope="module")
 def projects(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """All five copied, by the tool with what they need, and by hand without."""
+    """Return a project with copies of all five: by the tool with their dependencies, or by hand without."""
     tool = started(tmp_path_factory.mktemp("tool"))
     for block in blocks():
         if block.title.endswith(".txt"):

@@ -1,6 +1,6 @@
-"""Each import package at its work as a copy in `acme/_vendor`: run there, with the servers' addresses.
+"""Uses the copy of each import package in `acme/_vendor`; its argument contains the servers' URLs.
 
-An assertion says what does not hold. If an `httpcore2` is installed, too, both work at once and share nothing.
+A failed assertion ends the program. If an `httpcore2` is installed, too, both are used, and must share no state.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import trio
 
-# Loggers exist once there is someone to listen.
+# The transport creates its loggers only if logging is configured.
 logging.basicConfig(filename="log", level=logging.DEBUG, format="%(name)s")
 
 PLACE = "acme._vendor"
@@ -28,7 +28,7 @@ servers: dict[str, str] = json.loads(sys.argv[1])
 tls = ssl.create_default_context(cafile=servers["authority"])
 URL = servers["tls"] + "/1000"
 
-# The older release warns, of itself, when it is imported.
+# The older release emits a warning at import.
 with warnings.catch_warnings(action="ignore"):
     installed: Any = importlib.import_module("httpcore2") if find_spec("httpcore2") else None
 
@@ -66,7 +66,7 @@ before = set(sys.modules)
 front, core, for_asyncio, for_trio, http2 = (
     importlib.import_module(f"{PLACE}.{name}") for name in NAMES
 )
-# What the copies have with them, where the `vendoring` tool made them.
+# The `vendoring` tool copies these dependencies, too.
 COMPANIONS = {
     name for name in ("certifi", "h11", "h2", "hpack", "socksio") if find_spec(f"{PLACE}.{name}")
 }
@@ -80,13 +80,13 @@ def its_work() -> None:
     assert on_asyncio(for_asyncio.AnyIOBackend(), http2=True) == b"HTTP/2"
     assert on_trio(for_trio.TrioBackend()) == b"HTTP/1.1"
     assert on_trio(for_asyncio.AnyIOBackend(), http2=True) == b"HTTP/2"
-    # Found beside the core.
+    # The core finds them beside itself.
     assert on_asyncio() == on_trio() == b"HTTP/1.1"
     assert isinstance(http2.HTTP2Connection, type)
 
 
 def error_of(backend: Any, package: Any) -> str:
-    """Where the error of a failed connect is from."""
+    """Return the module of the exception of a failed connection."""
     try:
         on_asyncio(backend, uds="/nowhere")
     except package.ConnectError as exc:
@@ -95,7 +95,7 @@ def error_of(backend: Any, package: Any) -> str:
 
 
 def its_module_paths_of_2_16_2() -> None:
-    """Where test kits patch 2.16.2."""
+    """Check the private modules that test kits patch."""
     pools = importlib.import_module(f"{PLACE}.httpcore2._sync.connection_pool")
     assert pools.ConnectionPool is front.ConnectionPool
     connections = importlib.import_module(f"{PLACE}.httpcore2._async.connection")
@@ -121,7 +121,7 @@ def its_names() -> None:
 
 
 def state_of(place: str) -> dict[int, str]:
-    """Whatever the modules of a place hold that can change, and their classes and functions."""
+    """Return all mutable objects, classes and functions in the modules of a package, by identity."""
     kinds = (type, FunctionType, dict, list, set)
     prefixes = tuple(f"{place}{name}" for name in NAMES)
     found = {}
@@ -139,7 +139,7 @@ its_module_paths_of_2_16_2()
 its_errors()
 its_names()
 if installed is not None:
-    # A backend from there is a caller's own, as any other.
+    # For the copy, a backend of the installed package is a caller's backend.
     assert on_asyncio(installed.AnyIOBackend()) == on_trio(installed.AnyIOBackend()) == b"HTTP/1.1"
     assert error_of(installed.AnyIOBackend(), installed).startswith("httpcore2")
     assert state_of("")

@@ -1,6 +1,6 @@
-"""Runs the core's tests on CPythons that the machine need not have: those of Pyodide, under Node.
+"""Runs the core's tests on newer CPythons that need not be installed: those of Pyodide, under Node.
 
-Node and npm are needed; without them it says so, and succeeds. What it installs is kept in `.tools/wasm`.
+Without Node and npm it prints a message and succeeds. It installs its packages into `.tools/wasm`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RELEASES = {"3.14": "314.0.7", "3.15": "315.0.0-alpha.2"}
 """The npm package `pyodide` for each Python."""
 
 PACKAGES = ("certifi", "h11", "hypothesis>=6.130,<7", "pytest>=8.4,<10")
-"""Pure Python, in the newest release that is: the wheels of later ones are for one platform each."""
+"""Packages in pure Python, in their newest release with a wheel for all platforms."""
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _install() -> None:
-    """Install what is not there yet; a change of the versions installs all anew."""
+    """Install the missing packages; after a change of the versions, install all again."""
     wanted = json.dumps([RELEASES, PACKAGES])
     done = HOME / "installed.json"
     if done.exists() and done.read_text() == wanted:

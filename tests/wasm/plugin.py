@@ -1,6 +1,6 @@
-"""Runs inside Pyodide: pytest, with what WebAssembly lacks left out or replaced.
+"""Runs pytest inside Pyodide, without the tests that WebAssembly can't run.
 
-There are no sockets, threads, forks or TLS, and so no event loop that waits for a socket. trio and trustme need
+It has no sockets, threads, forks or TLS, and so no event loop that waits for a socket. trio and trustme depend on
 modules that are compiled for each platform.
 """
 
@@ -19,8 +19,8 @@ import pytest
 
 T = TypeVar("T")
 
-# These test what lies over sockets, threads or processes, interrupt a thread, or import trio, trustme or hpack.
-LEFT_OUT = {
+# Paths below `tests/core` of tests that need sockets, threads or processes, or import trio, trustme or hpack.
+IGNORED = {
     "net/sockets",
     "net/test_network_adapters.py",
     "net/test_detection.py",
@@ -41,10 +41,10 @@ LEFT_OUT = {
 
 
 class _Timers:
-    """In place of a selector: waits for timers alone."""
+    """Replaces the selector of an event loop, and waits for timers only."""
 
     def select(self, timeout: float | None) -> list[Any]:
-        assert timeout is not None, "the program waits for what can never come"
+        assert timeout is not None, "the program waits without a timer, so it hangs"
         time.sleep(timeout)
         return []
 
@@ -58,7 +58,7 @@ class _Loop(asyncio.BaseEventLoop):
         assert not event_list, "there are no sockets"
 
     def _write_to_self(self) -> None:
-        """Nothing to wake: no other thread can schedule a call."""
+        """Do nothing: no other thread can schedule a call."""
 
 
 def _run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
@@ -68,7 +68,7 @@ def _run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     name = collection_path.as_posix().partition("/tests/core/")[2]
-    return True if name in LEFT_OUT else None
+    return True if name in IGNORED else None
 
 
 @pytest.fixture
@@ -89,14 +89,14 @@ def main(arguments: list[str]) -> int:
     """Run pytest and return its status."""
     os.chdir("/work")
     sys.path[:0] = [str(path) for path in Path("packages").glob("*/src")]
-    # Pyodide counts as running always, on JavaScript's event loop, where nothing can wait for a coroutine to end.
+    # In Pyodide JavaScript's event loop is always running, and Python code can't wait on it for a coroutine.
     asyncio._set_running_loop(None)
     asyncio.run = _run
     ssl.SSLContext.wrap_bio = _skip_tls  # type: ignore[method-assign]
     options = [
         *("-p", "no:cacheprovider", "--quiet", "--override-ini", "faulthandler_timeout=0"),
         *("--override-ini", "addopts=--strict-config --strict-markers --import-mode=importlib"),
-        # The conftest of all tests knows sockets.
+        # The conftest above it imports socket.
         *("--confcutdir", "tests/core"),
     ]
     status = pytest.main(

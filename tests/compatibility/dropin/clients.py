@@ -1,6 +1,6 @@
-"""The synchronous clients dressed as the asynchronous ones, so that one scenario serves both.
+"""Adapters of the sync clients to the async interface, so that one scenario tests both.
 
-Rules: no method here ever suspends.
+Rules: no coroutine here ever suspends.
 Must not know: httpcore2, servers.
 """
 
@@ -12,46 +12,46 @@ from typing import Any
 
 
 class AsyncAdapterResponse:
-    """A synchronous response, in the other colour."""
+    """A sync response behind the async interface."""
 
-    def __init__(self, plain: Any) -> None:
-        self.plain = plain
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.plain, name)
+        return getattr(self.wrapped, name)
 
     async def aread(self) -> bytes:
-        content: bytes = self.plain.read()
+        content: bytes = self.wrapped.read()
         return content
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
-        for chunk in self.plain.iter_bytes():
+        for chunk in self.wrapped.iter_bytes():
             yield chunk
 
 
-class DressedClient:
-    """A synchronous client, in the other colour."""
+class AsyncAdapterClient:
+    """A sync client behind the async interface."""
 
-    def __init__(self, plain: Any) -> None:
-        self.plain = plain
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
 
-    async def __aenter__(self) -> DressedClient:
-        self.plain.__enter__()
+    async def __aenter__(self) -> AsyncAdapterClient:
+        self.wrapped.__enter__()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self.plain.__exit__(*exc_info)
+        self.wrapped.__exit__(*exc_info)
 
     async def request(self, *args: Any, **options: Any) -> Any:
-        return self.plain.request(*args, **options)
+        return self.wrapped.request(*args, **options)
 
     async def get(self, *args: Any, **options: Any) -> Any:
-        return self.plain.get(*args, **options)
+        return self.wrapped.get(*args, **options)
 
     async def post(self, *args: Any, **options: Any) -> Any:
-        return self.plain.post(*args, **options)
+        return self.wrapped.post(*args, **options)
 
     @asynccontextmanager
     async def stream(self, *args: Any, **options: Any) -> AsyncIterator[AsyncAdapterResponse]:
-        with self.plain.stream(*args, **options) as response:
+        with self.wrapped.stream(*args, **options) as response:
             yield AsyncAdapterResponse(response)

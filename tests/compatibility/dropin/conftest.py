@@ -1,4 +1,4 @@
-"""What the tests of the clients have in common."""
+"""Fixtures: the client libraries, and factories of their clients and transports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from ...support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
-from .clients import DressedClient
+from .clients import AsyncAdapterClient
 
 SHIM = Path(__file__).parent / "shim"
 sys.path.insert(0, str(SHIM))
@@ -23,32 +23,32 @@ Connect = Callable[..., Any]
 
 @pytest.fixture(params=["httpx2", "httpx"])
 def library(request: pytest.FixtureRequest) -> Any:
-    """Each client library in turn."""
+    """Run the test with each client library."""
     return importlib.import_module(request.param)
 
 
 @pytest.fixture(params=["threads", "asyncio", "trio"])
 def runtime(request: pytest.FixtureRequest, no_leaks: None) -> TestedRuntime:
-    """Each runtime that the clients know, in turn."""
+    """Run the test on each runtime that the clients support."""
     return RUNTIMES[request.param]
 
 
 @pytest.fixture
 def connect(library: Any, runtime: TestedRuntime) -> Connect:
-    """Makes a client of the library for the runtime, with the asynchronous interface."""
+    """Return a function that creates a client of the library for the runtime, with the async interface."""
 
     def make(**options: Any) -> Any:
         options = {"trust_env": False, **options}
         if isinstance(runtime, TestedAsyncRuntime):
             return library.AsyncClient(**options)
-        return DressedClient(library.Client(**options))
+        return AsyncAdapterClient(library.Client(**options))
 
     return make
 
 
 @pytest.fixture
 def transport(library: Any, runtime: TestedRuntime) -> Connect:
-    """Makes a transport of the library for the runtime."""
+    """Return a function that creates a transport of the library for the runtime."""
 
     def make(**options: Any) -> Any:
         kind = "AsyncHTTPTransport" if isinstance(runtime, TestedAsyncRuntime) else "HTTPTransport"

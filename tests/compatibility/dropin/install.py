@@ -1,4 +1,4 @@
-"""Installs the clients without what they ask for, the test kits beside them, and fetches the tests that one ships."""
+"""Installs the clients without their dependencies, and the test kits; downloads the tests that `httpx` ships."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KITS = {
     "respx": ("respx==0.23.1",),
     "vcrpy": ("vcrpy==9.4.2", "PyYAML==6.0.3", "wrapt==2.0.1"),
 }
-"""What each kit takes. Each has a folder of its own, as two of them bring the package `pytest_httpx2`."""
+"""The requirements of each kit. Each has a folder of its own, since two of them contain the package `pytest_httpx2`."""
 
 
 def folder_of(kit: str) -> Path:
-    """Where the kit is installed, in the versions that are wanted, and for this Python."""
+    """Return the folder of a kit, for its required versions and this Python."""
     name = "-".join(each.replace("==", "-") for each in KITS[kit])
     return TOOLS / "kits" / f"py{sys.version_info.major}.{sys.version_info.minor}-{name}"
 

@@ -1,4 +1,4 @@
-"""The command lines of the clients, as users run them."""
+"""The command-line programs of the clients."""
 
 from __future__ import annotations
 

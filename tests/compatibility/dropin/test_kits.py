@@ -1,4 +1,4 @@
-"""Test kits that keep requests from the network, each at its work: what it mocks is not sent."""
+"""Test kits that mock requests: on this checkout, a mocked request is not sent to the network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_mocked_request_is_not_sent(kit: str) -> None:
                 "pytest",
                 f"tests/compatibility/dropin/kits/with_{kit.replace('-', '_')}.py",
             ),
-            # What these libraries leave behind is their own affair.
+            # The libraries' own warnings are not errors.
             *("-q", "-p", "no:cacheprovider", "-W", "default"),
         ],
         cwd=ROOT,

@@ -1,6 +1,6 @@
-"""The tests that `httpx` ships with its source, run as they are. (`httpx2` ships none.)
+"""The tests that `httpx` ships with its source. (`httpx2` ships no tests.)
 
-Left out are those that need the internet, and two that expect an older pytest's or uvicorn's log.
+Deselected are tests that need the internet, and two that expect the log of an older pytest or uvicorn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def test_the_tests_of_httpx_pass(tmp_path: Path) -> None:
     with tarfile.open(SOURCE) as archive:
         archive.extractall(tmp_path, filter="data")
     folder = tmp_path / SOURCE.name.removesuffix(".tar.gz")
-    # Else the module would be the one that lies beside the tests, not the one that is installed.
+    # Otherwise the tests would import the module beside them, not the installed one.
     (folder / "httpx").rename(folder / "not-installed")
     _move_to_a_free_port(folder / "tests")
     done = subprocess.run(
@@ -45,7 +45,7 @@ def test_the_tests_of_httpx_pass(tmp_path: Path) -> None:
 
 
 def _move_to_a_free_port(tests: Path) -> None:
-    """The tests' server always listens on port 8000, where another may do so already."""
+    """Replace port 8000, which the tests' server uses, and which may be in use."""
     port = str(unused_port())
     for path in tests.rglob("*.py"):
         text = path.read_text()

@@ -1,4 +1,4 @@
-"""What clients do with the transport below them, on threads, asyncio and trio."""
+"""Requests of the clients through this transport, on threads, asyncio and trio."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ FINE = response(b"fine")
 URL = "http://www.example.com/"
 
 
-def _echoes(peer: Peer) -> None:
-    """Answer each request with what it was on the wire."""
+def _echo_request(peer: Peer) -> None:
+    """Respond to each request with its bytes."""
     while request := peer.receive_request():
         peer.send(response(b"".join(request)))
 
@@ -90,7 +90,7 @@ def test_bodies_of_all_kinds_are_sent(
             reply = await client.post(server.url, **options)
             assert re.search(b"(?is)" + sent, reply.content)
 
-    with scripted_server(_echoes) as server:
+    with scripted_server(_echo_request) as server:
         runtime.run(scenario)
 
 
@@ -106,11 +106,11 @@ def test_a_response_is_streamed(runtime: TestedRuntime, connect: Connect) -> Non
 
     async def scenario() -> None:
         async with connect() as client, client.stream("GET", server.url) as reply:
-            pieces = []
-            async for piece in reply.aiter_bytes():
-                pieces.append(piece)
+            chunks = []
+            async for chunk in reply.aiter_bytes():
+                chunks.append(chunk)
                 first_read.set()
-            assert pieces == [b"one", b"two"]
+            assert chunks == [b"one", b"two"]
 
     with scripted_server(handler) as server:
         runtime.run(scenario)
@@ -158,11 +158,11 @@ def test_http2_multiplexes_many_requests(
 # Timeouts and errors
 
 
-def _is_silent(peer: Peer) -> None:
+def _send_nothing(peer: Peer) -> None:
     peer.receive_until_close()
 
 
-def _answers(data: bytes) -> Handler:
+def _sending(data: bytes) -> Handler:
     def handle(peer: Peer) -> None:
         peer.receive_request()
         peer.send(data)
@@ -173,10 +173,10 @@ def _answers(data: bytes) -> Handler:
 @pytest.mark.parametrize(
     ("handler", "error"),
     [
-        (_is_silent, "ReadTimeout"),
-        (_answers(b""), "RemoteProtocolError"),
-        (_answers(b"nonsense\r\n\r\n"), "RemoteProtocolError"),
-        (_answers(FINE[:-1]), "RemoteProtocolError"),
+        (_send_nothing, "ReadTimeout"),
+        (_sending(b""), "RemoteProtocolError"),
+        (_sending(b"nonsense\r\n\r\n"), "RemoteProtocolError"),
+        (_sending(FINE[:-1]), "RemoteProtocolError"),
     ],
     ids=["silence", "an end", "nonsense", "an end in the body"],
 )
@@ -217,7 +217,7 @@ def test_a_local_error_raises_the_exception_of_the_client(
                 await client.get(target, **options)
             assert str(caught.value)
 
-    with scripted_server(_is_silent) as server:
+    with scripted_server(_send_nothing) as server:
         target = server.url if url == URL else url.format(unused=unused_port())
         runtime.run(scenario)
 
@@ -225,17 +225,17 @@ def test_a_local_error_raises_the_exception_of_the_client(
 def test_a_server_that_does_not_read_raises_write_timeout(
     runtime: TestedRuntime, connect: Connect, library: Any
 ) -> None:
-    given_up = runtime.event()
+    timed_out = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
-        given_up.wait_in_thread()
+        timed_out.wait_in_thread()
 
     async def scenario() -> None:
         async with connect(timeout=library.Timeout(5, write=0.05)) as client:
             with pytest.raises(library.WriteTimeout):
                 await client.post(server.url, content=runtime.body([bytes(1_000_000)] * 50))
-        given_up.set()
+        timed_out.set()
 
     with scripted_server(handler, allow_disconnect=True) as server:
         runtime.run(scenario)
@@ -270,7 +270,7 @@ def test_an_untrusted_certificate_raises_connect_error(
         runtime.run(scenario)
 
 
-# Ways to the server
+# Routes
 
 
 def test_uds_connects_to_a_unix_socket(
@@ -290,8 +290,8 @@ def test_a_transport_accepts_its_options(
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 
     async def scenario() -> None:
-        way = transport(local_address="127.0.0.1", retries=1, socket_options=options)
-        async with connect(transport=way) as client, client.stream("GET", server.url) as reply:
+        network = transport(local_address="127.0.0.1", retries=1, socket_options=options)
+        async with connect(transport=network) as client, client.stream("GET", server.url) as reply:
             stream = reply.extensions["network_stream"]
             assert stream.get_extra_info("server_addr") == ("127.0.0.1", server.port)
             sock = stream.get_extra_info("socket")
@@ -316,9 +316,9 @@ def test_a_request_is_sent_through_a_proxy(
         options: dict[str, Any] = {"auth": PROXY_KINDS[kind].auth}
         if kind == "https":
             options["ssl_context"] = client_tls
-        way = library.Proxy(proxy.origin, **options)
+        route = library.Proxy(proxy.origin, **options)
         scheme = "https" if secured else "http"
-        async with connect(proxy=way, verify=client_tls) as client:
+        async with connect(proxy=route, verify=client_tls) as client:
             for _ in range(2):
                 reply = await client.get(f"{scheme}://www.example.com/")
                 forwarded = PROXY_KINDS[kind].is_http and not secured

@@ -1,4 +1,4 @@
-"""The WebSockets of `httpx2`, which take the connection over after an upgrade."""
+"""The WebSockets of `httpx2`, which use the network stream of an upgraded connection."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from ...support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ...support.scripted_servers import Peer, canned_responses, response, scripted_server
 
 
-def _echoes(peer: Peer) -> None:
-    """Accept a WebSocket, and send back what comes; close at the word `close`."""
+def _echo_messages(peer: Peer) -> None:
+    """Accept a WebSocket and echo its messages; close it at the message `close`."""
     connection = WSConnection(ConnectionType.SERVER)
     while True:
         connection.receive_data(peer.receive_some() or None)
         for event in connection.events():
             if isinstance(event, ws_events.Request):
                 chosen = event.subprotocols[0] if event.subprotocols else None
-                answer: ws_events.Event = ws_events.AcceptConnection(subprotocol=chosen)
+                reply: ws_events.Event = ws_events.AcceptConnection(subprotocol=chosen)
             elif isinstance(event, ws_events.Ping):
-                answer = event.response()
+                reply = event.response()
             elif isinstance(event, ws_events.CloseConnection):
                 if connection.state is ConnectionState.REMOTE_CLOSING:
                     peer.send(connection.send(event.response()))
                 return
             elif isinstance(event, ws_events.TextMessage) and event.data == "close":
-                answer = ws_events.CloseConnection(code=1001, reason="enough")
+                reply = ws_events.CloseConnection(code=1001, reason="enough")
             elif isinstance(event, ws_events.Message):
-                answer = type(event)(
+                reply = type(event)(
                     data=event.data,
                     frame_finished=event.frame_finished,
                     message_finished=event.message_finished,
                 )
             else:
                 raise AssertionError(f"unexpected {event!r}")
-            peer.send(connection.send(answer))
+            peer.send(connection.send(reply))
 
 
-class _Dressed:
-    """A synchronous session, in the other colour."""
+class AsyncAdapterSession:
+    """A sync session behind the async interface."""
 
-    def __init__(self, plain: Any) -> None:
-        self._plain = plain
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped = wrapped
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._plain, name)
+        method = getattr(self._wrapped, name)
         if not callable(method):
             return method
 
@@ -78,11 +78,11 @@ async def _opened(
             yield session
     else:
         with (
-            httpx2.Client(**settings) as plain_client,
-            httpx2.websockets.WebSocketClient(plain_client).connect(url, **options) as plain,
+            httpx2.Client(**settings) as sync_client,
+            httpx2.websockets.WebSocketClient(sync_client).connect(url, **options) as sync_session,
         ):
-            yield _Dressed(plain)
-        # The session tells its threads to end, and doesn't wait for it.
+            yield AsyncAdapterSession(sync_session)
+        # The session stops its threads without waiting for them.
         for thread in threading.enumerate():
             if thread.name.startswith("ThreadPoolExecutor"):
                 thread.join(LIMIT)
@@ -97,7 +97,7 @@ def test_messages_of_all_kinds_are_echoed(
         async with _opened(runtime, url, client={"verify": client_tls}) as session:
             await session.send_text("one")
             assert await session.receive_text() == "one"
-            # More than one read, and more than one frame.
+            # Larger than one read and one frame.
             await session.send_bytes(bytes(60_000))
             assert await session.receive_bytes() == bytes(60_000)
             await session.send_json({"a": 1})
@@ -105,7 +105,7 @@ def test_messages_of_all_kinds_are_echoed(
             await session.ping()
 
     with scripted_server(
-        _echoes, tls=server_tls if secured else None, allow_disconnect=True
+        _echo_messages, tls=server_tls if secured else None, allow_disconnect=True
     ) as server:
         runtime.run(scenario)
 
@@ -115,7 +115,7 @@ def test_a_subprotocol_is_negotiated(runtime: TestedRuntime) -> None:
         async with _opened(runtime, server.url, subprotocols=["chat"]) as session:
             assert session.subprotocol == "chat"
 
-    with scripted_server(_echoes, allow_disconnect=True) as server:
+    with scripted_server(_echo_messages, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -127,7 +127,7 @@ def test_a_close_by_the_server_raises_the_exception_of_the_client(runtime: Teste
                 await session.receive_text()
             assert (caught.value.code, caught.value.reason) == (1001, "enough")
 
-    with scripted_server(_echoes, allow_disconnect=True) as server:
+    with scripted_server(_echo_messages, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -168,7 +168,7 @@ def test_a_receive_timeout_loses_no_message(runtime: TestedRuntime) -> None:
             await session.send_text("after all")
             assert await session.receive_text() == "after all"
 
-    with scripted_server(_echoes, allow_disconnect=True) as server:
+    with scripted_server(_echo_messages, allow_disconnect=True) as server:
         runtime.run(scenario)
 
 
@@ -183,7 +183,7 @@ def test_a_websocket_goes_through_a_proxy(
             assert await session.receive_text() == "one"
 
     with (
-        scripted_server(_echoes, tls=server_tls, allow_disconnect=True) as origin,
+        scripted_server(_echo_messages, tls=server_tls, allow_disconnect=True) as origin,
         scripted_proxy(PROXY_KINDS[kind], origin.port, server_tls, client_tls) as proxy,
     ):
         runtime.run(scenario)

@@ -14,10 +14,16 @@ _ALL = f"Results|Messages of errors|{_WIRE}|{_EVENTS}"
 REASONS = (
     # The public surface
     Reason(
-        "Methods return concrete types instead of interfaces",
+        "Methods of backends and pools return concrete types instead of interfaces",
         "The concrete types implement the interfaces that 2.16.2 returns, so type checkers know more.",
         "Types",
-        item=r"\.(connect_tcp|connect_unix_socket|create_connection|aiter_stream): result$",
+        item=r"\.(connect_tcp|connect_unix_socket|create_connection): result$",
+    ),
+    Reason(
+        "`Response.aiter_stream()` returns an iterator that is not a generator",
+        "The event loop must finalise an async generator that is not exhausted. `async for` works with both.",
+        "Types",
+        item=r"\.aiter_stream: result$",
     ),
     Reason(
         "Some names of private modules are missing",

@@ -1,7 +1,7 @@
 """Every example of the documentation's page on async support runs as it is written.
 
-Each is a script in a Python of its own. The names in it lead to a server on the loopback interface, by a
-`getaddrinfo` that knows no other, and its certificate is trusted through `SSL_CERT_FILE`; nothing else is changed.
+Each is a script in a Python of its own. A replaced `getaddrinfo` resolves every name to a server on the loopback
+interface, whose certificate is trusted through `SSL_CERT_FILE`; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ anyio.run(main)
 
 
 def _run(example: str, server_tls: ssl.SSLContext, ca_file: Path) -> tuple[list[str], list[str]]:
-    """Run an example; return the lines that it printed, and the requests that the server got."""
+    """Run an example; return the lines that it printed, and the requests that the server received."""
     requests: list[str] = []
 
     def handler(peer: Peer) -> None:

@@ -1,1 +1,1 @@
-"""Tests as users of each kit write them; `test_kits.py` runs each with its kit alone, since two have one name."""
+"""Tests as users of each kit write them; `test_kits.py` runs each in an environment with its kit only."""

@@ -1,4 +1,4 @@
-"""A server that no mocked request may come to, and the ways to send one."""
+"""A server that must receive no mocked request, and functions that send one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.scripted_servers import Server, canned_responses, response, s
 FINE = response(b"from the server")
 
 Send = Callable[[str], tuple[int, bytes]]
-"""Sends a GET and returns the status and the body."""
+"""Sends a GET request, and returns the status and the body."""
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """It counts the connections; see `Server.accepted`."""
+    """Run a server; `Server.accepted` is the number of its connections."""
     with scripted_server(canned_responses([FINE] * 9), allow_disconnect=True) as server:
         yield server
 
@@ -80,8 +80,8 @@ def _on_asyncio(main: Callable[[], Any]) -> Any:
     return asyncio.run(main())
 
 
-def client_ways(library: str) -> dict[str, Send]:
-    """By a client on top."""
+def client_senders(library: str) -> dict[str, Send]:
+    """Return functions that send a request with a client library, by name."""
     return {
         library: _client(library),
         f"{library} on asyncio": _async_client(library, _on_asyncio),
@@ -89,7 +89,7 @@ def client_ways(library: str) -> dict[str, Send]:
     }
 
 
-TRANSPORT_WAYS: dict[str, Send] = {
+TRANSPORT_SENDERS: dict[str, Send] = {
     "pool.request": _pool_request,
     "pool.stream": _pool_stream,
     "request": _request,
@@ -97,4 +97,4 @@ TRANSPORT_WAYS: dict[str, Send] = {
     "pool on asyncio": _async_pool(_on_asyncio),
     "pool on trio": _async_pool(trio.run),
 }
-"""With the transport alone."""
+"""Functions that send a request with this transport, by name."""

@@ -9,15 +9,15 @@ import pytest
 
 from tests.support.scripted_servers import Server
 
-from .conftest import Send, client_ways
+from .conftest import Send, client_senders
 
 each_way = pytest.mark.parametrize(
-    "send", [pytest.param(send, id=name) for name, send in client_ways("httpx2").items()]
+    "send", [pytest.param(send, id=name) for name, send in client_senders("httpx2").items()]
 )
 
 
 @each_way
-def test_a_mocked_request_is_answered_and_sends_nothing(
+def test_a_mocked_request_gets_its_response_without_network(
     send: Send, server: Server, httpx2_mock: Any
 ) -> None:
     httpx2_mock.add_response(url=server.url, status_code=299, content=b"mocked")
@@ -28,7 +28,7 @@ def test_a_mocked_request_is_answered_and_sends_nothing(
 
 @each_way
 @pytest.mark.httpx2_mock(assert_all_requests_were_expected=False)
-def test_a_request_that_matches_nothing_is_an_error(
+def test_a_request_without_a_mock_raises_an_error(
     send: Send, server: Server, httpx2_mock: Any
 ) -> None:
     httpx2_mock.add_response(url="https://other.example/", is_optional=True)
@@ -39,7 +39,7 @@ def test_a_request_that_matches_nothing_is_an_error(
 
 @pytest.mark.httpx2_mock(assert_all_requests_were_expected=False)
 @pytest.mark.parametrize("kind", [httpx2.HTTPTransport, httpx2.AsyncHTTPTransport])
-def test_a_request_through_a_proxy_is_known_as_one(kind: Any, httpx2_mock: Any) -> None:
+def test_a_request_through_a_proxy_is_matched_by_its_proxy(kind: Any, httpx2_mock: Any) -> None:
     httpx2_mock.add_response(proxy_url="http://user:secret@proxy.example:1/", content=b"mocked")
     proxy = "http://user:secret@proxy.example:1/"
     if kind is httpx2.HTTPTransport:
@@ -57,5 +57,5 @@ def test_a_request_through_a_proxy_is_known_as_one(kind: Any, httpx2_mock: Any) 
 
 @each_way
 @pytest.mark.httpx2_mock(should_mock=lambda request: request.url.host != "127.0.0.1")
-def test_a_request_may_be_let_through(send: Send, server: Server, httpx2_mock: Any) -> None:
+def test_a_request_may_bypass_the_mock(send: Send, server: Server, httpx2_mock: Any) -> None:
     assert send(server.url) == (200, b"from the server")

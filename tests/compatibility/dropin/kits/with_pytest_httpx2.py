@@ -10,19 +10,19 @@ from respx.models import AllMockedAssertionError
 
 from tests.support.scripted_servers import Server
 
-from .conftest import TRANSPORT_WAYS, Send, client_ways
+from .conftest import TRANSPORT_SENDERS, Send, client_senders
 
 each_way = pytest.mark.parametrize(
     "send",
     [
         pytest.param(send, id=name)
-        for name, send in {**client_ways("httpx2"), **TRANSPORT_WAYS}.items()
+        for name, send in {**client_senders("httpx2"), **TRANSPORT_SENDERS}.items()
     ],
 )
 
 
 @each_way
-def test_a_mocked_request_is_answered_and_sends_nothing(
+def test_a_mocked_request_gets_its_response_without_network(
     send: Send, server: Server, httpx2_mock: Any
 ) -> None:
     route = httpx2_mock.get(server.url).mock(return_value=httpx.Response(299, content=b"mocked"))
@@ -32,7 +32,7 @@ def test_a_mocked_request_is_answered_and_sends_nothing(
 
 
 @each_way
-def test_a_request_that_matches_nothing_is_an_error(
+def test_a_request_without_a_mock_raises_an_error(
     send: Send, server: Server, httpx2_mock: Any
 ) -> None:
     with pytest.raises(AllMockedAssertionError):
@@ -41,6 +41,6 @@ def test_a_request_that_matches_nothing_is_an_error(
 
 
 @each_way
-def test_a_request_may_be_let_through(send: Send, server: Server, httpx2_mock: Any) -> None:
+def test_a_request_may_bypass_the_mock(send: Send, server: Server, httpx2_mock: Any) -> None:
     httpx2_mock.get(server.url).pass_through()
     assert send(server.url) == (200, b"from the server")

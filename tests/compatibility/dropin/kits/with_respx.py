@@ -9,19 +9,19 @@ from respx.models import AllMockedAssertionError
 
 from tests.support.scripted_servers import Server
 
-from .conftest import TRANSPORT_WAYS, Send, client_ways
+from .conftest import TRANSPORT_SENDERS, Send, client_senders
 
 each_way = pytest.mark.parametrize(
     "send",
     [
         pytest.param(send, id=name)
-        for name, send in {**client_ways("httpx"), **TRANSPORT_WAYS}.items()
+        for name, send in {**client_senders("httpx"), **TRANSPORT_SENDERS}.items()
     ],
 )
 
 
 @each_way
-def test_a_mocked_request_is_answered_and_sends_nothing(send: Send, server: Server) -> None:
+def test_a_mocked_request_gets_its_response_without_network(send: Send, server: Server) -> None:
     with respx.mock:
         route = respx.get(server.url).mock(return_value=httpx.Response(299, content=b"mocked"))
         assert send(server.url) == (299, b"mocked")
@@ -30,7 +30,7 @@ def test_a_mocked_request_is_answered_and_sends_nothing(send: Send, server: Serv
 
 
 @each_way
-def test_a_request_that_matches_nothing_is_an_error(send: Send, server: Server) -> None:
+def test_a_request_without_a_mock_raises_an_error(send: Send, server: Server) -> None:
     with respx.mock(assert_all_called=False) as router:
         router.get("https://other.example/")
         with pytest.raises(AllMockedAssertionError):
@@ -39,7 +39,7 @@ def test_a_request_that_matches_nothing_is_an_error(send: Send, server: Server) 
 
 
 @each_way
-def test_a_request_may_be_let_through(send: Send, server: Server) -> None:
+def test_a_request_may_bypass_the_mock(send: Send, server: Server) -> None:
     with respx.mock:
         respx.get(server.url).pass_through()
         assert send(server.url) == (200, b"from the server")
@@ -47,7 +47,7 @@ def test_a_request_may_be_let_through(send: Send, server: Server) -> None:
 
 
 @each_way
-def test_after_the_block_requests_are_sent_again(send: Send, server: Server) -> None:
+def test_requests_reach_the_network_after_the_block(send: Send, server: Server) -> None:
     with respx.mock(assert_all_called=False):
         respx.get(server.url)
     assert send(server.url) == (200, b"from the server")

@@ -1,4 +1,4 @@
-"""`vcrpy`, which records what goes over the network, and plays it back."""
+"""`vcrpy`, which records and replays requests."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 
 from tests.support.scripted_servers import Server
 
-from .conftest import Send, client_ways
+from .conftest import Send, client_senders
 
 each_way = pytest.mark.parametrize(
     "send",
     [
         pytest.param(send, id=name)
         for library in ("httpx", "httpx2")
-        for name, send in client_ways(library).items()
+        for name, send in client_senders(library).items()
     ],
 )
 
 
 @each_way
-def test_what_was_recorded_is_played_back_and_sends_nothing(
+def test_a_recorded_request_is_replayed_without_network(
     send: Send, server: Server, tmp_path: Path
 ) -> None:
     cassette = str(tmp_path / "cassette.yaml")
@@ -34,7 +34,7 @@ def test_what_was_recorded_is_played_back_and_sends_nothing(
 
 
 @each_way
-def test_a_request_that_was_not_recorded_is_an_error(
+def test_an_unrecorded_request_raises_an_error(
     send: Send, server: Server, tmp_path: Path
 ) -> None:
     with (

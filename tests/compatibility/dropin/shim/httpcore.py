@@ -1,4 +1,4 @@
-"""`httpcore`, as `httpx` asks for it: this checkout, under that name."""
+"""`httpcore`, the module that `httpx` imports: this checkout under that name."""
 
 import sys
 
