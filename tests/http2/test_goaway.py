@@ -220,7 +220,7 @@ def test_a_server_that_processes_all_requests_but_one_is_given_up_in_the_end(
 def test_only_so_many_origins_are_remembered(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("httpcore2_core._pool.engine._MAX_REMEMBERED", 1)
+    monkeypatch.setattr("httpcore2_core._pool.engine._MAX_REQUEST_LIMITS", 1)
 
     def script(peer: H2Peer) -> None:
         if peer.number:

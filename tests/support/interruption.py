@@ -29,10 +29,11 @@ _set_async_exc.argtypes = [ctypes.c_ulong, ctypes.py_object, ctypes.py_object]
 
 
 class _Places:
-    """Counts places, and raises the exception at one of them."""
+    """Counts places, and at one of them raises the exception, or calls a function."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, call: Callable[[], object] | None = None) -> None:
         self._left = number
+        self._call = call
         self._places: dict[CodeType, frozenset[int]] = {}
         self.is_counting = False
 
@@ -70,7 +71,10 @@ class _Places:
         self._left -= 1
         if not self._left:
             sys.settrace(None)
-            self._is_due  # noqa: B018
+            if self._call is not None:
+                self._call()
+            else:
+                self._is_due  # noqa: B018
 
 
 def interrupted_at(
@@ -94,6 +98,29 @@ def interrupted_at(
         sys.settrace(None)
     except Interruption:
         assert places.was_reached
+    finally:
+        sys.settrace(before)
+    return places.was_reached
+
+
+def called_at(
+    number: int,
+    call: Callable[[], object],
+    function: Callable[[], object],
+    warm_up: Callable[[], object],
+) -> bool:
+    """Run `function`, call `call` at its `number`-th place, and return whether it reached that place.
+
+    The collector calls finalisers so: CPython runs it where it checks for exceptions, too, since 3.12.
+    The other arguments are those of `interrupted_at`.
+    """
+    places = _Places(number, call)
+    before = sys.gettrace()
+    try:
+        sys.settrace(places.trace)
+        warm_up()
+        places.is_counting = True
+        function()
     finally:
         sys.settrace(before)
     return places.was_reached

@@ -15,7 +15,8 @@ from httpcore2_core._api import sync_pool
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.thread_runtime import ThreadRuntime
-from httpcore2_core._pool.ledger import Ledger
+from httpcore2_core._pool.ledger import Decisions, Ledger
+from httpcore2_core._pool.locked_ledger import LockedLedger
 
 from ...support.scripted_servers import response
 
@@ -163,27 +164,23 @@ def test_a_dial_that_a_repair_meets_goes_on() -> None:
         assert pool.request("GET", "http://a/").content == b"fine"
 
 
-def test_a_connection_that_another_thread_closes_first_is_left_to_it() -> None:
+def test_a_connection_that_another_thread_closes_first_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pool = Pool()
     pool.request("GET", "http://a/")
     engine: Any = pool._engine
-    lock, ledger = engine._lock, engine._ledger
-    taken: list[Any] = []
+    taken: Decisions[Any, Any] = Decisions()
+    take = LockedLedger.take_decisions
 
-    class Lock:
-        def __enter__(self) -> None:
-            lock.acquire()
-            taken.extend(ledger.closing)
-            ledger.closing.clear()
+    def take_second(ledger: Any, decisions: Decisions[Any, Any]) -> None:
+        take(ledger, taken)
+        take(ledger, decisions)
 
-        def __exit__(self, *_: object) -> None:
-            lock.release()
-
-    with lock:
-        ledger.closing += ledger.clear()[0]
-    engine._lock = Lock()
+    engine._ledger.clear()
+    monkeypatch.setattr(LockedLedger, "take_decisions", take_second)
     engine._apply_decisions()
-    assert len(taken) == 1
+    assert len(taken.closing) == 1
     (own,) = pool.made
     assert not own.was_closed
 
@@ -203,25 +200,17 @@ def test_a_connection_that_has_expired_is_closed_when_the_next_request_comes(
     assert first.was_closed
 
 
-def test_what_is_to_be_closed_stays_so_if_the_lock_is_not_had() -> None:
+def test_a_decision_whose_taking_is_interrupted_is_applied_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pool = Pool()
     pool.request("GET", "http://a/")
     engine: Any = pool._engine
-    lock, ledger = engine._lock, engine._ledger
-
-    class Lock:
-        def __enter__(self) -> None:
-            raise KeyboardInterrupt
-
-        def __exit__(self, *_: object) -> None:
-            raise AssertionError("it was not entered")
-
-    with lock:
-        ledger.closing += ledger.clear()[0]
-    engine._lock = Lock()
+    engine._ledger.clear()
+    monkeypatch.setattr(LockedLedger, "take_decisions", Once())
     with pytest.raises(KeyboardInterrupt):
         engine._apply_decisions()
-    engine._lock = lock
+    monkeypatch.undo()
     pool.close()
     (own,) = pool.made
     assert own.was_closed

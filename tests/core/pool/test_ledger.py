@@ -9,7 +9,8 @@ import pytest
 
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._pool.ledger import Ledger
-from httpcore2_core._pool.slots import Counts, Grant, State, Ticket
+from httpcore2_core._pool.slots import Counts, Grant, Ticket
+from httpcore2_core._pool.states import SlotState
 
 _Ledger: TypeAlias = Ledger[str, int]
 _Ticket: TypeAlias = Ticket[str, int]
@@ -1195,7 +1196,7 @@ def test_a_dial_that_is_abandoned_after_it_failed_frees_nothing_twice() -> None:
 # Clearing
 
 
-def test_clear_returns_all_connections_and_all_waiting_tickets_in_their_order() -> None:
+def test_clear_closes_all_connections_and_notifies_all_waiters_in_their_order() -> None:
     ledger = new(max_connections=5)
     dial(ledger, "a", 1)
     dial(ledger, "a", 2)
@@ -1205,8 +1206,9 @@ def test_clear_returns_all_connections_and_all_waiting_tickets_in_their_order() 
     joiner = ask(ledger, "d", share=True)
     single = ask(ledger, "a")
     late = ask(ledger, "d", share=True)
-    connections, tickets = ledger.clear()
-    assert connections == [1, 2, 3, 4]
+    ledger.clear()
+    assert closed(ledger) == [1, 2, 3, 4]
+    tickets = woken(ledger)
     assert tickets == [dialer, joiner, single, late]
     assert {ticket.grant for ticket in tickets} == {Grant.CLEARED}
     assert_nothing_is_left(ledger)
@@ -1215,7 +1217,9 @@ def test_clear_returns_all_connections_and_all_waiting_tickets_in_their_order() 
 def test_clear_forgets_idle_connections_too() -> None:
     ledger = new()
     rest(ledger, "a", 1)
-    assert ledger.clear() == ([1], [])
+    ledger.clear()
+    assert closed(ledger) == [1]
+    assert woken(ledger) == []
     assert_nothing_is_left(ledger)
 
 
@@ -1291,12 +1295,12 @@ def in_gone(ledger: _Ledger) -> None:
     ledger.discard(1)
 
 
-STATES: dict[State, Callable[[_Ledger], None]] = {
-    State.DIALING: in_dialing,
-    State.BUSY: in_busy,
-    State.IDLE: in_idle,
-    State.RETIRED: in_retired,
-    State.GONE: in_gone,
+STATES: dict[SlotState, Callable[[_Ledger], None]] = {
+    SlotState.DIALING: in_dialing,
+    SlotState.BUSY: in_busy,
+    SlotState.IDLE: in_idle,
+    SlotState.RETIRED: in_retired,
+    SlotState.GONE: in_gone,
 }
 
 OPERATIONS: dict[str, Callable[[_Ledger], object]] = {
@@ -1309,8 +1313,8 @@ OPERATIONS: dict[str, Callable[[_Ledger], object]] = {
 }
 
 # One row for each operation, one column for each of DIALING, BUSY, IDLE, RETIRED, GONE; None is misuse.
-D, B, I, R, G = State  # noqa: E741
-LIFE: dict[str, tuple[State | None, ...]] = {
+D, B, I, R, G = SlotState  # noqa: E741
+LIFE: dict[str, tuple[SlotState | None, ...]] = {
     "established": (B, None, None, None, G),
     "checkout": (D, B, B, R, G),
     "checkin": (None, I, None, G, G),
@@ -1320,9 +1324,9 @@ LIFE: dict[str, tuple[State | None, ...]] = {
 }
 
 
-def state_of(ledger: _Ledger, connection: int) -> State:
+def state_of(ledger: _Ledger, connection: int) -> SlotState:
     slot = ledger._slots.get(connection)
-    return State.GONE if slot is None else slot.state
+    return SlotState.GONE if slot is None else slot.state
 
 
 @pytest.mark.parametrize(
@@ -1330,11 +1334,11 @@ def state_of(ledger: _Ledger, connection: int) -> State:
     [
         pytest.param(operation, before, after, id=f"{operation} in {before.name}")
         for operation, row in LIFE.items()
-        for before, after in zip(State, row, strict=True)
+        for before, after in zip(SlotState, row, strict=True)
     ],
 )
 def test_each_operation_leads_each_state_where_it_must(
-    operation: str, before: State, after: State | None
+    operation: str, before: SlotState, after: SlotState | None
 ) -> None:
     ledger = new()
     STATES[before](ledger)

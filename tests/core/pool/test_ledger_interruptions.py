@@ -220,8 +220,8 @@ def tables(ledger: _Ledger) -> list[Any]:
         key: (
             group.slots,
             set(group.available),
-            list(group.singles),
-            list(group.crowd),
+            list(group.exclusive_waiters),
+            list(group.shared_waiters),
             group.dial,
         )
         for key, group in ledger._groups.items()

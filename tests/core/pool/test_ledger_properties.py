@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._pool.ledger import Ledger
-from httpcore2_core._pool.slots import Counts, Grant, State, Ticket
+from httpcore2_core._pool.slots import Counts, Grant, Ticket
+from httpcore2_core._pool.states import SlotState
 
 KEYS = st.sampled_from("abc")
 SOME = st.integers(1, 4)
@@ -28,7 +29,7 @@ class Connection:
     number: int
     key: str
     ticket: Request
-    state: State = State.DIALING
+    state: SlotState = SlotState.DIALING
     capacity: int = 1
     in_use: int = 1
     expires_at: float = FOREVER
@@ -62,12 +63,12 @@ class Model:
     closing: list[Connection] = field(default_factory=list)
     granted: list[Request] = field(default_factory=list)
 
-    def crowd(self, key: str) -> list[Request]:
+    def shared_waiters(self, key: str) -> list[Request]:
         return [r for r in self.waiting if r.key == key and r not in self.queue]
 
     def waiters(self, key: str) -> list[Request]:
         singles = [q for q in self.queue if isinstance(q, Request) and q.key == key]
-        return singles + self.crowd(key)
+        return singles + self.shared_waiters(key)
 
     def used(self) -> int:
         return len(self.connections) + len(self.dials)
@@ -77,7 +78,7 @@ class Model:
 
     def tidy(self) -> None:
         """Forget the keys that nothing is left of, and the places in the queue of crowds that went."""
-        self.queue = [q for q in self.queue if isinstance(q, Request) or self.crowd(q)]
+        self.queue = [q for q in self.queue if isinstance(q, Request) or self.shared_waiters(q)]
         live = {c.key for c in self.connections} | {r.key for r in self.dials + self.waiting}
         self.exclusive &= live
 
@@ -97,7 +98,7 @@ class Model:
                     self.close(connection)
                     continue
                 self.idle.remove(connection)
-            connection.state = State.BUSY
+            connection.state = SlotState.BUSY
             connection.in_use += 1
             if connection.in_use < connection.capacity:
                 self.available.append(connection)
@@ -107,8 +108,8 @@ class Model:
     def reserve(self, request: Request) -> None:
         key = request.key
         together = request.may_share and key not in self.exclusive
-        if together and (key in self.awaited or self.crowd(key)):
-            later = [r for r in self.crowd(key) if r.number > request.number]
+        if together and (key in self.awaited or self.shared_waiters(key)):
+            later = [r for r in self.shared_waiters(key) if r.number > request.number]
             place = self.waiting.index(later[0]) if later else len(self.waiting)
             self.waiting.insert(place, request)
             if key in self.queue and request.comes_again:
@@ -162,7 +163,7 @@ class Model:
         self.connections.append(connection)
 
     def established(self, connection: Connection, capacity: int) -> None:
-        connection.state = State.BUSY
+        connection.state = SlotState.BUSY
         connection.capacity = capacity
         self.exclusive -= {connection.key}
         if capacity == 1:
@@ -172,16 +173,16 @@ class Model:
 
     def set_capacity(self, connection: Connection, capacity: int) -> None:
         connection.capacity = capacity
-        if connection.state is State.IDLE and capacity == 0:
+        if connection.state is SlotState.IDLE and capacity == 0:
             self.close(connection)
-        elif connection.state is not State.RETIRED:
+        elif connection.state is not SlotState.RETIRED:
             self.admit(connection)
 
     def checkin(self, connection: Connection, now: float, expires_at: float) -> None:
         connection.in_use -= 1
         connection.expires_at = min(expires_at, now + self.keepalive_expiry)
         at_rest = connection.in_use == 0
-        if connection.state is State.RETIRED:
+        if connection.state is SlotState.RETIRED:
             if at_rest:
                 self.close(connection)
         elif at_rest and (
@@ -194,17 +195,17 @@ class Model:
         else:
             self.admit(connection)
             if connection.in_use == 0:
-                connection.state = State.IDLE
+                connection.state = SlotState.IDLE
                 self.idle.append(connection)
                 if len(self.idle) > self.max_keepalive:
                     self.close(self.idle[0])
         self.serve()
 
     def retire(self, connection: Connection) -> None:
-        if connection.state is State.IDLE:
+        if connection.state is SlotState.IDLE:
             self.close(connection)
         else:
-            connection.state = State.RETIRED
+            connection.state = SlotState.RETIRED
             self.available = [c for c in self.available if c is not connection]
 
     def discard(self, connection: Connection) -> None:
@@ -221,7 +222,7 @@ class Model:
         return claimant if isinstance(claimant, str) else claimant.key
 
     def arrival(self, claimant: Request | str) -> float:
-        first = self.crowd(claimant)[0] if isinstance(claimant, str) else claimant
+        first = self.shared_waiters(claimant)[0] if isinstance(claimant, str) else claimant
         return first.number
 
     def grant_dial(self, request: Request, together: bool) -> None:
@@ -241,7 +242,7 @@ class Model:
         if self.awaited.get(key) is request:
             del self.awaited[key]
         self.tidy()
-        crowd = self.crowd(key)
+        crowd = self.shared_waiters(key)
         if crowd and key not in self.awaited:
             if key in self.exclusive:
                 self.queue = [q for q in self.queue if q != key]
@@ -253,7 +254,7 @@ class Model:
         self.tidy()
         while self.queue and self.can_dial():
             first = self.queue.pop(0)
-            request = first if isinstance(first, Request) else self.crowd(first)[0]
+            request = first if isinstance(first, Request) else self.shared_waiters(first)[0]
             self.waiting.remove(request)
             self.grant_dial(request, together=isinstance(first, str))
             self.granted.append(request)
@@ -275,7 +276,7 @@ class Model:
 
     def leave(self, connection: Connection) -> None:
         self.connections.remove(connection)
-        connection.state = State.GONE
+        connection.state = SlotState.GONE
         self.idle = [c for c in self.idle if c is not connection]
         self.available = [c for c in self.available if c is not connection]
         self.tidy()
@@ -333,11 +334,11 @@ class Histories(RuleBasedStateMachine):
         return [
             connection
             for connection in self.model.connections
-            if connection.state is State.DIALING and connection.ticket in self.leases
+            if connection.state is SlotState.DIALING and connection.ticket in self.leases
         ]
 
     def settled(self) -> list[Connection]:
-        return [c for c in self.known if c.state not in (State.DIALING, State.GONE)]
+        return [c for c in self.known if c.state not in (SlotState.DIALING, SlotState.GONE)]
 
     def lucky(self) -> list[Request]:
         return [r for r in self.undecided if r.grant is not None]
@@ -411,7 +412,7 @@ class Histories(RuleBasedStateMachine):
             connection, _ = used
             lasts = data.draw(st.sampled_from([None, None, 0.0, 2.0, 50.0]))
             expires_at = None if lasts is None else self.now + lasts
-            if connection.state is not State.GONE:
+            if connection.state is not SlotState.GONE:
                 self.model.checkin(
                     connection, self.now, FOREVER if expires_at is None else expires_at
                 )
@@ -472,12 +473,12 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), goodbye=st.booleans())
     def a_connection_fails(self, data: st.DataObject, goodbye: bool) -> None:
         connection = self.pick(data, self.known)
-        if goodbye and connection.state is not State.DIALING:
-            if connection.state not in (State.GONE, State.RETIRED):
+        if goodbye and connection.state is not SlotState.DIALING:
+            if connection.state not in (SlotState.GONE, SlotState.RETIRED):
                 self.model.retire(connection)
             self.ledger.retire(connection.number)
         else:
-            if connection.state is not State.GONE:
+            if connection.state is not SlotState.GONE:
                 self.model.discard(connection)
             self.ledger.discard(connection.number)
 
@@ -493,7 +494,10 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.numbers > 30)
     @rule()
     def the_pool_is_closed(self) -> None:
-        connections, tickets = self.ledger.clear()
+        self.ledger.clear()
+        connections, tickets = self.ledger.closing[:], self.ledger.granted[:]
+        self.ledger.closing.clear()
+        self.ledger.granted.clear()
         assert connections == [c.number for c in self.model.connections]
         lost = sorted(self.model.waiting + self.model.dials, key=lambda request: request.number)
         # Those that came first between the same two others may be in either order.
@@ -506,7 +510,7 @@ class Histories(RuleBasedStateMachine):
             del self.leases[request]
             self.undecided.remove(request)
         for connection in self.model.connections:
-            connection.state = State.GONE
+            connection.state = SlotState.GONE
         self.model = Model(
             self.model.max_connections, self.model.max_keepalive, self.model.keepalive_expiry
         )
@@ -538,8 +542,8 @@ class Histories(RuleBasedStateMachine):
         assert ledger.connections() == [c.number for c in model.connections]
         for connection in self.known:
             slot = ledger._slots.get(connection.number)
-            assert (State.GONE if slot is None else slot.state) is connection.state
-        idle = sum(c.state is State.IDLE for c in model.connections)
+            assert (SlotState.GONE if slot is None else slot.state) is connection.state
+        idle = sum(c.state is SlotState.IDLE for c in model.connections)
         assert ledger.counts() == Counts(
             len(model.connections) - idle,
             idle,
@@ -579,7 +583,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def a_crowd_is_in_the_order_of_arrival(self) -> None:
         for group in self.ledger._groups.values():
-            arrivals = [ticket.number for ticket in group.crowd]
+            arrivals = [ticket.number for ticket in group.shared_waiters]
             assert arrivals == sorted(arrivals)
 
     @invariant()

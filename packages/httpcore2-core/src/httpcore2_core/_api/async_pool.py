@@ -136,4 +136,4 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
                 source=self,
                 stacklevel=1,
             )
-            engine.abandon()
+            engine.finalise()

@@ -107,4 +107,4 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
     def __del__(self) -> None:
         engine = getattr(self, "_engine", None)  # absent if __init__ refused its arguments
         if engine is not None:
-            engine.abandon()
+            engine.finalise()

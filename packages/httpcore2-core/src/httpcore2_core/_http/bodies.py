@@ -27,15 +27,15 @@ class ReceivedBody:
     from it.
 
     Attributes:
-        keeper: kept alive for as long as the body is.
+        pool: the pool of its connection: it must not be finalised while the body is read.
         lease: of its connection, if that is pooled and not given back yet. If the body is dropped, it is lost with it.
         uses: those of the lease when the connection was got; see `Lease`.
         is_closed: whether its connection was given back, or dropped, so that nothing is left to close.
     """
 
-    __slots__ = ("is_closed", "keeper", "lease", "uses")
+    __slots__ = ("is_closed", "lease", "pool", "uses")
 
-    keeper: object
+    pool: object
     lease: Lease[Any] | None
     uses: int
     is_closed: bool

@@ -1,26 +1,24 @@
-"""Carries out what the ledger decides: dials, waits, sends, and gives connections back.
+"""Applies what the ledger decides: dials, waits, sends requests, and closes connections.
 
 Rules:
 
-- The ledger is touched only under the lock, and little else is done there. On an event loop nobody else is there, so
-  the two operations of every request go without it: it would cost 5 % of them.
-- Giving back, waking and closing never await, so that no cancellation can come in between.
-- A connection is with exactly one of: the ledger as idle, one request, or nobody (closed). A request has it from the
-  checkout on, and hands it on with the response, whose body gives it back.
-- On a thread an exception may come between any two instructions: what a signal handler raises, or another thread by
-  `PyThreadState_SetAsyncExc`. CPython looks for it where a function is entered, after a call, and at the end of a
-  loop's body, and nowhere else. What must not be parted is therefore written without calls; a list that tells what is
-  left to do is worked off from one end, and done again from there; and what is lost all the same, to the second
-  exception that comes while the first is dealt with, is found by its lease (`recover`).
+- The ledger's operations are atomic; nothing here holds a lock over several of them.
+- To release a connection, to notify a waiter and to close never awaits, so that no cancellation can come in between.
+- A connection belongs to exactly one of: the ledger (idle), one request, or nobody (closed). A request has it from the
+  checkout on, and passes it on with the response, whose body releases it.
+- On a thread an exception may come between any two instructions: from a signal handler, or from another thread by
+  `PyThreadState_SetAsyncExc`. CPython checks for it where a function is entered, after a call, and at the end of a
+  loop's body, and nowhere else. What must not be parted is therefore written without calls; a list of what is left to
+  do is emptied from one end, and what is left of it is done later; and what is lost all the same, to a second
+  exception that comes while the first is handled, is found by its lease (`Ledger.recover`).
 
-Must not know: HTTP's framing, sockets, which world it runs in.
+Must not know: HTTP's framing, sockets, locks, which runtime it runs in, which classes of connections there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from threading import RLock
 from typing import Any, TypeAlias
 
 from .._connect.routes import own_server_name
@@ -44,25 +42,26 @@ from .._net.network_adapters import default_backend
 from .._net.runtime import Deadline, Runtime
 from .._net.runtime_backend import RuntimeBackend
 from .config import PoolConfig
-from .ledger import Ledger
+from .ledger import Decisions, Ledger
+from .locked_ledger import LockedLedger
 from .poolable import Poolable
 from .slots import Counts, Grant, Ticket
 
-# Scheme, host and port, and the `sni_hostname` of those that have one of their own.
+# Scheme, host and port, and the `sni_hostname` of requests whose extension names another host.
 _Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, bytes]
 _Ticket: TypeAlias = Ticket[_Key, Poolable]
 _Lease: TypeAlias = Lease[Poolable]
 
 _SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
-# How often a request may come to a connection in vain before it fails: a server may refuse forever.
-_ATTEMPTS = 10
-# How often while the server processes others, as it does if it closes each connection after a few requests.
+# How often in a row a request may be refused by connections before it fails: a server may refuse all.
+_MAX_ATTEMPTS_WITHOUT_PROGRESS = 10
+# How often in all, while the server processes other requests: it may close each connection after a few.
 _MAX_ATTEMPTS = 1000
-# Origins of which it is remembered how many requests they take on a connection.
-_MAX_REMEMBERED = 100
-# Seconds after which a thread that waits for a connection looks by itself: who should have woken it may have been
-# interrupted.
-_PATIENCE = 0.5
+# How many origins' request limits are kept.
+_MAX_REQUEST_LIMITS = 100
+# Seconds after which a thread that waits for a connection calls `recover()` itself: the thread that should have
+# notified it may have been interrupted.
+_RECOVERY_INTERVAL = 0.5
 
 
 def _unsupported(scheme: bytes) -> UnsupportedProtocol:
@@ -74,7 +73,11 @@ def _unsupported(scheme: bytes) -> UnsupportedProtocol:
 
 
 class Engine:
-    """A pool's inside. Both faces of the pool, the synchronous and the asynchronous, run on it."""
+    """The inside of a pool, on which the pools of the sync and of the async API run.
+
+    It is an object of its own so that a pool that nobody holds any more is finalised at once: connections refer to the
+    engine, and only responses refer to the pool.
+    """
 
     def __init__(self, config: PoolConfig) -> None:
         self._config = config
@@ -82,26 +85,27 @@ class Engine:
         self._multiplexing_schemes = config.multiplexing_schemes
         token = None
         if self._backend is not None and self._backend.runtime.is_blocking:
-            # There is but one world of threads, and they must not find out about it at the same time.
+            # All threads share one runtime; resolve it here, once, so that two threads cannot race to do it.
             token = self._backend.runtime.token()
         self._reset(token)
 
     def _reset(self, token: object) -> None:
+        """Begin with an empty ledger, on the runtime of `token`."""
         self._token = token
         self._generation = generation()
-        # A lock that a thread held when the process forked stays locked in the child: a new one.
-        # Re-entrant, since the collector may finalise the pool while one of its callbacks holds it.
-        self._lock = RLock()
-        self._ledger: Ledger[_Key, Poolable] = Ledger(
+        # A lock that a thread held when the process forked stays locked in the child: a new ledger brings its own.
+        is_shared = self._backend is not None and self._backend.runtime.is_blocking
+        ledger_class: type[Ledger[_Key, Poolable]] = LockedLedger if is_shared else Ledger
+        self._ledger = ledger_class(
             self._config.max_connections,
             self._config.max_keepalive_connections,
             self._config.connection.keepalive_expiry,
         )
         self._close_pending: list[Poolable] = []
-        # How many requests an origin takes on a connection, where that has shown.
+        # How many requests an origin takes on a connection, where that is known.
         self._request_limits: dict[_Key, RequestLimit] = {}
 
-    # Which world
+    # The runtime
 
     def use_backend(self, backend: RuntimeBackend | None) -> None:
         """Open connections with `backend` from now on; `None` for that of the running event loop."""
@@ -109,8 +113,8 @@ class Engine:
         if self._backend is not None and backend is not None:
             self._backend = backend
 
-    def _enter(self) -> Runtime:
-        """Return the caller's runtime, having made sure that the pool's connections belong to it.
+    def _bind(self) -> Runtime:
+        """Return the caller's runtime, and make sure that the pool's connections belong to it.
 
         Raises:
             RuntimeError: no event loop runs, or the pool is in use on another one.
@@ -123,10 +127,10 @@ class Engine:
                     return backend.runtime
             except RuntimeError:
                 pass  # no loop of that kind runs: it may be another one now
-        return self._move()
+        return self._rebind()
 
-    def _move(self) -> Runtime:
-        """Come to another event loop, or to a forked child, and forget what belongs to the old one."""
+    def _rebind(self) -> Runtime:
+        """Bind to another event loop, or to the forked child, and close the connections of the old one."""
         backend = self._given_backend or default_backend()
         token = backend.runtime.token()
         left = self._ledger.connections()
@@ -149,25 +153,22 @@ class Engine:
     # A request
 
     async def handle(
-        self,
-        request: Request,
-        create: Callable[[Origin], Poolable],
-        keeper: object,
+        self, request: Request, create: Callable[[Origin], Poolable], pool: object
     ) -> Response:
         """Send `request` on a connection of its origin, and return its response, the body still to be read.
 
         Args:
-            request: what to send.
+            request: the request.
             create: makes a connection where there is none to use.
-            keeper: the pool itself; the response keeps it alive, so that it isn't collected while a
-                body is read.
+            pool: the pool itself: the response's body refers to it, so that the pool isn't finalised while the body is
+                read.
 
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
             TypeError: an async body was given to the sync API, or the reverse; or `sni_hostname` is neither
                 text nor bytes.
         """
-        runtime = self._enter()
+        runtime = self._bind()
         url = request.url
         if url.scheme not in _SCHEMES:
             raise _unsupported(url.scheme)
@@ -180,8 +181,9 @@ class Engine:
             name = own_server_name(request)
             if name is not None:
                 key = (*key, name)
-        attempts = vain_attempts = 0
-        began = self._ledger.arrivals
+        ledger = self._ledger
+        attempts = attempts_without_progress = 0
+        began = ledger.arrivals
         arrival: int | None = None
         lease: _Lease | None = None
         uses: int | None = None
@@ -192,12 +194,7 @@ class Engine:
                 has_begun = False
                 if self._close_pending:
                     await self._wait_closed()
-                ledger = self._ledger
-                if runtime.is_blocking:
-                    with self._lock:
-                        lease = ledger.checkout(key, runtime.now())
-                else:
-                    lease = ledger.checkout(key, runtime.now())
+                lease = ledger.checkout(key, runtime.now())
                 if ledger.closing:
                     self._apply_decisions()
                 if lease is None:
@@ -205,7 +202,7 @@ class Engine:
                 uses = lease.uses
                 connection = lease.connection
                 if connection.is_stale():
-                    self._drop(connection)
+                    self._close(connection)
                     arrival = began
                     continue
                 try:
@@ -213,22 +210,27 @@ class Engine:
                     response = await connection.exchange(request, timeouts)
                     # From here on nothing is called: the body has the connection now.
                     body: Any = response.stream
-                    body.keeper = keeper
+                    body.pool = pool
                     body.lease = lease
                     body.uses = uses
                     return response
                 except ConnectionNotAvailable as exc:
                     if connection.can_multiplex():
-                        # It has given the reservation back: it is full or going away, which another thread may not have
+                        # It has released the reservation: it is full or going away, which another thread may not have
                         # told the ledger yet, or the server did not process the request, which may then be sent again,
                         # whatever its method (RFC 9113, section 8.7).
                         self._update(connection, key)
                     else:
-                        self._drop(connection)  # it was closed in this very moment
+                        self._close(connection)  # it was closed in this very moment
                     arrival = began
                     attempts += 1
-                    vain_attempts = 0 if exc.made_progress else vain_attempts + 1
-                    if vain_attempts == _ATTEMPTS or attempts == _MAX_ATTEMPTS:
+                    attempts_without_progress = (
+                        0 if exc.made_progress else attempts_without_progress + 1
+                    )
+                    if (
+                        attempts_without_progress == _MAX_ATTEMPTS_WITHOUT_PROGRESS
+                        or attempts == _MAX_ATTEMPTS
+                    ):
                         raise RemoteProtocolError(
                             f"The request was sent {attempts} times, and never processed. {exc}"
                         ) from exc
@@ -243,7 +245,7 @@ class Engine:
             raise
 
     def _give_up(self, lease: _Lease, uses: int | None, has_begun: bool, runtime: Runtime) -> None:
-        """The request failed, or was interrupted: see to it that its use of the connection is over.
+        """The request failed, or was interrupted: make sure that its use of the connection is over.
 
         Args:
             lease: the connection's.
@@ -251,15 +253,13 @@ class Engine:
             has_begun: whether the connection was given the request.
             runtime: the caller's.
         """
-        ledger = self._ledger
         if uses is None:
             uses = lease.uses
-        with self._lock:
-            if not lease.connection.can_multiplex():
-                ledger.give_up(lease, uses)
-            elif not has_begun:
-                ledger.checkin(lease.connection, runtime.now())
-            # Else the connection has seen to it.
+        if not lease.connection.can_multiplex():
+            self._ledger.give_up(lease, uses)
+        elif not has_begun:
+            self._ledger.checkin(lease.connection, runtime.now())
+        # Else the connection has released it.
         self._apply_decisions()
 
     async def _acquire(
@@ -271,20 +271,15 @@ class Engine:
         runtime: Runtime,
         create: Callable[[Origin], Poolable],
     ) -> _Lease:
-        """Wait for a connection, or make one, as the ledger grants it."""
+        """Wait for a connection, or dial one, as the ledger grants it."""
         lease: _Lease = Lease()
         found: _Lease | None = None
         ledger = self._ledger
         try:
-            with self._lock:
-                if ledger.lost:
-                    self._recover()
-                # Another thread may have left one meanwhile.
-                found = ledger.checkout(key, runtime.now())
-                if found is None:
-                    ledger.reserve(key, key[0] in self._multiplexing_schemes, lease, arrival)
-                    if lease.ticket.grant is None:
-                        lease.ticket.waiter = runtime.create_waiter()
+            may_share = key[0] in self._multiplexing_schemes
+            found = ledger.acquire(
+                key, runtime.now(), may_share, lease, runtime.create_waiter, arrival
+            )
             self._apply_decisions()
             if found is not None:
                 return found
@@ -301,32 +296,40 @@ class Engine:
             if ticket.grant is Grant.REUSE:
                 assert ticket.lease is not None, "it is what was granted"
                 return ticket.lease
-            origin = request.url.origin
-            connection = create(origin)
-            connection.on_release = partial(self._release, connection)
-            connection.on_change = partial(self._update, connection, key)
-            with self._lock:
-                if ticket.grant is Grant.CLEARED:
-                    raise ConnectError(
-                        f"The pool was closed while a request to {origin} waited for a connection."
-                    )
-                ledger.add(ticket, connection)
-            await connection.connect(request, timeouts)
-            with self._lock:
-                if key in self._request_limits:
-                    connection.request_limit = self._request_limits[key]
-                ledger.established(connection, connection.capacity)
-            self._apply_decisions()
+            await self._dial(ticket, key, request, timeouts, create)
         except BaseException:
             if found is not None:
                 self._give_up(found, None, False, runtime)
             elif lease.ticket is not None:
-                with self._lock:
-                    ledger.abandon(lease.ticket, runtime.now())
+                ledger.abandon(lease.ticket, runtime.now())
             self._apply_decisions()
             raise
         lease.ticket = None
         return lease
+
+    async def _dial(
+        self,
+        ticket: _Ticket,
+        key: _Key,
+        request: Request,
+        timeouts: Timeouts,
+        create: Callable[[Origin], Poolable],
+    ) -> None:
+        """Make the connection that `ticket` was granted a slot for, and establish it."""
+        origin = request.url.origin
+        connection = create(origin)
+        connection.on_release = partial(self._release, connection)
+        connection.on_change = partial(self._update, connection, key)
+        if not self._ledger.add(ticket, connection):
+            raise ConnectError(
+                f"The pool was closed while a request to {origin} waited for a connection."
+            )
+        await connection.connect(request, timeouts)
+        limit = self._request_limits.get(key)
+        if limit is not None:
+            connection.request_limit = limit
+        self._ledger.established(connection, connection.capacity)
+        self._apply_decisions()
 
     async def _wait(self, ticket: _Ticket, limit: float | None, runtime: Runtime) -> None:
         """Wait until `ticket` is granted something, at most `limit` seconds."""
@@ -336,30 +339,20 @@ class Engine:
         deadline = Deadline(limit, runtime)
         left = limit
         while ticket.grant is None and left != 0:
-            pause = _PATIENCE if left is None else min(left, _PATIENCE)
+            pause = _RECOVERY_INTERVAL if left is None else min(left, _RECOVERY_INTERVAL)
             if not await ticket.waiter.wait(pause):
-                with self._lock:
-                    self._recover()
+                self._ledger.recover()
                 self._apply_decisions()
             left = deadline.left()
-
-    def _recover(self) -> None:
-        """Take back connections and slots whose requests are gone; under the lock."""
-        ledger = self._ledger
-        # Those that are lost meanwhile stay for the next time.
-        count = len(ledger.lost)
-        ledger.recover()
-        del ledger.lost[:count]
 
     def _pool_timeout(self, request: Request, limit: float | None) -> PoolTimeout:
         origin = request.url.origin
         name = own_server_name(request)
         named = "" if name is None else f" with the sni_hostname {name.decode()!r}"
-        with self._lock:
-            counts = self._ledger.counts()
-            to_origin = sum(
-                connection.can_handle_request(origin) for connection in self._ledger.connections()
-            )
+        counts = self._ledger.counts()
+        to_origin = sum(
+            connection.can_handle_request(origin) for connection in self._ledger.connections()
+        )
         return PoolTimeout(
             f"No connection to {origin}{named} became free within {limit} seconds. "
             f"The pool allows {self._config.max_connections}: {counts.active_connections} are active, "
@@ -368,73 +361,63 @@ class Engine:
             "Read or close responses sooner, or raise max_connections."
         )
 
-    # The ends, none of which awaits
+    # Ends: none of these awaits
 
     def _release(self, connection: Poolable, is_reusable: bool, expires_at: float | None) -> None:
         """A request on `connection` has ended."""
-        assert self._backend is not None, "there was a request"
         ledger = self._ledger
-        runtime = self._backend.runtime
-        if not is_reusable:
-            with self._lock:
-                ledger.discard(connection)
-        elif runtime.is_blocking:
-            with self._lock:
-                ledger.checkin(connection, runtime.now(), expires_at)
+        if is_reusable:
+            assert self._backend is not None, "there was a request"
+            ledger.checkin(connection, self._backend.runtime.now(), expires_at)
         else:
-            ledger.checkin(connection, runtime.now(), expires_at)
+            ledger.discard(connection)
         if ledger.granted or ledger.closing:
             self._apply_decisions()
 
     def _update(self, connection: Poolable, key: _Key) -> None:
         """`connection` now takes another number of requests, or none any more."""
-        ledger = self._ledger
-        with self._lock:
-            if connection.request_limit is not None:
-                self._request_limits[key] = connection.request_limit
-                if len(self._request_limits) > _MAX_REMEMBERED:
-                    del self._request_limits[next(iter(self._request_limits))]
-            if connection.is_closed():
-                ledger.closing.append(connection)
-                ledger.discard(connection)
-            elif connection.is_retired:
-                ledger.retire(connection)
-            else:
-                ledger.set_capacity(connection, connection.capacity)
+        if connection.request_limit is not None:
+            self._request_limits[key] = connection.request_limit
+            if len(self._request_limits) > _MAX_REQUEST_LIMITS:
+                # Another thread may do the same: of a copy, and only if it is still there.
+                self._request_limits.pop(next(iter(self._request_limits.copy())), None)
+        if connection.is_closed():
+            self._ledger.close(connection)
+        elif connection.is_retired:
+            self._ledger.retire(connection)
+        else:
+            # Two threads may report changes at the same time: neither may leave what it read before the other's change.
+            told = None
+            while told != (capacity := connection.capacity):
+                self._ledger.set_capacity(connection, capacity)
+                told = capacity
         self._apply_decisions()
 
-    def _drop(self, connection: Poolable) -> None:
-        """`connection` is of no use any more."""
-        with self._lock:
-            self._ledger.closing.append(connection)
-            self._ledger.discard(connection)
+    def _close(self, connection: Poolable) -> None:
+        """`connection` can't be used any more."""
+        self._ledger.close(connection)
         self._apply_decisions()
 
     def _apply_decisions(self) -> None:
-        """Wake those whom the ledger has granted something, and close what it wants closed."""
+        """Notify the waiters that the ledger has granted something, and close the connections that it has removed."""
         ledger = self._ledger
-        if ledger.granted:
-            with self._lock:
-                for ticket in ledger.granted:
-                    if ticket.waiter is not None:
-                        ticket.waiter.wake()  # again, if this was interrupted before, which does no harm
-                ledger.granted.clear()
-        connection = None
+        if not (ledger.granted or ledger.closing):
+            return
+        taken: Decisions[_Key, Poolable] = Decisions()
         try:
-            while ledger.closing:
-                with self._lock:
-                    if ledger.closing:
-                        connection = ledger.closing[0]
-                        del ledger.closing[0]
-                if connection is not None:
-                    self._close(connection)
-                connection = None
+            ledger.take_decisions(taken)
+            for ticket in taken.granted:
+                if ticket.waiter is not None:
+                    ticket.waiter.wake()  # if this is interrupted, it is done again, which does no harm
+            taken.granted.clear()
+            while taken.closing:
+                self._abort(taken.closing[0])
+                del taken.closing[0]
         except BaseException:
-            if connection is not None:
-                ledger.closing.append(connection)
+            ledger.return_decisions(taken)
             raise
 
-    def _close(self, connection: Poolable) -> None:
+    def _abort(self, connection: Poolable) -> None:
         if connection.is_connected():
             log("connection", "close.started")
             connection.abort()
@@ -445,33 +428,34 @@ class Engine:
             self._close_pending.append(connection)
 
     async def _wait_closed(self) -> None:
-        """Await what closing a caller's own streams has left to do."""
+        """Await what the closing of callers' own streams has left to do."""
         while self._close_pending:
             await self._close_pending.pop().wait_closed()
 
-    def abandon(self) -> None:
-        """Close all connections, whatever they are doing, without awaiting."""
-        with self._lock:
-            connections, tickets = self._ledger.clear()
-            self._ledger.closing += connections
-            self._ledger.granted += tickets
-        self._apply_decisions()
-
     async def aclose(self) -> None:
-        """Close all connections, whatever they are doing."""
-        self.abandon()
+        """Close all connections, whatever they are doing; requests that wait for one fail."""
+        self._ledger.clear()
+        self._apply_decisions()
         await self._wait_closed()
 
-    # What there is
+    def finalise(self) -> None:
+        """Close the connections of a pool that the collector finalises.
+
+        That may be in the middle of any operation, on any thread: a connection's callbacks refer to the engine alone.
+        So the ledger is read, and not changed, and an operation that is under way goes on as if nothing had happened.
+        No request can come or wait, since each refers to the pool; the ledger ends with the engine.
+        """
+        for connection in [*self._ledger.connections(), *self._ledger.closing]:
+            self._abort(connection)
+
+    # Queries
 
     @property
     def connections(self) -> list[Poolable]:
-        """The connections, in the order in which they were made."""
-        with self._lock:
-            return self._ledger.connections()
+        """The connections, in the order of their creation."""
+        return self._ledger.connections()
 
     @property
     def counts(self) -> Counts:
-        """How many connections and requests there are, in which state."""
-        with self._lock:
-            return self._ledger.counts()
+        """How many connections and requests there are, by state."""
+        return self._ledger.counts()

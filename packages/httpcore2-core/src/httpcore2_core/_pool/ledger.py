@@ -1,29 +1,31 @@
 """Which request gets which connection: the pool's decisions, and nothing else.
 
-The ledger decides and never does. The pool carries out what it decided: it dials, closes what it finds in `closing`,
-and wakes the requests whose tickets it finds in `granted`.
+The ledger decides, and the engine applies the decisions: it dials, closes the connections in `closing`, and notifies
+the requests of the tickets in `granted` (`take_decisions`).
 
-    lease = ledger.checkout(key, now)                       one at rest, or one with room for another request
-    if lease is None:
-        lease = Lease()
-        ticket = ledger.reserve(key, True, lease)           ticket.grant: DIAL now, or None: wait for it
+    lease = Lease()
+    found = ledger.acquire(key, now, True, lease, create_waiter)
+    ticket = lease.ticket                                   if `found` is None; ticket.grant: DIAL, or None: wait
     ledger.add(ticket, connection)                          DIAL: the dial begins
-    ledger.established(connection, capacity)                it has succeeded; or discard(connection)
+    ledger.established(connection, capacity)                the dial has succeeded; else discard(connection)
     ledger.checkin(connection, now)                         the request is done; or discard(connection)
+    lease = ledger.checkout(key, now)                       the next request: an idle connection, or one with room
 
 Rules:
 
-- Slots are what `max_connections` counts. A slot is taken from the moment that a dial is granted.
-- First come, first served: a freed slot goes to whoever has stood in the queue longest, for whichever key, and a
-  connection at rest is closed for it where need be. Nobody waits while a slot is free or a connection is at rest.
-- Requests of one key that may share a connection form a crowd: they wait for one dial together, and stand in the queue
-  as one, so that a crowd takes one slot at a time. Room on any connection of the key goes to its waiters first.
-- A connection at rest whose peer allows no request is closed: that it allows some again, nobody would see.
+- Slots are what `max_connections` counts. A slot is taken from the moment in which a dial is granted.
+- First come, first served: a freed slot goes to the request that has waited longest, for whichever key, and an idle
+  connection of another key is closed for it if need be. No request waits while a slot is free or a connection idle.
+- Requests of one key that may share a connection wait for one dial together, so that they take one slot at a time
+  (`queue.py`). Room on any connection of the key goes to its waiters first.
+- An idle connection whose peer allows no request is closed: nobody would notice when it allows some again.
 - A connection whose expiry has come when its last request ends is closed then, and serves no waiter: its server may be
   closing it. With an expiry of 0 seconds, or no keep-alive, each serves one request at a time and once.
-- A request that gives up hands on what it was just given (`abandon`).
-- A request that comes again, since its connection did not process it, goes before those of its key that came later.
-- Who uses a connection holds its lease, who waits or dials one of its own. What nobody holds comes back (`recover`).
+- A request that is over passes on what it was just granted (`abandon`).
+- A request that is repeated, since its connection did not process it, is served before those of its key that came
+  later.
+- A request holds the lease of the connection that it uses, or one of its own while it waits or dials. Connections and
+  slots whose lease no longer exists are taken back (`recover`).
 - An operation that an exception ends in the middle leaves the ledger for the next one to repair (`slots.py`). Where
   the paths of every request change more than one thing, they call nothing meanwhile: no exception can come in between.
 - Each operation takes the same time for one and for a million connections, keys or waiters (amortised), and
@@ -31,50 +33,53 @@ Rules:
 - A connection that the ledger doesn't hold is ignored: it may have been discarded while requests were using it.
   Any other misuse is an `AssertionError`.
 
-Must not know: clocks (`now` is an argument, in seconds), locks, tasks, HTTP, or what keys and connections are. Not
-thread-safe: the pool holds its lock around each call.
+Must not know: clocks (`now` is an argument, in seconds), tasks, HTTP, or what keys and connections are. This one is for
+event loops, where one thread calls it; `LockedLedger` is for threads.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import takewhile
+from collections.abc import Callable
 from math import inf
 from operator import attrgetter
+from typing import Any, Generic
 from weakref import ref
 
 from .._http.lease import Lease
-from .slots import (
-    BUSY,
-    DIALING,
-    IDLE,
-    RETIRED,
-    C,
-    Grant,
-    Group,
-    K,
-    Slot,
-    Tables,
-    Ticket,
-)
+from .queue import Queue
+from .slots import C, Grant, Group, K, Slot, Ticket
+from .states import BUSY, DIALING, IDLE, RETIRED, SlotEvent
+
+# The attributes of an enum's class are slow to get.
+_ESTABLISHED, _RESTED, _RETIRED = SlotEvent.ESTABLISHED, SlotEvent.RESTED, SlotEvent.RETIRED
 
 
-class Ledger(Tables[K, C]):
-    """The connections of a pool, who uses them, and who waits for them.
+class Decisions(Generic[K, C]):
+    """What the ledger has decided, for the pool to apply.
+
+    Attributes:
+        closing: connections to close, which have left the ledger.
+        granted: tickets that were granted something while they waited, to be notified.
+    """
+
+    __slots__ = ("closing", "granted")
+
+    def __init__(self) -> None:
+        self.closing: list[C] = []
+        self.granted: list[Ticket[K, C]] = []
+
+
+class Ledger(Queue[K, C]):
+    """The connections of a pool, the requests that use them, and those that wait.
 
     Args:
-        max_connections: slots, or `None` for any number. With 0 everyone waits.
+        max_connections: slots, or `None` for any number. With 0 every request waits.
         max_keepalive: how many connections may be idle; `None` for any number.
         keepalive_expiry: seconds after which an idle connection isn't used any more, 0 to keep none; `None` for never.
     """
 
-    __slots__ = (
-        "_expires",
-        "_keepalive_expiry",
-        "_max_connections",
-        "_max_keepalive",
-        "arrivals",
-    )
+    __slots__ = ("_expires", "_keepalive_expiry", "_max_keepalive", "arrivals")
 
     def __init__(
         self,
@@ -82,22 +87,21 @@ class Ledger(Tables[K, C]):
         max_keepalive: int | None,
         keepalive_expiry: float | None,
     ) -> None:
-        super().__init__()
-        self._max_connections = inf if max_connections is None else max_connections
+        super().__init__(max_connections)
         self._max_keepalive = inf if max_keepalive is None else max_keepalive
         # Without keep-alive each connection expires as soon as it is idle.
         if max_keepalive == 0:
             keepalive_expiry = 0.0
         self._keepalive_expiry = inf if keepalive_expiry is None else keepalive_expiry
-        # Whether any connection has had an expiry, be it of its server's.
+        # Whether any connection has an expiry, the pool's or its server's.
         self._expires = keepalive_expiry is not None
-        # How many have reserved so far: for whoever comes now, its place in the queue if it comes again.
+        # How many tickets there were so far: the place in the queue of a request that arrives now, if it is repeated.
         self.arrivals = 0
 
     # Requests
 
     def checkout(self, key: K, now: float) -> Lease[C] | None:
-        """Reserve the last used connection to `key` that has room, and return its lease; `None`: `reserve()` a slot."""
+        """Reserve the last used connection to `key` that has room, and return its lease; `None` if there is none."""
         if self._is_changing:
             self._repair()
         idle = self._idle
@@ -114,27 +118,54 @@ class Ledger(Tables[K, C]):
             if lease is not None and now <= slot.expires_at:
                 # From here on nothing is called.
                 del idle[slot]
-                slot.state = BUSY
+                slot.state = BUSY  # by ACQUIRED; only an idle slot has a lease
                 slot.lease = None
                 slot.in_use = 1
                 if slot.capacity > 1:
                     available[slot] = None
                 self._is_changing = False
                 return lease
-            lease = self._join(slot)
+            lease = self._share(slot)
             self._is_changing = False
             if lease is not None:
                 return lease
         return None
 
+    def acquire(
+        self,
+        key: K,
+        now: float,
+        may_share: bool,
+        lease: Lease[C],
+        create_waiter: Callable[[], Any],
+        arrival: int | None = None,
+    ) -> Lease[C] | None:
+        """Reserve a connection and return its lease; or else a slot for the request of `lease`, which gets a ticket.
+
+        Args:
+            key: of the connections that the request can use.
+            now: the time.
+            may_share: whether several requests of the key may expect to use one connection.
+            lease: the request's own.
+            create_waiter: makes the ticket's waiter, if the request has to wait.
+            arrival: of a repeated request: what `arrivals` was when the request came first.
+        """
+        if self.lost:
+            self.recover()
+        found = self.checkout(key, now)
+        if found is None:
+            ticket = self.reserve(key, may_share, lease, arrival)
+            if ticket.grant is None:
+                ticket.waiter = create_waiter()
+        return found
+
     def reserve(
         self, key: K, may_share: bool, lease: Lease[C], arrival: int | None = None
     ) -> Ticket[K, C]:
-        """Grant a dial to who has `lease`, or queue; only after `checkout()` returned `None`.
+        """Grant a dial to the request of `lease`, or queue it; only after `checkout()` returned `None`.
 
-        With `may_share`, which is the same for all requests of a key, they expect to be able to use one connection:
-        a request waits for the dial of another instead of dialling, unless the key's last dial has shown otherwise.
-        One that comes again tells `arrival`: what `arrivals` was when it came first.
+        With `may_share`, which is the same for all requests of a key, a request waits for the dial of another instead
+        of dialling, unless the key's last dial resulted in a connection for one request at a time.
         """
         self._begin()
         group = self._groups.get(key)
@@ -142,35 +173,35 @@ class Ledger(Tables[K, C]):
             group = self._groups[key] = Group(key)
         assert not group.available, "reserve() although checkout() has a connection"
         self.arrivals += 1
-        # One that comes again came after the ticket of that number, and before the next.
+        # A repeated request came after the ticket of that number, and before the next.
         number = self.arrivals if arrival is None else arrival + 0.5
         ticket = Ticket(group, number, may_share, ref(lease, self._note_lost))
         lease.ticket = ticket
         self._tickets[ticket] = None
-        if not may_share or group.exclusive:
+        if not may_share or group.is_exclusive:
             if self._can_dial():
                 self._grant_dial(ticket)
             else:
-                group.singles[ticket] = None
+                group.exclusive_waiters[ticket] = None
                 self._queue[ticket] = group
-        elif group.crowd or group.dial is not None:
-            group.crowd[ticket] = None
+        elif group.shared_waiters or group.dial is not None:
+            group.shared_waiters[ticket] = None
             if arrival is not None:
-                self._go_ahead(group, ticket)
+                self._move_ahead(group, ticket)
         elif self._can_dial():
             group.dial = ticket
             self._grant_dial(ticket)
         else:
-            group.crowd[ticket] = None
-            self._line_up(group)
+            group.shared_waiters[ticket] = None
+            self._enqueue_group(group)
         self._is_changing = False
         return ticket
 
     def abandon(self, ticket: Ticket[K, C], now: float) -> None:
-        """The request is cancelled or out of time: it leaves the queue, or hands on what it was granted.
+        """The request was cancelled or timed out: it leaves the queue, or passes on what it was granted.
 
-        What was dialled for it is closed, or is checked in if it is established. Not after the request has begun to use
-        a connection: that is then checked in or discarded instead.
+        The connection that was dialled for it is closed, or is checked in if it is established. Not after the request
+        has begun to use a connection: that is then checked in or discarded instead.
         """
         assert not ticket.is_abandoned, "abandon() of a ticket that was abandoned"
         self._begin()
@@ -188,7 +219,7 @@ class Ledger(Tables[K, C]):
                 self._end_dial(slot.group, ticket)
             else:
                 self._release(slot, self._lease_of(slot), now + self._keepalive_expiry, now)
-        self._serve()
+        self._grant_slots()
         self._is_changing = False
 
     def give_up(self, lease: Lease[C], uses: int) -> None:
@@ -202,21 +233,24 @@ class Ledger(Tables[K, C]):
         slot = self._slots.get(lease.connection)
         if slot is not None and lease.uses == uses:
             self._close(slot)
-            self._serve()
+            self._grant_slots()
         self._is_changing = False
 
     # Connections
 
-    def add(self, ticket: Ticket[K, C], connection: C) -> None:
-        """`connection` is being dialled for `ticket`."""
+    def add(self, ticket: Ticket[K, C], connection: C) -> bool:
+        """`connection` is being dialled for `ticket`; false if `clear()` has come first, and it must not be."""
         self._begin()
         assert not ticket.is_abandoned, "add() for a ticket that was abandoned or used"
         assert ticket.slot is None, "add() for a ticket that was abandoned or used"
+        if ticket.grant is Grant.CLEARED:
+            self._is_changing = False
+            return False
         assert ticket.grant is Grant.DIAL, "add() for a ticket that wasn't granted a dial"
         assert connection not in self._slots, "add() of a connection that is there already"
         assert ticket.holder is not None, "it is its own"
         lease = ticket.holder()
-        assert lease is not None, "add() for a ticket that nobody has"
+        assert lease is not None, "add() for a ticket whose request no longer exists"
         slot = Slot(connection, ticket, ticket.holder)
         # From here on nothing is called.
         lease.connection = connection
@@ -225,6 +259,7 @@ class Ledger(Tables[K, C]):
         self._slots[connection] = slot
         self._dials -= 1
         self._is_changing = False
+        return True
 
     def established(self, connection: C, capacity: int) -> None:
         """The dial has succeeded; `capacity` requests can use `connection` at a time, one of them the dialer."""
@@ -236,14 +271,15 @@ class Ledger(Tables[K, C]):
         assert slot.state is DIALING, "established() without a dial"
         assert capacity >= 1, "established() without room for the dialer"
         self._is_changing = True
-        slot.state = BUSY
+        slot.change(_ESTABLISHED)
         group = slot.group
-        group.exclusive = capacity == 1
+        group.is_exclusive = capacity == 1
         slot.capacity = capacity
         ticket, slot.ticket = slot.ticket, None
-        self._admit(slot, self._lease_of(slot))
+        self._grant_room(slot, slot.holder() or self._lease_of(slot))
         self._end_dial(group, ticket)
-        self._serve()
+        if self._queue:
+            self._grant_slots()
         self._is_changing = False
 
     def set_capacity(self, connection: C, capacity: int) -> None:
@@ -259,7 +295,7 @@ class Ledger(Tables[K, C]):
         if slot.state is IDLE and not capacity:
             self._close(slot)
         elif slot.state is not RETIRED:
-            self._admit(slot, self._lease_of(slot))
+            self._grant_room(slot, self._lease_of(slot))
         self._is_changing = False
 
     def checkin(self, connection: C, now: float, expires_at: float | None = None) -> None:
@@ -281,12 +317,12 @@ class Ledger(Tables[K, C]):
             and slot.capacity
             and lease is not None
             and expiry > now
-            and not (self._queue or group.crowd)
+            and not (self._queue or group.shared_waiters)
             and len(self._idle) < self._max_keepalive
         ):
             # From here on nothing is called.
             slot.in_use = 0
-            slot.state = IDLE
+            slot.state = IDLE  # by RESTED
             slot.lease = lease
             lease.uses += 1
             slot.expires_at = expiry
@@ -309,7 +345,7 @@ class Ledger(Tables[K, C]):
         if slot.state is IDLE:
             self._close(slot)
         else:
-            slot.state = RETIRED
+            slot.change(_RETIRED)
             slot.group.available.pop(slot, None)
         self._is_changing = False
 
@@ -324,14 +360,21 @@ class Ledger(Tables[K, C]):
         del self._slots[connection]
         ticket = slot.ticket
         self._forget(slot)
-        self._end_dial(slot.group, ticket)
-        self._serve()
+        if ticket is not None:
+            self._end_dial(slot.group, ticket)
+        if self._queue:
+            self._grant_slots()
         self._is_changing = False
+
+    def close(self, connection: C) -> None:
+        """Discard `connection`, and decide that it is to be closed, whether the ledger holds it or not."""
+        self.closing.append(connection)
+        self.discard(connection)
 
     def expire(self, now: float) -> None:
         """Close idle connections past their expiry, from the least recently used on.
 
-        One that expires sooner than those used before it is found when its turn or its key comes.
+        One that expires sooner than those used before it is found when it would be the next to be closed or used.
         """
         self._begin()
         while self._idle and now > (slot := next(iter(self._idle))).expires_at:
@@ -339,8 +382,10 @@ class Ledger(Tables[K, C]):
         self._is_changing = False
 
     def recover(self) -> None:
-        """Take back what nobody holds any more: close its connections, and withdraw its tickets."""
+        """Close the connections, and withdraw the tickets, whose leases no longer exist."""
         self._begin()
+        # What is lost from here on stays for the next time.
+        count = len(self.lost)
         for slot in [slot for slot in self._slots.values() if slot.is_lost]:
             ticket = slot.ticket
             self._close(slot)
@@ -349,13 +394,14 @@ class Ledger(Tables[K, C]):
             (each for each in self._tickets if each.is_lost), key=attrgetter("number")
         ):
             self._withdraw(ticket)
-        self._serve()
+        self._grant_slots()
+        del self.lost[:count]
         self._is_changing = False
 
-    def clear(self) -> tuple[list[C], list[Ticket[K, C]]]:
-        """Forget everything; return the connections to close and the tickets to wake, now `CLEARED`.
+    def clear(self) -> None:
+        """Remove everything: all connections are to be closed, and all tickets are `CLEARED`.
 
-        Among the tickets are those that were granted a dial and have not begun it.
+        Those that were granted a dial and have not begun it are cleared, too.
         """
         self._begin()
         connections = list(self._slots)
@@ -365,98 +411,34 @@ class Ledger(Tables[K, C]):
         idle: OrderedDict[Slot[K, C], None] = OrderedDict()
         queue: OrderedDict[Ticket[K, C] | Group[K, C], Group[K, C]] = OrderedDict()
         # From here on nothing is called.
+        self.closing += connections
+        self.granted += tickets
         self._slots, self._tickets = {}, {}
         self._groups, self._dials, self._idle, self._queue = {}, 0, idle, queue
         self._is_changing = False
-        return connections, tickets
+
+    # Decisions
+
+    def take_decisions(self, taken: Decisions[K, C]) -> None:
+        """Move all decisions to `taken`."""
+        # Nothing is called: an exception finds each decision in one place or the other.
+        taken.closing += self.closing
+        taken.granted += self.granted
+        self.closing, self.granted = [], []
+
+    def return_decisions(self, taken: Decisions[K, C]) -> None:
+        """Take back the decisions that were not applied, since an exception came."""
+        self.closing += taken.closing
+        self.granted += taken.granted
 
     # Inside
 
-    def _can_dial(self) -> bool:
-        return len(self._slots) + self._dials < self._max_connections or bool(self._idle)
-
-    def _grant_dial(self, ticket: Ticket[K, C]) -> None:
-        ticket.grant = Grant.DIAL
-        # First, lest the group be dropped with the connection that has to go.
-        ticket.group.slots += 1
-        if len(self._slots) + self._dials >= self._max_connections:
-            self._close(next(iter(self._idle)))
-        self._dials += 1
-
-    def _end_dial(self, group: Group[K, C], ticket: Ticket[K, C] | None) -> None:
-        """The dial of `ticket` is over: those of the crowd who got nothing from it go on to the queue."""
-        if group.dial is ticket:
-            group.dial = None
-        if not group.crowd or group.dial is not None:
-            return
-        queue = self._queue
-        if group.exclusive:
-            queue.pop(group, None)
-            for joiner in group.crowd:
-                group.singles[joiner] = None
-                queue[joiner] = group
-            group.crowd.clear()
-        elif group not in queue:
-            self._line_up(group)
-
-    def _line_up(self, group: Group[K, C]) -> None:
-        """Put the group into the queue for its crowd, at the front if its first request came before all others."""
-        queue = self._queue
-        queue[group] = group
-        if _arrival(group) < _arrival(next(iter(queue))):
-            queue.move_to_end(group, last=False)
-
-    def _go_ahead(self, group: Group[K, C], ticket: Ticket[K, C]) -> None:
-        """Move `ticket` from the end of its crowd to before those that came later.
-
-        It is those before it that are moved: few, since all of them come again, as it does.
-        """
-        crowd = group.crowd
-        before = list(takewhile(lambda other: other.number <= ticket.number, crowd))
-        crowd.move_to_end(ticket, last=False)
-        for other in reversed(before):
-            crowd.move_to_end(other, last=False)
-        if group in self._queue:
-            self._line_up(group)
-
-    def _serve(self) -> None:
-        """Give what slots there are to those who have stood in the queue longest."""
-        while self._queue and self._can_dial():
-            first, _ = self._queue.popitem(last=False)
-            if isinstance(first, Ticket):
-                ticket = first
-                del ticket.group.singles[ticket]
-            else:
-                ticket, _ = first.crowd.popitem(last=False)
-                first.dial = ticket
-            self._grant_dial(ticket)
-            self.granted.append(ticket)
-
-    def _withdraw(self, ticket: Ticket[K, C]) -> None:
-        """Take back the place in the queue, or the dial, of a request that is gone."""
-        group = ticket.group
-        del self._tickets[ticket]
-        ticket.holder = None
-        if ticket.grant is Grant.DIAL:
-            self._dials -= 1
-            group.slots -= 1
-            self._drop_if_empty(group)
-            self._end_dial(group, ticket)
-            return
-        if ticket in group.singles:
-            del group.singles[ticket], self._queue[ticket]
-        else:
-            del group.crowd[ticket]
-            if not group.crowd:
-                self._queue.pop(group, None)
-        self._drop_if_empty(group)
-
-    def _join(self, slot: Slot[K, C]) -> Lease[C] | None:
+    def _share(self, slot: Slot[K, C]) -> Lease[C] | None:
         """Reserve a connection that others use, too. One that has expired or was lost is closed: `None`."""
         lease = slot.holder()
         if slot.state is IDLE or lease is None:
             self._close(slot)
-            self._serve()
+            self._grant_slots()
             return None
         slot.in_use += 1
         if slot.in_use < slot.capacity:
@@ -474,15 +456,15 @@ class Ledger(Tables[K, C]):
         slot.expires_at = expires_at
         if not in_use and expires_at <= now:
             self._close(slot)
-            self._serve()
+            self._grant_slots()
         else:
             self._use_room(slot, lease)
 
     def _use_room(self, slot: Slot[K, C], lease: Lease[C]) -> None:
-        """Give the room that a connection has to those who wait, or leave it idle, or close it."""
+        """Grant the room that a connection has to waiters, or leave it idle, or close it."""
         if slot.in_use:
             if slot.state is BUSY:
-                self._admit(slot, lease)
+                self._grant_room(slot, lease)
             return
         if (
             slot.state is RETIRED
@@ -490,27 +472,27 @@ class Ledger(Tables[K, C]):
             or (self._queue and next(iter(self._queue.values())) is not slot.group)
         ):
             self._close(slot)
-            self._serve()
+            self._grant_slots()
             return
-        self._admit(slot, lease)
+        self._grant_room(slot, lease)
         if not slot.in_use:
             slot.lease = lease
-            slot.state = IDLE
+            slot.change(_RESTED)
             self._idle[slot] = None
             if len(self._idle) > self._max_keepalive:
                 self._close(next(iter(self._idle)))
 
-    def _admit(self, slot: Slot[K, C], lease: Lease[C]) -> None:
-        """Give what room `slot` has to the waiters of its key, and what is left to those who come."""
+    def _grant_room(self, slot: Slot[K, C], lease: Lease[C]) -> None:
+        """Grant the room of `slot` to the waiters of its key, and leave the rest to requests that arrive later."""
         group = slot.group
         while slot.in_use < slot.capacity:
-            # A crowd forms when its key is not exclusive any more: its requests came after the singles.
-            if group.singles:
-                ticket, _ = group.singles.popitem(last=False)
+            # There are shared waiters once the key is not exclusive any more: they arrived after the exclusive ones.
+            if group.exclusive_waiters:
+                ticket, _ = group.exclusive_waiters.popitem(last=False)
                 del self._queue[ticket]
-            elif group.crowd:
-                ticket, _ = group.crowd.popitem(last=False)
-                if not group.crowd:
+            elif group.shared_waiters:
+                ticket, _ = group.shared_waiters.popitem(last=False)
+                if not group.shared_waiters:
                     self._queue.pop(group, None)
             else:
                 group.available[slot] = None
@@ -523,12 +505,6 @@ class Ledger(Tables[K, C]):
             ticket.holder = None
             self.granted.append(ticket)
         group.available.pop(slot, None)
-
-    def _close(self, slot: Slot[K, C]) -> None:
-        # Nothing is called in between.
-        del self._slots[slot.connection]
-        self.closing.append(slot.connection)
-        self._forget(slot)
 
     def _repair(self) -> None:
         self._is_changing = True
@@ -544,12 +520,7 @@ class Ledger(Tables[K, C]):
                 self._use_room(slot, self._lease_of(slot))
         while len(self._idle) > self._max_keepalive:
             self._close(next(iter(self._idle)))
-        self._serve()
-        # Whoever was granted something may not have been told.
+        self._grant_slots()
+        # Waiters that were granted something may not have been notified.
         self.granted += [ticket for ticket in self._tickets if ticket.grant is not None]
         self._is_changing = False
-
-
-def _arrival(waiting: Ticket[K, C] | Group[K, C]) -> float:
-    ticket = waiting if isinstance(waiting, Ticket) else next(iter(waiting.crowd))
-    return ticket.number

@@ -1,11 +1,11 @@
-"""What the ledger knows: slots, keys, and requests that wait; and how it is put in order after an interruption.
+"""What the ledger knows: slots, keys, and requests that wait; and how that is repaired after an interruption.
 
 A signal handler may raise between any two instructions of the main thread, and so in the middle of an operation. The
-slots and the tickets are facts, each of which changes in one instruction. All else follows from them, and is made anew
-from them before the next operation, if one did not come to its end (`_begin`).
+slots and the tickets are facts, each of which changes in one instruction. All else is derived from them: the next
+operation derives it anew if an operation did not come to its end (`_begin`).
 
-Rules: a fact that is in doubt says "in use". A connection that nobody uses any more is found by its lease; one that is
-in use must never be given to another request.
+Rules: a fact that is in doubt says "in use". A connection that no request uses any more is found by its lease; one that
+is in use must never be given to another request.
 Must not know: clocks, locks, which request gets which connection.
 """
 
@@ -21,34 +21,36 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import ref
 
 from .._http.lease import Lease
+from .states import BUSY, DIALING, IDLE, TRANSITIONS, SlotEvent, SlotState
 
 K = TypeVar("K", bound=Hashable)
 C = TypeVar("C", bound=Hashable)
 
-
-class State(Enum):
-    """The life of a connection."""
-
-    DIALING = auto()
-    BUSY = auto()
-    IDLE = auto()
-    RETIRED = auto()  # Takes no new request; those that it has may finish.
-    GONE = auto()
-
-
-# Enum's own way to its members is slow; see those of `_http.established.State`.
-DIALING, BUSY, IDLE, RETIRED, GONE = State
+# Attributes of an enum's class are slow to get.
+_REMOVED = SlotEvent.REMOVED
 
 
 class Grant(Enum):
-    """What a ticket has got."""
+    """What a ticket was granted."""
 
-    DIAL = auto()  # A slot: dial, and `add()` the connection.
-    REUSE = auto()  # A reservation on the connection of `ticket.lease`.
-    CLEARED = auto()  # Nothing, because of `clear()`: ask again, or give up.
+    DIAL = auto()
+    """A slot: the request dials, and gives the connection to `add()`."""
+    REUSE = auto()
+    """The use of the connection of `ticket.lease`."""
+    CLEARED = auto()
+    """Nothing, because of `clear()`: the request acquires anew, or fails."""
 
 
 class Counts(NamedTuple):
+    """How many connections and requests a pool has.
+
+    Attributes:
+        active_connections: those that are being dialled, in use or retired.
+        idle_connections: those that no request uses, and the next one may.
+        active_requests: those that use a connection, or dial one.
+        queued_requests: those that wait.
+    """
+
     active_connections: int
     idle_connections: int
     active_requests: int
@@ -56,13 +58,13 @@ class Counts(NamedTuple):
 
 
 class Ticket(Generic[K, C]):
-    """A request that has asked for a slot. `grant` is `None` while it waits.
+    """A request that got no connection at once: it waits for one, or for a slot. `grant` is `None` while it waits.
 
     Attributes:
         holder: the lease of the request, until it was granted that of another connection.
-        lease: of the connection that it was granted to reuse.
-        slot: of the connection that was dialled for it.
-        waiter: the pool's own; the ledger never looks at it.
+        lease: that of the connection that it was granted to use.
+        slot: that of the connection that was dialled for it.
+        waiter: what the pool notifies when the ticket was granted something; the ledger keeps it only.
     """
 
     __slots__ = (
@@ -94,17 +96,17 @@ class Ticket(Generic[K, C]):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the request is gone."""
+        """Whether its request no longer exists."""
         return self.holder is not None and self.holder() is None
 
 
 class Slot(Generic[K, C]):
-    """A connection and what is known of it.
+    """A connection, and what the ledger knows about it.
 
     Attributes:
-        holder: the connection's lease.
-        lease: the same, kept here while nobody uses the connection.
-        ticket: whose dial it is, while it is one.
+        holder: a weak reference to the connection's lease.
+        lease: the lease itself, kept here while no request uses the connection.
+        ticket: the one that it is dialled for, until it is established.
     """
 
     __slots__ = (
@@ -122,7 +124,7 @@ class Slot(Generic[K, C]):
     def __init__(self, connection: C, ticket: Ticket[K, C], holder: ref[Lease[C]]) -> None:
         self.connection = connection
         self.group = ticket.group
-        self.state = DIALING
+        self.state: SlotState = DIALING
         self.capacity = 1
         self.in_use = 1
         self.expires_at = inf
@@ -130,39 +132,54 @@ class Slot(Generic[K, C]):
         self.holder = holder
         self.lease: Lease[C] | None = None
 
+    def change(self, event: SlotEvent) -> None:
+        """Change the state, as the table says. An event that is forbidden in the state is an `AssertionError`."""
+        try:
+            self.state = TRANSITIONS[self.state][event]
+        except KeyError:
+            raise AssertionError(f"{event.name} in the state {self.state.name}") from None
+
     @property
     def is_lost(self) -> bool:
-        """Whether it is in use, and by nobody."""
+        """Whether it is in use, and its request no longer exists."""
         return self.lease is None and self.holder() is None
 
 
 class Group(Generic[K, C]):
-    """All that there is of one key; dropped when there is nothing."""
+    """The connections and the waiting requests of one key; dropped when it has neither."""
 
-    __slots__ = ("available", "crowd", "dial", "exclusive", "key", "singles", "slots")
+    __slots__ = (
+        "available",
+        "dial",
+        "exclusive_waiters",
+        "is_exclusive",
+        "key",
+        "shared_waiters",
+        "slots",
+    )
 
     def __init__(self, key: K) -> None:
         self.key = key
-        # The last dial brought a connection for one request at a time: sharing is not to be hoped for.
-        self.exclusive = False
+        # Whether the last dial resulted in a connection for one request at a time: the next one probably does, too.
+        self.is_exclusive = False
         self.reset()
 
     def reset(self) -> None:
-        """Forget what follows from slots and tickets."""
-        # Slots taken, those without a connection yet included.
+        """Forget what is derived from slots and tickets."""
+        # Slots taken, including those whose dial has not begun.
         self.slots = 0
-        # Connections with room for a request, the last used at the end. Empty while anyone waits.
+        # Connections with room for a request, the last used at the end. Empty while any request waits.
         self.available: dict[Slot[K, C], None] = {}
-        # Those who wait for a slot each, and those who wait for one dial together.
+        # Requests that wait for a slot each, and those that wait for one dial together.
         # OrderedDict, since finding the first of a dict from which many firsts were deleted is O(n).
-        self.singles: OrderedDict[Ticket[K, C], None] = OrderedDict()
-        self.crowd: OrderedDict[Ticket[K, C], None] = OrderedDict()
-        # The dial that the crowd waits for. Without one the group stands in the queue on the crowd's behalf.
+        self.exclusive_waiters: OrderedDict[Ticket[K, C], None] = OrderedDict()
+        self.shared_waiters: OrderedDict[Ticket[K, C], None] = OrderedDict()
+        # The dial that the shared waiters wait for. Without one the group is in the queue on their behalf.
         self.dial: Ticket[K, C] | None = None
 
 
 class Tables(ABC, Generic[K, C]):
-    """Slots and tickets, and what follows from them."""
+    """The slots and the tickets, and what is derived from them."""
 
     __slots__ = (
         "_dials",
@@ -179,36 +196,39 @@ class Tables(ABC, Generic[K, C]):
     )
 
     def __init__(self) -> None:
-        # Connections that left by the ledger's decision, for the pool to close and take out of the list.
+        # Decisions that were not taken yet: connections to close, and tickets that were granted something while they
+        # waited.
         self.closing: list[C] = []
-        # Tickets that were granted something while they waited, for the pool to wake and take out of the list.
         self.granted: list[Ticket[K, C]] = []
-        # As long as it is not empty, there may be something to `recover()`. Python itself appends to it, so that
-        # no exception comes in between.
+        # While it is not empty, `recover()` may find something. Python itself appends to it, so that no exception comes
+        # in between.
         self.lost: list[object] = []
         self._note_lost = self.lost.append
-        # An operation is under way, or was left in the middle.
+        # Whether an operation is under way, or was interrupted.
         self._is_changing = False
-        # Facts: the connections, and the requests that wait or may dial, in the order in which they came.
+        # Facts: the connections, and the requests that wait or may dial, in the order of their arrival.
         self._slots: dict[C, Slot[K, C]] = {}
         self._tickets: dict[Ticket[K, C], None] = {}
-        # What follows from them.
+        # What is derived from them.
         self._groups: dict[K, Group[K, C]] = {}
         # Dials that were granted and have no connection yet.
         self._dials = 0
         # The least recently used first.
         self._idle: OrderedDict[Slot[K, C], None] = OrderedDict()
-        # Who waits for a slot: single requests, and groups on behalf of their crowds; and of which group they are.
+        # Those that wait for a slot, each with its group: exclusive waiters, and groups on behalf of shared waiters.
         self._queue: OrderedDict[Ticket[K, C] | Group[K, C], Group[K, C]] = OrderedDict()
 
-    # Looking in
+    # Queries
 
     def connections(self) -> list[C]:
-        """All connections, those being dialled and the retired ones included, in the order of their creation."""
+        """Return all connections, including dialled and retired ones, in the order of their creation.
+
+        It changes nothing, and so may be called in the middle of any operation, on any thread.
+        """
         return list(self._slots)
 
     def counts(self) -> Counts:
-        """Count connections, and requests: those with a connection or a dial, and those that wait."""
+        """Count connections and requests."""
         if self._is_changing:
             self._repair()
         idle = len(self._idle)
@@ -219,7 +239,7 @@ class Tables(ABC, Generic[K, C]):
             queued_requests=len(self._tickets) - self._dials,
         )
 
-    # Inside
+    # For the classes that decide
 
     def _begin(self) -> None:
         """Begin an operation that changes more than one thing; at its end `_is_changing` is false again."""
@@ -229,10 +249,10 @@ class Tables(ABC, Generic[K, C]):
 
     @abstractmethod
     def _repair(self) -> None:
-        """Put in order what an interrupted operation left."""
+        """Repair what an interrupted operation left."""
 
     def _lease_of(self, slot: Slot[K, C]) -> Lease[C]:
-        """Return the lease of a connection, a new one if who had it is gone."""
+        """Return the lease of a connection, a new one if it was lost."""
         lease = slot.lease or slot.holder()
         if lease is None:
             lease = Lease()
@@ -240,11 +260,18 @@ class Tables(ABC, Generic[K, C]):
             slot.holder = ref(lease, self._note_lost)
         return lease
 
+    def _close(self, slot: Slot[K, C]) -> None:
+        """Remove the connection, and decide that it is to be closed."""
+        # Nothing is called in between.
+        del self._slots[slot.connection]
+        self.closing.append(slot.connection)
+        self._forget(slot)
+
     def _forget(self, slot: Slot[K, C]) -> None:
-        """The connection has left."""
+        """Derive what follows from the removal of a slot."""
         if slot.state is IDLE:
             del self._idle[slot]
-        slot.state = GONE
+        slot.change(_REMOVED)
         if slot.ticket is not None:
             slot.ticket.slot = None
         group = slot.group
@@ -253,18 +280,18 @@ class Tables(ABC, Generic[K, C]):
         self._drop_if_empty(group)
 
     def _drop_if_empty(self, group: Group[K, C]) -> None:
-        if not (group.slots or group.singles or group.crowd):
+        if not (group.slots or group.exclusive_waiters or group.shared_waiters):
             del self._groups[group.key]
 
     def _rebuild(self) -> None:
-        """Make all that follows from the slots and the tickets. If that is interrupted, it can be done again."""
+        """Derive everything from the slots and the tickets. If that is interrupted, it can be done again."""
         slots = self._slots.values()
         groups = [slot.group for slot in slots]
         groups += [ticket.group for ticket in self._tickets]
         for group in groups:
             group.reset()
         self._groups = {group.key: group for group in groups}
-        # In the order in which they were used last, as far as it is known.
+        # In the order of their last use, as far as that is known.
         self._idle = OrderedDict.fromkeys(
             slot
             for slot in (*self._idle, *slots)
@@ -286,20 +313,20 @@ class Tables(ABC, Generic[K, C]):
                 ticket.group.slots += 1
                 self._note_dial(ticket)
         self._queue = OrderedDict()
-        # One that comes again goes before those that came later.
+        # By number: a repeated request comes before those that arrived later.
         for ticket in sorted(self._tickets, key=attrgetter("number")):
             group = ticket.group
             if ticket.grant is not None:
                 continue
-            if group.exclusive or not ticket.may_share:
-                group.singles[ticket] = None
+            if group.is_exclusive or not ticket.may_share:
+                group.exclusive_waiters[ticket] = None
                 self._queue[ticket] = group
             else:
-                group.crowd[ticket] = None
+                group.shared_waiters[ticket] = None
                 if group.dial is None:
                     self._queue[group] = group
 
     def _note_dial(self, ticket: Ticket[K, C] | None) -> None:
-        """Let those who may share wait for the dial of `ticket`."""
-        if ticket is not None and ticket.may_share and not ticket.group.exclusive:
+        """Let shared waiters wait for the dial of `ticket`, if it may result in a connection for several requests."""
+        if ticket is not None and ticket.may_share and not ticket.group.is_exclusive:
             ticket.group.dial = ticket

@@ -1,0 +1,117 @@
+"""The ledger for threads: one lock makes each operation atomic.
+
+Rules: an operation holds the lock from its beginning to its end, and nothing else holds it.
+Must not know: what an operation decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import Any
+
+from .._http.lease import Lease
+from .ledger import Decisions, Ledger
+from .slots import C, Counts, K, Ticket
+
+
+class LockedLedger(Ledger[K, C]):
+    """A ledger that any number of threads may call.
+
+    `connections()` takes no lock: see there.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(
+        self,
+        max_connections: int | None,
+        max_keepalive: int | None,
+        keepalive_expiry: float | None,
+    ) -> None:
+        super().__init__(max_connections, max_keepalive, keepalive_expiry)
+        # Re-entrant, since operations call each other; and since the collector or a signal handler may run a caller's
+        # code in the middle of one, which closes a response.
+        self._lock = RLock()
+
+    def counts(self) -> Counts:
+        with self._lock:
+            return super().counts()
+
+    def checkout(self, key: K, now: float) -> Lease[C] | None:
+        with self._lock:
+            return Ledger.checkout(self, key, now)
+
+    def acquire(
+        self,
+        key: K,
+        now: float,
+        may_share: bool,
+        lease: Lease[C],
+        create_waiter: Callable[[], Any],
+        arrival: int | None = None,
+    ) -> Lease[C] | None:
+        with self._lock:
+            return super().acquire(key, now, may_share, lease, create_waiter, arrival)
+
+    def reserve(
+        self, key: K, may_share: bool, lease: Lease[C], arrival: int | None = None
+    ) -> Ticket[K, C]:
+        with self._lock:
+            return super().reserve(key, may_share, lease, arrival)
+
+    def abandon(self, ticket: Ticket[K, C], now: float) -> None:
+        with self._lock:
+            super().abandon(ticket, now)
+
+    def give_up(self, lease: Lease[C], uses: int) -> None:
+        with self._lock:
+            super().give_up(lease, uses)
+
+    def add(self, ticket: Ticket[K, C], connection: C) -> bool:
+        with self._lock:
+            return super().add(ticket, connection)
+
+    def established(self, connection: C, capacity: int) -> None:
+        with self._lock:
+            super().established(connection, capacity)
+
+    def set_capacity(self, connection: C, capacity: int) -> None:
+        with self._lock:
+            super().set_capacity(connection, capacity)
+
+    def checkin(self, connection: C, now: float, expires_at: float | None = None) -> None:
+        with self._lock:
+            Ledger.checkin(self, connection, now, expires_at)
+
+    def retire(self, connection: C) -> None:
+        with self._lock:
+            super().retire(connection)
+
+    def discard(self, connection: C) -> None:
+        with self._lock:
+            super().discard(connection)
+
+    def close(self, connection: C) -> None:
+        with self._lock:
+            super().close(connection)
+
+    def expire(self, now: float) -> None:
+        with self._lock:
+            super().expire(now)
+
+    def recover(self) -> None:
+        with self._lock:
+            super().recover()
+
+    def clear(self) -> None:
+        with self._lock:
+            super().clear()
+
+    def take_decisions(self, taken: Decisions[K, C]) -> None:
+        with self._lock:
+            super().take_decisions(taken)
+
+    def return_decisions(self, taken: Decisions[K, C]) -> None:
+        with self._lock:
+            super().return_decisions(taken)
