@@ -34,9 +34,7 @@ def test_a_recorded_request_is_replayed_without_network(
 
 
 @each_way
-def test_an_unrecorded_request_raises_an_error(
-    send: Send, server: Server, tmp_path: Path
-) -> None:
+def test_an_unrecorded_request_raises_an_error(send: Send, server: Server, tmp_path: Path) -> None:
     with (
         vcr.use_cassette(str(tmp_path / "cassette.yaml"), record_mode="none"),
         pytest.raises(CannotOverwriteExistingCassetteException),
