@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -142,28 +139,3 @@ def test_an_error_of_a_synchronous_body_comes_through() -> None:
 
     with pytest.raises(ValueError, match="mine"):
         run_blocking(joined(fail(), is_blocking=True))
-
-
-BODIES = """
-import resource
-from httpcore2_core._http import bodies
-
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        bodies = [bytes([1]) * 100_000 for _ in range(64)]
-        del bodies
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-faults()
-print(faults())
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's way with memory")
-def test_memory_of_bodies_is_used_again_without_asking_the_system() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BODIES], capture_output=True, text=True, check=True
-    )
-    # 640 bodies of 25 pages.
-    assert int(done.stdout) < 1600

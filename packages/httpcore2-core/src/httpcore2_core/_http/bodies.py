@@ -16,11 +16,6 @@ from .._models import ByteStream, Response
 from .._net.coroutines import run_blocking
 from .lease import Lease
 
-# glibc gives memory back as soon as 128 KiB at the end of its heap are free, so that each body of 100 KiB pays for its
-# pages anew, with 30 µs. Once 4 MiB in one piece were freed it keeps up to twice that (mallopt(3), M_MMAP_THRESHOLD).
-# They are never touched, so this takes 5 µs and no memory.
-bytes(4 * 1024 * 1024)
-
 
 class ReceivedBody:
     """A response's body as it comes from the network; the transport's connections derive theirs
