@@ -102,8 +102,8 @@ def _exchanges(answers: Iterator[bytes]) -> Operations:
         for _ in range(count):
             codec.start_request(b"GET", b"/page", _RAW_HEADERS, 0)
             codec.receive(next(answers))
-            assert codec.head() is not None
-            while codec.data():
+            assert codec.take_head() is not None
+            while codec.take_chunk():
                 pass
             assert codec.is_reusable
 

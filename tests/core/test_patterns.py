@@ -22,8 +22,8 @@ import httpcore2_http2
 import httpcore2_trio
 from httpcore2_core import _urls
 from httpcore2_core._http import fields
-from httpcore2_core._http11 import codec, h11_fallback, heads, lines
-from httpcore2_core._http11.heads import HeaderBlock, read_head
+from httpcore2_core._http11 import chunked, h11_fallback, heads, lines
+from httpcore2_core._http11.heads import HEAD_LIMIT, FieldNames, HeaderBlock, read_head
 from httpcore2_http2 import _fields
 
 PACKAGES = (httpcore2, httpcore2_core, httpcore2_asyncio, httpcore2_trio, httpcore2_http2)
@@ -34,6 +34,7 @@ TEXT = VISIBLE | frozenset(range(0x80, 0x100))
 BLANKS = frozenset(b" \t")
 DIGITS = frozenset(b"0123456789")
 HEX = frozenset(b"0123456789abcdefABCDEF")
+NAMES = FieldNames()
 
 
 def strings(alphabet: list[bytes], longest: int) -> Iterator[bytes]:
@@ -202,11 +203,11 @@ def test_each_byte_is_in_its_class_of_the_grammar(match: Match) -> None:
 def test_a_request_is_plain_if_each_of_its_fields_is() -> None:
     host = (b"Host", b"a")
     for value in strings(COMMON, 4):
-        is_plain = HeaderBlock([host, (b"X", value)]).is_plain
+        is_plain = HeaderBlock([host, (b"X", value)], NAMES).is_plain
         assert is_plain == is_field_line(b"X: " + value), value
-        assert HeaderBlock([(b"X", value), host, (b"Y", b"")]).is_plain == is_plain
+        assert HeaderBlock([(b"X", value), host, (b"Y", b"")], NAMES).is_plain == is_plain
     for name in strings(COMMON, 3):
-        assert HeaderBlock([host, (name, b"")]).is_plain == is_field_line(name + b": "), name
+        assert HeaderBlock([host, (name, b"")], NAMES).is_plain == is_field_line(name + b": "), name
 
 
 def test_a_response_is_plain_if_each_of_its_lines_is() -> None:
@@ -220,7 +221,7 @@ def test_a_response_is_plain_if_each_of_its_lines_is() -> None:
             and all(code in TEXT or code in BLANKS for code in field)
             for field in fields
         )
-        assert (read_head(data) is not None) == is_plain, data
+        assert (read_head(data, HEAD_LIMIT, NAMES) is not None) == is_plain, data
 
 
 # Every pattern
@@ -298,8 +299,8 @@ def test_a_pattern_takes_linear_time(data: bytes) -> None:
 
 def test_chunk_patterns_of_the_fast_path_agree_with_the_others() -> None:
     for data in strings([b"5", b"F", b"\r\n", b"\r", b"\n", b";", b" "], 4):
-        first = codec._match_first_chunk(data)
-        following = codec._match_next_chunk(b"\r\n" + data)
+        first = chunked._match_first_chunk(data)
+        following = chunked._match_next_chunk(b"\r\n" + data)
         other = lines._match_chunk_line(data)
         assert (first is None) == (following is None)
         if first is not None:

@@ -6,7 +6,7 @@ import pytest
 
 from httpcore2_asyncio import _stream
 from httpcore2_core._connect import http_proxy
-from httpcore2_core._http11 import codec, heads, lines
+from httpcore2_core._http11 import chunked, codec, heads, lines
 from httpcore2_core._pool import engine
 from httpcore2_http2 import AsyncHTTP2Connection, _closed, _codec, _connection, _frames, _writer
 
@@ -20,8 +20,8 @@ BOUNDS = [
     ("| a head, before its blank line | 100 KiB |", heads.HEAD_LIMIT, 100 * KIB),
     ("| interim responses (1xx) before a response | 100 |", codec.INTERIM_LIMIT, 100),
     ("| the size line of a chunk | 4 KiB |", lines.LINE_LIMIT, 4 * KIB),
-    ("| 16 KiB, and 16 bytes for each chunk", codec.OVERHEAD_LIMIT, 16 * KIB),
-    ("| 16 KiB, and 16 bytes for each chunk", codec.OVERHEAD_PER_CHUNK, 16),
+    ("| 16 KiB, and 16 bytes for each chunk", chunked.OVERHEAD_LIMIT, 16 * KIB),
+    ("| 16 KiB, and 16 bytes for each chunk", chunked.OVERHEAD_PER_CHUNK, 16),
     ("on asyncio 64 KiB and one read of 256 KiB more", _stream.HIGH_WATER, 64 * KIB),
     ("on asyncio 64 KiB and one read of 256 KiB more", _stream.BUFFER_SIZE, 256 * KIB),
     ("| a frame | 16 KiB |", _frames.MAX_FRAME, 16 * KIB),
@@ -43,8 +43,8 @@ BOUNDS = [
     ("is sent at most 10 times", engine._MAX_ATTEMPTS_WITHOUT_PROGRESS, 10),
     ("or 1000 times if the server processes other", engine._MAX_ATTEMPTS, 1000),
     ("| 200 characters of ASCII |", http_proxy._LONGEST_REASON, 200),
-    ("At most 1024 header names of up to 64 bytes", heads._KNOWN_NAMES_LIMIT, 1024),
-    ("At most 1024 header names of up to 64 bytes", heads._KNOWN_NAME_SIZE, 64),
+    ("At most 1024 header names of up to 64 bytes", heads.FieldNames.LIMIT, 1024),
+    ("At most 1024 header names of up to 64 bytes", heads.FieldNames.SIZE_LIMIT, 64),
 ]
 
 

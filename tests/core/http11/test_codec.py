@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from httpcore2_core._exceptions import LocalProtocolError, RemoteProtocolError
-from httpcore2_core._http11 import heads as heads_module
-from httpcore2_core._http11.codec import HTTP11Codec, RequestState, ResponseState
-from httpcore2_core._http11.heads import HEAD_LIMIT, ResponseHead
+from httpcore2_core._http11.codec import HTTP11Codec
+from httpcore2_core._http11.heads import HEAD_LIMIT, FieldNames, HeadMemory, ResponseHead
+from httpcore2_core._http11.states import RequestState, ResponseState
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -33,7 +33,7 @@ def received(data: bytes, method: bytes = b"GET", *fields: tuple[bytes, bytes]) 
     """A codec that has read the head at the beginning of `data`."""
     codec = started(method, *fields)
     codec.receive(data)
-    assert codec.head() is not None
+    assert codec.take_head() is not None
     return codec
 
 
@@ -45,7 +45,7 @@ def body_of(codec: HTTP11Codec, pieces: Iterable[bytes] = ()) -> bytes:
     """The rest of the body, read to its end."""
     rest = iter(pieces)
     body = b""
-    while (data := codec.data()) != b"":
+    while (data := codec.take_chunk()) != b"":
         if data is None:
             codec.receive(next(rest))
         else:
@@ -60,7 +60,7 @@ def read(codec: HTTP11Codec, pieces: Iterable[bytes]) -> tuple[ResponseHead, byt
     rest = iter(pieces)
     while True:
         codec.receive(next(rest))
-        head = codec.head()
+        head = codec.take_head()
         if head is not None:
             return head, body_of(codec, rest)
 
@@ -74,17 +74,24 @@ def chunked_and_ended() -> HTTP11Codec:
     return codec
 
 
+def abandoned() -> HTTP11Codec:
+    codec = started(b"POST", (b"Content-Length", b"3"))
+    codec.abandon_request()
+    return codec
+
+
 def in_trailers() -> HTTP11Codec:
     codec = received(CHUNKED + b"0\r\n")
-    assert codec.data() is None
+    assert codec.take_chunk() is None
     return codec
 
 
 REQUEST_STATES: dict[RequestState, Callable[[], HTTP11Codec]] = {
     RequestState.IDLE: HTTP11Codec,
-    RequestState.LENGTH: lambda: started(b"POST", (b"Content-Length", b"3")),
-    RequestState.CHUNKED: lambda: started(b"POST", (b"Transfer-Encoding", b"chunked")),
-    RequestState.DONE: started,
+    RequestState.SENDING_LENGTH: lambda: started(b"POST", (b"Content-Length", b"3")),
+    RequestState.SENDING_CHUNKS: lambda: started(b"POST", (b"Transfer-Encoding", b"chunked")),
+    RequestState.SENT: started,
+    RequestState.ABANDONED: abandoned,
 }
 RESPONSE_STATES: dict[ResponseState, Callable[[], HTTP11Codec]] = {
     ResponseState.IDLE: HTTP11Codec,
@@ -112,13 +119,18 @@ def test_every_state_is_reached() -> None:
     ("state", "data", "sent", "then"),
     [
         (RequestState.IDLE, b"", b"", RequestState.IDLE),
-        (RequestState.LENGTH, b"", b"", RequestState.LENGTH),
-        (RequestState.LENGTH, b"ab", b"ab", RequestState.LENGTH),
-        (RequestState.LENGTH, b"abc", b"abc", RequestState.DONE),
-        (RequestState.CHUNKED, b"", b"", RequestState.CHUNKED),
-        (RequestState.CHUNKED, b"ab", b"2\r\nab\r\n", RequestState.CHUNKED),
-        (RequestState.CHUNKED, b"a" * 26, b"1a\r\n" + b"a" * 26 + b"\r\n", RequestState.CHUNKED),
-        (RequestState.DONE, b"", b"", RequestState.DONE),
+        (RequestState.SENDING_LENGTH, b"", b"", RequestState.SENDING_LENGTH),
+        (RequestState.SENDING_LENGTH, b"ab", b"ab", RequestState.SENDING_LENGTH),
+        (RequestState.SENDING_LENGTH, b"abc", b"abc", RequestState.SENT),
+        (RequestState.SENDING_CHUNKS, b"", b"", RequestState.SENDING_CHUNKS),
+        (RequestState.SENDING_CHUNKS, b"ab", b"2\r\nab\r\n", RequestState.SENDING_CHUNKS),
+        (
+            RequestState.SENDING_CHUNKS,
+            b"a" * 26,
+            b"1a\r\n" + b"a" * 26 + b"\r\n",
+            RequestState.SENDING_CHUNKS,
+        ),
+        (RequestState.SENT, b"", b"", RequestState.SENT),
     ],
 )
 def test_data_is_framed_as_the_request_declared(
@@ -131,7 +143,7 @@ def test_data_is_framed_as_the_request_declared(
 
 @pytest.mark.parametrize(
     ("state", "data"),
-    [(RequestState.IDLE, b"a"), (RequestState.LENGTH, b"abcd"), (RequestState.DONE, b"a")],
+    [(RequestState.IDLE, b"a"), (RequestState.SENDING_LENGTH, b"abcd"), (RequestState.SENT, b"a")],
 )
 def test_more_data_than_declared_is_refused(state: RequestState, data: bytes) -> None:
     codec = REQUEST_STATES[state]()
@@ -148,8 +160,8 @@ def test_data_after_the_end_of_a_chunked_request_are_refused() -> None:
     ("state", "sent", "then"),
     [
         (RequestState.IDLE, b"", RequestState.IDLE),
-        (RequestState.CHUNKED, b"0\r\n\r\n", RequestState.DONE),
-        (RequestState.DONE, b"", RequestState.DONE),
+        (RequestState.SENDING_CHUNKS, b"0\r\n\r\n", RequestState.SENT),
+        (RequestState.SENT, b"", RequestState.SENT),
     ],
 )
 def test_a_request_ends_as_it_is_framed(
@@ -165,18 +177,26 @@ def test_a_chunked_request_ends_once() -> None:
 
 
 def test_less_data_than_declared_is_refused_at_the_end() -> None:
-    codec = REQUEST_STATES[RequestState.LENGTH]()
+    codec = REQUEST_STATES[RequestState.SENDING_LENGTH]()
     codec.send_data(b"ab")
     with pytest.raises(LocalProtocolError, match="Too little data for declared Content-Length"):
         codec.end_request()
 
 
-@pytest.mark.parametrize("state", RequestState)
-def test_a_request_can_be_started_over(state: RequestState) -> None:
-    codec = REQUEST_STATES[state]()
+def test_a_request_follows_a_complete_exchange() -> None:
+    codec = RESPONSE_STATES[ResponseState.DONE]()
     codec.start_request(b"GET", b"/", [HOST], 0)
-    assert codec.request_state is RequestState.DONE
+    assert codec.request_state is RequestState.SENT
     assert codec.response_state is ResponseState.HEAD
+
+
+def test_a_refused_request_leaves_the_codec_as_it_was() -> None:
+    codec = RESPONSE_STATES[ResponseState.DONE]()
+    refused = [HOST, (b"Content-Length", b"3"), (b"Transfer-Encoding", b"chunked")]
+    with pytest.raises(LocalProtocolError, match="both Content-Length and Transfer-Encoding"):
+        codec.start_request(b"POST", b"/", refused, None)
+    assert codec.is_reusable
+    assert codec.start_request(b"GET", b"/", [HOST], 0).startswith(b"GET / HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(
@@ -184,18 +204,18 @@ def test_a_request_can_be_started_over(state: RequestState) -> None:
 )
 def test_a_response_has_one_head(state: ResponseState) -> None:
     with pytest.raises(AssertionError, match="a response is due"):
-        RESPONSE_STATES[state]().head()
+        RESPONSE_STATES[state]().take_head()
 
 
 def test_before_the_request_there_is_no_head() -> None:
     with pytest.raises(AssertionError, match="a response is due"):
-        HTTP11Codec().head()
+        HTTP11Codec().take_head()
 
 
 @pytest.mark.parametrize("state", BEFORE_THE_HEAD)
 def test_the_body_comes_after_the_head(state: ResponseState) -> None:
     with pytest.raises(AssertionError, match="the head comes first"):
-        RESPONSE_STATES[state]().data()
+        RESPONSE_STATES[state]().take_chunk()
 
 
 @pytest.mark.parametrize(
@@ -221,7 +241,7 @@ def test_the_body_is_read_as_the_response_declared(
 ) -> None:
     codec = RESPONSE_STATES[state]()
     codec.receive(data)
-    assert codec.data() == read
+    assert codec.take_chunk() == read
     assert codec.response_state is then
 
 
@@ -232,7 +252,7 @@ READING += [ResponseState.TRAILERS]
 @pytest.mark.parametrize("state", READING)
 def test_a_body_needs_more_bytes_until_it_has_ended(state: ResponseState) -> None:
     codec = RESPONSE_STATES[state]()
-    assert codec.data() is None
+    assert codec.take_chunk() is None
     assert codec.response_state is state
 
 
@@ -247,7 +267,7 @@ def test_only_a_head_is_due_before_a_byte_of_it_has_come(state: ResponseState) -
 def test_an_interim_response_is_an_answer() -> None:
     codec = started()
     codec.receive(b"HTTP/1.1 100 Continue\r\n\r\n")
-    assert codec.head() is None
+    assert codec.take_head() is None
     assert not codec.is_unanswered
 
 
@@ -297,7 +317,7 @@ def test_a_connection_that_the_peer_closed_is_not_used_again() -> None:
 @pytest.mark.parametrize("state", ResponseState)
 def test_only_a_complete_response_has_a_rest_without_waiting(state: ResponseState) -> None:
     codec = RESPONSE_STATES[state]()
-    assert codec.rest() == (b"" if state is ResponseState.DONE else None)
+    assert codec.take_remaining() == (b"" if state is ResponseState.DONE else None)
     assert codec.response_state is state
 
 
@@ -305,7 +325,7 @@ def test_only_a_complete_response_has_a_rest_without_waiting(state: ResponseStat
 def test_the_rest_is_all_that_is_here_or_is_left_to_be_read(data: bytes) -> None:
     codec = received(OK + b"Content-Length: 3\r\n\r\n" + data)
     is_all = data == b"abc"
-    assert codec.rest() == (data if is_all else None)
+    assert codec.take_remaining() == (data if is_all else None)
     assert codec.is_reusable == is_all
     if not is_all:
         assert body_of(codec, [b"abc"[len(data) :]] if data != b"abcd" else []) == b"abc"
@@ -313,9 +333,9 @@ def test_the_rest_is_all_that_is_here_or_is_left_to_be_read(data: bytes) -> None
 
 def test_the_rest_is_what_was_not_read_before() -> None:
     codec = received(OK + b"Content-Length: 3\r\n\r\na")
-    assert codec.data() == b"a"
+    assert codec.take_chunk() == b"a"
     codec.receive(b"bc")
-    assert codec.rest() == b"bc"
+    assert codec.take_remaining() == b"bc"
     assert codec.is_reusable
 
 
@@ -323,11 +343,11 @@ def test_the_rest_is_what_was_not_read_before() -> None:
 def test_there_is_no_rest_where_the_connection_is_not_used_again(length: bytes) -> None:
     body = bytes(int(length))
     closing = received(OK + b"Connection: close\r\nContent-Length: " + length + b"\r\n\r\n" + body)
-    assert closing.rest() is None
+    assert closing.take_remaining() is None
     uploading = received(
         OK + b"Content-Length: " + length + b"\r\n\r\n" + body, b"POST", (b"Content-Length", b"3")
     )
-    assert uploading.rest() is None
+    assert uploading.take_remaining() is None
     assert body_of(closing) == body_of(uploading) == body
 
 
@@ -415,7 +435,7 @@ def test_a_body_of_another_size_than_declared_is_refused_before_anything_is_sent
 
 def test_a_chunked_body_may_have_any_size() -> None:
     codec = started(b"POST", (b"Transfer-Encoding", b"chunked"), size=3)
-    assert codec.request_state is RequestState.CHUNKED
+    assert codec.request_state is RequestState.SENDING_CHUNKS
 
 
 @pytest.mark.parametrize("data", [bytearray(b"abc"), memoryview(b"abc")])
@@ -429,28 +449,36 @@ def test_data_may_be_any_kind_of_bytes(data: Any) -> None:
 @pytest.mark.parametrize("data", ["abc", 3, None])
 def test_data_that_are_not_bytes_are_refused(data: Any) -> None:
     with pytest.raises(TypeError, match=f"must consist of bytes, but got {type(data).__name__}"):
-        REQUEST_STATES[RequestState.LENGTH]().send_data(data)
+        REQUEST_STATES[RequestState.SENDING_LENGTH]().send_data(data)
 
 
 def test_a_length_of_many_digits_is_known() -> None:
     codec = started(b"POST", (b"Content-Length", b"0" * 19 + b"3"))
     assert codec.send_data(b"abc") == b"abc"
-    assert codec.request_state is RequestState.DONE
+    assert codec.request_state is RequestState.SENT
 
 
 def test_header_fields_that_changed_in_place_are_sent_as_they_are_now() -> None:
     codec = HTTP11Codec()
     headers = [HOST, (b"X", b"1")]
-    codec.start_request(b"GET", b"/", headers, None)
-    headers[1] = (b"X", b"2")
-    assert b"X: 2\r\n" in codec.start_request(b"GET", b"/", headers, None)
-    assert b"X: 2\r\n" in codec.start_request(b"GET", b"/", headers, None)
+    sent = []
+    for value in (b"1", b"2", b"2"):
+        headers[1] = (b"X", value)
+        sent.append(codec.start_request(b"GET", b"/", headers, None).split(b"\r\n")[2])
+        codec.receive(OK + b"Content-Length: 0\r\n\r\n")
+        codec.take_head()
+    assert sent == [b"X: 1", b"X: 2", b"X: 2"]
 
 
-def test_connections_keep_heads_that_are_the_same_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads_module, "_last_block", None)
-    monkeypatch.setattr(heads_module, "_last_head", None)
-    first, second = (received(OK + b"Content-Length: 2\r\n\r\nok") for _ in range(2))
+def test_codecs_that_share_a_memory_keep_equal_heads_once() -> None:
+    memory = HeadMemory()
+    codecs = [HTTP11Codec(), HTTP11Codec()]
+    for codec in codecs:
+        codec.memory = memory
+        codec.start_request(b"GET", b"/", [HOST], None)
+        codec.receive(OK + b"Content-Length: 2\r\n\r\nok")
+        assert codec.take_head() is not None
+    first, second = codecs
     assert first._block is second._block
     assert first._head is second._head
 
@@ -460,18 +488,19 @@ def test_a_head_that_begins_like_the_last_one_is_read_for_itself() -> None:
         head = OK + b"Content-Length: %d\r\n" % length
         codec = started()
         codec.receive(head)
-        assert codec.head() is None
+        assert codec.take_head() is None
         codec.receive(b"\r\n" + bytes(length))
-        assert codec.head() is not None
+        assert codec.take_head() is not None
         assert body_of(codec) == bytes(length)
 
 
 def test_names_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads_module, "_known_names", {})
-    monkeypatch.setattr(heads_module, "_KNOWN_NAMES_LIMIT", 2)
-    for name in (b"A", b"B", b"C", b"D" * 65):
-        started(b"GET", (name, b""))
-    assert len(heads_module._known_names) == 2
+    monkeypatch.setattr(FieldNames, "LIMIT", 2)
+    names = FieldNames()
+    for name in (b"D" * 65, b"A", b"Host", b"C"):
+        assert names[name] == (b"host" if name == b"Host" else b"any other")
+    assert set(names) == {b"A", b"Host"}
+    assert names[b"no name"] is None
 
 
 # Responses
@@ -822,10 +851,10 @@ def test_a_connection_that_ends_before_the_response_is_an_error(data: bytes) -> 
     codec = started()
     if data:
         codec.receive(data)
-        assert codec.head() is None
+        assert codec.take_head() is None
     codec.receive(b"")
     with pytest.raises(RemoteProtocolError, match="Server disconnected without sending a response"):
-        codec.head()
+        codec.take_head()
 
 
 @pytest.mark.parametrize(
@@ -854,9 +883,9 @@ def test_a_body_that_broke_off_before_it_was_read_is_an_error() -> None:
     codec = received(CHUNKED)
     codec.receive(b"2\r\nab\r\n2;x\r\nc")
     codec.receive(b"")
-    assert codec.data() == b"abc"
+    assert codec.take_chunk() == b"abc"
     with pytest.raises(RemoteProtocolError, match="incomplete chunked read"):
-        codec.data()
+        codec.take_chunk()
 
 
 @pytest.mark.parametrize(
@@ -1002,7 +1031,7 @@ def test_a_head_without_an_end_is_refused() -> None:
     codec = started()
     codec.receive(padded(HEAD_LIMIT + 1)[:-1])
     with pytest.raises(RemoteProtocolError, match="head is longer than 102400 bytes"):
-        codec.head()
+        codec.take_head()
 
 
 MANY = 100_000
@@ -1076,8 +1105,8 @@ def test_a_request_made_to_take_long_is_refused(value: bytes) -> None:
 def test_a_body_of_many_small_chunks_is_read() -> None:
     codec = received(CHUNKED)
     codec.receive(b"1\r\na\r\n" * (MANY // 6) + b"0\r\n\r\n")
-    assert codec.data() == b"a" * (MANY // 6)
-    assert codec.data() == b""
+    assert codec.take_chunk() == b"a" * (MANY // 6)
+    assert codec.take_chunk() == b""
     assert codec.is_reusable
 
 
@@ -1087,5 +1116,5 @@ def test_the_size_of_a_head_before_a_large_body_is_known_until_a_smaller_one_com
     assert body_of(codec) == bytes(32768)
     codec.start_request(b"GET", b"/", [HOST], None)
     codec.receive(OK + b"Content-Length: 32767\r\n\r\n")
-    assert codec.head() is not None
+    assert codec.take_head() is not None
     assert codec.head_size == 0

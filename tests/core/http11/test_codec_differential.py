@@ -37,8 +37,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpcore2_core._exceptions import LocalProtocolError, RemoteProtocolError
-from httpcore2_core._http11.codec import HTTP11Codec, ResponseState
+from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._http11.heads import HEAD_LIMIT
+from httpcore2_core._http11.states import ResponseState
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -150,17 +151,17 @@ def read_by_us(
         codec.receive(piece)
         try:
             if head is None:
-                head = codec.head()
+                head = codec.take_head()
                 if codec.response_state is ResponseState.SWITCHED:
                     verdict = Verdict.SWITCHED
             while head is not None and verdict is Verdict.INCOMPLETE:
-                rest = codec.rest() if asks_for_rest else None
+                rest = codec.take_remaining() if asks_for_rest else None
                 if rest is not None:
                     assert codec.is_reusable
                     body += rest
                     verdict = Verdict.COMPLETE
                     break
-                data = codec.data()
+                data = codec.take_chunk()
                 if data is None:
                     break
                 body += data

@@ -7,16 +7,14 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from httpcore2_core._exceptions import RemoteProtocolError
-from httpcore2_core._http11 import heads as heads_module
+from httpcore2_core._http11.chunked import OVERHEAD_LIMIT, OVERHEAD_PER_CHUNK
 from httpcore2_core._http11.codec import (
     INTERIM_LIMIT,
-    OVERHEAD_LIMIT,
-    OVERHEAD_PER_CHUNK,
     HTTP11Codec,
-    ResponseState,
 )
-from httpcore2_core._http11.heads import HEAD_LIMIT
+from httpcore2_core._http11.heads import HEAD_LIMIT, HeadMemory
 from httpcore2_core._http11.lines import LINE_LIMIT
+from httpcore2_core._http11.states import ResponseState
 
 HOST = (b"Host", b"example.com")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -34,10 +32,10 @@ def result(pieces: Iterable[bytes], head_limit: int, method: bytes = b"GET") -> 
     for piece in pieces:
         codec.receive(piece)
         try:
-            head = head or codec.head()
+            head = head or codec.take_head()
             if head is None:
                 continue
-            while data := codec.data():
+            while data := codec.take_chunk():
                 body += data
         except RemoteProtocolError:
             return None
@@ -139,14 +137,11 @@ def test_an_interim_head_has_the_same_limit() -> None:
     assert results(head_of(200, start) + head_of(201, start) + EMPTY, [200], 200) is None
 
 
-def test_a_head_that_was_read_with_a_higher_limit_is_not_remembered_for_a_lower_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(heads_module, "_last_head", None)
+def test_a_head_that_was_read_with_a_higher_limit_is_not_remembered_for_a_lower_one() -> None:
+    memory = HeadMemory()
     data = head_of(300)
-    assert result([data], 300) is not None
-    assert heads_module._last_head is not None
-    assert result([data], 299) is None
+    assert memory.read_head(data, 300) is memory.read_head(data, 300) is not None
+    assert memory.read_head(data, 299) is None
 
 
 def test_a_hundred_interim_responses_may_come_first() -> None:

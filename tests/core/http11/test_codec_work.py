@@ -73,7 +73,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Received.work = 0
     monkeypatch.setattr(codec_module, "bytearray", Received, raising=False)
-    monkeypatch.setattr(codec_module, "find_blank_line", scanning(lines.find_blank_line))
+    monkeypatch.setattr(lines, "_find_blank_line", scanning(lines._find_blank_line))
     for name in ("_match_status_line", "_match_field_line", "_may_be_field_line"):
         monkeypatch.setattr(lines, name, scanning(getattr(lines, name)))
     for name in ("_match_chunk_line", "_may_be_chunk_line"):
@@ -90,8 +90,8 @@ def fed(data: bytes, size: int, method: bytes = b"GET") -> HTTP11Codec:
     for at in range(0, len(data), size):
         codec.receive(data[at : at + size])
         try:
-            head = head or codec.head()
-            while head is not None and codec.data():
+            head = head or codec.take_head()
+            while head is not None and codec.take_chunk():
                 pass
         except RemoteProtocolError:
             break
@@ -161,11 +161,11 @@ def test_what_is_incomplete_grows_in_place() -> None:
     codec.start_request(b"GET", b"/", [HOST], None)
     for byte in CONTINUE + OK + b"X: ":
         codec.receive(bytes([byte]))
-        assert codec.head() is None
+        assert codec.take_head() is None
     data = codec._data
     for _ in range(1000):
         codec.receive(b"y")
-        assert codec.head() is None
+        assert codec.take_head() is None
         assert codec._data is data
 
 
@@ -193,7 +193,7 @@ def test_chunks_that_come_together_cost_the_same_each(chunk: bytes) -> None:
     for number in (250, 500):
         codec = fed(CHUNKED, len(CHUNKED))
         codec.receive(chunk * number)
-        counts.append(lines_run(codec.data))
+        counts.append(lines_run(codec.take_chunk))
     assert counts[0] > 250 * 5
     assert counts[1] <= 2.1 * counts[0]
     # 50 ns each, say: 8,000 chunks of eight bytes in a read of 64 KiB hold an event loop up for 20 ms.

@@ -27,3 +27,15 @@ class Label(Enum):
 S = TypeVar("S", bound=Label)
 E = TypeVar("E", bound=Label)
 Transitions: TypeAlias = Mapping[S, Mapping[E, S]]
+
+
+def columns(table: Transitions[S, E]) -> dict[E, dict[S, S]]:
+    """Return the table by events: for each, the state that follows each state in which it is allowed.
+
+    Where an event is known when the code is written, its column saves one of two look-ups.
+    """
+    found: dict[E, dict[S, S]] = {}
+    for state, row in table.items():
+        for event, following in row.items():
+            found.setdefault(event, {})[state] = following
+    return found

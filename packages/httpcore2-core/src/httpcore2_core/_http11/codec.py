@@ -1,93 +1,73 @@
-"""HTTP/1.1 as an object without I/O: what is to be sent -> bytes; bytes -> what was received.
+"""HTTP/1.1 without I/O: a request becomes bytes, and received bytes become a response.
 
-There is a fast path, and h11 as fallback and reference. Heads that match strict forms (`heads.py`) are
-read and written here, in a few microseconds, as are bodies; other heads, and trailer sections, are
-given to h11 when they are complete. The fast path is never laxer than h11: whatever it accepts, h11
-accepts, with the same status, headers, body and reuse of the connection; a differential test holds that.
-How the bytes were cut makes no difference: all limits count bytes, and what is incomplete is neither
-copied nor scanned again when more of it comes.
+There is a fast path, and h11 as fallback and reference. Heads that match strict forms (`heads.py`) are read and
+written here, in a few microseconds, as are bodies; h11 reads other heads, and trailer sections, when they are
+complete. The fast path is never laxer than h11: h11 accepts each head that it accepts, with the same status, header
+fields, body and reuse of the connection. A differential test holds that. However the bytes were cut, the result is
+the same: all limits count bytes, and incomplete data is neither copied nor scanned again when more of it comes.
 
 One `HTTP11Codec` serves one connection, one exchange after the other:
 
     data = codec.start_request(...)     then send_data(...), end_request()
-    codec.receive(data)                 whatever was read, b"" at the end of the stream
-    codec.head()                        None: read more
-    codec.data()                        None: read more; b"": the body has ended
+    codec.receive(data)                 the bytes that were read, b"" at the end of the stream
+    codec.take_head()                   None: read more
+    codec.take_chunk()                  None: read more; b"": the body has ended
     codec.is_reusable                   whether another exchange may follow
 
+The states of both sides, and the events that change them, are in `states.py`.
 Must not know: the network, clocks, connections, pools.
 """
 
 from __future__ import annotations
 
-import re
-from enum import Enum
+from collections.abc import Mapping
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._http.bodies import check_size, enforce_chunk
+from .._http.fields import Headers
+from .._states import columns
 from . import h11_fallback
-from .heads import (
-    HEAD_LIMIT,
-    HeaderBlock,
-    ReceivedHead,
-    ResponseHead,
-    header_block,
-    read_head,
-    recall_head,
-    request_line,
-)
-from .lines import (
-    check_beginning,
-    check_lines,
-    excerpt,
-    find_blank_line,
-    match_chunk_line,
-    status_line_start,
+from .chunked import ChunkedBody, incomplete_body
+from .h11_fallback import FallbackHead
+from .heads import HEAD_LIMIT, HeaderBlock, HeadMemory, ReceivedHead, ResponseHead
+from .lines import SETTING_HINT, check_beginning, check_lines, find_section_end, status_line_start
+from .states import (
+    REQUEST_TRANSITIONS,
+    RESPONSE_TRANSITIONS,
+    RequestEvent,
+    RequestState,
+    ResponseEvent,
+    ResponseState,
 )
 
 INTERIM_LIMIT = 100
-# Chunk extensions and trailers may outweigh the data only so far, as in Go's net/http (CVE-2023-39326).
-OVERHEAD_LIMIT = 16 * 1024
-OVERHEAD_PER_CHUNK = 16
 
-_match_first_chunk = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n").match
-_match_next_chunk = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})\r\n").match
-
-
-def _broken_off(missing: str) -> RemoteProtocolError:
-    return RemoteProtocolError(
-        f"peer closed connection without sending complete message body ({missing})"
-    )
-
-
-class RequestState(Enum):
-    """How much of the request has been made into bytes."""
-
-    IDLE = "no exchange yet"
-    LENGTH = "a body of known length"
-    CHUNKED = "a chunked body"
-    DONE = "complete"
-
-
-class ResponseState(Enum):
-    """What the next received bytes are."""
-
-    IDLE = "no exchange yet"
-    HEAD = "the response's head"
-    LENGTH = "a body of known length"
-    CHUNKED = "a chunked body"
-    TRAILERS = "the fields after a chunked body"
-    UNTIL_CLOSE = "a body that ends with the connection"
-    DONE = "complete: nothing may follow"
-    SWITCHED = "no HTTP any more"
-
-
-# Enum's own way to its members is slow; see those of `_http.established.State`.
-_UNSENT, _SENDING_LENGTH, _SENDING_CHUNKS, SENT = RequestState
-_IDLE, _HEAD, _LENGTH, _CHUNKED, _TRAILERS, _UNTIL_CLOSE, DONE, SWITCHED = ResponseState
+# Enum's own way to its members is slow; see those of `_http.states`.
+_SENDING_CHUNKS, SENT = RequestState.SENDING_CHUNKS, RequestState.SENT
+HEAD_DUE, _LENGTH, _CHUNKED = ResponseState.HEAD, ResponseState.LENGTH, ResponseState.CHUNKED
+_TRAILERS, _UNTIL_CLOSE = ResponseState.TRAILERS, ResponseState.UNTIL_CLOSE
+DONE, SWITCHED = ResponseState.DONE, ResponseState.SWITCHED
 NO_BODY_LEFT = (DONE, SWITCHED)
-# What can be incomplete, and then grows by what is received.
-_IN_LINES = (_HEAD, _CHUNKED, _TRAILERS)
+# States in which received data may be incomplete, and then grows.
+_IN_LINES = (HEAD_DUE, _CHUNKED, _TRAILERS)
+
+# What each event makes of each state.
+_requests, _responses = columns(REQUEST_TRANSITIONS), columns(RESPONSE_TRANSITIONS)
+_REQUEST_WITHOUT_BODY = _requests[RequestEvent.HEAD_WITHOUT_BODY]
+_REQUEST_WITH_LENGTH = _requests[RequestEvent.HEAD_WITH_LENGTH]
+_REQUEST_WITH_CHUNKS = _requests[RequestEvent.HEAD_WITH_CHUNKS]
+_REQUEST_DATA = _requests[RequestEvent.DATA]
+_REQUEST_END = _requests[RequestEvent.END]
+_REQUEST_ABANDONED = _requests[RequestEvent.ABANDON]
+_RESPONSE_DUE = _responses[ResponseEvent.REQUEST]
+_INTERIM_RESPONSE = _responses[ResponseEvent.INTERIM_HEAD]
+_RESPONSE_WITHOUT_BODY = _responses[ResponseEvent.HEAD_WITHOUT_BODY]
+_RESPONSE_WITH_LENGTH = _responses[ResponseEvent.HEAD_WITH_LENGTH]
+_RESPONSE_WITH_CHUNKS = _responses[ResponseEvent.HEAD_WITH_CHUNKS]
+_RESPONSE_UNTIL_CLOSE = _responses[ResponseEvent.HEAD_UNTIL_CLOSE]
+_LAST_CHUNK = _responses[ResponseEvent.LAST_CHUNK]
+_RESPONSE_END = _responses[ResponseEvent.END]
+_SWITCH = _responses[ResponseEvent.SWITCH]
 
 
 class HTTP11Codec:
@@ -100,24 +80,28 @@ class HTTP11Codec:
         head_size: how long the next head is if it is like the last, and a large body followed; else 0.
         keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
         trailers: the fields after a chunked body, once it has ended.
+        memory: what heads mean; connections of a pool share one.
     """
 
     __slots__ = (
         "_block",
+        "_chunks",
         "_data",
+        "_declared",
         "_ended",
         "_head",
         "_interim",
         "_keeps_alive",
         "_left_to_receive",
         "_left_to_send",
-        "_overhead",
-        "_received",
-        "_request",
+        "_method",
         "_scanned",
+        "_sent_head",
+        "_target",
         "head_limit",
         "head_size",
         "keep_alive_timeout",
+        "memory",
         "request_state",
         "response_state",
         "trailers",
@@ -125,23 +109,40 @@ class HTTP11Codec:
 
     def __init__(self, head_limit: int = HEAD_LIMIT) -> None:
         self.head_limit = head_limit
-        self.request_state = _UNSENT
-        self.response_state = _IDLE
+        self.memory = HeadMemory()
+        self.request_state = RequestState.IDLE
+        self.response_state = ResponseState.IDLE
         self.head_size = 0
         self.keep_alive_timeout: int | None = None
-        self.trailers: list[tuple[bytes, bytes]] = []
-        self._request: tuple[bytes, bytes, list[tuple[bytes, bytes]]] = (b"", b"", [])
+        self.trailers: Headers = []
+        self._method = self._target = b""
         self._block: HeaderBlock | None = None
+        self._sent_head = b""  # the bytes of these three
+        self._declared = 0  # the length of the body that they declare
         self._left_to_send = 0
         self._keeps_alive = True
-        self._data = b""  # received and not yet handed out; see `receive`
+        self._data = b""  # received and not taken yet; see `receive`
         self._ended = False  # the peer closed its side
-        self._scanned = 0  # of an incomplete head, chunk line or trailer section
+        self._scanned = 0  # of an incomplete head
         self._interim = 0  # responses
         self._left_to_receive = 0
-        self._received = 0  # of the data of a chunked body
-        self._overhead = 0  # of chunk extensions, beyond what each chunk may have
         self._head: ReceivedHead | None = None
+        self._chunks: ChunkedBody | None = None
+
+    # States
+
+    def _change_request(self, event: Mapping[RequestState, RequestState]) -> None:
+        """Change the request side, by an event's column of its table."""
+        self.request_state = event[self.request_state]
+
+    def _change_response(self, event: Mapping[ResponseState, ResponseState]) -> None:
+        """Change the response side, by an event's column of its table."""
+        self.response_state = event[self.response_state]
+
+    def forget(self) -> None:
+        """Drop the heads of the last exchange: the connection is closed, and its response may be kept for long."""
+        self._block = self._head = None
+        self._target = self._sent_head = b""
 
     # The request
 
@@ -149,7 +150,7 @@ class HTTP11Codec:
         self,
         method: bytes,
         target: bytes,
-        headers: list[tuple[bytes, bytes]],
+        headers: Headers,
         size: int | None,
     ) -> bytes:
         """Begin an exchange, and return the request's head.
@@ -164,39 +165,51 @@ class HTTP11Codec:
             LocalProtocolError: HTTP does not allow it. The codec is as before.
         """
         block = self._block
-        if block is None or block.headers != headers:
-            block = self._block = header_block(headers)
-        line = request_line(method, target)
+        if (
+            block is None
+            or block.headers != headers
+            or target != self._target
+            or method != self._method
+        ):
+            block = self._write_head(method, target, headers)
+        declared = self._declared
+        chunked = block.chunked
+        if size is not None and size != declared and not chunked:
+            check_size(size - declared)
+
+        self._left_to_send = declared
+        if chunked:
+            self._change_request(_REQUEST_WITH_CHUNKS)
+        elif declared:
+            self._change_request(_REQUEST_WITH_LENGTH)
+        else:
+            self._change_request(_REQUEST_WITHOUT_BODY)
+        self._change_response(_RESPONSE_DUE)
+        self._keeps_alive = not block.close
+        if self.trailers:
+            self.trailers = []
+        return self._sent_head
+
+    def _write_head(self, method: bytes, target: bytes, headers: Headers) -> HeaderBlock:
+        """Make the bytes of another head than the last one."""
+        block = self.memory.header_block(headers)
+        line = self.memory.request_line(method, target)
         if line is None or not block.is_plain:
             head = h11_fallback.check_request(method, target, headers)
         else:
             head = line + block.lines
-        chunked = block.chunked
         declared = 0
         if block.length is not None:
-            if chunked:
+            if block.chunked:
                 raise LocalProtocolError(
                     "A request must not have both Content-Length and Transfer-Encoding "
                     "(RFC 9112, section 6.2)."
                 )
             # What h11 has passed may still be a list of equal lengths.
             declared = int(block.length.split(b",")[0])
-        if size is not None and size != declared and not chunked:
-            check_size(size - declared)
-
-        self._request = (method, target, block.headers)
-        self._left_to_send = declared
-        if chunked:
-            self.request_state = _SENDING_CHUNKS
-        elif declared:
-            self.request_state = _SENDING_LENGTH
-        else:
-            self.request_state = SENT
-        self.response_state = _HEAD
-        self._keeps_alive = not block.close
-        if self.trailers:
-            self.trailers = []
-        return head
+        self._method, self._target = method, target
+        self._block, self._sent_head, self._declared = block, head, declared
+        return block
 
     def send_data(self, data: bytes) -> bytes:
         """Return `data` framed as part of the request's body.
@@ -209,11 +222,11 @@ class HTTP11Codec:
         if not data:
             return b""  # as a chunk it would end the body
         if self.request_state is _SENDING_CHUNKS:
+            self._change_request(_REQUEST_DATA)
             return b"%x\r\n%b\r\n" % (len(data), data)
         self._left_to_send -= len(data)
         check_size(-min(0, self._left_to_send))
-        if not self._left_to_send:
-            self.request_state = SENT
+        self._change_request(_REQUEST_DATA if self._left_to_send else _REQUEST_END)
         return data
 
     def end_request(self) -> bytes:
@@ -223,19 +236,19 @@ class HTTP11Codec:
             LocalProtocolError: the body is shorter than its Content-Length.
         """
         if self.request_state is _SENDING_CHUNKS:
-            self.request_state = SENT
+            self._change_request(_REQUEST_END)
             return b"0\r\n\r\n"
         check_size(-self._left_to_send)
         return b""
 
     def abandon_request(self) -> None:
         """Send no more of the request: the server can't tell where the next one would begin."""
-        self._keeps_alive = False
+        self._change_request(_REQUEST_ABANDONED)
 
     # The response
 
     def receive(self, data: bytes) -> None:
-        """Take in what was read; `b""` for the end of the stream."""
+        """Add `data` to what was received; `b""` for the end of the stream."""
         if not data:
             self._ended = True
             self._keeps_alive = False
@@ -249,18 +262,18 @@ class HTTP11Codec:
         else:
             self._data += data
 
-    def head(self) -> ResponseHead | None:
+    def take_head(self) -> ResponseHead | None:
         """Return the response's head; `None` if more bytes are needed.
 
         Raises:
             RemoteProtocolError: it is no response, is too long, or was broken off.
         """
-        assert self.response_state is _HEAD, "a response is due"
+        assert self.response_state is HEAD_DUE, "a response is due"
         data = self._data
-        if type(data) is bytes and self._request[0] != b"CONNECT":  # it came in one piece
+        if type(data) is bytes and self._method != b"CONNECT":  # it came whole
             head = self._head
             if head is None or not data.startswith(head.data):
-                head = recall_head(data, self.head_limit) or read_head(data, self.head_limit)
+                head = self.memory.read_head(data, self.head_limit)
             if head is not None:
                 return self._begin_body(head)
         return self._next_head()
@@ -270,7 +283,7 @@ class HTTP11Codec:
         while True:
             data = self._data
             check_beginning(data)
-            end = self._find_section_end(self.head_limit, "head")
+            end = find_section_end(data, self._scanned, self.head_limit, "head", SETTING_HINT)
             if end is None:
                 if self._ended:
                     raise RemoteProtocolError("Server disconnected without sending a response.")
@@ -278,20 +291,22 @@ class HTTP11Codec:
                 self._scanned = len(data)
                 return None
             block = bytes(data[:end])
-            # The answer to CONNECT may leave HTTP: for h11.
-            head = None if self._request[0] == b"CONNECT" else read_head(block, self.head_limit)
+            head = None
             has_switched = False
+            if self._method != b"CONNECT":  # whose response may leave HTTP: that is for h11
+                head = self.memory.read_head(block, self.head_limit)
             if head is None:
-                head, has_switched = h11_fallback.read_head(self._request, block)
+                head, has_switched = self._read_by_h11(block)
             if has_switched:
                 self._drop(end)
-                self.response_state = SWITCHED
+                self._change_response(_SWITCH)
                 self.keep_alive_timeout = None
                 return head.head
             if head.head.status >= 200:
                 self._data = bytes(data)
                 return self._begin_body(head)
             self._drop(end)
+            self._change_response(_INTERIM_RESPONSE)
             if head.close:
                 self._keeps_alive = False
             self._interim += 1
@@ -301,30 +316,17 @@ class HTTP11Codec:
                     "before its response."
                 )
 
-    def _find_section_end(self, limit: int, section: str) -> int | None:
-        """Return where the head or trailer section ends that is due; `None` if more bytes are needed.
-
-        Raises:
-            RemoteProtocolError: it is too long, however much of it has come.
-        """
-        data = self._data
-        found = find_blank_line(data, max(0, self._scanned - 2))
-        # A blank line that is still to come begins with the last byte at the earliest.
-        size = len(data) - 1 if found is None else found.start() + 1
-        if size > limit:
-            text = f"The response's {section} is longer than {limit} bytes."
-            if limit == self.head_limit:
-                text += " MAX_INCOMPLETE_EVENT_SIZE of (Async)HTTP11Connection allows more."
-            raise RemoteProtocolError(text)
-        return None if found is None else found.end()
+    def _read_by_h11(self, head: bytes) -> FallbackHead:
+        assert self._block is not None, "a request was started"
+        return h11_fallback.read_head((self._method, self._target, self._block.headers), head)
 
     def _drop(self, end: int) -> None:
-        """Go on with what was received behind `end`."""
+        """Forget the received data before `end`."""
         self._data = bytes(self._data[end:])
         self._scanned = 0
 
     def _begin_body(self, head: ReceivedHead) -> ResponseHead:
-        """Go on to the body that follows `head`, with which the received data begin."""
+        """Begin the body that follows `head`, with which the received data begin."""
         self._head = head
         self._data = self._data[len(head.data) :]
         self.head_size = head.size_apart
@@ -334,35 +336,36 @@ class HTTP11Codec:
             self._keeps_alive = False
         # RFC 9112, section 6.3: how the end of the body is found.
         length = head.length
-        if length == 0 or self._request[0] == b"HEAD":
-            self.response_state = DONE
+        if length == 0 or self._method == b"HEAD":
+            self._change_response(_RESPONSE_WITHOUT_BODY)
         elif length is not None:
             self._left_to_receive = length
-            self.response_state = _LENGTH
+            self._change_response(_RESPONSE_WITH_LENGTH)
         elif head.chunked:
-            self._left_to_receive = -1
-            self._received = self._overhead = 0
-            self.response_state = _CHUNKED
+            self._chunks = ChunkedBody(self.head_limit)
+            self._change_response(_RESPONSE_WITH_CHUNKS)
         else:
-            self.response_state = _UNTIL_CLOSE
+            self._change_response(_RESPONSE_UNTIL_CLOSE)
             self._keeps_alive = False
         return head.head
 
-    def rest(self) -> bytes | None:
-        """Return the rest of a body of known length, if just that is here and the connection is reusable."""
+    def take_remaining(self) -> bytes | None:
+        """Return the remaining body, if its length is known, all of it was received, and the connection is reusable."""
         data = self._data
-        if self.response_state is _LENGTH:
-            is_all = len(data) == self._left_to_receive
-        else:
-            is_all = self.response_state is DONE and not data
-        if not is_all or not self._keeps_alive or self.request_state is not SENT:
+        state = self.response_state
+        if not self._keeps_alive or self.request_state is not SENT:
             return None
-        self.response_state = DONE
+        if state is _LENGTH:
+            if len(data) != self._left_to_receive:
+                return None
+            self._change_response(_RESPONSE_END)
+        elif state is not DONE or data:
+            return None
         self._data = b""
         return data
 
-    def data(self) -> bytes | None:
-        """Return what is there of the body: `b""` at its end, `None` if more bytes are needed.
+    def take_chunk(self) -> bytes | None:
+        """Return the part of the body that was received: `b""` at its end, `None` if more bytes are needed.
 
         Raises:
             RemoteProtocolError: the framing is wrong, or the stream ended before the body did.
@@ -377,30 +380,41 @@ class HTTP11Codec:
                         assert self._head is not None and self._head.length is not None
                         size = self._head.length
                         received = size - self._left_to_receive
-                        raise _broken_off(f"received {received} bytes, expected {size}")
+                        raise incomplete_body(f"received {received} bytes, expected {size}")
                     return None
                 self._left_to_receive = left
                 self._data = b""
                 return data
-            self.response_state = DONE
+            self._change_response(_RESPONSE_END)
             if left:
-                self._data = data[left:]  # surplus: it condemns the connection
+                self._data = data[left:]  # surplus: the connection is not used again
                 return data[:left]
             self._data = b""
             return data
-        if state is _CHUNKED:
-            return self._chunked_data()
-        if state is _UNTIL_CLOSE:
-            data = self._data
-            self._data = b""
-            if data or not self._ended:
-                return data or None
-            self.response_state = DONE
-        elif state is _TRAILERS:
-            return self._read_trailers([])
-        else:
-            assert state in NO_BODY_LEFT, "the head comes first"
+        if state is DONE or state is SWITCHED:
+            return b""
+        if state is _CHUNKED or state is _TRAILERS:
+            return self._take_chunked()
+        assert state is _UNTIL_CLOSE, "the head comes first"
+        data = self._data
+        self._data = b""
+        if data or not self._ended:
+            return data or None
+        self._change_response(_RESPONSE_END)
         return b""
+
+    def _take_chunked(self) -> bytes | None:
+        chunks = self._chunks
+        assert chunks is not None, "the head made it"
+        data = chunks.read(self._data, self._ended)
+        self._data = chunks.unread
+        if chunks.in_trailers and self.response_state is _CHUNKED:
+            self._change_response(_LAST_CHUNK)
+        if chunks.is_complete:
+            self.trailers = chunks.trailers
+            self._chunks = None
+            self._change_response(_RESPONSE_END)
+        return data
 
     @property
     def is_reusable(self) -> bool:
@@ -418,94 +432,9 @@ class HTTP11Codec:
     @property
     def is_unanswered(self) -> bool:
         """Whether a response is due of which not a byte has come."""
-        return self.response_state is _HEAD and not self._interim and not self._data
+        return self.response_state is HEAD_DUE and not self._interim and not self._data
 
     @property
     def leading_data(self) -> bytes:
         """After an upgrade, what was received with it: the first bytes of the new protocol."""
         return self._data
-
-    def _chunked_data(self) -> bytes | None:
-        """Read chunks; what came together is handed out as one piece."""
-        data = self._data
-        position = 0
-        left = self._left_to_receive  # of the current chunk; -1 before the first
-        pieces: list[bytes] = []
-        received = self._received  # of this body, with those of `pieces` that were counted
-        counted = 0
-        while True:
-            if left > 0:
-                piece = data[position : position + left]
-                if not piece:
-                    break
-                pieces.append(piece)
-                position += len(piece)
-                left -= len(piece)
-                continue
-            matched = (_match_first_chunk if left < 0 else _match_next_chunk)(data, position)
-            if matched is None:
-                start = position
-                if left == 0:
-                    if data[start : start + 2] != b"\r\n"[: len(data) - start]:
-                        raise RemoteProtocolError(
-                            "A chunk of the body is longer than its size says: "
-                            f"{excerpt(data, start)} follows it, and not CRLF."
-                        )
-                    start += 2
-                matched = match_chunk_line(data, start, self._scanned)
-                if matched is None:
-                    break
-                received += sum(map(len, pieces[counted:]))
-                counted = len(pieces)
-                self._count_overhead(matched, received)
-            left = int(matched[1], 16)
-            position = matched.end()
-            if left == 0:
-                if data[position : position + 2] == b"\r\n":
-                    self.response_state = DONE
-                    self._drop(position + 2)
-                    return b"".join(pieces)
-                self._received += sum(map(len, pieces))
-                self._drop(position)
-                self.response_state = _TRAILERS
-                return self._read_trailers(pieces)
-        if position:
-            self._data = data[position:]
-        self._scanned = len(self._data)
-        self._left_to_receive = left
-        if self._ended and not pieces:
-            raise _broken_off("incomplete chunked read")
-        body = b"".join(pieces)
-        self._received += len(body)
-        return body or None
-
-    def _count_overhead(self, line: re.Match[bytes], received: int) -> None:
-        """Count a size line that is not plain; `received` is how much data came before it."""
-        self._overhead += line.end() - line.start() - OVERHEAD_PER_CHUNK
-        if self._overhead > OVERHEAD_LIMIT + 2 * (received + int(line[1], 16)):
-            raise RemoteProtocolError(
-                f"The body's chunk extensions are longer than {OVERHEAD_LIMIT} bytes, "
-                f"{OVERHEAD_PER_CHUNK} bytes a chunk and twice the data."
-            )
-
-    def _read_trailers(self, pieces: list[bytes]) -> bytes | None:
-        """Read what follows the last chunk; `pieces` are those of the body that came with it."""
-        data = self._data
-        if data[:2] == b"\r\n":
-            end: int | None = 2
-        elif data[:1] == b"\n":
-            end = 1
-        else:
-            allowed = OVERHEAD_LIMIT + 2 * self._received - self._overhead
-            end = self._find_section_end(min(allowed, self.head_limit), "trailer section")
-            if end is not None:
-                self.trailers = h11_fallback.read_trailers(bytes(data[:end]))
-        if end is None:
-            check_lines(data, self._scanned, None)
-            self._scanned = len(data)
-            if self._ended and not pieces:
-                raise _broken_off("incomplete chunked read")
-            return b"".join(pieces) or None
-        self._drop(end)
-        self.response_state = DONE
-        return b"".join(pieces)

@@ -27,7 +27,7 @@ from .._http.trace import Tracer
 from .._models import ByteStream, Origin, Request, Response, received_response
 from .._net.backend_stream import BackendStream
 from .._net.prefixed_stream import PrefixedStream
-from .codec import NO_BODY_LEFT, SENT, SWITCHED, HTTP11Codec, ResponseState
+from .codec import HEAD_DUE, NO_BODY_LEFT, SENT, SWITCHED, HTTP11Codec
 from .heads import HEAD_LIMIT, ResponseHead
 from .upload import Upload
 
@@ -74,7 +74,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         size = settings.READ_NUM_BYTES
         # The stream knows best, unless somebody has decided otherwise.
         self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
-        self.take_chunk: Callable[[], bytes | None] = self._codec.data
+        self.take_chunk: Callable[[], bytes | None] = self._codec.take_chunk
         # Taken by the request that is under way. A lock would do the same for ten times as much.
         self._turn = [True]
         self._has_sent = False
@@ -105,14 +105,14 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                         # Most heads come in one piece: these cost no coroutine.
                         size = codec.head_size or self._read_size
                         codec.receive(await self._stream.read(size, timeouts.for_read()))
-                        head = codec.head()
+                        head = codec.take_head()
                 else:
                     head = await self._send_traced(request, timeouts, tracer)
             except WriteError as exc:
                 write_error = exc  # the server may have answered before it hung up
                 codec.abandon_request()
             except WriteTimeout:
-                if not self._has_sent or codec.response_state is not ResponseState.HEAD:
+                if not self._has_sent or codec.response_state is not HEAD_DUE:
                     raise
                 head = Upload(self._stream, codec, self._read_size, timeouts).final_poll()
                 if head is None:
@@ -220,14 +220,14 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         try:
             while head is None:
                 codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
-                head = codec.head()
+                head = codec.take_head()
             return head
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 
     def take_remaining(self) -> bytes | None:
         """End the exchange and return the rest of the body, if that costs no waiting; else `None`."""
-        rest = self._codec.rest()
+        rest = self._codec.take_remaining()
         if rest is not None:
             self._end(is_reusable=True)
         return rest
@@ -238,7 +238,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         while True:
             received = await self._stream.read(self._read_size, timeouts.for_read())
             codec.receive(received)
-            data = codec.data()
+            data = codec.take_chunk()
             if data is not None:
                 if not received and not self._stream.ended_cleanly:
                     # RFC 9112, sections 8 and 9.8. Had the body another end, the codec would have missed it.
@@ -258,7 +258,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         codec = self._codec
         try:
             # The rest of a body that nobody wants is skipped if it is here already.
-            while codec.response_state not in NO_BODY_LEFT and codec.data() is not None:
+            while codec.response_state not in NO_BODY_LEFT and codec.take_chunk() is not None:
                 pass
         except RemoteProtocolError:
             pass  # it is not complete, so the connection is not used again

@@ -1,13 +1,19 @@
-"""What the fast path knows of a message's head: strict patterns, and what the fields mean.
+"""The fast path for the heads of messages: strict patterns, and what the fields mean.
 
-What is read here, h11 takes too, with the same meaning; all else is for h11. It takes linear time: no two
-repetitions of a pattern can share a byte out in two ways, so that 100 kB of blanks cost microseconds.
+The fast path accepts only heads that h11 accepts with the same meaning, and leaves all others to h11. It takes linear
+time: no two repetitions of a pattern can match the same byte, so that 100 kB of blanks cost microseconds.
+
+Many requests to one origin send the same fields and receive the same head, up to the second of the Date. `HeadMemory`
+keeps the last ones with what they mean. It belongs to a pool, whose connections share it (2.5 KiB of a connection's
+9), or to a single connection, and forgets all of it when that is closed.
+
 Must not know: states, bodies, the network.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -41,36 +47,33 @@ class ResponseHead(NamedTuple):
     headers: Headers
 
 
-# The fields that tell whom a message is for, where it ends, and whether its connection stays.
+# The fields that state the target host, the end of the message, and whether the connection persists.
 _MEANINGFUL = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive")
 )
 _OTHER = b"any other"
 BODILESS = (204, 304)
-# What the names that were seen mean, so that each is checked once. Bounded: a peer may make names up.
-_known_names: dict[bytes, bytes] = {}
-_KNOWN_NAMES_LIMIT = 1024
-_KNOWN_NAME_SIZE = 64
 
 
-def _learn(name: bytes) -> bytes | None:
-    """Find out which field has a name that is not remembered, and remember it; `None` if it is no name."""
-    if is_token(name) is None:
-        return None
-    field = name.lower()
-    if field not in _MEANINGFUL:
-        field = _OTHER
-    if len(_known_names) < _KNOWN_NAMES_LIMIT and len(name) <= _KNOWN_NAME_SIZE:
-        _known_names[name] = field
-    return field
+class FieldNames(dict[bytes, bytes]):
+    """What names of fields mean: the name in lower case if it is one of the meaningful, else `_OTHER`.
 
+    Each name is checked once, and remembered; `None` is the answer for what is no name. Bounded: a peer may make
+    names up.
+    """
 
-@lru_cache(maxsize=256)
-def request_line(method: bytes, target: bytes) -> bytes | None:
-    """Return the line with which a request begins (RFC 9112, section 3); `None` if h11 has to check it."""
-    if is_target(target) is None or is_token(method) is None:
-        return None
-    return b"%b %b HTTP/1.1\r\n" % (method, target)
+    LIMIT = 1024
+    SIZE_LIMIT = 64
+
+    def __missing__(self, name: bytes) -> bytes | None:
+        if is_token(name) is None:
+            return None
+        field = name.lower()
+        if field not in _MEANINGFUL:
+            field = _OTHER
+        if len(self) < self.LIMIT and len(name) <= self.SIZE_LIMIT:
+            self[name] = field
+        return field
 
 
 class HeaderBlock:
@@ -78,7 +81,7 @@ class HeaderBlock:
 
     __slots__ = ("chunked", "close", "headers", "is_plain", "length", "lines")
 
-    def __init__(self, headers: Headers) -> None:
+    def __init__(self, headers: Headers, names: FieldNames) -> None:
         self.headers = headers.copy()  # the caller may change its own
         self.length: bytes | None = None
         self.chunked = False
@@ -87,7 +90,7 @@ class HeaderBlock:
         is_plain = True
         hosts = 0
         for name, value in headers:
-            field = _known_names.get(name) or _learn(name)
+            field = names[name]
             line = b"%b: %b\r\n" % (name, value)
             if value.strip(BLANKS) != value:
                 is_plain = False
@@ -147,15 +150,14 @@ class ReceivedHead:
         self.length = 0
 
 
-def read_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
+def read_head(data: bytes, limit: int, names: FieldNames) -> ReceivedHead | None:
     """Return the head with which `data` begins; `None` if it is not complete, too long, or for h11 to read."""
-    global _last_head
     size = data.find(b"\r\n\r\n") + 4
     if size < 4 or size - 2 > limit:
         return None
     data = data[:size]
     lines = data[:-4].split(b"\r\n")
-    # Whatever is no text is the end of a line.
+    # Besides text there are the ends of its lines, and nothing else.
     if data.translate(None, _TEXT) != b"\r\n" * (len(lines) + 1):
         return None
     status_line = _match_status_line(lines[0])
@@ -168,7 +170,7 @@ def read_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
     del lines[0]
     for line in lines:
         name, colon, value = line.partition(b":")
-        field = _known_names.get(name) or _learn(name)
+        field = names[name]
         value = value.strip(BLANKS)
         headers.append((name, value))
         if field is _OTHER and colon:
@@ -193,28 +195,52 @@ def read_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
         return None
     if head.head.status in BODILESS:
         head.leave_out_body()
-    _last_head = head
     return head
 
 
-# The last ones of all connections: many to one origin send and receive the same, up to the second of the Date, and
-# should neither read nor keep it each for itself. That is 2.5 KiB of a connection's 9.
-_last_block: HeaderBlock | None = None
-_last_head: ReceivedHead | None = None
-
-
-def header_block(headers: Headers) -> HeaderBlock:
-    """Return what `headers` come to, made anew if they aren't those of the last call."""
-    global _last_block
-    block = _last_block
-    if block is None or block.headers != headers:
-        block = _last_block = HeaderBlock(headers)
-    return block
-
-
-def recall_head(data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
-    """Return the head that was remembered last, if `data` begins with it and it is not too long."""
-    head = _last_head
-    if head is None or not data.startswith(head.data) or len(head.data) - 2 > limit:
+def _request_line(method: bytes, target: bytes) -> bytes | None:
+    """Return the line with which a request begins (RFC 9112, section 3); `None` if h11 has to check it."""
+    if is_target(target) is None or is_token(method) is None:
         return None
-    return head
+    return b"%b %b HTTP/1.1\r\n" % (method, target)
+
+
+class HeadMemory:
+    """The heads that were sent and received last, with what they mean.
+
+    Several threads may use it: what one of them replaces, another one may still use.
+
+    Attributes:
+        request_line: `_request_line`, of which the last 256 results are remembered.
+    """
+
+    __slots__ = ("_block", "_head", "_names", "request_line")
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop all of it."""
+        self._names = FieldNames()
+        self._block: HeaderBlock | None = None
+        self._head: ReceivedHead | None = None
+        self.request_line: Callable[[bytes, bytes], bytes | None] = lru_cache(256)(_request_line)
+
+    def header_block(self, headers: Headers) -> HeaderBlock:
+        """Return what `headers` come to, made anew if they aren't those of the last call."""
+        block = self._block
+        if block is None or block.headers != headers:
+            block = self._block = HeaderBlock(headers, self._names)
+        return block
+
+    def read_head(self, data: bytes, limit: int = HEAD_LIMIT) -> ReceivedHead | None:
+        """Return the head with which `data` begins, read anew if it is not that of the last call.
+
+        `None` means that it is not complete, has more than `limit` bytes before its blank line, or is for h11 to read.
+        """
+        head = self._head
+        if head is None or not data.startswith(head.data) or len(head.data) - 2 > limit:
+            head = read_head(data, limit, self._names)
+            if head is not None:
+                self._head = head
+        return head

@@ -16,6 +16,8 @@ from .._http.fields import TOKEN
 # As in Go's net/http; line end included.
 LINE_LIMIT = 4 * 1024
 
+SETTING_HINT = " MAX_INCOMPLETE_EVENT_SIZE of (Async)HTTP11Connection allows more."
+
 _EXCERPT_SIZE = 60
 # How much of an incomplete line is looked at each time that more of it comes.
 _BEGINNING = 64
@@ -23,7 +25,7 @@ _BEGINNING = 64
 # Patterns for lines that h11 may accept. It leaves all control characters alone but these, and so do we.
 _REST_OF_LINE = rb"[^\0\v\f\r\n]*\r?\n"
 
-find_blank_line = re.compile(rb"\n\r?\n").search
+_find_blank_line = re.compile(rb"\n\r?\n").search
 _match_status_line = re.compile(
     rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _REST_OF_LINE + rb"|\r?\n)"
 ).match
@@ -81,6 +83,29 @@ def check_beginning(data: bytes | bytearray) -> None:
         f"The server did not send an HTTP/1.1 response, but {excerpt(data)}. "
         + next(causes, "Check the host and the port of the URL.")
     )
+
+
+def find_section_end(
+    data: bytes | bytearray, scanned: int, limit: int, section: str, hint: str
+) -> int | None:
+    """Return where the head or trailer section ends with which `data` begins; `None` if more bytes are needed.
+
+    Args:
+        data: what was received.
+        scanned: up to where there is no blank line.
+        limit: how many bytes the section may have before its blank line.
+        section: its name, for the error.
+        hint: what to do if it is too long.
+
+    Raises:
+        RemoteProtocolError: it is too long, however much of it has come.
+    """
+    found = _find_blank_line(data, max(0, scanned - 2))
+    # A blank line that is still to come begins with the last byte at the earliest.
+    size = len(data) - 1 if found is None else found.start() + 1
+    if size > limit:
+        raise RemoteProtocolError(f"The response's {section} is longer than {limit} bytes.{hint}")
+    return None if found is None else found.end()
 
 
 def check_lines(data: bytes | bytearray, scanned: int, status_line_at: int | None) -> None:

@@ -244,5 +244,5 @@ class Upload:
             self._has_stopped = True
             return
         self._codec.receive(data)
-        self.head = self._codec.head()
+        self.head = self._codec.take_head()
         self._has_stopped = self._is_refused
