@@ -91,6 +91,34 @@ class HTTP2Stream(Stream):
         return data or None
 
 
+class SilentListener:
+    """A session for a codec that is run by itself."""
+
+    def on_head(self, stream: object) -> None:
+        pass
+
+    def on_data(self, stream: object) -> None:
+        pass
+
+    def on_end(self, stream: object) -> None:
+        pass
+
+    def on_reset(self, stream: object, code: int) -> None:
+        pass
+
+    def on_stream_error(self, stream: object, reason: str) -> None:
+        pass
+
+    def on_window(self, stream: object) -> None:
+        pass
+
+    def on_settings(self, settings: object) -> None:
+        pass
+
+    def on_goaway(self, last_stream_id: int, code: int, debug_data: bytes) -> None:
+        pass
+
+
 class Backend(RuntimeBackend):
     """A backend whose streams are of one class."""
 

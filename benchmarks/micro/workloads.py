@@ -24,11 +24,22 @@ from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.thread_backend import ThreadStream
 from httpcore2_core._net.thread_runtime import ThreadRuntime
 from httpcore2_core._pool.ledger import Ledger
-from httpcore2_http2._codec import DataReceived, HeadReceived
-from httpcore2_http2._fields import Preparation
+from httpcore2_http2._fields import RequestFieldsCache
 from httpcore2_http2._h2_codec import H2Codec
+from httpcore2_http2._stream import Stream as HTTP2RequestStream
+from httpcore2_http2._upload import HTTP2Upload
 
-from .peers import ANSWER, BODY, SETTINGS, Backend, HTTP2Stream, Stream, Transport, http2_answer
+from .peers import (
+    ANSWER,
+    BODY,
+    SETTINGS,
+    Backend,
+    HTTP2Stream,
+    SilentListener,
+    Stream,
+    Transport,
+    http2_answer,
+)
 
 Operations = Callable[[int], None]
 
@@ -190,26 +201,25 @@ def ledger_wait() -> Iterator[Operations]:
 @_workload
 def http2_codec() -> Iterator[Operations]:
     """An HTTP/2 exchange."""
-    codec = H2Codec(1 << 20, 1 << 24)
-    prepare = Preparation()
+    codec = H2Codec(SilentListener(), 1 << 20, 1 << 24)
+    cache = RequestFieldsCache()
     codec.take()
-    list(codec.receive(SETTINGS))
+    codec.receive(SETTINGS)
     pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/page")]
+    request = build_request(RequestMemory(), "GET", _URL, _HEADERS, None, _EXTENSIONS)
 
     def run(count: int) -> None:
         for _ in range(count):
-            authority, _, headers = prepare(_RAW_HEADERS)
+            authority, _, headers = cache.prepare(_RAW_HEADERS)
             assert authority is not None
-            stream_id = codec.open_stream([*pseudo, (b":authority", authority)], headers, True)
-            assert stream_id is not None
+            upload = HTTP2Upload(b"", None, None)
+            stream = HTTP2RequestStream(request, upload, 0)
+            assert codec.open_stream(stream, [*pseudo, (b":authority", authority)], headers, True)
             codec.take()
-            kinds = []
-            for event in codec.receive(http2_answer(stream_id)):
-                kinds.append(type(event))
-                if isinstance(event, DataReceived):
-                    codec.consumed(stream_id, len(event.data))
-            assert kinds[:2] == [HeadReceived, DataReceived]
-            codec.forget(stream_id)
+            codec.receive(http2_answer(stream.stream_id))
+            codec.consumed(stream, len(stream.buffer))
+            assert stream.has_ended and len(stream.buffer) == len(BODY)
+            codec.release(stream)
 
     yield run
 

@@ -8,7 +8,14 @@ from httpcore2_asyncio import _stream
 from httpcore2_core._connect import http_proxy
 from httpcore2_core._http11 import chunked, codec, heads, lines
 from httpcore2_core._pool import engine
-from httpcore2_http2 import AsyncHTTP2Connection, _closed, _codec, _connection, _frames, _writer
+from httpcore2_http2 import (
+    AsyncHTTP2Connection,
+    _closed_streams,
+    _codec,
+    _connection,
+    _frames,
+    _writer,
+)
 
 from .examples import ROOT
 
@@ -26,17 +33,17 @@ BOUNDS = [
     ("on asyncio 64 KiB and one read of 256 KiB more", _stream.BUFFER_SIZE, 256 * KIB),
     ("| a frame | 16 KiB |", _frames.MAX_FRAME, 16 * KIB),
     ("(32 bytes are added for each field:", _codec.MAX_HEADER_LIST, 100 * KIB),
-    ("in any number of CONTINUATION frames | 256 KiB |", _codec.MAX_HEADER_BLOCK, 256 * KIB),
+    ("in any number of CONTINUATION frames | 256 KiB |", _frames.MAX_FIELD_BLOCK, 256 * KIB),
     ("before a response, each stream | 100 |", _codec.MAX_INTERIM, 100),
     ("| 1 MiB (`STREAM_WINDOW`) |", AsyncHTTP2Connection.STREAM_WINDOW, MIB),
     ("| 16 MiB (`CONNECTION_WINDOW`) |", AsyncHTTP2Connection.CONNECTION_WINDOW, 16 * MIB),
     ("| streams at a time | 100,", _codec.MAX_STREAMS, 100),
     ("| 10,000; a frame with data subtracts 10 |", _codec.MAX_IDLE_FRAMES, 10_000),
     ("| 10,000; a frame with data subtracts 10 |", _codec.IDLE_FRAMES_PER_DATA, 10),
-    ("| 128 KiB of replies |", _writer.MAX_ANSWERS, 128 * KIB),
+    ("| 128 KiB of replies |", _writer.MAX_REPLIES, 128 * KIB),
     (
         "the last 1000 that the client has reset, and the last 100 that have ended",
-        _closed.MAX_RESETS,
+        _closed_streams.MAX_RESETS,
         1000,
     ),
     ("at most 8 MiB of unsent requests are queued", _connection._MAX_UNSENT, 8 * MIB),

@@ -27,7 +27,7 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
-from ..support.h2state import inner
+from ..support.h2state import inner, session
 from ..support.runtimes import RUNTIMES, TestedRuntime
 from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
@@ -39,7 +39,9 @@ FINE = frame(SETTINGS, 0, 0) + HEAD + frame(DATA, END_STREAM, 1, b"fine")
 def is_writing(pool: Any) -> bool:
     """Whether some connection waits to write."""
     twins = [getattr(each, "_counterpart", each)._connection for each in pool.connections]
-    return any(counterpart is not None and counterpart.writer.is_writing for counterpart in twins)
+    return any(
+        counterpart is not None and counterpart._session.writer.is_writing for counterpart in twins
+    )
 
 
 def open_windows(peer: H2Peer, stream_id: int) -> None:
@@ -242,7 +244,7 @@ def test_a_connection_without_identifiers_left_is_replaced(
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
             await pool.request("GET", server.url)
-            monkeypatch.setattr(inner(pool).codec, "open_stream", lambda *_, **__: None)
+            monkeypatch.setattr(session(pool).codec, "open_stream", lambda *_: False)
             assert (await pool.request("POST", server.url)).content == b"fine"
             (connection,) = pool.connections
             assert connection.info().endswith("IDLE, Request Count: 1")
@@ -359,10 +361,11 @@ def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
 
     stream = adapt_stream(httpcore2.MockStream([]))
     connection = AsyncHTTP2Connection(httpcore2.Origin(b"http", b"a", 80), stream)
-    lock = connection.lock
-    connection._generation = -1
+    of_connection = connection._session
+    lock = of_connection.lock
+    of_connection._generation = -1
     connection.abort()
-    assert connection.lock is not lock
+    assert of_connection.lock is not lock
     assert connection.is_closed()
     connection.abort()
 

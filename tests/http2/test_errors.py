@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import httpcore2
 from httpcore2 import RemoteProtocolError
-from httpcore2_http2._codec import Ended
 
 from ..support.fake_network import FakeNetworkBackend, FakeNetworkStream
 from ..support.h2peer import (
@@ -33,7 +32,7 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
-from ..support.h2state import inner
+from ..support.h2state import session
 from ..support.runtimes import RUNTIMES, TestedRuntime
 from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
@@ -174,7 +173,7 @@ def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
                 return real(data)
 
             assert (await pool.request("GET", server.url)).content == b"fine"
-            codec: Any = inner(pool).codec
+            codec: Any = session(pool).codec
             real, codec.receive = codec.receive, receive
 
             async def post() -> None:
@@ -189,19 +188,6 @@ def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
     with scripted_server(speaking(script), allow_disconnect=True) as server:
         runtime.run(scenario)
         assert server.accepted == 2
-
-
-def test_what_is_told_of_a_stream_that_nobody_waits_for_does_no_harm(
-    runtime: TestedRuntime, h2_pool: PoolMaker
-) -> None:
-    async def scenario() -> None:
-        async with h2_pool(runtime) as pool:
-            await pool.request("GET", server.url)
-            inner(pool)._handle(Ended(99, []))
-            assert (await pool.request("GET", server.url)).content == b"fine"
-
-    with scripted_server(speaking(answering())) as server:
-        runtime.run(scenario)
 
 
 @settings(max_examples=200, deadline=None)

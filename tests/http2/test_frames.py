@@ -12,20 +12,20 @@ import pytest
 from hpack import Encoder
 
 from httpcore2 import RemoteProtocolError
-from httpcore2_http2._codec import (
+from httpcore2_http2._codec import SettingsReceived
+from httpcore2_http2._errors import ErrorCode
+
+from ..support.h2codec import (
     DataReceived,
     Ended,
-    ErrorCode,
     Event,
     GoAway,
     HeadReceived,
+    RecordedCodec,
     Reset,
-    SettingsReceived,
     StreamFailed,
     WindowOpened,
 )
-from httpcore2_http2._h2_codec import H2Codec
-
 from ..support.h2peer import (
     ACK,
     CONTINUATION,
@@ -108,23 +108,21 @@ class Case(NamedTuple):
     outcome: Outcome
 
 
-def in_all_states() -> H2Codec:
-    codec = H2Codec(65535, 65535)
+def in_all_states() -> RecordedCodec:
+    codec = RecordedCodec()
     for stream_id in CLOSED_OR_OPEN:
         is_whole = stream_id not in (OPEN, REMOTE)
         assert codec.open_stream(REQUEST, [], end_stream=is_whole) == stream_id
-    list(
-        codec.receive(
-            frame(SETTINGS, 0, 0)
-            + frame(HEADERS, END_HEADERS, ANSWERED, OK)
-            + frame(HEADERS, END_HEADERS | END_STREAM, REMOTE, OK)
-            + frame(HEADERS, END_HEADERS | END_STREAM, ENDED, OK)
-            + frame(HEADERS, END_HEADERS | END_STREAM, RELEASED, OK)
-            + frame(HEADERS, END_HEADERS, LEFT, OK)
-            + frame(RST_STREAM, 0, RESET, bytes(4))
-        )
+    codec.receive(
+        frame(SETTINGS, 0, 0)
+        + frame(HEADERS, END_HEADERS, ANSWERED, OK)
+        + frame(HEADERS, END_HEADERS | END_STREAM, REMOTE, OK)
+        + frame(HEADERS, END_HEADERS | END_STREAM, ENDED, OK)
+        + frame(HEADERS, END_HEADERS | END_STREAM, RELEASED, OK)
+        + frame(HEADERS, END_HEADERS, LEFT, OK)
+        + frame(RST_STREAM, 0, RESET, bytes(4))
     )
-    codec.forget(RELEASED)
+    codec.release(RELEASED)
     codec.reset(LEFT)
     codec.take()
     return codec
@@ -134,7 +132,7 @@ PINGED = frame(PING, 0, 0, b"are you?")
 PONG = frame(PING, ACK, 0, b"are you?")
 
 
-def sent_by(codec: H2Codec) -> list[bytes]:
+def sent_by(codec: RecordedCodec) -> list[bytes]:
     """The frames that a codec has to send, but for its windows."""
     data = codec.take()
     frames = []
@@ -155,11 +153,11 @@ def check(case: Case, size: int, behind: bytes = b"") -> None:
     data = case.data + behind
     if behind and not isinstance(case.outcome, Dies):
         data += PINGED
-    events: list[Event] = []
+    events = codec.events = []
     error: RemoteProtocolError | None = None
     try:
         for start in range(0, len(data), size):
-            events += codec.receive(data[start : start + size])
+            codec.receive(data[start : start + size])
     except RemoteProtocolError as exc:
         error = exc
     sent = sent_by(codec)
@@ -585,7 +583,7 @@ def test_a_stream_is_reset_once_whatever_comes_for_it() -> None:
     codec = in_all_states()
     for stream_id in (WAITING, REMOTE, LEFT, RESET):
         data = frame(DATA, 0, stream_id, b"x") + frame(HEADERS, END_HEADERS, stream_id, OK)
-        list(codec.receive(data * 5))
+        codec.receive(data * 5)
         sent = sent_by(codec)
         assert len(sent) == (stream_id != LEFT), sent
         codec.reset(stream_id)
@@ -603,13 +601,13 @@ def test_what_is_dropped_keeps_the_table_of_headers_right() -> None:
         + frame(HEADERS, END_HEADERS, LEFT, second)
         + frame(HEADERS, END_HEADERS, WAITING, third)
     )
-    assert list(codec.receive(data)) == [HeadReceived(WAITING, 200, fields[1:])]
+    assert codec.receive(data) == [HeadReceived(WAITING, 200, fields[1:])]
 
 
 def test_a_connection_that_has_failed_resets_no_stream() -> None:
     codec = in_all_states()
     with pytest.raises(RemoteProtocolError):
-        list(codec.receive(frame(PING, 0, 1, bytes(8))))
+        codec.receive(frame(PING, 0, 1, bytes(8)))
     codec.take()
     codec.reset(WAITING)
     assert codec.take() == b""
@@ -618,12 +616,12 @@ def test_a_connection_that_has_failed_resets_no_stream() -> None:
 def test_only_so_many_streams_that_were_reset_are_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("httpcore2_http2._closed.MAX_RESETS", 1)
+    monkeypatch.setattr("httpcore2_http2._closed_streams.MAX_RESETS", 1)
     codec = in_all_states()
     codec.reset(ANSWERED)
     codec.take()
     late = frame(DATA, 0, LEFT, b"x") + frame(DATA, 0, ANSWERED, b"x")
-    assert list(codec.receive(late)) == []
+    assert codec.receive(late) == []
     # The one that was forgotten for the other is now remembered in its place.
     assert sent_by(codec) == [reset_frame(n, STREAM_CLOSED) for n in (LEFT, ANSWERED)]
 
@@ -635,6 +633,6 @@ def test_a_stream_that_nobody_waits_for_may_fail() -> None:
         (frame(DATA, 0, OPEN, b"x"), ErrorCode.CANCEL),
     ):
         codec = in_all_states()
-        codec.forget(OPEN)
-        assert list(codec.receive(data)) == []
+        codec.release(OPEN)
+        assert codec.receive(data) == []
         assert sent_by(codec) == [reset_frame(OPEN, code)]

@@ -14,7 +14,7 @@ import httpcore2
 from httpcore2_core._http.established import RequestLimit
 
 from ..support.h2peer import H2Peer, answering, speaking
-from ..support.h2state import inner
+from ..support.h2state import inner, session
 from ..support.runtimes import TestedRuntime
 from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
@@ -257,7 +257,7 @@ def test_a_connection_of_which_another_thread_is_about_to_tell_that_it_is_retire
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool, pool.stream("GET", server.url) as held:
-            inner(pool)._is_retired = True
+            session(pool).is_retired = True
             assert (await pool.request("POST", server.url)).content == b"fine"
             assert await held.aread() == b"fine"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import h2.events
 import pytest
 from hpack import Decoder, Encoder
@@ -9,19 +11,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpcore2 import AsyncHTTP2Connection, HTTP2Connection, RemoteProtocolError
-from httpcore2_http2._codec import (
-    MAX_IDLE_FRAMES,
+from httpcore2_http2._codec import MAX_IDLE_FRAMES, SettingsReceived
+from httpcore2_http2._h2_codec import H2Codec
+from httpcore2_http2._hpack import CachingEncoder
+
+from ..support.h2codec import (
     DataReceived,
     Ended,
     Event,
     GoAway,
     HeadReceived,
-    SettingsReceived,
+    RecordedCodec,
     WindowOpened,
 )
-from httpcore2_http2._h2_codec import H2Codec
-from httpcore2_http2._hpack import RememberingEncoder
-
 from ..support.h2peer import (
     CONTINUATION,
     DATA,
@@ -43,15 +45,20 @@ HEAD = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"x", b" y\t"
 REQUEST = [(b":method", b"GET"), (b":authority", b"a"), (b":scheme", b"http"), (b":path", b"/")]
 
 
-def make(stream_window: int = 65535, connection_window: int = 65535) -> H2Codec:
-    codec = H2Codec(stream_window, connection_window)
+def make(stream_window: int = 65535, connection_window: int = 65535) -> RecordedCodec:
+    codec = RecordedCodec(stream_window, connection_window)
     assert codec.open_stream(REQUEST, [], end_stream=True) == 1
     assert codec.take().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     return codec
 
 
-def feed(codec: H2Codec, data: bytes) -> list[Event]:
-    return list(codec.receive(data))
+def h2_of(codec: RecordedCodec) -> Any:
+    assert isinstance(codec.codec, H2Codec)
+    return codec.codec._h2
+
+
+def feed(codec: RecordedCodec, data: bytes) -> list[Event]:
+    return codec.receive(data)
 
 
 WHOLE = (
@@ -85,18 +92,14 @@ def test_events_don_t_depend_on_how_the_bytes_are_cut(size: int) -> None:
     for start in range(0, len(WHOLE), size):
         events += feed(codec, WHOLE[start : start + size])
     assert events == EVENTS
-    assert codec.limit == 5
+    assert codec.codec.limit == 5
 
 
 def test_what_came_before_a_fault_is_told() -> None:
     codec = make()
-    events = []
-    received = codec.receive(WHOLE + frame(DATA, 0, 9))
-    for _ in EVENTS:
-        events.append(next(received))
     with pytest.raises(RemoteProtocolError, match="frame for stream 9"):
-        next(received)
-    assert events == EVENTS
+        codec.receive(WHOLE + frame(DATA, 0, 9))
+    assert codec.events == EVENTS
     assert codec.take()[-17:-8] == frame(GOAWAY, 0, 0, bytes(8))[:9]
 
 
@@ -130,7 +133,7 @@ def test_what_the_peer_leaves_open_and_nobody_waits_for_makes_room() -> None:
     codec = make()
     codec.open_stream(REQUEST, [], end_stream=True)
     feed(codec, frame(SETTINGS, 0, 0, b"\0\3\0\0\0\2") + HEAD)
-    codec.forget(1)
+    codec.release(1)
     codec.take()
     assert codec.open_stream(REQUEST, [], end_stream=True) == 5
     assert codec.take().startswith(frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
@@ -142,7 +145,7 @@ def test_what_the_peer_leaves_open_and_nobody_waits_for_makes_room() -> None:
 def test_what_nobody_waits_for_may_end(end: bytes) -> None:
     codec = make()
     feed(codec, PREFACE + HEAD)
-    codec.forget(1)
+    codec.release(1)
     codec.take()
     assert feed(codec, end) == []
     assert codec.take() == b""
@@ -150,7 +153,7 @@ def test_what_nobody_waits_for_may_end(end: bytes) -> None:
 
 def test_header_blocks_are_remembered_as_long_as_their_table_is_the_same() -> None:
     encoder = Encoder()
-    codec = H2Codec(65535, 65535)
+    codec = RecordedCodec()
     feed(codec, PREFACE)
     for number in range(12):
         if number == 8:
@@ -175,7 +178,7 @@ FIELDS = st.lists(
 def test_remembered_or_not_a_block_stands_for_the_fields_that_were_given(
     steps: list[list[tuple[bytes, bytes]] | int],
 ) -> None:
-    encoder, decoder = RememberingEncoder(4096), Decoder()
+    encoder, decoder = CachingEncoder(4096), Decoder()
     for step in steps:
         if isinstance(step, int):
             encoder.header_table_size = step
@@ -184,7 +187,7 @@ def test_remembered_or_not_a_block_stands_for_the_fields_that_were_given(
 
 
 def test_a_request_like_the_one_before_is_compressed_once() -> None:
-    encoder = RememberingEncoder(4096)
+    encoder = CachingEncoder(4096)
     first, second, third = (encoder.encode(REQUEST) for _ in range(3))
     assert len(first) > len(second)
     assert third is second
@@ -213,7 +216,7 @@ def test_frames_that_bring_nothing_are_counted_until_something_comes() -> None:
 
 def test_stream_identifiers_may_run_out() -> None:
     codec = make()
-    codec._h2.highest_outbound_stream_id = 2**31 - 3
+    h2_of(codec).highest_outbound_stream_id = 2**31 - 3
     assert codec.open_stream(REQUEST, [], end_stream=True) == 2**31 - 1
     assert codec.open_stream(REQUEST, [], end_stream=True) is None
 
@@ -223,12 +226,12 @@ def test_h2_sees_no_more_of_a_header_block_than_its_status() -> None:
     codec = make()
     feed(codec, PREFACE)
     fields = ((b":status", b"304"), (b"content-length", b"10"), (b"X", b"\r"))
-    (event,) = codec._h2.receive_data(frame(HEADERS, END_HEADERS, 1, block(*fields)))
+    (event,) = h2_of(codec).receive_data(frame(HEADERS, END_HEADERS, 1, block(*fields)))
     assert isinstance(event, h2.events.ResponseReceived), "h2 has another way to tell of a response"
     assert event.headers == [(b":status", b"304")], (
         "h2 doesn't use `H2Connection.decoder` as it did"
     )
-    assert tuple(codec._decoder.fields) == fields
+    assert tuple(h2_of(codec).decoder.fields) == fields
 
 
 FRAMES = st.builds(
@@ -275,20 +278,21 @@ def test_a_fault_of_the_peer_is_never_another_exception(frames: list[bytes], siz
     for stream_id in (3, 5, 7):
         assert codec.open_stream(REQUEST, [], end_stream=stream_id == 5) == stream_id
     codec.reset(5)
-    codec.forget(7)
+    codec.release(7)
     sent = codec.take()
     data = PREFACE + b"".join(frames)
-    ended: set[int] = set()
     try:
         for start in range(0, len(data), size):
-            for event in codec.receive(data[start : start + size]):
-                if isinstance(event, (HeadReceived, DataReceived, Ended)):
-                    assert event.stream_id not in ended
-                if isinstance(event, Ended):
-                    ended.add(event.stream_id)
+            codec.receive(data[start : start + size])
             sent += codec.take()
     except RemoteProtocolError:
         pass  # and nothing else
+    ended: set[int] = set()
+    for event in codec.events:
+        if isinstance(event, (HeadReceived, DataReceived, Ended)):
+            assert event.stream_id not in ended
+        if isinstance(event, Ended):
+            ended.add(event.stream_id)
     resets = resets_in(sent)
     assert len(resets) == len(set(resets))
 
@@ -322,9 +326,10 @@ def test_any_event_of_h2_has_a_meaning_or_none(
     codec = make()
     feed(codec, PREFACE + HEAD * is_open)
     if left:
-        codec.forget(1)
-    for event in codec._translate(event_of(kind)):
-        assert isinstance(event, Event)
+        codec.release(1)
+    assert isinstance(codec.codec, H2Codec)
+    codec.codec._translate(event_of(kind))
+    assert all(isinstance(event, Event) for event in codec.events)
 
 
 @pytest.mark.parametrize("kind", ["DATA", "HEADERS", "CONTINUATION"])
@@ -366,7 +371,7 @@ def test_what_comes_in_small_parts_is_joined_once(kind: str) -> None:
 
 def test_what_h2_is_told_can_be_looked_up_where_it_always_was() -> None:
     assert AsyncHTTP2Connection.CONFIG is HTTP2Connection.CONFIG
-    assert make()._h2.config is HTTP2Connection.CONFIG
+    assert h2_of(make()).config is HTTP2Connection.CONFIG
 
 
 def test_a_stream_that_has_ended_both_ways_is_not_reset() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 import httpcore2
+from httpcore2_core._net.roles import Turn
+from httpcore2_http2._states import HALF_CLOSED_LOCAL
 
 from ..support.h2peer import answering, speaking
 from ..support.scripted_servers import scripted_server
@@ -38,7 +40,7 @@ def by_the_body(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) ->
 def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it while the thread sends."""
     counterpart: Any = pool.connections[0]
-    writer = counterpart._counterpart._connection.writer
+    writer = counterpart._counterpart._connection._session.writer
 
     def flush(*_: object) -> None:
         del writer.flush
@@ -51,11 +53,11 @@ def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> N
 def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it, though the request has code of the caller's, too."""
     connection: Any = pool.connections[0]
-    reader = connection._counterpart._connection.reader
+    reader = connection._counterpart._connection._session.reader
 
     def wait(*_: object) -> None:
         del reader.wait
-        reader.has_reader = True
+        reader.role.take(Turn())
         raise exc
 
     def body() -> Iterator[bytes]:
@@ -70,13 +72,13 @@ def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
         body: Any = response.stream
         exchange = body.body._exchange
         exchange.stream.buffer.clear()
-        exchange.stream.has_ended = False
+        exchange.stream.has_ended, exchange.stream.state = False, HALF_CLOSED_LOCAL
 
         def wait(*_: object) -> None:
-            del exchange._connection.reader.wait
+            del exchange._session.reader.wait
             raise exc
 
-        exchange._connection.reader.wait = wait
+        exchange._session.reader.wait = wait
         response.read()
 
 
@@ -120,6 +122,6 @@ def test_an_exchange_that_is_ended_again_ends_once() -> None:
     ):
         body: Any = response.stream
         exchange = body.body._exchange
-        exchange._connection.finish(exchange.stream)
-        exchange._connection.finish(exchange.stream)
+        exchange.finish(has_failed=False)
+        exchange.finish(has_failed=False)
         assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)

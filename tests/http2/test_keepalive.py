@@ -29,7 +29,7 @@ from ..support.h2peer import (
     frame,
     speaking,
 )
-from ..support.h2state import inner
+from ..support.h2state import session
 from ..support.runtimes import TestedRuntime
 from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
@@ -75,50 +75,50 @@ def falling_silent_in_a_body(peer: H2Peer, bodies: int = 1) -> None:
 def test_silence_is_counted_from_what_was_heard_last() -> None:
     keepalive = KeepAlive(10.0, 60.0, 5.0, now=100.0)
     assert keepalive.due == 110.0
-    keepalive.heard(105.0)
+    keepalive.data_received(105.0)
     assert keepalive.due == 115.0
-    assert not keepalive.is_doubtful(164.9)
-    assert keepalive.is_doubtful(165.0)
-    assert not keepalive.casts_doubt(105.9)
-    assert keepalive.casts_doubt(106.0)
+    assert not keepalive.must_ping_before_reuse(164.9)
+    assert keepalive.must_ping_before_reuse(165.0)
+    assert not keepalive.must_ping_after_abandoned_request(105.9)
+    assert keepalive.must_ping_after_abandoned_request(106.0)
     keepalive.resume(200.0)
     assert keepalive.due == 210.0
-    assert not keepalive.casts_doubt(200.9)
+    assert not keepalive.must_ping_after_abandoned_request(200.9)
 
 
 def test_an_answer_is_due_and_any_frame_is_one() -> None:
     keepalive = KeepAlive(10.0, None, 5.0, now=0.0)
-    keepalive.asked(10.0)
-    assert keepalive.is_asked
+    keepalive.ping_sent(10.0)
+    assert keepalive.is_ping_pending
     assert keepalive.due == 15.0
     keepalive.resume(11.0)
     assert keepalive.due == 15.0
     keepalive.resume(40.0)  # it may be there, though nobody has looked
     assert keepalive.due == 40.05
-    keepalive.heard(40.01)
-    assert not keepalive.is_asked
+    keepalive.data_received(40.01)
+    assert not keepalive.is_ping_pending
     assert keepalive.due == 50.01
 
 
 def test_it_can_be_left_out() -> None:
     keepalive = KeepAlive(None, None, 5.0, now=0.0)
     assert keepalive.due is None
-    assert not keepalive.is_doubtful(1e9)
-    assert not keepalive.casts_doubt(1e9)
-    assert keepalive.longest is None
-    keepalive.asked(1.0)
-    keepalive.heard(2.0)
+    assert not keepalive.must_ping_before_reuse(1e9)
+    assert not keepalive.must_ping_after_abandoned_request(1e9)
+    assert keepalive.longest_wait is None
+    keepalive.ping_sent(1.0)
+    keepalive.data_received(2.0)
     assert keepalive.due is None
 
 
 def test_an_answer_that_is_overdue_gets_a_little_longer_once() -> None:
     keepalive = KeepAlive(None, 60.0, 5.0, now=0.0)
-    assert keepalive.longest == 5.0
+    assert keepalive.longest_wait == 5.0
     for began in (10.0, 30.0):
-        keepalive.asked(began)
-        assert keepalive.has_grace(began + 7.0)
+        keepalive.ping_sent(began)
+        assert keepalive.take_grace(began + 7.0)
         assert keepalive.due == began + 7.05
-        assert not keepalive.has_grace(began + 8.0)
+        assert not keepalive.take_grace(began + 8.0)
 
 
 # Before reuse
@@ -211,7 +211,7 @@ def test_a_callers_own_stream_is_asked_too(
 @pytest.fixture
 def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any request that was given up unanswered casts doubt, however soon it was."""
-    monkeypatch.setattr(httpcore2_http2._keepalive, "DOUBT_AFTER", 0.0)
+    monkeypatch.setattr(httpcore2_http2._keepalive, "SILENCE_BEFORE_PING", 0.0)
 
 
 def test_a_request_that_times_out_in_silence_has_the_next_one_ask_first(
@@ -409,7 +409,7 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
 
             async def others() -> None:
                 await begun.wait()
-                await runtime.wait_until(lambda: inner(pool).reader.has_reader)
+                await runtime.wait_until(lambda: session(pool).reader.is_reading)
                 first = pool.connections[0]
                 extensions = {"timeout": {"read": 0.05}}
                 content = b""
@@ -450,9 +450,9 @@ def test_a_dead_connection_ends_its_requests_without_limit(
             async def impatient() -> None:
                 for signal in begun:
                     await signal.wait()
-                reader = inner(pool).reader
+                reader = session(pool).reader
                 await runtime.wait_until(
-                    lambda: reader.has_reader and len(reader._waiting) == count
+                    lambda: reader.is_reading and len(reader.role.waiting) == count
                 )
                 with pytest.raises(httpcore2.ReadTimeout, match=r"0\.05"):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
@@ -492,17 +492,17 @@ def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
 
             async def impatient() -> None:
                 await begun.wait()
-                connection = inner(pool)
-                await runtime.wait_until(lambda: connection.reader.has_reader)
+                of_connection = session(pool)
+                await runtime.wait_until(lambda: of_connection.reader.is_reading)
                 with pytest.raises(httpcore2.ReadTimeout):
                     await pool.request("GET", server.url, extensions={"timeout": {"read": 0.05}})
-                with connection.lock:
+                with of_connection.lock:
                     # As if this process had been stopped until now.
-                    if connection._keepalive.is_asked:
+                    if of_connection.keepalive.is_ping_pending:
                         answered.wait_in_thread()
-                        connection._keepalive.due = connection.runtime.now() - 1.0
-                        connection._on_silence()
-                assert not connection.is_closed()
+                        of_connection.keepalive.due = of_connection.runtime.now() - 1.0
+                        of_connection._on_silence()
+                assert not of_connection.is_closed
 
             await runtime.gather(listen, impatient)
             assert len(pool.connections) == 1

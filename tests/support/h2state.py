@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from httpcore2_http2 import AsyncHTTP2Connection
 from httpcore2_http2._h2_codec import H2Codec
+from httpcore2_http2._session import Session
 
 from .h2peer import H2Peer
 
@@ -29,9 +30,14 @@ def inner(pool: Any) -> AsyncHTTP2Connection:
     return counterpart
 
 
+def session(pool: Any) -> Session:
+    """The session of the only HTTP/2 connection in a pool."""
+    return inner(pool)._session
+
+
 def header_table(pool: Any) -> int:
     """How many bytes of its headers the only connection in a pool may remember."""
-    codec = inner(pool).codec
+    codec = session(pool).codec
     assert isinstance(codec, H2Codec)
     return codec._h2.encoder.header_table_size
 
@@ -39,16 +45,16 @@ def header_table(pool: Any) -> int:
 def check_rest(pool: Any) -> Windows:
     """Check that the only connection in a pool is idle, and holds nothing of any request; return its windows."""
     assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
-    connection = inner(pool)
-    assert not connection._streams and not connection._exchanges
-    assert not connection.reader._waiting and not connection.reader.has_reader
-    assert not connection.writer._waiting and not connection.writer.is_writing
-    assert not connection.writer.unsent
-    codec = connection.codec
+    of_connection = session(pool)
+    assert not of_connection.streams and not of_connection.exchanges
+    for role in (of_connection.reader.role, of_connection.writer.role):
+        assert not role.waiting and role.holder is None
+    assert not of_connection.writer.unsent
+    codec = of_connection.codec
     assert isinstance(codec, H2Codec)
-    assert not codec._messages
+    assert not codec._streams
     # All that came was given back, or will be.
-    assert codec._window + codec._unreturned == connection.CONNECTION_WINDOW
+    assert codec._window + codec._unreturned == inner(pool).CONNECTION_WINDOW
     return Windows(codec._h2.outbound_flow_control_window, codec._window)
 
 

@@ -1,4 +1,8 @@
-"""HTTP/2 for httpcore2: the connection that the pool uses where a server speaks it."""
+"""HTTP/2 for httpcore2: the connection that a pool uses where the server chooses HTTP/2.
+
+Layers, of which each imports only those before it: frames, stream, session, connection. Each module says in which it
+is.
+"""
 
 from __future__ import annotations
 

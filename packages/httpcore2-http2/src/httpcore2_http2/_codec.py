@@ -1,146 +1,83 @@
-"""The seam between a connection and what keeps its frames: a codec, which is an object without I/O (RFC 9113).
+"""The interface between a session and its codec, which keeps the HTTP/2 protocol without I/O. Layer: stream.
 
-    stream_id = codec.open_stream(...)      then window(), send_data(...); reset(...) gives it up
-    for event in codec.receive(data):       whatever was read
-    codec.consumed(...)                     the receiver has taken so much from a stream
-    codec.take()                            what is to be written, after any of these
+    codec.open_stream(stream, ...)          then window(stream), send_data(stream, ...); or reset(stream)
+    codec.receive(data)                     received bytes; the listener is told what they mean
+    codec.consumed(stream, ...)             the caller has taken so many bytes of a stream's data
+    codec.take()                            the bytes to write, after any of these
 
-All that a connection knows of a codec is here, and all that a codec has to keep to: another could take its place.
-Rules: a fault of the peer raises `RemoteProtocolError` if it is the connection's, and is a `StreamFailed` if it is one
-stream's alone; events that came before a fault are told. What costs the peer little and us time or memory is counted.
-
-Must not know: how it is done.
+A session knows nothing else of a codec, so another implementation can take its place.
+Rules: an error of the connection raises `RemoteProtocolError`, an error of one stream is told to the listener
+(RFC 9113, section 5.4). What arrived before an error has been told when it is raised. Frames that cost the server
+little and us time or memory are counted.  Must not know: how a codec does it, the network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import IntEnum
-from typing import NamedTuple, Protocol, final
+from typing import NamedTuple, Protocol
 
+from ._errors import ErrorCode
 from ._fields import Headers
+from ._stream import Stream
 
 MAX_STREAMS = 100
-"""Requests at a time, if the peer allows as many. It is also what is hoped for until the peer has said."""
+"""Concurrent requests, if the server allows as many. Until its settings have come, it is assumed to."""
 
 MAX_HEADER_LIST = 100 * 1024
-"""Bytes of a response's fields, as RFC 9113, section 6.5.2, counts them."""
-
-MAX_HEADER_BLOCK = 256 * 1024
-"""Bytes of the same, compressed: they are collected until the last frame."""
+"""The most bytes of a response's field section, counted as in RFC 9113, section 6.5.2."""
 
 MAX_IDLE_FRAMES = 10_000
-"""Frames in a row that bring no response any further: pings, settings, empty data and their like."""
+"""The most frames in a row that bring no response any further, such as PING, SETTINGS and empty DATA."""
 
 IDLE_FRAMES_PER_DATA = 10
-"""How many of them are forgiven for a frame that has data. If all were, a byte now and then would excuse any flood."""
+"""How many of these a frame with data makes up for. If it were all, a byte now and then would excuse any flood."""
 
 MAX_TABLE = 4096
-"""Bytes of headers that we remember so as to refer to them, though the peer may have room for any number."""
+"""The most bytes of our encoder's dynamic table, even if the server allows more."""
 
 MAX_INTERIM = 100
-"""Interim responses before a final one, as for HTTP/1.1."""
+"""The most interim responses before a final one, as for HTTP/1.1."""
 
 
-class ErrorCode(IntEnum):
-    """Why a stream or a connection ends (RFC 9113, section 7)."""
-
-    NO_ERROR = 0x0
-    PROTOCOL_ERROR = 0x1
-    INTERNAL_ERROR = 0x2
-    FLOW_CONTROL_ERROR = 0x3
-    SETTINGS_TIMEOUT = 0x4
-    STREAM_CLOSED = 0x5
-    FRAME_SIZE_ERROR = 0x6
-    REFUSED_STREAM = 0x7
-    CANCEL = 0x8
-    COMPRESSION_ERROR = 0x9
-    CONNECT_ERROR = 0xA
-    ENHANCE_YOUR_CALM = 0xB
-    INADEQUATE_SECURITY = 0xC
-    HTTP_1_1_REQUIRED = 0xD
-
-
-def name_code(code: int) -> str:
-    """Return what RFC 9113 calls an error code."""
-    try:
-        return ErrorCode(code).name
-    except ValueError:
-        return f"error {code:#x}"
-
-
-class HeadReceived(NamedTuple):
-    """A final response's head."""
-
-    stream_id: int
-    status: int
-    headers: Headers
-
-
-class DataReceived(NamedTuple):
-    """A piece of a body or tunnel, never empty. `consumed()` gives the peer leave to send as much again."""
-
-    stream_id: int
-    data: bytes
-
-
-class Ended(NamedTuple):
-    """A response is complete, or the peer's half of a tunnel."""
-
-    stream_id: int
-    trailers: Headers
-
-
-class Reset(NamedTuple):
-    """The peer has given the stream up; after `Ended`, too, if our half is open."""
-
-    stream_id: int
-    code: int
-
-
-class StreamFailed(NamedTuple):
-    """What came on the stream breaks the rules; it was reset."""
-
-    stream_id: int
-    reason: str
-
-
-@final
-class WindowOpened(NamedTuple):
-    """There may be room to send on the stream now; on any, if it is 0."""
-
-    stream_id: int
-
-
-@final
 class SettingsReceived(NamedTuple):
-    """The peer has changed its settings; the codec's `limit` is up to date."""
+    """Settings that the server has changed, by their identifiers (RFC 9113, section 6.5.2)."""
 
     changed: dict[int, int]
 
 
-@final
-class GoAway(NamedTuple):
-    """The peer takes no new streams, and has not processed those above `last_stream_id`."""
+class CodecListener(Protocol):
+    """What a codec tells of received frames, in their order. No method may raise."""
 
-    last_stream_id: int
-    code: int
-    debug_data: bytes
+    def on_head(self, stream: Stream) -> None:
+        """The head of a final response has come: `stream.head`."""
+
+    def on_data(self, stream: Stream) -> None:
+        """Data of a response or of a tunnel has come, and was added to `stream.buffer`."""
+
+    def on_end(self, stream: Stream) -> None:
+        """The response is complete, or the server has closed its half of a tunnel: `stream.has_ended`."""
+
+    def on_reset(self, stream: Stream, code: int) -> None:
+        """The server has reset the stream, possibly after `on_end`, if our half is open."""
+
+    def on_stream_error(self, stream: Stream, reason: str) -> None:
+        """The server broke a rule on the stream, which was reset therefore."""
+
+    def on_window(self, stream: Stream | None) -> None:
+        """The server has opened the window of a stream, or of the connection if that is `None`."""
+
+    def on_settings(self, settings: SettingsReceived) -> None:
+        """The server has changed its settings; the codec's `limit` is up to date."""
+
+    def on_goaway(self, last_stream_id: int, code: int, debug_data: bytes) -> None:
+        """The server accepts no new streams, and has not processed those above `last_stream_id`."""
 
 
-StreamEvent = HeadReceived | DataReceived | Ended | Reset | StreamFailed
-Event = StreamEvent | WindowOpened | SettingsReceived | GoAway
-
-
-class Codec(Protocol):
-    """The HTTP/2 of one connection, as a client. The first `take()` gives the preface.
-
-    Made with two numbers: how many bytes a stream may hold that its receiver has not consumed; and how many may be on
-    their way to us on all streams together, which are consumed as they come.
+class HTTP2Codec(Protocol):
+    """The client's side of the HTTP/2 protocol on one connection. The first `take()` returns the connection preface.
 
     Attributes:
         limit: how many streams may be open at a time.
-        allows_protocols: whether the peer takes extended CONNECT (RFC 8441); `None` until its settings have come.
+        allows_protocols: whether the server supports extended CONNECT (RFC 8441); `None` until its settings have come.
     """
 
     limit: int
@@ -148,44 +85,48 @@ class Codec(Protocol):
 
     # Sending
 
-    def open_stream(self, pseudo: Headers, headers: Headers, end_stream: bool) -> int | None:
-        """Send a request's head and return its stream; `None` if there are no identifiers left.
+    def open_stream(
+        self, stream: Stream, pseudo: Headers, headers: Headers, end_stream: bool
+    ) -> bool:
+        """Send the head of a request, and give its stream an identifier; return false if there are none left.
 
         Args:
-            pseudo: `:method`, which comes first, and its likes.
+            stream: the request's.
+            pseudo: pseudo-header fields, `:method` first.
             headers: the other fields, in the form of HTTP/2.
             end_stream: whether no body follows.
         """
 
-    def window(self, stream_id: int) -> int:
-        """Return how many bytes can be sent on the stream now; less than 1: wait for `WindowOpened`."""
+    def window(self, stream: Stream) -> int:
+        """Return how many bytes can be sent on the stream now; if it is less than 1, wait for `on_window`."""
 
-    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
-        """Send part of a body that is no longer than the window."""
+    def send_data(self, stream: Stream, data: bytes | memoryview, end_stream: bool) -> None:
+        """Send part of a request's body, no longer than the window."""
 
-    def reset(self, stream_id: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        """Give the stream up."""
+    def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
+        """Send RST_STREAM, unless the stream is closed already; nothing is told of it any more."""
 
-    def forget(self, stream_id: int) -> None:
-        """Nobody waits for the stream any more: what still comes for it is dropped.
+    def release(self, stream: Stream) -> None:
+        """Let the server end the stream, of which nothing is told any more.
 
-        Where the peer has not ended it, it may; if it sends data instead, or its room is needed, the stream is reset.
+        If it sends data instead, or its place is needed for another request, the stream is reset.
         """
 
     def ping(self) -> None:
-        """Ask the peer for an answer. None is told of: any frame shows that it is there."""
+        """Send PING. The reply is not told: any received data shows that the server is alive."""
 
     def take(self) -> bytes:
-        """Return the bytes to send."""
+        """Return the bytes to write."""
 
     # Receiving
 
-    def consumed(self, stream_id: int, count: int) -> None:
-        """The receiver has taken `count` bytes of the stream's data: the peer may send as many."""
+    def consumed(self, stream: Stream, count: int) -> None:
+        """Note that the caller has taken `count` bytes of the stream's data: the server may send as many again."""
 
-    def receive(self, data: bytes) -> Iterator[Event]:
-        """Take in what was read, and tell what it means. To be iterated to its end.
+    def receive(self, data: bytes) -> None:
+        """Process received bytes, and tell the listener what they mean.
 
         Raises:
-            RemoteProtocolError: the connection can't go on; `take()` has a GOAWAY that says why.
+            RemoteProtocolError: the connection can't be used any more; `take()` returns a GOAWAY that tells the server
+                why.
         """

@@ -1,17 +1,17 @@
-"""One request and its response on a connection that others use, too: sends, waits, receives.
+"""One request and its response on a connection that others use as well: sends, waits, receives. Layer: connection.
 
-Rules: what the codec takes and tells is dealt with under the connection's lock; nothing is awaited there. A complete
-response ends the upload. When a response's head comes before the body has gone, the rest of it is sent as the response
-is read. While the caller's body keeps an event loop waiting, a task of its own waits for a response that leaves the
-body no use, and the request's total goes on: either cancels the body, which is iterated in the caller's task.
+Rules: the codec is used under the session's lock, and nothing is awaited under it. A complete response ends the upload.
+If the response's head comes before the body was sent, the remaining body is sent while the response is read. While the
+caller's body keeps an event loop waiting, a task beside it waits for a response that makes the body useless, and the
+request's total timeout goes on: either cancels the body, which is iterated in the caller's own task.
 
-Must not know: other exchanges, who reads and writes for whom, what frames look like.
+Must not know: other exchanges, who reads and writes on behalf of whom, the format of frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from httpcore2_core._exceptions import WriteTimeout
 from httpcore2_core._http.timeouts import Timeouts
@@ -20,31 +20,47 @@ from httpcore2_core._net.coroutines import before_suspending
 from httpcore2_core._net.runtime import Waiter
 
 from ._fields import Headers
-from ._stream import Stream, Upload
-from ._writer import EAGER_PARTS, SLICE
+from ._session import Session
+from ._states import ENDED
+from ._stream import Stream
+from ._upload import HTTP2Upload
+from ._writer import EAGER_SLICES, SLICE
 
-if TYPE_CHECKING:
-    from ._connection import EstablishedHTTP2Connection
 
+class HTTP2Exchange:
+    """A request that was sent, and its response; see `httpcore2_core._http.established.Exchange`.
 
-class Exchange:
-    """A request that was sent, and its response; see `httpcore2_core._http.established.Exchange`."""
+    Attributes:
+        stream: the stream that carries it.
+    """
 
-    __slots__ = ("_connection", "stream")
+    __slots__ = ("_end", "_peer", "_session", "stream")
 
-    def __init__(self, connection: EstablishedHTTP2Connection, stream: Stream) -> None:
-        self._connection = connection
+    def __init__(
+        self, session: Session, stream: Stream, peer: object, end: Callable[[Stream], None]
+    ) -> None:
+        """Create the exchange of a request whose head is queued.
+
+        Args:
+            session: the connection's.
+            stream: the stream that carries it.
+            peer: names the server, and the proxies before it, for messages.
+            end: ends it, without awaiting; a second call does nothing.
+        """
+        self._session = session
+        self._peer = peer
+        self._end = end
         self.stream = stream
 
     # The request's body
 
     async def send_body(self, timeouts: Timeouts) -> None:
-        """Send the body, until the response's head has come."""
+        """Send the body until the response's head has come."""
         upload = self.stream.upload
-        if upload is None or upload.iterator is None or self._connection.runtime.is_blocking:
+        if upload is None or upload.iterator is None or self._session.runtime.is_blocking:
             await self._send_until_head(timeouts)
         else:
-            # Around all of it, not each step: trio's and anyio's scopes may be open from one step to the next.
+            # Around all chunks, not each: the caller's body may hold a scope of trio or anyio open between two of them.
             await self._interruptible(self._send_until_head, upload, timeouts)
 
     async def _send_until_head(self, timeouts: Timeouts, waiter: Waiter | None = None) -> None:
@@ -55,12 +71,12 @@ class Exchange:
     async def _interruptible(
         self,
         send: Callable[[Timeouts, Waiter], Coroutine[Any, Any, None]],
-        upload: Upload,
+        upload: HTTP2Upload,
         timeouts: Timeouts,
     ) -> None:
-        """Send; what ends it is the request's total, or a response that leaves the body no use."""
-        connection = self._connection
-        runtime = connection.runtime
+        """Send until that is done, the request's total is over, or a response makes the body useless."""
+        session = self._session
+        runtime = session.runtime
         stream = self.stream
         waiter = runtime.create_waiter()
 
@@ -76,29 +92,33 @@ class Exchange:
         async def await_refusal() -> bool:
             # While we wait for the network, we read ourselves.
             await waiter.wait(None)
-            await connection.reader.wait(stream.waiters, stream.is_refused, None)
-            # What we wait for ourselves ends without being cancelled.
+            await session.reader.wait(stream.turns, stream.is_refused, None)
+            # Our own waits end without being cancelled.
             upload.is_stopped = upload.is_waiting
             return upload.is_stopped
 
         limit = timeouts.for_body()
-        # A caller's own stream may not be fit to be read again after a read that was cancelled.
-        interrupt = await_refusal if connection.reader.is_resumable else None
+        # A caller's own stream may be unusable after a read that was cancelled.
+        interrupt = await_refusal if session.reader.is_resumable else None
         if not await runtime.interruptible(work(), interrupt, limit) and not upload.is_stopped:
             raise timeouts.exceeded(WriteTimeout)
 
     async def _send_some(
         self,
-        upload: Upload,
+        upload: HTTP2Upload,
         timeouts: Timeouts,
         has_come: Callable[[], bool],
         waiter: Waiter | None = None,
     ) -> None:
-        """Send the next part of the body, or wait until that is possible or something `has_come`.
+        """Send the next slice of the body, or wait until that is possible or `has_come` returns true.
 
-        The waiter is woken when the caller's body has to be waited for.
+        Args:
+            upload: the body.
+            timeouts: the request's.
+            has_come: called under the lock.
+            waiter: is woken when the caller's body suspends.
         """
-        connection = self._connection
+        session = self._session
         stream = self.stream
         if not upload.chunk and upload.iterator is not None:
             if waiter is None:
@@ -106,42 +126,39 @@ class Exchange:
             else:
                 await before_suspending(upload.next_chunk(), waiter.wake)
             timeouts.for_body()
-        with connection.lock:
+        with session.lock:
             if stream.is_over or upload.is_stopped:
                 return
-            was_sent = self.send_part(upload)
+            was_sent = self.queue_slice(upload)
         if was_sent:
             is_pointless = stream.has_head if stream.head is None else stream.is_refused
-            await connection.writer.flush(timeouts.for_write(), is_pointless)
-            upload.parts += 1
-            if connection.poll() or not upload.parts % EAGER_PARTS:
-                await connection.runtime.sleep(0)
+            await session.writer.flush(timeouts.for_write(), is_pointless)
+            upload.slices += 1
+            if session.poll() or not upload.slices % EAGER_SLICES:
+                await session.runtime.sleep(0)
         else:
-            await connection.reader.wait(
-                stream.waiters,
+            await session.reader.wait(
+                stream.turns,
                 lambda: has_come() or self._has_window(),
                 timeouts.for_write(),
                 WriteTimeout,
             )
 
-    def send_part(self, upload: Upload) -> bool:
-        """Queue as much of the piece at hand as the windows allow; whether there was anything to queue.
-
-        Under the lock.
-        """
-        codec = self._connection.codec
+    def queue_slice(self, upload: HTTP2Upload) -> bool:
+        """Queue as much of the current chunk as the windows allow; false if that is nothing; under the lock."""
+        codec = self._session.codec
         stream = self.stream
         if upload.is_done:
-            codec.send_data(stream.stream_id, b"", True)
+            codec.send_data(stream, b"", True)
             stream.upload = None
             return True
         if not upload.chunk:
-            return True  # an empty piece
-        room = min(codec.window(stream.stream_id), SLICE)
+            return True  # an empty chunk
+        room = min(codec.window(stream), SLICE)
         if room <= 0:
             return False
         part = upload.take(room)
-        codec.send_data(stream.stream_id, part, upload.is_done)
+        codec.send_data(stream, part, upload.is_done)
         if upload.is_done:
             stream.upload = None
         return True
@@ -153,69 +170,68 @@ class Exchange:
     ) -> tuple[int, Headers]:
         """Return status and fields of the response."""
         stream = self.stream
-        await self._connection.reader.wait(stream.waiters, stream.has_head, timeouts.for_read())
+        await self._session.reader.wait(stream.turns, stream.has_head, timeouts.for_read())
         if tracer is not None:
-            await self._tell_settings(tracer)
+            await self._report_settings(tracer)
         if stream.head is None:
             self._raise_error()
         return stream.head
 
-    async def _tell_settings(self, tracer: Tracer) -> None:
-        """Tell of the server's settings whoever listens first."""
-        settings, self._connection.settings = self._connection.settings, None
+    async def _report_settings(self, tracer: Tracer) -> None:
+        """Report the server's settings to the first tracer that there is."""
+        settings, self._session.new_settings = self._session.new_settings, None
         if settings is not None:
             await tracer.event("receive_remote_settings.started", {})
             await tracer.event("receive_remote_settings.complete", {"return_value": settings})
 
     def take_remaining(self) -> bytes | None:
-        """End the exchange and return the rest of the body, if that costs no waiting; else `None`."""
-        connection = self._connection
+        """End the exchange and return the remaining body, if it has all arrived; else `None`."""
+        session = self._session
         stream = self.stream
-        with connection.lock:
-            is_all = stream.has_ended and stream.has_sent_all and not stream.trailers
-            if not is_all or stream.is_tunnel or not connection.is_available():
+        with session.lock:
+            if stream.state is not ENDED or stream.trailers or stream.is_tunnel:
                 return None
-            rest = self.take_chunk()
-        self.finish(has_failed=False)
-        return rest
+            if session.is_closed or session.is_retired:
+                return None
+            remaining = self.take_chunk()
+        self._end(stream)
+        return remaining
 
     def take_chunk(self) -> bytes | None:
-        """Return what is here of the response's body already; `b""` at its end, `None` if nothing is."""
-        connection = self._connection
+        """Return the part of the response's body that has arrived; `b""` at its end, `None` if there is nothing yet."""
+        session = self._session
         stream = self.stream
         if stream.is_tunnel:
             return b""
-        with connection.lock:
+        with session.lock:
             if stream.buffer:
-                piece = bytes(stream.buffer)
+                chunk = bytes(stream.buffer)
                 stream.buffer.clear()
-                connection.codec.consumed(stream.stream_id, len(piece))
-                connection.writer.push()
-                return piece
+                session.codec.consumed(stream, len(chunk))
+                session.writer.push()
+                return chunk
             return b"" if stream.has_ended else None
 
     async def receive_chunk(self, timeouts: Timeouts) -> bytes:
-        """Return the next piece of the response's body, at least a byte; `b""` at its end."""
-        connection = self._connection
+        """Return the next chunk of the response's body, at least a byte; `b""` at its end."""
+        session = self._session
         stream = self.stream
         try:
             while True:
-                piece = self.take_chunk()
-                if piece is not None:
-                    return piece
+                chunk = self.take_chunk()
+                if chunk is not None:
+                    return chunk
                 if stream.error is not None:
                     self._raise_error()
                 upload = stream.upload
                 if upload is None or upload.is_stopped:
-                    await connection.reader.wait(
-                        stream.waiters, stream.has_data, timeouts.for_read()
-                    )
-                elif upload.chunk or upload.iterator is None or connection.runtime.is_blocking:
+                    await session.reader.wait(stream.turns, stream.has_data, timeouts.for_read())
+                elif upload.chunk or upload.iterator is None or session.runtime.is_blocking:
                     await self._send_some(upload, timeouts, stream.has_data, None)
                 else:
                     await self._interruptible(self._send_for_reader, upload, timeouts)
         except BaseException as exc:
-            connection.end_if_interrupted(exc)
+            session.abort_if_interrupted(exc)
             raise
 
     async def _send_for_reader(self, timeouts: Timeouts, waiter: Waiter) -> None:
@@ -232,13 +248,13 @@ class Exchange:
         raise self.stream.error
 
     def _has_window(self) -> bool:
-        return self._connection.codec.window(self.stream.stream_id) > 0
+        return self._session.codec.window(self.stream) > 0
 
-    # What the response's body sees
+    # For the response's body
 
     @property
     def peer(self) -> str:
-        return f"{self._connection.peer}, stream {self.stream.stream_id}"
+        return f"{self._peer}, stream {self.stream.stream_id}"
 
     @property
     def has_body_left(self) -> bool:
@@ -254,13 +270,14 @@ class Exchange:
         return self.stream.trailers
 
     def finish(self, has_failed: bool) -> None:
-        self._connection.finish(self.stream)
+        self._end(self.stream)
 
     @property
     def close_pending(self) -> bool:
-        return self._connection.close_pending or self.stream.upload is not None
+        return self._session.stream.close_pending or self.stream.upload is not None
 
     async def wait_closed(self) -> None:
-        await self._connection.wait_closed()
+        if self._session.stream.close_pending:
+            await self._session.stream.wait_closed()
         if self.stream.upload is not None:
             await self.stream.upload.aclose()

@@ -1,4 +1,4 @@
-"""Which fields a request may have, and a response, in the form of HTTP/2 (RFC 9113, section 8.2).
+"""The fields of requests and responses in HTTP/2 (RFC 9113, section 8). Layer: frames.
 
 Must not know: streams, frames, how fields are compressed.
 """
@@ -35,26 +35,32 @@ _SHORT_COOKIE = 20
 _SCHEMES = {b"ws": b"http", b"wss": b"https"}
 
 
-class Malformed(Exception):
-    """A response breaks the rules of HTTP: its stream can't go on (RFC 9113, section 8.1.1)."""
+class MalformedResponse(Exception):
+    """A response breaks the rules of HTTP, which is an error of its stream (RFC 9113, section 8.1.1)."""
 
 
 # Requests
 
 
-class Prepared(NamedTuple):
-    """A request's fields as HTTP/2 sends them, without Host, which becomes `:authority`; and the Content-Length."""
+class RequestFields(NamedTuple):
+    """A request's fields in the form of HTTP/2.
+
+    Attributes:
+        authority: the value of Host, which becomes `:authority`; `None` if there is none.
+        length: the value of Content-Length in bytes; `None` if there is none.
+        headers: the other fields, with names in lower case.
+    """
 
     authority: bytes | None
     length: int | None
     headers: Headers
 
 
-def prepare_headers(headers: Headers) -> Prepared:
-    """Make a request's fields into those of HTTP/2: names in lower case, without what is HTTP/1.1's own.
+def prepare_headers(headers: Headers) -> RequestFields:
+    """Convert a request's fields to HTTP/2: names in lower case, connection-specific fields removed.
 
     Raises:
-        LocalProtocolError: a field can't be sent.
+        LocalProtocolError: a field has an illegal name or value, or Host or Content-Length stands twice.
     """
     authority: bytes | None = None
     length: int | None = None
@@ -64,7 +70,7 @@ def prepare_headers(headers: Headers) -> Prepared:
         lowered = name.lower()
         if lowered == b"connection":
             named = (element.strip() for element in value.lower().split(b","))
-            # What nobody would name there, and requests can't do without.
+            # A Connection field must not name Content-Length, and a request can't do without it.
             dropped = dropped.union(named) - {b"content-length"}
     for name, value in headers:
         if is_token(name) is None:
@@ -86,27 +92,28 @@ def prepare_headers(headers: Headers) -> Prepared:
                     raise LocalProtocolError("bad Content-Length")
                 length = int(value)
             prepared.append((lowered, value))
-    return Prepared(authority, length, prepared)
+    return RequestFields(authority, length, prepared)
 
 
-class Preparation:
-    """As `prepare_headers`, made once for requests in a row that are alike."""
+class RequestFieldsCache:
+    """`prepare_headers` for the requests of one connection, which mostly have the same fields as the one before."""
 
-    __slots__ = ("_headers", "_prepared")
+    __slots__ = ("_fields", "_headers")
 
     def __init__(self) -> None:
         self._headers: Headers | None = None
-        self._prepared: Prepared | None = None
+        self._fields: RequestFields | None = None
 
-    def __call__(self, headers: Headers) -> Prepared:
-        if self._prepared is None or self._headers != headers:
-            self._prepared = prepare_headers(headers)
+    def prepare(self, headers: Headers) -> RequestFields:
+        """Return `prepare_headers(headers)`."""
+        if self._fields is None or self._headers != headers:
+            self._fields = prepare_headers(headers)
             self._headers = headers.copy()
-        return self._prepared
+        return self._fields
 
 
 def protocol_of(request: Request) -> bytes | None:
-    """Return what is to be spoken through an extended CONNECT (RFC 8441); `None` for any other request."""
+    """Return the `:protocol` of an extended CONNECT (RFC 8441); `None` for any other request."""
     if request.method != b"CONNECT":
         return None
     protocol = request.extensions.get("protocol")
@@ -117,7 +124,7 @@ def pseudo_headers(request: Request, authority: bytes | None) -> Headers:
     """Return a request's pseudo-header fields, `:method` first (RFC 9113, section 8.3.1).
 
     Raises:
-        LocalProtocolError: the method, the target or the Host can't be sent, or there is no Host.
+        LocalProtocolError: the method, the target or the Host is illegal, or there is no Host.
     """
     method = request.method
     target = request.url.target
@@ -152,33 +159,35 @@ def pseudo_headers(request: Request, authority: bytes | None) -> Headers:
 
 
 def check_fields(received: Sequence[tuple[bytes, bytes]]) -> Headers:
-    """Return header or trailer fields as they are shown to the caller.
+    """Return a response's header or trailer fields, without blanks around their values.
 
     Raises:
-        Malformed: one is none.
+        MalformedResponse: a name or value is illegal.
     """
     fields: Headers = []
     for name, value in received:
         if _is_received_name(name) is None or _finds_illegal(value) is not None:
-            raise Malformed(f"Illegal header field {name!r}: {value!r}")
+            raise MalformedResponse(f"Illegal header field {name!r}: {value!r}")
         fields.append((name, value.strip(b" \t")))
     return fields
 
 
 def check_head(received: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
-    """Return a response's status, and its fields as they are shown to the caller.
+    """Return a response's status and its fields.
 
     Raises:
-        Malformed: there is no status, or one of the fields is none.
+        MalformedResponse: the status is missing or illegal, or a field is illegal.
     """
     name, value = received[0] if received else (b"", b"")
     if name != b":status" or _is_status(value) is None:
-        raise Malformed("The response has no status.")
+        raise MalformedResponse(
+            "The response has no status: its first field is not a valid :status (RFC 9113, section 8.3.2)."
+        )
     return int(value), check_fields(received[1:])
 
 
-class Inspection:
-    """As `check_head`, made once for the same list of fields: decoding remembers them."""
+class ResponseHeadCache:
+    """`check_head` for the responses of one connection. The decoder returns the same list for the same field block."""
 
     __slots__ = ("_fields", "_headers", "_status")
 
@@ -187,7 +196,8 @@ class Inspection:
         self._status = 0
         self._headers: Headers = []
 
-    def __call__(self, received: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
+    def check(self, received: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
+        """Return `check_head(received)`."""
         if received is not self._fields:
             self._status, self._headers = check_head(received)
             self._fields = received
@@ -195,15 +205,15 @@ class Inspection:
 
 
 def is_granted(status: int) -> bool:
-    """Whether a response to CONNECT is the beginning of a tunnel."""
+    """Whether a response to CONNECT with this status opens a tunnel."""
     return 200 <= status < 300
 
 
 def body_length(status: int, headers: Headers, method: bytes) -> int | None:
-    """Return how long the body of a response must be; `None` if that is not known, or it is a tunnel.
+    """Return the length of a response's body in bytes; `None` if it is unknown, or a tunnel follows.
 
     Raises:
-        Malformed: the Content-Length is no number, or there are two.
+        MalformedResponse: the Content-Length is not a number, or there are two different ones.
     """
     if method == b"HEAD" or status == 204 or status == 304:
         return 0
@@ -213,6 +223,6 @@ def body_length(status: int, headers: Headers, method: bytes) -> int | None:
     for name, value in headers:
         if name == b"content-length":
             if is_length(value) is None or (length is not None and length != int(value)):
-                raise Malformed(f"The response's Content-Length is {value!r}.")
+                raise MalformedResponse(f"The response's Content-Length is invalid: {value!r}.")
             length = int(value)
     return length

@@ -1,17 +1,17 @@
-"""Frames by themselves (RFC 9113, sections 4 and 6): which headers and payloads are errors, whatever came before.
+"""The format of frames (RFC 9113, sections 4 and 6): which frame headers and payloads are errors. Layer: frames.
 
-Rules: a fault is a connection error, with the code that the RFC names. A PRIORITY of the wrong length is one, too, as
-in nghttp2 and Go, though a stream error there. What the RFC wants ignored (reserved bits, flags and settings without a
-meaning, priorities) is not looked at.
+Rules: a frame is checked without regard to the frames before it. A fault is a connection error, with the code that the
+RFC names. A PRIORITY frame of the wrong length is a connection error too, as in nghttp2 and Go; the RFC has a stream
+error there. Reserved bits, priorities, and flags and settings without a meaning are ignored, as the RFC demands.
 
-Must not know: which streams there are, but for the highest that was opened; h2.
+Must not know: the states of streams (it is given the highest identifier in use), h2.
 """
 
 from __future__ import annotations
 
 from struct import Struct
 
-from ._codec import MAX_HEADER_BLOCK, ErrorCode
+from ._errors import ConnectionFault, ErrorCode
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = range(9)
 CONTINUATION = 9
@@ -20,7 +20,10 @@ ACK = END_STREAM = 0x1
 END_HEADERS, PADDED, PRIORITY_FIELDS = 0x4, 0x8, 0x20
 
 MAX_FRAME = 16 * 1024
-"""Bytes of a payload: SETTINGS_MAX_FRAME_SIZE, of which we send none."""
+"""The most bytes of a payload: the initial SETTINGS_MAX_FRAME_SIZE, which we do not change."""
+
+MAX_FIELD_BLOCK = 256 * 1024
+"""The most bytes of a compressed field block. They are kept until its last frame has come."""
 
 FRAME_HEADER = Struct(">BHBBL")
 RST_STREAM_FRAME = Struct(">BHBBLL")
@@ -43,8 +46,8 @@ _NAMES = (
     "CONTINUATION",
 )
 _SECTIONS = dict(enumerate(f"RFC 9113, section 6.{number}" for number in range(1, 11)))
-# Of the whole connection, so that their stream must be 0.
-_OF_THE_CONNECTION = frozenset((SETTINGS, PING, GOAWAY))
+# Their stream must be 0.
+_CONNECTION_FRAMES = frozenset((SETTINGS, PING, GOAWAY))
 _LENGTHS = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 _MIN_GOAWAY = 8
 
@@ -58,12 +61,9 @@ _RANGES = {
 }
 
 
-class Fault(Exception):
-    """The connection can't go on; `code` is what the peer is told."""
-
-    def __init__(self, reason: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
-        super().__init__(reason)
-        self.code = code
+def name_frame(kind: int) -> str:
+    """Return the name that RFC 9113 has for a frame type."""
+    return _NAMES[kind] if kind < len(_NAMES) else f"type {kind:#x}"
 
 
 def check_header(kind: int, length: int, flags: int, stream_id: int, last_id: int) -> None:
@@ -71,43 +71,48 @@ def check_header(kind: int, length: int, flags: int, stream_id: int, last_id: in
 
     Args:
         kind: the frame's type.
-        length: of its payload, in bytes.
+        length: bytes of its payload.
         flags: its flags.
         stream_id: its stream, without the reserved bit.
         last_id: the highest stream that we have opened.
 
     Raises:
-        Fault: there is no such frame.
+        ConnectionFault: RFC 9113 allows no such frame.
     """
     if stream_id:
-        if kind in _OF_THE_CONNECTION:
-            raise Fault(
-                f"The server sent a {_NAMES[kind]} frame for stream {stream_id}, "
-                f"which belongs on stream 0 ({_SECTIONS[kind]})."
+        if kind in _CONNECTION_FRAMES:
+            raise ConnectionFault(
+                f"The server sent a {_NAMES[kind]} frame for stream {stream_id}; "
+                f"it is allowed on stream 0 alone ({_SECTIONS[kind]})."
             )
         if (stream_id > last_id or not stream_id & 1) and kind != PRIORITY:
-            raise Fault(f"The server sent a frame for stream {stream_id}, which is not open.")
-    elif kind not in _OF_THE_CONNECTION and kind != WINDOW_UPDATE:
-        raise Fault(
-            f"The server sent a {_NAMES[kind]} frame on stream 0, "
-            f"where there is none ({_SECTIONS[kind]})."
+            raise ConnectionFault(
+                f"The server sent a {_NAMES[kind]} frame for stream {stream_id}, which was never opened: "
+                f"the highest is {last_id} (RFC 9113, section 5.1)."
+            )
+    elif kind not in _CONNECTION_FRAMES and kind != WINDOW_UPDATE:
+        raise ConnectionFault(
+            f"The server sent a {_NAMES[kind]} frame on stream 0; "
+            f"it is allowed on the stream of a request alone ({_SECTIONS[kind]})."
         )
     if kind in _LENGTHS:
         if length != _LENGTHS[kind]:
             raise _wrong_size(kind, length, f"{_LENGTHS[kind]} are required")
     elif kind == SETTINGS:
         if flags & ACK and length:
-            raise _wrong_size(kind, length, "an acknowledgement has none")
+            raise _wrong_size(kind, length, "an acknowledgement must have none")
         if length % 6:
             raise _wrong_size(kind, length, "a multiple of 6 is required")
     elif kind == GOAWAY and length < _MIN_GOAWAY:
         raise _wrong_size(kind, length, f"at least {_MIN_GOAWAY} are required")
     elif kind == PUSH_PROMISE:
-        raise Fault(f"The server sent a PUSH_PROMISE, though push is disabled ({_SECTIONS[kind]}).")
+        raise ConnectionFault(
+            f"The server sent a PUSH_PROMISE frame, but server push is disabled ({_SECTIONS[kind]})."
+        )
 
 
-def _wrong_size(kind: int, length: int, rule: str) -> Fault:
-    return Fault(
+def _wrong_size(kind: int, length: int, rule: str) -> ConnectionFault:
+    return ConnectionFault(
         f"Malformed {_NAMES[kind]} frame: {length} bytes of payload, {rule} ({_SECTIONS[kind]}).",
         ErrorCode.FRAME_SIZE_ERROR,
     )
@@ -117,7 +122,7 @@ def content(kind: int, payload: bytes, flags: int) -> bytes:
     """Return the data of a DATA frame or the fragment of a HEADERS frame, without padding and priority fields.
 
     Raises:
-        Fault: there is less payload than these take.
+        ConnectionFault: the payload is shorter than its flags require.
     """
     start = 0
     end = len(payload)
@@ -129,15 +134,15 @@ def content(kind: int, payload: bytes, flags: int) -> bytes:
     if start > len(payload):
         raise _wrong_size(kind, len(payload), f"its flags require at least {start}")
     if start > end:
-        raise Fault(
+        raise ConnectionFault(
             f"Malformed {_NAMES[kind]} frame: {payload[0]} bytes of padding in a payload of {len(payload)} bytes "
             f"({_SECTIONS[kind]})."
         )
     return payload[start:end]
 
 
-class HeaderBlock:
-    """What has come of a header block that takes more than one frame, or is not all of its frame's payload."""
+class FieldBlock:
+    """A field block that takes more than one frame, or has padding or a priority beside it (RFC 9113, section 4.3)."""
 
     __slots__ = ("_flags", "_fragments", "_size")
 
@@ -147,18 +152,19 @@ class HeaderBlock:
         self._size = 0
 
     def add(self, frame: bytes, kind: int, flags: int) -> bytes | None:
-        """Take in a frame of the block, in its order.
+        """Add the next frame of the block.
 
         Args:
-            frame: all of it.
-            kind: HEADERS begins a block, CONTINUATION goes on with it.
+            frame: all of it, its header included.
+            kind: HEADERS, which begins a block, or CONTINUATION.
             flags: its flags.
 
         Returns:
-            The block as a single HEADERS frame, whose size may be beyond that of any frame; `None` if more is to come.
+            The block as a single HEADERS frame, which may be larger than any frame that can be received; `None` if a
+            CONTINUATION frame must follow.
 
         Raises:
-            Fault: the block is too long, or the frame's payload is none.
+            ConnectionFault: the block is too long, or the frame is malformed.
         """
         fragment = frame[9:]
         if kind == HEADERS:
@@ -167,9 +173,9 @@ class HeaderBlock:
             self._size = 0
         self._fragments.append(fragment)
         self._size += len(fragment)
-        if self._size > MAX_HEADER_BLOCK:
-            raise Fault(
-                f"The server sent a header block that is too long: at most {MAX_HEADER_BLOCK} bytes are allowed.",
+        if self._size > MAX_FIELD_BLOCK:
+            raise ConnectionFault(
+                f"The server sent a field block of {self._size} bytes or more; at most {MAX_FIELD_BLOCK} are allowed.",
                 ErrorCode.ENHANCE_YOUR_CALM,
             )
         if not flags & END_HEADERS:
@@ -181,18 +187,18 @@ class HeaderBlock:
 
 
 def check_settings(payload: bytes) -> None:
-    """Check the values in a SETTINGS frame, of which each counts (section 6.5.3).
+    """Check each value in a SETTINGS frame, repeated settings included (section 6.5.3).
 
     Raises:
-        Fault: one is out of its range.
+        ConnectionFault: a value is out of its range.
     """
     for identifier, value in _SETTING.iter_unpack(payload):
         if identifier in _RANGES:
             name, least, most, code = _RANGES[identifier]
             if not least <= value <= most:
-                raise Fault(
+                raise ConnectionFault(
                     f"The server sent {name} = {value}; "
-                    f"{f'{least} to {most}' if least < most else f'only {least}'} is allowed.",
+                    f"{f'{least} to {most}' if least < most else f'only {least}'} is allowed (section 6.5.2).",
                     code,
                 )
 

@@ -1,21 +1,19 @@
-"""The codec over h2.
+"""The codec over h2. Layer: stream.
 
-h2 keeps streams, what we may send, and the compression of what we send; nobody else knows of it. What it sees, it sees
-frame by frame, so that what came before a fault is still told, and only what is right by itself (`_frames`). These go
-past it:
+h2 keeps the protocol of streams, the windows for sending and the compression of requests; no other module knows it.
+It is fed frame by frame, so that everything before a fault is told, and with frames that are well-formed (`_frames`).
+These bypass it:
 
-- data, of which it sees only the end: that costs 3 µs a frame instead of 30, so what we may receive is counted here;
-- the fields of responses, which are checked here, faster, and with faults kept to their stream. A field block reaches
-  it as one frame without padding and priority, however it came;
-- GOAWAY, after which it would refuse all that follows, though streams that the peer has taken on go on;
-- what comes for streams that are closed, which it would reset again for each frame (RFC 9113, sections 5.1 and 5.4.2).
+- DATA, of which it sees END_STREAM alone: that takes 3 µs a frame instead of 30, so the windows for receiving are here;
+- the fields of responses, which are checked here, faster, so that a fault is an error of the stream. A field block
+  reaches h2 as one frame without padding and priority, in whatever form it came;
+- GOAWAY, after which h2 would refuse all frames, although streams that the server accepted continue;
+- frames for closed streams, each of which h2 would answer with one more RST_STREAM (RFC 9113, sections 5.1 and 5.4.2).
 
 Must not know: the network, clocks, locks, connections, pools.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import h2.events as h2_events
 from h2.config import H2Configuration
@@ -25,28 +23,19 @@ from h2.settings import SettingCodes, Settings
 
 from httpcore2_core._exceptions import RemoteProtocolError
 
-from ._closed import ClosedStreams
+from ._closed_streams import ClosedStreams
 from ._codec import (
     IDLE_FRAMES_PER_DATA,
-    MAX_HEADER_BLOCK,
     MAX_HEADER_LIST,
     MAX_IDLE_FRAMES,
     MAX_INTERIM,
     MAX_STREAMS,
     MAX_TABLE,
-    DataReceived,
-    Ended,
-    ErrorCode,
-    Event,
-    GoAway,
-    HeadReceived,
-    Reset,
+    CodecListener,
     SettingsReceived,
-    StreamEvent,
-    StreamFailed,
-    WindowOpened,
 )
-from ._fields import Headers, Inspection, Malformed, body_length, check_fields
+from ._errors import ConnectionFault, ErrorCode
+from ._fields import Headers, MalformedResponse, ResponseHeadCache, body_length, check_fields
 from ._frames import (
     ACK,
     CONTINUATION,
@@ -56,6 +45,7 @@ from ._frames import (
     FRAME_HEADER,
     GOAWAY,
     HEADERS,
+    MAX_FIELD_BLOCK,
     MAX_FRAME,
     PADDED,
     PRIORITY,
@@ -65,51 +55,39 @@ from ._frames import (
     SETTINGS,
     WINDOW_UPDATE,
     WINDOW_UPDATE_FRAME,
-    Fault,
-    HeaderBlock,
+    FieldBlock,
     check_header,
     check_settings,
     content,
+    name_frame,
     number,
     two_numbers,
 )
-from ._hpack import RememberingEncoder, StatusDecoder
+from ._hpack import CachingEncoder, StatusDecoder
+from ._states import (
+    ENDED,
+    HALF_CLOSED_REMOTE,
+    RECEIVE_DATA,
+    RECEIVE_END_STREAM,
+    RECEIVE_RST_STREAM,
+    RELEASE,
+    RELEASED,
+    RESET_SENT,
+    SEND_END_STREAM,
+    SEND_HEADERS,
+    SEND_RST_STREAM,
+    states_allowing,
+)
+from ._stream import Stream
 
-_NOTHING = -1
-# Those that tell whether a header block is the payload of one frame.
+# No field block is being received; and not even the server's first frame has come.
+_NO_BLOCK, _NO_FRAME = 0, -1
+# The flags of a frame that holds a field block and nothing else.
 _BLOCK_FLAGS = END_HEADERS | PADDED | PRIORITY_FIELDS
 
+_RECEIVING = states_allowing(RECEIVE_DATA)
 
-class _Message:
-    """A response, from its request on until nobody asks for it any more."""
-
-    __slots__ = (
-        "has_ended",
-        "has_sent_all",
-        "interim",
-        "is_forgotten",
-        "is_open",
-        "left",
-        "method",
-        "trailers",
-        "unreturned",
-        "window",
-    )
-
-    def __init__(self, method: bytes, window: int, has_sent_all: bool) -> None:
-        self.method = method
-        self.window = window  # what the peer may send
-        self.has_ended = False
-        self.has_sent_all = has_sent_all  # the request is complete
-        self.is_forgotten = False  # nobody waits for it
-        self.is_open = False  # its head has come
-        self.interim = 0
-        self.left: int | None = None  # what its Content-Length says is still to come
-        self.trailers: Headers = []
-        self.unreturned = 0  # taken by the receiver, and not yet told to the peer
-
-
-# Fields, both ways, are checked elsewhere.
+# Fields are checked elsewhere, in both directions.
 CONFIG = H2Configuration(
     client_side=True,
     header_encoding=None,
@@ -121,36 +99,44 @@ CONFIG = H2Configuration(
 
 
 class H2Codec:
-    """The HTTP/2 of one connection, as a client; see `Codec`."""
+    """The client's side of the HTTP/2 protocol on one connection, over h2; see `HTTP2Codec`."""
 
     def __init__(
-        self, stream_window: int, connection_window: int, config: H2Configuration = CONFIG
+        self,
+        listener: CodecListener,
+        stream_window: int,
+        connection_window: int,
+        config: H2Configuration = CONFIG,
     ) -> None:
-        """Begin the connection: `take()` gives its preface.
+        """Start the connection: `take()` returns its preface.
 
         Args:
-            stream_window: how many bytes a stream may hold that its receiver has not consumed.
-            connection_window: how many bytes may be on their way to us; they are consumed as they come.
-            config: what h2 is told.
+            listener: is told what received frames mean.
+            stream_window: the most bytes that a stream may hold and its receiver has not consumed.
+            connection_window: the most bytes that the server may send on all streams together. They count as consumed
+                when they arrive.
+            config: configures h2.
         """
         self.limit = MAX_STREAMS
         self.allows_protocols: bool | None = None
+        self._listener = listener
         self._stream_window = stream_window
         self._connection_window = self._window = connection_window
-        self._frames = b""  # that h2 knows nothing of, to be sent
-        self._unreturned = 0  # of the connection's window, received and not yet told to the peer
-        self._messages: dict[int, _Message] = {}
+        self._frames = b""  # to be sent, bypassing h2
+        self._unreturned = (
+            0  # bytes that were received, but not yet added to the connection's window
+        )
+        self._streams: dict[int, Stream] = {}
         self._closed = ClosedStreams()
         self._last_id = 0
-        # What has come of a frame, and how many bytes there must be before it is worth a look.
+        # An incomplete frame, and how many bytes there must be before it is processed.
         self._parts: list[bytes] = []
         self._size = 0
         self._needed = 0
-        # Whose header block is being received; 0 between them, `_NOTHING` until the peer's first frame has come.
-        self._block_id = _NOTHING
-        self._block = HeaderBlock()
+        self._block_id = _NO_FRAME  # the stream of the field block that is being received
+        self._block = FieldBlock()
         self._idle_frames = 0
-        self._check_head = Inspection()
+        self._heads = ResponseHeadCache()
         self._h2 = H2Connection(config)
         self._h2.local_settings = Settings(
             client=True,
@@ -161,44 +147,52 @@ class H2Codec:
                 SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
             },
         )
-        # A server's to send; some servers take offence.
+        # It is for servers to send; some servers refuse a connection with it.
         del self._h2.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self._h2.initiate_connection()
         self._h2.decoder = self._decoder = StatusDecoder(MAX_HEADER_LIST)
-        self._h2.encoder = RememberingEncoder(MAX_TABLE)
-        # A header block comes to it as one frame; how long frames may be is checked before.
-        self._h2.max_inbound_frame_size = MAX_HEADER_BLOCK
+        self._h2.encoder = CachingEncoder(MAX_TABLE)
+        # A field block reaches h2 as one frame; the size of received frames is checked before.
+        self._h2.max_inbound_frame_size = MAX_FIELD_BLOCK
         if connection_window > 65535:
             self._h2.increment_flow_control_window(connection_window - 65535)
 
     # Sending
 
-    def open_stream(self, pseudo: Headers, headers: Headers, end_stream: bool) -> int | None:
+    def open_stream(
+        self, stream: Stream, pseudo: Headers, headers: Headers, end_stream: bool
+    ) -> bool:
         h2 = self._h2
         try:
             stream_id = h2.get_next_available_stream_id()
         except NoAvailableStreamIDError:
-            return None
+            return False
         fields = [*pseudo, *headers]
         try:
             h2.send_headers(stream_id, fields, end_stream=end_stream)
         except TooManyStreamsError:
-            # The peer counts those that it has not ended, though nobody waits for them.
-            for other, message in list(self._messages.items()):
-                if message.is_forgotten:
+            # The server counts those that it has not ended, though nobody waits for them.
+            for other in list(self._streams.values()):
+                if other.state is RELEASED:
                     self.reset(other)
             h2.send_headers(stream_id, fields, end_stream=end_stream)
-        self._last_id = stream_id
-        self._messages[stream_id] = _Message(pseudo[0][1], self._stream_window, end_stream)
-        # The peer may tell of it, however it ends: if all requests of an hour are given up, that is no flood.
+        stream.stream_id = self._last_id = stream_id
+        stream.receive_window = self._stream_window
+        stream.transition(SEND_HEADERS)
+        if end_stream:
+            stream.transition(SEND_END_STREAM)
+        self._streams[stream_id] = stream
+        # The server may send frames about it, however it ends: if all requests of an hour are given up, that is no
+        # flood.
         self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
-        return stream_id
+        return True
 
-    def window(self, stream_id: int) -> int:
-        return self._h2.local_flow_control_window(stream_id)
+    def window(self, stream: Stream) -> int:
+        return self._h2.local_flow_control_window(stream.stream_id)
 
-    def send_data(self, stream_id: int, data: bytes | memoryview, end_stream: bool) -> None:
+    def send_data(self, stream: Stream, data: bytes | memoryview, end_stream: bool) -> None:
         h2 = self._h2
+        stream_id = stream.stream_id
         size = h2.max_outbound_frame_size
         start = 0
         while len(data) - start > size:
@@ -206,29 +200,32 @@ class H2Codec:
             start += size
         h2.send_data(stream_id, data[start:] if start else data, end_stream)
         if end_stream:
-            self._messages[stream_id].has_sent_all = True
-        self._idle_frames = 0  # the peer may now tell of its windows again
+            stream.transition(SEND_END_STREAM)
+        self._idle_frames = 0  # the server may now send WINDOW_UPDATE frames again
 
-    def reset(self, stream_id: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        message = self._messages.pop(stream_id, None)
-        if message is None:
-            return  # it was reset before, by whomever
-        if message.has_ended and message.has_sent_all:
-            self._closed.note_end(stream_id)
+    def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
+        if self._streams.pop(stream.stream_id, None) is None:
+            return  # it is closed already
+        if stream.state is ENDED:
+            self._closed.add_ended(stream.stream_id)
             return
+        stream.transition(SEND_RST_STREAM)
         try:
-            self._h2.reset_stream(stream_id, code)
+            self._h2.reset_stream(stream.stream_id, code)
         except ProtocolError:
             return  # the connection is closed
-        self._closed.note_reset(stream_id, message.window)
+        self._closed.add_reset(stream.stream_id, stream.receive_window)
 
-    def forget(self, stream_id: int) -> None:
-        message = self._messages.get(stream_id)
-        if message is not None:
-            message.is_forgotten = True
-            if message.has_ended:
-                del self._messages[stream_id]
-                self._closed.note_end(stream_id)
+    def release(self, stream: Stream) -> None:
+        if stream.stream_id in self._streams:
+            stream.transition(RELEASE)
+            self._drop_if_ended(stream)
+
+    def _drop_if_ended(self, stream: Stream) -> None:
+        """Remember no more of a stream that nobody waits for than that it has ended."""
+        if stream.state is ENDED:
+            del self._streams[stream.stream_id]
+            self._closed.add_ended(stream.stream_id)
 
     def ping(self) -> None:
         self._h2.ping(b"httpcor2")
@@ -242,18 +239,17 @@ class H2Codec:
 
     # Receiving
 
-    def consumed(self, stream_id: int, count: int) -> None:
-        message = self._messages.get(stream_id)
-        if message is not None and not message.has_ended:
-            message.unreturned += count
-            if message.unreturned >= self._stream_window // 2:
-                message.window += message.unreturned
-                self._open_window(stream_id, message.unreturned)
-                message.unreturned = 0
+    def consumed(self, stream: Stream, count: int) -> None:
+        if stream.state in _RECEIVING:
+            stream.unreturned += count
+            if stream.unreturned >= self._stream_window // 2:
+                stream.receive_window += stream.unreturned
+                self._open_window(stream.stream_id, stream.unreturned)
+                stream.unreturned = 0
 
-    def receive(self, data: bytes) -> Iterator[Event]:
+    def receive(self, data: bytes) -> None:
         if self._parts:
-            # Joined once it is worth it, however small the parts are.
+            # Joined once there is enough, however small the parts are.
             self._parts.append(data)
             self._size += len(data)
             if self._size < self._needed:
@@ -281,55 +277,16 @@ class H2Codec:
                     break
                 frame = data[position:end]
                 position = end
-                # Bound what costs the peer little (RFC 9113, section 10.5).
+                # Bound the frames that cost the server little (RFC 9113, section 10.5).
                 self._idle_frames += 1
                 if self._idle_frames > MAX_IDLE_FRAMES:
-                    raise Fault(
-                        "The server sent too many frames that belong to no response.",
+                    raise ConnectionFault(
+                        "The server sent too many frames that belong to no response: "
+                        f"more than {MAX_IDLE_FRAMES} in a row.",
                         ErrorCode.ENHANCE_YOUR_CALM,
                     )
-                message = self._messages.get(stream_id)
-                if kind == DATA:
-                    event = self._receive_data(frame, flags, stream_id, message)
-                    if event is not None:
-                        yield event
-                    if not flags & END_STREAM or stream_id not in self._messages:
-                        continue
-                    frame = FRAME_HEADER.pack(0, 0, DATA, END_STREAM, stream_id)
-                elif kind in (HEADERS, CONTINUATION):
-                    if flags & _BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
-                        block = self._block.add(frame, kind, flags)
-                        if block is None:
-                            self._block_id = stream_id
-                            continue
-                        self._block_id = 0
-                        frame = block
-                    if message is None or message.has_ended:
-                        self._decoder.decode(frame[9:], raw=True)  # the tables must agree
-                        event = self._receive_closed(HEADERS, stream_id, 0, message)
-                        if event is not None:
-                            yield event
-                        continue
-                elif kind == GOAWAY:
-                    yield GoAway(*two_numbers(frame[9:]), frame[17:])
-                    continue
-                elif kind == PRIORITY or kind > CONTINUATION:
-                    continue
-                elif kind == SETTINGS:
-                    check_settings(frame[9:])
-                elif stream_id and message is None:
-                    continue  # a WINDOW_UPDATE or RST_STREAM that our end of the stream has crossed
-                elif kind == WINDOW_UPDATE:
-                    increment = number(frame[9:]) & 0x7FFFFFFF
-                    if not increment:
-                        event = self._receive_no_increment(stream_id, message)
-                        if event is not None:
-                            yield event
-                        continue
-                    frame = WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, increment)
-                for translated in self._h2.receive_data(frame):
-                    yield from self._translate(translated)
-        except Fault as exc:
+                self._receive_frame(frame, kind, flags, stream_id)
+        except ConnectionFault as exc:
             self._h2.close_connection(exc.code)
             raise RemoteProtocolError(str(exc)) from exc.__cause__
         except ProtocolError as exc:
@@ -341,170 +298,251 @@ class H2Codec:
                 self._needed = needed
 
     def _check_frame(self, length: int, kind: int, flags: int, stream_id: int, data: bytes) -> None:
-        """Refuse a frame by its header, before its payload has come: any but a response's that is in order."""
-        if self._block_id == _NOTHING:
+        """Refuse a frame by its header, before its payload has come. Most frames of responses need no such check."""
+        if self._block_id == _NO_FRAME:
             if data.startswith(b"HTTP/1."):
-                raise Fault("The server answered in HTTP/1, where HTTP/2 was agreed on.")
+                raise ConnectionFault(
+                    "The server answered in HTTP/1, where HTTP/2 was agreed on: "
+                    "use http1=True, http2=False for this server."
+                )
             if kind != SETTINGS or flags & ACK:
-                raise Fault("The server began with something else than its settings.")
-            self._block_id = 0
+                raise ConnectionFault(
+                    f"The server's first frame is {name_frame(kind)}, not SETTINGS (RFC 9113, section 3.4)."
+                )
+            self._block_id = _NO_BLOCK
         if length > MAX_FRAME:
-            raise Fault(
-                f"The server sent a frame of {length} bytes; at most {MAX_FRAME} are allowed.",
+            raise ConnectionFault(
+                f"The server sent a frame of {length} bytes; at most {MAX_FRAME} are allowed "
+                "(RFC 9113, section 4.2).",
                 ErrorCode.FRAME_SIZE_ERROR,
             )
         if (self._block_id or kind == CONTINUATION) and (
             kind != CONTINUATION or stream_id != self._block_id
         ):
-            raise Fault("The server sent the frames of a header block out of order.")
+            rule = "no field block is incomplete"
+            if self._block_id:
+                rule = f"a CONTINUATION frame for stream {self._block_id} is required"
+            raise ConnectionFault(
+                f"The server sent a {name_frame(kind)} frame for stream {stream_id} out of order: "
+                f"{rule} (RFC 9113, section 6.10)."
+            )
         if kind <= CONTINUATION:
             check_header(kind, length, flags, stream_id, self._last_id)
 
-    def _receive_closed(
-        self, kind: int, stream_id: int, size: int, message: _Message | None
-    ) -> StreamEvent | None:
-        """Deal with a frame that belongs to a response, on a stream where none is to come (RFC 9113, section 5.1)."""
-        name = "DATA" if kind == DATA else "HEADERS"
-        reason = f"The server sent {name} on stream {stream_id} after the response's end."
-        if message is not None:
-            if message.has_sent_all:
-                raise Fault(reason, ErrorCode.STREAM_CLOSED)
-            self.reset(stream_id, ErrorCode.STREAM_CLOSED)
-            return StreamFailed(stream_id, reason)
-        if self._closed.was_reset(stream_id):
-            # It was on its way already. What the peer had leave to send is no flood.
-            if self._closed.had_leave(stream_id, size):
+    def _receive_frame(self, frame: bytes, kind: int, flags: int, stream_id: int) -> None:
+        """Process a frame whose header is in order."""
+        stream = self._streams.get(stream_id)
+        if kind == DATA:
+            self._receive_data(frame, flags, stream_id, stream)
+            if not flags & END_STREAM or stream_id not in self._streams:
+                return
+            frame = FRAME_HEADER.pack(0, 0, DATA, END_STREAM, stream_id)
+        elif kind in (HEADERS, CONTINUATION):
+            if flags & _BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
+                block = self._block.add(frame, kind, flags)
+                if block is None:
+                    self._block_id = stream_id
+                    return
+                self._block_id = _NO_BLOCK
+                frame = block
+            if stream is None or stream.state not in _RECEIVING:
+                self._decoder.decode(frame[9:], raw=True)  # the tables must agree
+                self._receive_unexpected(HEADERS, stream_id, 0, stream)
+                return
+        elif kind == GOAWAY:
+            self._listener.on_goaway(*two_numbers(frame[9:]), frame[17:])
+            return
+        elif kind == PRIORITY or kind > CONTINUATION:
+            return
+        elif kind == SETTINGS:
+            check_settings(frame[9:])
+        elif stream_id and stream is None:
+            return  # a WINDOW_UPDATE or RST_STREAM that our end of the stream has crossed
+        elif kind == WINDOW_UPDATE:
+            increment = number(frame[9:]) & 0x7FFFFFFF
+            if not increment:
+                self._receive_no_increment(stream_id, stream)
+                return
+            frame = WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, increment)
+        for event in self._h2.receive_data(frame):
+            self._translate(event)
+
+    def _receive_unexpected(
+        self, kind: int, stream_id: int, size: int, stream: Stream | None
+    ) -> None:
+        """Process DATA or HEADERS in a state that doesn't allow it (RFC 9113, section 5.1).
+
+        Args:
+            kind: the frame's type.
+            stream_id: its stream.
+            size: bytes of its payload, if it is DATA.
+            stream: the stream, if it is open or its response was not read.
+        """
+        reason = (
+            f"The server sent {name_frame(kind)} on stream {stream_id} after the response's end."
+        )
+        state = self._closed.state_of(stream_id) if stream is None else stream.state
+        if state is ENDED:
+            raise ConnectionFault(reason, ErrorCode.STREAM_CLOSED)
+        if state is HALF_CLOSED_REMOTE:
+            assert stream is not None, "it is open"
+            self._fail_stream(stream, reason, ErrorCode.STREAM_CLOSED)
+        elif state is RESET_SENT:
+            # It may have been sent before our RST_STREAM was received. Data within the window is no flood.
+            if self._closed.was_allowed(stream_id, size):
                 self._idle_frames -= 1
-        elif self._closed.has_ended(stream_id):
-            raise Fault(reason, ErrorCode.STREAM_CLOSED)
         else:
-            self._closed.note_reset(stream_id, 0)
+            self._closed.add_reset(stream_id, 0)
             self._frames += RST_STREAM_FRAME.pack(
                 0, 4, RST_STREAM, 0, stream_id, ErrorCode.STREAM_CLOSED
             )
-        return None
 
-    def _receive_no_increment(self, stream_id: int, message: _Message | None) -> StreamEvent | None:
-        """Deal with a window that is to be opened by nothing (RFC 9113, section 6.9)."""
-        reason = f"The server opened the window of stream {stream_id} by 0 bytes."
-        if message is None:
-            raise Fault(reason)
-        if message.has_ended and message.has_sent_all:
-            return None  # the stream is closed
-        self.reset(stream_id, ErrorCode.PROTOCOL_ERROR)
-        return None if message.is_forgotten else StreamFailed(stream_id, reason)
+    def _receive_no_increment(self, stream_id: int, stream: Stream | None) -> None:
+        """Process a WINDOW_UPDATE frame with an increment of 0 (RFC 9113, section 6.9)."""
+        reason = f"The server sent WINDOW_UPDATE with an increment of 0 for stream {stream_id}."
+        if stream is None:
+            raise ConnectionFault(reason)
+        if stream.state is not ENDED:
+            self._fail_stream(stream, reason, ErrorCode.PROTOCOL_ERROR)
 
-    def _translate(self, event: h2_events.Event) -> Iterator[Event]:
+    def _fail_stream(self, stream: Stream, reason: str, code: ErrorCode) -> None:
+        """End a stream on which the server broke a rule (RFC 9113, section 5.4.2)."""
+        is_awaited = stream.state is not RELEASED
+        self.reset(stream, code)
+        if is_awaited:
+            self._listener.on_stream_error(stream, reason)
+
+    def _translate(self, event: h2_events.Event) -> None:
+        """Tell the listener what an event of h2 means."""
         if isinstance(event, h2_events.WindowUpdated):
-            yield WindowOpened(event.stream_id)
+            if not event.stream_id:
+                self._listener.on_window(None)
+            elif event.stream_id in self._streams:
+                self._listener.on_window(self._streams[event.stream_id])
             return
         if isinstance(event, h2_events.RemoteSettingsChanged):
             settings = self._h2.remote_settings
             self.limit = min(MAX_STREAMS, settings.max_concurrent_streams)
             self.allows_protocols = settings.enable_connect_protocol == 1
-            yield SettingsReceived(
-                {int(code): setting.new_value for code, setting in event.changed_settings.items()}
+            changed = event.changed_settings.items()
+            self._listener.on_settings(
+                SettingsReceived({int(code): setting.new_value for code, setting in changed})
             )
             return
-        stream_id = getattr(event, "stream_id", 0)
-        message = self._messages.get(stream_id)
-        if message is None:
+        stream = self._streams.get(getattr(event, "stream_id", 0))
+        if stream is None:
             return
-        if message.is_forgotten:
-            if isinstance(event, h2_events.StreamEnded):
-                message.has_ended = True
-                self.forget(stream_id)
-            elif isinstance(event, h2_events.StreamReset):
-                self._drop(event, message, stream_id)
-            return
-        translated: StreamEvent | None
-        try:
-            translated = self._translate_message(event, message, stream_id)
-        except Malformed as exc:
-            self.reset(stream_id, ErrorCode.PROTOCOL_ERROR)
-            translated = StreamFailed(stream_id, str(exc))
-        if translated is not None:
-            yield translated
-
-    def _translate_message(
-        self, event: h2_events.Event, message: _Message, stream_id: int
-    ) -> StreamEvent | None:
-        """Tell what an event means for the response that its stream carries."""
-        if isinstance(event, h2_events.DataReceived):
-            return None  # there is none in it
-        if isinstance(event, h2_events.ResponseReceived):
-            status, headers = self._check_head(self._decoder.fields)
-            message.is_open = True
-            message.left = body_length(status, headers, message.method)
-            self._idle_frames = 0
-            return HeadReceived(stream_id, status, headers)
-        if isinstance(event, h2_events.InformationalResponseReceived):
-            status, _ = self._check_head(self._decoder.fields)
-            if status == 101:
-                raise Malformed("The server switched protocols, which HTTP/2 can't.")
-            message.interim += 1
-            if message.interim > MAX_INTERIM:
-                raise Malformed("The server sent too many interim responses.")
-            return None
-        if isinstance(event, h2_events.TrailersReceived):
-            message.trailers = check_fields(self._decoder.fields)
-            return None
-        if isinstance(event, h2_events.StreamEnded):
-            if message.left:
-                raise Malformed("Too little data for the response's Content-Length")
-            message.has_ended = True
-            return Ended(stream_id, message.trailers)
         if isinstance(event, h2_events.StreamReset):
-            return self._drop(event, message, stream_id)
-        return None  # of all the others h2 is shown nothing that they could come from
+            self._drop(event, stream)
+        elif stream.state is not RELEASED:
+            try:
+                self._translate_response(event, stream)
+            except MalformedResponse as exc:
+                self._fail_stream(stream, str(exc), ErrorCode.PROTOCOL_ERROR)
+        elif isinstance(event, h2_events.StreamEnded):
+            stream.transition(RECEIVE_END_STREAM)
+            self._drop_if_ended(stream)
 
-    def _drop(self, event: h2_events.StreamReset, message: _Message, stream_id: int) -> StreamEvent:
-        """The stream was reset, by the peer, or by h2 since its window was opened too far."""
-        del self._messages[stream_id]
+    def _translate_response(self, event: h2_events.Event, stream: Stream) -> None:
+        """Tell the listener what an event of h2 means for a response that somebody waits for."""
+        if isinstance(event, h2_events.ResponseReceived):
+            status, headers = self._heads.check(self._decoder.fields)
+            stream.body_left = body_length(status, headers, stream.request.method)
+            stream.head = (status, headers)
+            self._idle_frames = 0
+            self._listener.on_head(stream)
+        elif isinstance(event, h2_events.InformationalResponseReceived):
+            status, _ = self._heads.check(self._decoder.fields)
+            if status == 101:
+                raise MalformedResponse(
+                    "The server sent status 101, which HTTP/2 does not have (RFC 9113, section 8.6)."
+                )
+            stream.interim += 1
+            if stream.interim > MAX_INTERIM:
+                raise MalformedResponse(
+                    f"The server sent too many interim responses: more than {MAX_INTERIM}."
+                )
+        elif isinstance(event, h2_events.TrailersReceived):
+            stream.trailers = check_fields(self._decoder.fields)
+        elif isinstance(event, h2_events.StreamEnded):
+            if stream.body_left:
+                raise MalformedResponse(
+                    f"Too little data for the response's Content-Length: {stream.body_left} bytes are missing."
+                )
+            stream.transition(RECEIVE_END_STREAM)
+            stream.has_ended = True
+            self._listener.on_end(stream)
+        # DATA that reaches h2 is empty, and frames that would be any other event do not reach it.
+
+    def _drop(self, event: h2_events.StreamReset, stream: Stream) -> None:
+        """End a stream that the server has reset, or h2 since its window was opened too far."""
+        del self._streams[stream.stream_id]
+        is_awaited = stream.state is not RELEASED
         if event.remote_reset:
-            return Reset(stream_id, int(event.error_code or 0))
-        self._closed.note_reset(stream_id, message.window)
-        return StreamFailed(stream_id, "The server opened the stream's window too far.")
+            stream.transition(RECEIVE_RST_STREAM)
+            if is_awaited:
+                self._listener.on_reset(stream, int(event.error_code or 0))
+            return
+        stream.transition(SEND_RST_STREAM)
+        self._closed.add_reset(stream.stream_id, stream.receive_window)
+        if is_awaited:
+            self._listener.on_stream_error(
+                stream,
+                f"The server opened the window of stream {stream.stream_id} beyond 2^31 - 1 bytes "
+                "(RFC 9113, section 6.9.1).",
+            )
 
     def _receive_data(
-        self, frame: bytes, flags: int, stream_id: int, message: _Message | None
-    ) -> StreamEvent | None:
-        """Take in a data frame, and return what it means, its end apart."""
+        self, frame: bytes, flags: int, stream_id: int, stream: Stream | None
+    ) -> None:
+        """Process a DATA frame, except for its END_STREAM flag."""
         size = len(frame) - 9  # padding included: RFC 9113, section 6.9.1
         data = content(DATA, frame[9:], flags) if flags & PADDED else frame[9:]
-        # The connection's window is given back as data comes: a stream's own window bounds what waits in it, and
-        # one that isn't read can't stop the others.
+        # Data counts as consumed on the connection when it arrives: the window of a stream bounds what waits in it, so
+        # that a stream that nobody reads can't stop the others.
         self._window -= size
         self._unreturned += size
-        if self._window < 0 or (message is not None and message.window < size):
-            raise Fault(
-                "The server sent more data than it was allowed to.", ErrorCode.FLOW_CONTROL_ERROR
+        if self._window < 0 or (stream is not None and stream.receive_window < size):
+            raise ConnectionFault(
+                f"The server sent more data than it was allowed to: {size} bytes on stream {stream_id}, "
+                f"whose window is {'closed' if stream is None else f'{stream.receive_window} bytes'}, "
+                f"on a connection whose window was {self._window + size} bytes.",
+                ErrorCode.FLOW_CONTROL_ERROR,
             )
         if self._unreturned >= self._connection_window // 4:
             self._window += self._unreturned
             self._open_window(0, self._unreturned)
             self._unreturned = 0
-        if message is None or message.has_ended:
-            return self._receive_closed(DATA, stream_id, size, message)
-        message.window -= size
-        if message.is_forgotten:
+        if stream is None or stream.state not in _RECEIVING:
+            self._receive_unexpected(DATA, stream_id, size, stream)
+            return
+        stream.receive_window -= size
+        if stream.state is RELEASED:
             if not flags & END_STREAM:
-                self.reset(stream_id)
-            return None
-        if not message.is_open:
-            self.reset(stream_id, ErrorCode.PROTOCOL_ERROR)
-            return StreamFailed(stream_id, "The server sent data before the response's head.")
-        if message.left is not None:
-            message.left -= len(data)
-            if message.left < 0:
-                self.reset(stream_id, ErrorCode.PROTOCOL_ERROR)
-                return StreamFailed(stream_id, "Too much data for the response's Content-Length")
+                self.reset(stream)
+            return
+        if stream.head is None:
+            self._fail_stream(
+                stream,
+                "The server sent data before the response's head.",
+                ErrorCode.PROTOCOL_ERROR,
+            )
+            return
+        if stream.body_left is not None:
+            stream.body_left -= len(data)
+            if stream.body_left < 0:
+                self._fail_stream(
+                    stream,
+                    "Too much data for the response's Content-Length.",
+                    ErrorCode.PROTOCOL_ERROR,
+                )
+                return
         if size != len(data):
-            self.consumed(stream_id, size - len(data))
-        if not data:
-            return None
-        self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
-        return DataReceived(stream_id, data)
+            self.consumed(stream, size - len(data))
+        if data:
+            self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
+            stream.buffer += data
+            self._listener.on_data(stream)
 
     def _open_window(self, stream_id: int, count: int) -> None:
         self._frames += WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, count)

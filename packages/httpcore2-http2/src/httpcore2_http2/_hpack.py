@@ -1,7 +1,9 @@
-"""Header compression that remembers the header block before, each way (RFC 7541).
+"""Header compression that caches the last field block in each direction (RFC 7541). Layer: frames.
 
-What a block stands for depends on the table, so only one counts that found it, and left it, as it was.
-Must not know: streams, what fields mean, but that a status comes first.
+Rules: the meaning of a block depends on the dynamic table, so a block is cached only if it neither used nor made a
+change to it.
+
+Must not know: streams, the meaning of fields, except that `:status` comes first.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
 
-from ._codec import ErrorCode
-from ._frames import Fault
+from ._errors import ConnectionFault, ErrorCode
 
 Field = tuple[bytes, bytes]
 
@@ -20,7 +21,7 @@ _SIZE_UPDATES = frozenset(bytes([code]) for code in range(0x20, 0x40))
 
 
 class _Table(HeaderTable):
-    """A header table that tells when it changes."""
+    """A dynamic table that notes when it changes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,12 +30,12 @@ class _Table(HeaderTable):
     def add(self, name: bytes, value: bytes) -> None:
         was_empty = not self.dynamic_entries
         super().add(name, value)
-        # nginx has us keep a table of size 0, and adds to it.
+        # Where the server allows no table, as nginx does, hpack adds to a table that can hold nothing.
         self.has_changed = self.has_changed or not was_empty or bool(self.dynamic_entries)
 
 
-class RememberingDecoder(Decoder):
-    """Remembers what was received: servers send the same fields, from one second to the next."""
+class CachingDecoder(Decoder):
+    """Decodes a field block once if several in a row are equal, as many servers send them within a second."""
 
     def __init__(self, max_header_list_size: int) -> None:
         super().__init__(max_header_list_size)
@@ -53,13 +54,13 @@ class RememberingDecoder(Decoder):
         return headers
 
 
-class StatusDecoder(RememberingDecoder):
-    """Shows h2 no more of a header block than it must know: whether it begins with a status, and which.
+class StatusDecoder(CachingDecoder):
+    """Returns to h2 only the part of a field block that it needs: the status, if the block begins with one.
 
-    h2 would check a Content-Length, against that of a 304, too, and let the connection pay for one that is wrong.
+    h2 would check a Content-Length, also that of a 304, and end the connection for a wrong one.
 
     Attributes:
-        fields: what the last block stood for.
+        fields: all fields of the last block.
     """
 
     def __init__(self, max_header_list_size: int) -> None:
@@ -70,31 +71,31 @@ class StatusDecoder(RememberingDecoder):
         try:
             self.fields = fields = super().decode(data, raw)
         except OversizedHeaderListError as exc:
-            raise Fault(
-                f"The server sent a header list that is too long: {exc}. "
+            raise ConnectionFault(
+                f"The server sent a field section that is too long: {exc}. "
                 f"At most {self.max_header_list_size} bytes are allowed.",
                 ErrorCode.ENHANCE_YOUR_CALM,
             ) from exc
         except HPACKError as exc:
-            # RFC 9113, section 4.3: both sides' tables differ from here on.
-            raise Fault(
-                f"The server sent a header block that can't be decoded: {exc}.",
+            # RFC 9113, section 4.3: the tables of the two sides differ from here on.
+            raise ConnectionFault(
+                f"The server sent a field block that can't be decoded: {exc}.",
                 ErrorCode.COMPRESSION_ERROR,
             ) from exc
         return fields[:1] if fields and fields[0][0][:1] == b":" else []
 
 
-class RememberingEncoder(Encoder):
-    """Remembers what was sent: most requests of a client are alike.
+class CachingEncoder(Encoder):
+    """Encodes a field section once if several in a row are equal, as the requests of a client mostly are.
 
-    Fields that are equal must agree on whether they are to be indexed.
+    Equal fields must agree on whether they may be indexed.
     """
 
     def __init__(self, max_table_size: int) -> None:
-        """Begin.
+        """Create an encoder with an empty table.
 
         Args:
-            max_table_size: bytes of headers to refer to, though the peer may have room for any number.
+            max_table_size: the most bytes of its dynamic table, even if the server allows more.
         """
         super().__init__()
         self.header_table: _Table = _Table()
@@ -109,7 +110,7 @@ class RememberingEncoder(Encoder):
     @header_table_size.setter
     def header_table_size(self, value: int) -> None:
         value = min(value, self._max_table_size)
-        # Set to the same size once more, hpack would forget to tell the peer of the change before.
+        # If it is set to the same size once more, hpack forgets to signal the change before.
         if value != self.header_table.maxsize:
             self.header_table.maxsize = value
             self.table_size_changes.append(value)
@@ -119,7 +120,7 @@ class RememberingEncoder(Encoder):
         fields = list(headers)
         if fields == self._fields and not table.resized:
             return self._block
-        # The first block after a change of the table's size tells of it.
+        # The first block after a change of the table's size begins with the new size.
         is_constant = not table.resized
         table.has_changed = False
         self._block = super().encode(fields, huffman)

@@ -1,94 +1,102 @@
-"""When to ask a silent peer whether it is still there, with a PING, and when to give it up (RFC 9113, section 6.7).
+"""When to send a PING to a silent server, and when to give the connection up (RFC 9113, section 6.7). Layer: session.
 
-Any frame is an answer. There is no timer: whoever reads or waits asks what is due.
+Rules: any frame counts as the reply. There is no timer: whoever reads or waits asks this object whether a PING is due.
+
 Must not know: frames, the network, clocks (`now` is an argument, in seconds).
 """
 
 from __future__ import annotations
 
-DOUBT_AFTER = 1.0
-"""Seconds of silence after which a request that is given up casts doubt on the peer, and not on its own patience."""
+SILENCE_BEFORE_PING = 1.0
+"""Seconds of silence after which a request that is given up makes us doubt that the server is alive. After a shorter
+silence it was the caller who was impatient."""
 
-
-# Seconds to take in an answer that has come while nobody waited, or whoever reads had no turn.
+# Seconds in which to read a reply that arrived while nobody waited, or while the reader had no turn.
 _GRACE = 0.05
 
 
 class KeepAlive:
-    """What is known of a peer's silence.
+    """How long the server has been silent, and whether a PING was sent since.
 
     Attributes:
-        is_asked: there was a PING, and nothing came since.
-        due: when there is something to be done while requests wait; `None` for never.
-        longest: seconds after which whoever waits looks at `due` again, lest a PING that was sent meanwhile go
-            unanswered for long; `None` where none is ever sent.
+        is_ping_pending: a PING was sent, and nothing was received since.
+        due: when something must be done while requests wait: send a PING, or give the connection up; `None` for never.
+        longest_wait: seconds after which a reader checks `due` again, since a PING may have been sent after it began to
+            wait; `None` if none is ever sent.
+        timeout: seconds that the server has for the reply.
     """
 
     __slots__ = (
         "_before_reuse",
         "_had_grace",
         "_interval",
-        "_since",
+        "_last_received",
         "due",
-        "is_asked",
-        "longest",
+        "is_ping_pending",
+        "longest_wait",
         "timeout",
     )
 
     def __init__(
         self, interval: float | None, before_reuse: float | None, timeout: float, now: float
     ) -> None:
-        """Begin to listen.
+        """Start with a connection that is new.
 
         Args:
-            interval: seconds of silence after which to ask while requests wait; `None` for never.
-            before_reuse: the same, before the idle connection is used again.
-            timeout: seconds that an answer may take.
+            interval: seconds of silence after which a PING is due while requests wait; `None` for never.
+            before_reuse: seconds of silence after which a PING is due before the idle connection is used again;
+                `None` for never.
+            timeout: seconds that the server has for the reply.
             now: the time.
         """
         self.timeout: float = timeout
         self._interval = interval
         self._before_reuse = before_reuse
-        self._since = now
-        self.is_asked: bool = False
+        self._last_received = now
+        self.is_ping_pending: bool = False
         self._had_grace = False  # since the PING
-        self.longest: float | None = None if interval is None and before_reuse is None else timeout
+        self.longest_wait: float | None = (
+            None if interval is None and before_reuse is None else timeout
+        )
         self.due: float | None = None
         self.resume(now)
 
-    def heard(self, now: float) -> None:
-        """Something came."""
-        self.is_asked = False
+    def data_received(self, now: float) -> None:
+        """Note that the server is alive."""
+        self.is_ping_pending = False
         self.resume(now)
 
     def resume(self, now: float) -> None:
-        """Requests wait from now on: there was nothing to be heard before."""
-        self._since = now
-        if self.is_asked and self.due is not None:
+        """Count silence from `now` on: requests wait, and until now there was nothing to receive."""
+        self._last_received = now
+        if self.is_ping_pending and self.due is not None:
             self.due = max(self.due, now + _GRACE)
         elif self._interval is not None:
             self.due = now + self._interval
         else:
             self.due = None
 
-    def asked(self, now: float) -> None:
-        """A PING was sent."""
-        self.is_asked = True
+    def ping_sent(self, now: float) -> None:
+        """Expect a reply from now on."""
+        self.is_ping_pending = True
         self._had_grace = False
         self.due = now + self.timeout
 
-    def has_grace(self, now: float) -> bool:
-        """Whether an answer that is overdue gets a little longer, once: it may be there, though nobody has looked."""
+    def take_grace(self, now: float) -> bool:
+        """Return whether an overdue reply may take a little longer, which is allowed once a PING.
+
+        It may have arrived, although nobody has read it.
+        """
         if self._had_grace:
             return False
         self._had_grace = True
         self.due = now + _GRACE
         return True
 
-    def is_doubtful(self, now: float) -> bool:
-        """Whether to ask before the idle connection is used again."""
-        return self._before_reuse is not None and now - self._since >= self._before_reuse
+    def must_ping_before_reuse(self, now: float) -> bool:
+        """Whether to send a PING before the idle connection is used again."""
+        return self._before_reuse is not None and now - self._last_received >= self._before_reuse
 
-    def casts_doubt(self, now: float) -> bool:
-        """Whether to ask since a request that was not answered is given up."""
-        return self._before_reuse is not None and now - self._since >= DOUBT_AFTER
+    def must_ping_after_abandoned_request(self, now: float) -> bool:
+        """Whether to send a PING since a request without response is given up."""
+        return self._before_reuse is not None and now - self._last_received >= SILENCE_BEFORE_PING

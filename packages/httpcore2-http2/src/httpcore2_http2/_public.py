@@ -1,4 +1,4 @@
-"""The public HTTP/2 connections: they adapt the stream that a caller gives.
+"""The public HTTP/2 connections: they adapt the network stream that a caller gives. Layer: connection.
 
 Must not know: how a request is sent.
 """
@@ -19,18 +19,40 @@ if TYPE_CHECKING:
 
 
 class AsyncHTTP2Connection(EstablishedHTTP2Connection):
-    """An HTTP/2 connection over a stream that is already established (RFC 9113).
+    """An HTTP/2 connection over a network stream that is already established, for asyncio and trio (RFC 9113).
+
+    Pools create one where a server chooses HTTP/2. Used on its own it needs a stream on which both sides speak HTTP/2,
+    by ALPN or by prior knowledge. Any number of tasks may send requests at the same time.
 
     Attributes:
-        STREAM_WINDOW: how many bytes of a response wait for their reader before the server has to.
-        CONNECTION_WINDOW: how many bytes may be on their way at a time.
-        READ_NUM_BYTES: how many bytes to read at a time.
-        CONFIG: what h2 is told, which the codec makes use of.
-        PING_INTERVAL: seconds without a frame after which the server is asked, by a PING, whether it is still there
-            while requests wait for it; `None` for never.
-        PING_BEFORE_REUSE: the same, before a connection that was idle is used again; `None` for never.
-        PING_TIMEOUT: seconds for an answer, after which the connection is given up. A request that was to reuse it then
-            moves to another one; those under way fail with `ReadTimeout`.
+        READ_NUM_BYTES: bytes to read at a time (64 KiB).
+        STREAM_WINDOW: bytes of one response that the server may send before the caller reads them (1 MiB).
+        CONNECTION_WINDOW: bytes that the server may send on all streams together before they are received (16 MiB).
+        CONFIG: the `h2.config.H2Configuration` of the connection.
+        PING_INTERVAL: seconds of silence after which a PING is sent while requests wait (RFC 9113, section 6.7);
+            `None`, the default, for never.
+        PING_BEFORE_REUSE: seconds of silence after which a PING is sent, and the reply awaited, before the idle
+            connection is used again (60); `None` for never.
+        PING_TIMEOUT: seconds that the server has for the reply (15). After that the connection is closed: the pool
+            sends the request that was to reuse it on another one, and requests under way fail with `ReadTimeout`.
+
+    Example:
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main() -> None:
+            origin = httpcore2.Origin(b"http", b"www.example.com", 80)
+            stream = await httpcore2.AsyncBackend().connect_tcp("www.example.com", 80)
+            async with httpcore2.AsyncHTTP2Connection(origin, stream) as connection:
+                response = await connection.request("GET", "http://www.example.com/")
+                print(response.status)
+
+
+        asyncio.run(main())
+        ```
     """
 
     def __init__(
@@ -41,12 +63,12 @@ class AsyncHTTP2Connection(EstablishedHTTP2Connection):
         *,
         _settings: HTTP2Settings | type[HTTP2Settings] | None = None,
     ) -> None:
-        """Take over a stream.
+        """Create a connection over `stream`, without sending anything.
 
         Args:
-            origin: the server at the other end of the stream.
-            stream: an established connection.
-            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
+            origin: the server at the other end of the stream; requests to another origin are refused.
+            stream: an established network stream, which the connection closes in the end.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None`, the default, for never.
         """
         adapted = adapt_async_stream(stream)
         if _settings is None and adapted.runtime.is_blocking:
@@ -55,9 +77,25 @@ class AsyncHTTP2Connection(EstablishedHTTP2Connection):
 
 
 class HTTP2Connection(SyncConnection):
-    """An HTTP/2 connection over a stream that is already established; see `AsyncHTTP2Connection`.
+    """An HTTP/2 connection over a network stream that is already established, for threads (RFC 9113).
 
-    It may be shared by any number of threads.
+    Pools create one where a server chooses HTTP/2. Used on its own it needs a stream on which both sides speak HTTP/2,
+    by ALPN or by prior knowledge. Any number of threads may send requests at the same time.
+
+    Attributes:
+        READ_NUM_BYTES: bytes to read at a time (64 KiB).
+        CONFIG: the `h2.config.H2Configuration` of the connection.
+
+    Example:
+        ```python
+        import httpcore2
+
+        origin = httpcore2.Origin(b"http", b"www.example.com", 80)
+        stream = httpcore2.SyncBackend().connect_tcp("www.example.com", 80)
+        with httpcore2.HTTP2Connection(origin, stream) as connection:
+            response = connection.request("GET", "http://www.example.com/")
+            print(response.status)
+        ```
     """
 
     READ_NUM_BYTES: ClassVar[int] = AsyncHTTP2Connection.READ_NUM_BYTES
@@ -69,7 +107,13 @@ class HTTP2Connection(SyncConnection):
         stream: NetworkStream,
         keepalive_expiry: float | None = None,
     ) -> None:
-        """Take over a stream; parameters as for `AsyncHTTP2Connection`."""
+        """Create a connection over `stream`, without sending anything.
+
+        Args:
+            origin: the server at the other end of the stream; requests to another origin are refused.
+            stream: an established network stream, which the connection closes in the end.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None`, the default, for never.
+        """
         super().__init__(
             AsyncHTTP2Connection(origin, adapt_stream(stream), keepalive_expiry, _settings=self)
         )

@@ -1,9 +1,10 @@
-"""What leaves a connection: one of those who wait to write does so for all.
+"""The writing end of a connection: one of those that wait to write does so for all. Layer: session.
 
-Rules: bytes leave the queue only when the stream has taken them, so that no frame is torn. Who gives up waiting leaves
-what it queued to the next write by anyone. Nothing is awaited under the lock, which is the connection's.
+Rules: bytes leave the queue only when the stream below has taken them, so that no frame is torn. A participant that
+stops waiting leaves the bytes that it queued to the next write by anyone. Nothing is awaited under the lock, which is
+the session's.
 
-Must not know: frames, requests, what is received.
+Must not know: frames, requests, received data.
 """
 
 from __future__ import annotations
@@ -13,29 +14,31 @@ from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
 from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.roles import Role, Turn
 from httpcore2_core._net.runtime import Deadline, Waiter
 
 SLICE = 64 * 1024
-"""Bytes that are written at a time."""
+"""The most bytes in one write."""
 
-MAX_ANSWERS = 128 * 1024
-"""Bytes that answer what was received, and wait: who sends, and takes nothing in, may be filling our memory."""
+MAX_REPLIES = 128 * 1024
+"""The most bytes of replies to received frames that may be queued: a server that sends, but does not read, must not
+fill our memory."""
 
-EAGER_PARTS = 16
-"""Slices of one body that leave without waiting, before others get their turn."""
+EAGER_SLICES = 16
+"""Slices of one body that are written without waiting before other tasks get a turn."""
 
 PATIENCE = 0.05
-"""Seconds after which one who waits to write has a look at what came, and one who reads at what could be written:
-the peer may take nothing in before something was read from it."""
+"""Seconds after which a participant that waits to write polls for received data, and one that waits to read checks for
+data to write: the server may read nothing before its own data was read."""
 
 
 class Writer:
-    """The way out of a connection.
+    """The writing end of a connection.
 
     Attributes:
-        lock: the connection's.
-        is_writing: somebody waits for the stream to take more.
-        unsent: what is queued, and was not taken without waiting.
+        lock: the session's.
+        role: to wait until the stream below takes more bytes.
+        unsent: queued bytes that the stream below did not take without waiting.
         error: why nothing more can be written.
     """
 
@@ -44,32 +47,36 @@ class Writer:
         stream: BackendStream,
         lock: RLock,
         take: Callable[[], bytes],
-        look: Callable[[], object],
+        poll: Callable[[], object],
         on_error: Callable[[], None],
     ) -> None:
-        """Begin.
+        """Create the writing end of `stream`.
 
         Args:
             stream: where to write to.
-            lock: held whenever anything is decided, not while waiting.
-            take: gives what there is to be written, under the lock.
-            look: has a look at what came.
-            on_error: told, under the lock, that nothing more can be written.
+            lock: held for every decision, never while waiting.
+            take: returns the bytes to be queued; called under the lock.
+            poll: receives data that has arrived.
+            on_error: called under the lock when nothing more can be written.
         """
         self.lock = lock
-        self.is_writing: bool = False
+        self.role: Role = Role()
         self.unsent: bytes = b""
         self.error: WriteError | None = None
         self._stream = stream
         self._runtime = stream.runtime
         self._take = take
-        self._look = look
+        self._poll = poll
         self._on_error = on_error
         self._is_closed = False
-        self._waiting: dict[Waiter, None] = {}
-        self._queued = 0  # how many bytes there were to be sent, ever
-        self._sent = 0  # how many of them were
-        self._answers = 0  # how many of the others, at most, answer what was received
+        self._queued = 0  # bytes that were ever queued
+        self._sent = 0  # of these, bytes that were sent
+        self._replies = 0  # of the others, at most, bytes of replies to received frames
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a participant waits for the stream below to take more bytes."""
+        return self.role.holder is not None
 
     def push(self) -> None:
         """Write what can be written without waiting; under the lock."""
@@ -79,7 +86,7 @@ class Writer:
         if data:
             self._queued += len(data)
             self.unsent = self.unsent + data if self.unsent else data
-        while self.unsent and not self.is_writing:
+        while self.unsent and self.role.holder is None:
             try:
                 taken = self._stream.write_nowait(self.unsent)
             except WriteError as exc:
@@ -87,24 +94,23 @@ class Writer:
                 return
             if not taken:
                 return
-            self._took(taken)
+            self._mark_sent(taken)
 
-    def answer(self) -> bool:
-        """Write as `push` does what answers that which was received, and return whether the peer takes it in."""
+    def push_replies(self) -> bool:
+        """Write replies to received frames as `push` does; return whether few enough are queued; under the lock."""
         queued = self._queued
         self.push()
-        self._answers = min(self._answers + self._queued - queued, len(self.unsent))
-        return self._answers <= MAX_ANSWERS
+        self._replies = min(self._replies + self._queued - queued, len(self.unsent))
+        return self._replies <= MAX_REPLIES
 
     async def flush(
         self, limit: float | None, is_pointless: Callable[[], bool] = lambda: False
     ) -> None:
-        """Wait until all that was queued so far is written.
+        """Wait until all bytes that are queued now are written.
 
         Args:
-            limit: seconds.
-            is_pointless: whether there is something better to do than to wait; asked under the lock. What was queued
-                stays so.
+            limit: seconds; `None` for no limit.
+            is_pointless: called under the lock; whether not to wait any longer. The bytes stay queued.
 
         Raises:
             WriteTimeout: it took longer.
@@ -117,35 +123,34 @@ class Writer:
         runtime = self._runtime
         deadline = Deadline(limit, runtime)
         left = limit
-        while True:
-            waiter: Waiter | None = None
-            with self.lock:
-                self.push()
-                # What nobody waits for is left to whoever writes: there may be no other before long.
-                if self._sent >= mark and (self._waiting or not self.unsent):
-                    return
-                if is_pointless():
-                    return
-                if self.is_writing:
-                    waiter = runtime.create_waiter()
-                    self._waiting[waiter] = None
-                else:
-                    self.is_writing = True
-            if waiter is not None:
-                try:
+        turn = Turn()
+        try:
+            while True:
+                waiter: Waiter | None = None
+                with self.lock:
+                    self.push()
+                    # Bytes that nobody waits for are left to whoever writes: there may be no other before long.
+                    if self._sent >= mark and (self.role.waiting or not self.unsent):
+                        return
+                    if is_pointless():
+                        return
+                    if not self.role.take(turn):
+                        waiter = self.role.enqueue(turn, runtime.create_waiter())
+                if waiter is not None:
                     await waiter.wait(left)
-                finally:
-                    with self.lock:
-                        del self._waiting[waiter]
-                        self._hand_on()
-            else:
-                await self.write_once(left)
-            left = deadline.left()
-            if left == 0 and self._sent < mark:
-                raise WriteTimeout(f"The server took in too little for {limit} seconds.")
+                else:
+                    await self.write_once(turn, left)
+                left = deadline.left()
+                if left == 0 and self._sent < mark:
+                    raise WriteTimeout(
+                        f"The server did not accept data for {limit} seconds (write timeout)."
+                    )
+        finally:
+            with self.lock:
+                self.role.leave(turn)
 
-    async def write_once(self, timeout: float | None) -> None:
-        """Write for all, waiting for `PATIENCE` at most, where that is possible; `is_writing` was set for it."""
+    async def write_once(self, turn: Turn, timeout: float | None) -> None:
+        """Write for all, as `turn`, which has the role and gives it up. Waits for `PATIENCE` at most, if it can."""
         stream = self._stream
         if stream.is_resumable and (timeout is None or timeout > PATIENCE):
             timeout = PATIENCE
@@ -157,34 +162,29 @@ class Writer:
             error = exc
         finally:
             with self.lock:
-                self.is_writing = False
-                self._took(taken)
+                self._mark_sent(taken)
                 if error is not None:
                     self._fail(error)
-                self._hand_on()
+                # Each of the others checks whether its own bytes are sent.
+                self.role.wake_all()
+                self.role.leave(turn)
             if not taken:
-                self._look()
+                self._poll()
 
     def close(self) -> None:
         """Write nothing more, and let nobody wait; under the lock."""
         self._is_closed = True
         self.unsent = b""
         self._sent = self._queued
-        self._hand_on()
+        self.role.wake_all()
 
-    def _took(self, count: int) -> None:
+    def _mark_sent(self, count: int) -> None:
         self.unsent = self.unsent[count:]
         self._sent += count
-        self._answers = max(0, self._answers - count)
+        self._replies = max(0, self._replies - count)
 
     def _fail(self, error: WriteError) -> None:
-        """What was received may still hold answers; the end of the stream tells those who wait in vain."""
+        """Stop writing. Responses may still be readable; the end of the stream fails the other requests."""
         self.error = error
-        self._took(len(self.unsent))
+        self._mark_sent(len(self.unsent))
         self._on_error()
-
-    def _hand_on(self) -> None:
-        """Let those who wait see that the turn is free."""
-        if not self.is_writing:
-            for waiter in self._waiting:
-                waiter.wake()

@@ -1,0 +1,462 @@
+"""The state of one HTTP/2 connection that its exchanges and tunnels share (RFC 9113). Layer: session.
+
+It has the lock, the codec, the reading and the writing end, and the streams; it decides what received frames mean for
+the requests, and how the connection ends.
+
+Rules:
+
+- There is no task in the background: one of the waiting requests reads on behalf of all (`Reader`), one writes on
+  behalf of all (`Writer`), under one lock, so that threads may share the connection. Nothing is awaited under it.
+- A request that is cancelled, out of time or closed early resets its stream alone.
+
+Must not know: pools, how requests and responses are passed to callers, the format of frames (the codec does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import NamedTuple
+
+from httpcore2_core._exceptions import (
+    ConnectionNotAvailable,
+    NetworkError,
+    ProtocolError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    TimeoutException,
+)
+from httpcore2_core._http.established import RequestLimit
+from httpcore2_core._http.trace import Tracer
+from httpcore2_core._models import IDEMPOTENT_METHODS, Origin, Request
+from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.forks import generation
+from httpcore2_core._net.runtime import Runtime
+
+from ._codec import CodecListener, HTTP2Codec, SettingsReceived
+from ._errors import ErrorCode, name_code
+from ._fields import Headers, is_granted, protocol_of
+from ._keepalive import KeepAlive
+from ._reader import Reader
+from ._stream import Stream
+from ._upload import HTTP2Upload
+from ._writer import MAX_REPLIES, Writer
+
+# Exceptions with which an exchange may end. Any other comes from outside, or from the caller's code.
+_EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)
+# The functions that call the caller's code in the middle of an exchange.
+_CALLS_CALLER = (HTTP2Upload.next_chunk.__code__, Tracer.event.__code__)
+
+
+class SessionSettings(NamedTuple):
+    """How a session reads, and when it sends PING.
+
+    Attributes:
+        read_size: bytes to read at a time.
+        ping_interval: seconds of silence before a PING while requests wait; `None` for never.
+        ping_before_reuse: seconds of silence before a PING when the idle connection is used again; `None` for never.
+        ping_timeout: seconds that the server has for the reply.
+    """
+
+    read_size: int
+    ping_interval: float | None
+    ping_before_reuse: float | None
+    ping_timeout: float
+
+
+class Session:
+    """The state of one HTTP/2 connection.
+
+    Attributes:
+        lock: held for every decision. Re-entrant, since the garbage collector may close the connection while one of its
+            own callbacks holds the lock.
+        streams: those of the exchanges under way, by their identifiers.
+        exchanges: how many exchanges are under way, those without a stream included.
+        request_count: how many requests were ever sent.
+        request_limit: what is known of how many requests the server processes on one connection.
+        reads: how often something was received.
+        last_head_read: which of the reads brought a response's head last.
+        is_retired: no new request is accepted.
+        is_closed: the connection has ended.
+        new_settings: settings of the server that were not reported to a `trace` callback yet.
+    """
+
+    def __init__(
+        self,
+        stream: BackendStream,
+        origin: Origin,
+        create_codec: Callable[[CodecListener], HTTP2Codec],
+        settings: SessionSettings,
+        on_closed: Callable[[], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Start a session over `stream`, without sending anything.
+
+        Args:
+            stream: an established connection.
+            origin: the server, for messages.
+            create_codec: makes the codec that tells this session about received frames.
+            settings: how to read, and when to send PING.
+            on_closed: called under the lock when the connection ends.
+            on_change: called without the lock when `capacity`, `is_retired` or `is_closed` may have changed.
+        """
+        runtime = stream.runtime
+        self.stream = stream
+        self.runtime: Runtime = runtime
+        self.lock: RLock = RLock()
+        self.codec: HTTP2Codec = create_codec(self)
+        self.keepalive = KeepAlive(
+            settings.ping_interval,
+            settings.ping_before_reuse,
+            settings.ping_timeout,
+            runtime.now(),
+        )
+        self.writer: Writer = Writer(stream, self.lock, self.codec.take, self.poll, self.retire)
+        self.reader: Reader = Reader(
+            stream,
+            self.lock,
+            self.writer,
+            settings.read_size,
+            self.keepalive,
+            self._on_read,
+            self._on_silence,
+            self.notify,
+        )
+        self.streams: dict[int, Stream] = {}
+        self.exchanges = 0
+        self.request_count = 0
+        self.request_limit: RequestLimit | None = None
+        self.reads = 0
+        self.last_head_read = 0
+        self.is_retired = False
+        self.is_closed = False
+        self.new_settings: SettingsReceived | None = None
+        self._origin = origin
+        self._on_closed = on_closed
+        self._on_change = on_change
+        self._goaway: tuple[int, bytes] | None = None  # its code and debug data
+        self._has_changed = False  # `on_change` must be called
+        self._generation = generation()
+
+    # Exchanges
+
+    def begin_exchange(self) -> None:
+        """Count one more exchange; under the lock."""
+        if not self.exchanges:
+            now = self.runtime.now()
+            if self.request_count and self.keepalive.must_ping_before_reuse(now):
+                self._send_ping(now)
+            self.keepalive.resume(now)
+        self.exchanges += 1
+
+    def has_room(self) -> bool:
+        """Whether a request can be sent now; under the lock."""
+        return not self.is_closed and not self.is_retired and len(self.streams) < self.codec.limit
+
+    def open_stream(
+        self,
+        request: Request,
+        upload: HTTP2Upload | None,
+        pseudo: Headers,
+        headers: Headers,
+    ) -> Stream | None:
+        """Queue the head of `request` on a new stream; `None` if there are no identifiers left; under the lock."""
+        stream = Stream(request, upload, self.reads)
+        end_stream = upload is not None and upload.is_done
+        if not self.codec.open_stream(stream, pseudo, headers, end_stream):
+            return None
+        if end_stream:
+            stream.upload = None
+        self.streams[stream.stream_id] = stream
+        self.request_count += 1
+        return stream
+
+    def end_exchange(self, stream: Stream | None) -> None:
+        """Count one exchange less, and give up its stream unless it is complete; under the lock."""
+        if stream is not None:
+            del self.streams[stream.stream_id]
+            # Closing a WebSocket is a message of its own, and browsers reset the stream after it. hypercorn 0.18
+            # breaks the connection if END_STREAM follows it.
+            gently = stream.is_tunnel and protocol_of(stream.request) is None
+            self.release(stream, gently)
+        self.exchanges -= 1
+        limit = self.request_limit
+        if limit is not None and limit.is_certain:
+            self._has_changed = True  # there is room for one request less
+            if not self.exchanges and self.request_count >= limit.requests:
+                # Unless the server has sent GOAWAY by now, it processes more.
+                self.request_limit = RequestLimit(limit.requests, self.is_retired)
+        self._close_if_done()
+
+    def release(self, stream: Stream, gently: bool = False) -> None:
+        """Send and receive nothing more on the stream; under the lock.
+
+        A stream that is not complete is reset, except for a tunnel that is closed `gently`: as with TCP, its last bytes
+        may still be on their way, and a reset could lose them.
+        """
+        if stream.is_released:
+            return
+        stream.is_released = True
+        stream.wake()
+        if self.is_closed:
+            return
+        if gently and stream.may_send and stream.error is None:
+            self.codec.send_data(stream, b"", True)
+            self.writer.push()
+        if stream.error is not None or (stream.has_sent_all and (gently or stream.has_ended)):
+            self.codec.release(stream)
+        else:
+            self.codec.reset(stream)
+            now = self.runtime.now()
+            if stream.reads == self.reads and self.keepalive.must_ping_after_abandoned_request(now):
+                self._send_ping(now)
+            self.writer.push()
+
+    @property
+    def capacity(self) -> int:
+        """How many requests the server processes at a time."""
+        limit = self.request_limit
+        if limit is None or not limit.is_certain:
+            return self.codec.limit
+        # At most so many requests are not complete.
+        left = limit.requests - self.request_count + len(self.streams)
+        return max(0, min(self.codec.limit, left))
+
+    # Receiving
+
+    def poll(self) -> bool:
+        """Receive data that has arrived, if nobody reads; return whether there may be more."""
+        with self.lock:
+            has_more = self._poll_reader()
+            if self.exchanges:
+                self._on_silence()
+            self._close_if_done()
+        self.notify()
+        return has_more
+
+    def watch(self) -> None:
+        """Receive data that arrives while no request is under way, where the stream can tell."""
+        self.stream.watch(self._on_arrival)
+
+    def _on_arrival(self) -> None:
+        self.poll()
+        if not self.exchanges and not self.is_closed:
+            self.watch()
+
+    def _poll_reader(self) -> bool:
+        """Receive data that has arrived; return whether there may be more; under the lock."""
+        try:
+            return self.reader.poll()
+        except NetworkError as exc:
+            self.keepalive.data_received(self.runtime.now())
+            if self.exchanges:
+                # They find the error when they read. Only then is it certain what came before it: after a failed write
+                # asyncio delivers the reason in the next iteration of the loop.
+                self.retire()
+            else:
+                self.fail(exc)
+            return False
+
+    def _on_read(self, received: bytes | Exception) -> None:
+        """Process received data, `b""` at the end, or the error that ended the stream; under the lock."""
+        if isinstance(received, Exception):
+            self.fail(received)
+            return
+        if not received:
+            self.fail(RemoteProtocolError("Server disconnected"))
+            return
+        self.reads += 1
+        if self.keepalive.is_ping_pending:
+            self.reader.wake_all()
+        self.keepalive.data_received(self.runtime.now())
+        try:
+            self.codec.receive(received)
+        except RemoteProtocolError as exc:
+            self.writer.push()
+            self.fail(exc)
+        except Exception as exc:  # noqa: BLE001 - re-raised, for all requests
+            # A bug, in this package or in h2. Raised here, it would fail the reader alone, and let all others wait.
+            error = RemoteProtocolError(
+                f"Internal error in processing data from {self._origin}: {exc!r}. Please report it."
+            )
+            error.__cause__ = exc
+            self.fail(error)
+        else:
+            if not self.writer.push_replies():
+                self.fail(
+                    RemoteProtocolError(
+                        f"The server does not read: {MAX_REPLIES // 1024} KiB of PING and SETTINGS replies are queued."
+                    )
+                )
+
+    def _on_silence(self) -> None:
+        """Send a PING, or give the connection up, if that is due; under the lock."""
+        keepalive = self.keepalive
+        now = self.runtime.now()
+        due = keepalive.due
+        if due is None or now < due:
+            return
+        self._poll_reader()  # data may have arrived while this thread or task had no turn
+        if keepalive.due != due or self.is_closed:
+            return
+        if keepalive.is_ping_pending:
+            if self.reader.is_reading and keepalive.take_grace(now):
+                return  # the reader may have had no turn, either
+            self.fail(
+                ReadTimeout(f"The server did not answer a PING within {keepalive.timeout} seconds.")
+            )
+        else:
+            self._send_ping(now)
+
+    def _send_ping(self, now: float) -> None:
+        if not self.keepalive.is_ping_pending:
+            self.keepalive.ping_sent(now)
+            self.codec.ping()
+            self.writer.push()
+            self.reader.wake_all()  # the reply is due before the end of their waits
+
+    # What the codec tells (`CodecListener`)
+
+    def on_head(self, stream: Stream) -> None:
+        self.last_head_read = self.reads
+        assert stream.head is not None, "the codec has set it"
+        if stream.is_connect:
+            stream.is_tunnel = is_granted(stream.head[0])
+            if not stream.is_tunnel:
+                self.codec.send_data(stream, b"", True)
+        stream.wake()
+
+    def on_data(self, stream: Stream) -> None:
+        stream.wake()
+
+    def on_end(self, stream: Stream) -> None:
+        stream.wake()
+
+    def on_reset(self, stream: Stream, code: int) -> None:
+        error = RemoteProtocolError(f"The server reset the stream: {name_code(code)}.")
+        stream.made_progress = self.last_head_read > stream.reads
+        self._fail_stream(stream, error, code == ErrorCode.REFUSED_STREAM)
+
+    def on_stream_error(self, stream: Stream, reason: str) -> None:
+        self._fail_stream(stream, RemoteProtocolError(reason), False)
+
+    def on_window(self, stream: Stream | None) -> None:
+        if stream is None:
+            self.reader.wake_all()
+        else:
+            stream.wake()
+
+    def on_settings(self, settings: SettingsReceived) -> None:
+        self.new_settings = settings
+        self._has_changed = True
+        self.reader.wake_all()  # windows may have changed with them
+
+    def on_goaway(self, last_stream_id: int, code: int, debug_data: bytes) -> None:
+        unprocessed = [
+            stream for stream in self.streams.values() if stream.stream_id > last_stream_id
+        ]
+        if last_stream_id and unprocessed:
+            # Some servers process so many requests on each connection, as nginx does 1000. It may also be a restart.
+            count = (last_stream_id + 1) // 2
+            before = self.request_limit
+            is_certain = before is not None and before.requests == count
+            self.request_limit = RequestLimit(count, is_certain)
+        self._goaway = code, debug_data
+        self.retire()
+        for stream in unprocessed:
+            error = RemoteProtocolError(
+                f"The server is closing the connection, and did not process the request: {name_code(code)}."
+            )
+            stream.made_progress = last_stream_id > 0
+            self._fail_stream(stream, error, True)
+        self.reader.wake_all()
+
+    def _fail_stream(self, stream: Stream, error: Exception, is_unprocessed: bool) -> None:
+        if is_unprocessed and stream.upload is not None and stream.upload.has_begun:
+            error.add_note(
+                "The request can't be sent again: a chunk of its body was taken already."
+            )
+            is_unprocessed = False
+        stream.fail(error, is_unprocessed)
+        stream.wake()
+
+    # End
+
+    def retire(self) -> None:
+        """Accept no new request; under the lock."""
+        self.is_retired = True
+        self._has_changed = True
+
+    def _close_if_done(self) -> None:
+        if self.is_retired and not self.exchanges:
+            self.fail(ReadError("The connection was closed."))
+
+    def fail(self, error: Exception, is_ours: bool = False) -> None:
+        """End the connection, and fail all requests; under the lock.
+
+        Args:
+            error: why; each request gets a copy of its own.
+            is_ours: whether this side has ended it.
+        """
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._has_changed = True
+        self._on_closed()
+        self.stream.abort()
+        if self.writer.error is not None:
+            error.__cause__ = self.writer.error
+        for stream in self.streams.values():
+            own = type(error)(*error.args)
+            own.__cause__ = error
+            if self._goaway is not None:
+                code, debug_data = self._goaway
+                own.add_note(
+                    f"Before that, the server sent GOAWAY: {name_code(code)} {debug_data!r}."
+                )
+            # This also happens if the server closes an idle connection while a request is on its way to it.
+            is_unanswered = self.last_head_read > 0 and stream.reads == self.reads
+            may_repeat = (
+                is_unanswered and not is_ours and stream.request.method in IDEMPOTENT_METHODS
+            )
+            self._fail_stream(stream, own, may_repeat)
+        self.writer.close()
+        self.reader.close()
+
+    def abort(self) -> None:
+        """Close the connection without awaiting."""
+        if self._generation != generation():
+            # After a fork: a thread of the parent may have held the lock.
+            self.lock = self.reader.lock = self.writer.lock = RLock()
+        with self.lock:
+            self.fail(ReadError("The connection was closed."), is_ours=True)
+        self.stream.abort()
+
+    def abort_if_interrupted(self, exc: BaseException) -> None:
+        """Close the connection if `exc`, which ends an exchange, came from outside, as KeyboardInterrupt does.
+
+        It may have come in the middle of a frame that was being read or written on behalf of all, or have stopped the
+        reader: the other requests fail at once, instead of waiting in vain.
+        """
+        if not self.runtime.is_blocking or isinstance(exc, _EXPECTED):
+            return
+        if not (isinstance(exc, Exception) and _came_from_caller(exc)):
+            self.abort()
+            self.notify()
+
+    def notify(self) -> None:
+        """Call `on_change` if something has changed; without the lock."""
+        if self._has_changed:
+            self._has_changed = False
+            self._on_change()
+
+
+def _came_from_caller(exc: Exception) -> bool:
+    """Whether the caller's body or its `trace` raised `exc`: no frame is half read or written where they are called."""
+    traceback = exc.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code in _CALLS_CALLER:
+            return True
+        traceback = traceback.tb_next
+    return False
