@@ -19,8 +19,8 @@ from httpcore2_core._http.established import (
     EstablishedConnection,
     ExchangeBody,
     RequestLimit,
-    State,
 )
+from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import Origin, Request, Response, received_response
@@ -71,7 +71,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     PING_TIMEOUT: float = 15.0
 
     _version = "HTTP/2"
-    _first_state = State.IDLE
+    _first_state = IDLE
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             settings.READ_NUM_BYTES, self.PING_INTERVAL, self.PING_BEFORE_REUSE, self.PING_TIMEOUT
         )
         self._session = Session(
-            self._stream, origin, create_codec, reading, self._on_closed, self._on_session_change
+            self._stream, origin, create_codec, reading, self._change, self._on_session_change
         )
         self._fields = RequestFieldsCache()
 
@@ -173,8 +173,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         with session.lock:
             session.begin_exchange()
             self._expires_at = None
-            if self._state is State.IDLE:
-                self._state = State.ACTIVE
+            if self._state is IDLE:
+                self._change(REQUEST)
 
     async def _await_ping_reply(self, timeouts: Timeouts) -> None:
         """Wait for the reply to a PING before anything else is sent to a server that may be gone."""
@@ -239,6 +239,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             if stream is None:
                 session.retire()
                 raise ConnectionNotAvailable("The connection has no stream identifiers left.")
+            if self._state is RESERVED:
+                self._change(SEND)
             self._request_count = session.request_count
             exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange)
             if stream.upload is not None and stream.upload.iterator is None:
@@ -252,8 +254,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             if stream is not None and stream.stream_id not in session.streams:
                 return  # an exception came in the middle of this, and it is called again
             session.end_exchange(stream)
-            if not session.exchanges and self._state is State.ACTIVE:
-                self._state = State.IDLE
+            if not session.exchanges and (self._state is ACTIVE or self._state is RESERVED):
+                self._change(RELEASE)
                 if self._keepalive_expiry is not None:
                     self._expires_at = self.runtime.now() + self._keepalive_expiry
                 session.watch()
@@ -263,9 +265,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             self.on_release(is_usable, self._expires_at)
 
     # Life
-
-    def _on_closed(self) -> None:
-        self._state = State.CLOSED
 
     def _on_session_change(self) -> None:
         if self.on_change is not None:

@@ -28,6 +28,7 @@ from httpcore2_core._exceptions import (
     TimeoutException,
 )
 from httpcore2_core._http.established import RequestLimit
+from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionEvent
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import IDEMPOTENT_METHODS, Origin, Request
 from httpcore2_core._net.backend_stream import BackendStream
@@ -88,7 +89,7 @@ class Session:
         origin: Origin,
         create_codec: Callable[[CodecListener], HTTP2Codec],
         settings: SessionSettings,
-        on_closed: Callable[[], None],
+        change_state: Callable[[ConnectionEvent], None],
         on_change: Callable[[], None],
     ) -> None:
         """Start a session over `stream`, without sending anything.
@@ -98,7 +99,8 @@ class Session:
             origin: the server, for messages.
             create_codec: makes the codec that tells this session about received frames.
             settings: how to read, and when to send PING.
-            on_closed: called under the lock when the connection ends.
+            change_state: changes the connection's state; called under the lock when no further request is accepted, and
+                when the connection ends.
             on_change: called without the lock when `capacity`, `is_retired` or `is_closed` may have changed.
         """
         runtime = stream.runtime
@@ -133,7 +135,7 @@ class Session:
         self.is_closed = False
         self.new_settings: SettingsReceived | None = None
         self._origin = origin
-        self._on_closed = on_closed
+        self._change_state = change_state
         self._on_change = on_change
         self._goaway: tuple[int, bytes] | None = None  # its code and debug data
         self._has_changed = False  # `on_change` must be called
@@ -386,6 +388,7 @@ class Session:
     def retire(self) -> None:
         """Accept no new request; under the lock."""
         self.is_retired = True
+        self._change_state(RETIRE)
         self._has_changed = True
 
     def _close_if_done(self) -> None:
@@ -403,7 +406,7 @@ class Session:
             return
         self.is_closed = True
         self._has_changed = True
-        self._on_closed()
+        self._change_state(ABORT if is_ours else FAIL)
         self.stream.abort()
         if self.writer.error is not None:
             error.__cause__ = self.writer.error

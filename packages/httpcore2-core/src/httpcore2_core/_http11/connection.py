@@ -21,7 +21,8 @@ from .._exceptions import (
     WriteTimeout,
     add_context,
 )
-from .._http.established import ACTIVE, CLOSED, IDLE, NEW, EstablishedConnection, ExchangeBody
+from .._http.established import EstablishedConnection, ExchangeBody
+from .._http.states import ABORT, ABORTED, FAIL, IDLE, NEW, RELEASE, REQUEST, RESERVED, SEND
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import ByteStream, Origin, Request, Response, received_response
@@ -77,9 +78,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self.take_chunk: Callable[[], bytes | None] = self._codec.take_chunk
         # Taken by the request that is under way. A lock would do the same for ten times as much.
         self._turn = [True]
-        self._has_sent = False
         self._has_consumed = False
-        self._is_aborted = False
         # What a proxy is sent, where that is not what the request says: target and header fields.
         self.rewrite: Callable[[Request], tuple[bytes, list[tuple[bytes, bytes]]]] | None = None
 
@@ -112,7 +111,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 write_error = exc  # the server may have answered before it hung up
                 codec.abandon_request()
             except WriteTimeout:
-                if not self._has_sent or codec.response_state is not HEAD_DUE:
+                if self._state is RESERVED or codec.response_state is not HEAD_DUE:
                     raise
                 head = Upload(self._stream, codec, self._read_size, timeouts).final_poll()
                 if head is None:
@@ -129,8 +128,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 head = await receiving
         except BaseException as exc:
             add_context(exc, self.peer)
-            # What was refused before a byte left has not touched the connection.
-            self._end(is_reusable=not self._has_sent)
+            # A request that was refused before a byte was sent leaves the connection as it was.
+            self._end(self._state is RESERVED and codec.response_state is not HEAD_DUE)
             try:
                 if tracer is not None:
                     await tracer.span("response_closed", {}, self.wait_closed())
@@ -160,10 +159,9 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         if state is not IDLE and state is not NEW:
             self._turn.append(turn)
             raise ConnectionNotAvailable
-        self._state = ACTIVE
+        self._change(REQUEST)
         self._stream.watch(None)
         self._request_count += 1
-        self._has_sent = False
         self._has_consumed = False
         self._expires_at = None
 
@@ -200,7 +198,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         if has_body and content is not None and len(content) <= _SMALL_BODY:
             data += codec.send_data(content)
             data += codec.end_request()
-        self._has_sent = True
+        self._change(SEND)
         return self._stream.write(data, limit)
 
     async def _send_body(self, request: Request, timeouts: Timeouts) -> ResponseHead | None:
@@ -280,15 +278,13 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return self._codec.response_state is SWITCHED
 
     def _end(self, is_reusable: bool) -> None:
-        if self._state is CLOSED:
-            is_reusable = False
-        elif is_reusable:
+        self._change(RELEASE if is_reusable else FAIL)
+        is_reusable = self._state is IDLE  # unless it was aborted meanwhile
+        if is_reusable:
             if self._keepalive_expiry is not None or self._codec.keep_alive_timeout is not None:
                 self._expires_at = self._next_expiry()
-            self._state = IDLE
             self._stream.watch(self._lost)
         else:
-            self._state = CLOSED
             self._stream.abort()
         self._turn.append(True)
         if self.on_release is not None:
@@ -300,7 +296,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     def _lost(self) -> None:
         """Something arrived while no request was under way: whatever it is, no response may follow it."""
-        self._state = CLOSED
+        self._change(FAIL)
         self._stream.abort()
         if self.on_change is not None:
             self.on_change()
@@ -320,7 +316,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return (
             self._request_count > 1
             and self._codec.is_unanswered
-            and not self._is_aborted
+            and self._state is not ABORTED
             and not self._has_consumed
         )
 
@@ -336,8 +332,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     def abort(self) -> None:
         """Close the connection without awaiting."""
-        self._is_aborted = True
-        self._state = CLOSED
+        self._change(ABORT)
         self._stream.abort()
 
     def is_available(self) -> bool:
