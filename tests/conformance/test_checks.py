@@ -1,4 +1,4 @@
-"""The public checks fail for a faulty backend with a message, and leave nothing open."""
+"""The public checks: their messages for a faulty backend, and their clean-up."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ CHECKS = {str(check): check for check in backend_checks}
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
 
-class WrongStream(SyncAdapterStream):
-    """A stream that always seems to have ended."""
+class EndedStream(SyncAdapterStream):
+    """A stream whose reads always return the end."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return b""
 
 
-class WrongBackend(SyncAdapterBackend):
+class EndedStreamBackend(SyncAdapterBackend):
     def __init__(self) -> None:
         super().__init__(AsyncAdapterBackend(httpcore2.SyncBackend()))
 
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.NetworkStream:
         stream = super().connect_tcp(*args, **options)
         assert not isinstance(stream, httpcore2.AsyncNetworkStream)
-        return WrongStream(CorrectWrites(stream))
+        return EndedStream(CorrectWrites(stream))
 
 
 class CorrectWrites(httpcore2.AsyncNetworkStream):
-    """The part of the faulty stream that works."""
+    """The correct methods of the faulty stream."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self.stream = stream
@@ -51,7 +51,7 @@ class CorrectWrites(httpcore2.AsyncNetworkStream):
 
 
 @pytest.fixture
-def subject(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
+def under_test(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
     return thread_subject(httpcore2.SyncBackend(), server_tls=server_tls, client_tls=client_tls)
 
 
@@ -65,9 +65,9 @@ def subject(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
 def test_the_message_of_a_failed_check_names_the_fault(
     check: str, message: str, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
 ) -> None:
-    wrong = thread_subject(WrongBackend(), server_tls=server_tls, client_tls=client_tls)
+    faulty = thread_subject(EndedStreamBackend(), server_tls=server_tls, client_tls=client_tls)
     with pytest.raises(AssertionError, match=re.escape(message)):
-        run_blocking(CHECKS[check](wrong))
+        run_blocking(CHECKS[check](faulty))
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_an_error_has_the_expected_type_and_a_message(
         use()
 
 
-def test_an_assertion_of_the_peer_fails_the_check(subject: Subject) -> None:
+def test_an_assertion_of_the_peer_fails_the_check(under_test: Subject) -> None:
     def script(peer: Peer) -> None:
         peer.receive_exactly(2)
 
     async def check() -> None:
-        async with subject.connected(script) as stream:
+        async with under_test.connected(script) as stream:
             await stream.write(b"x")
 
     with pytest.raises(AssertionError, match=r"^the client closed after 1 of 2 bytes$"):
@@ -103,19 +103,19 @@ def test_an_assertion_of_the_peer_fails_the_check(subject: Subject) -> None:
 
 
 def test_a_script_that_does_not_end_in_time_fails_the_check(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
+    under_test: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_checks, "LIMIT", 0.1)
 
     async def check() -> None:
-        async with subject.serving(Peer.receive_end):
+        async with under_test.serving(Peer.receive_end):
             pass
 
     with pytest.raises(AssertionError, match=r"script of the peer did not end within 0\.1 seconds"):
         run_blocking(check())
 
 
-def test_an_error_of_one_of_several_tasks_is_raised(subject: Subject) -> None:
+def test_an_error_of_one_of_several_tasks_is_raised(under_test: Subject) -> None:
     async def succeed() -> None:
         pass
 
@@ -123,15 +123,15 @@ def test_an_error_of_one_of_several_tasks_is_raised(subject: Subject) -> None:
         raise KeyError("failed")
 
     with pytest.raises(KeyError, match="failed"):
-        run_blocking(subject.concurrently(succeed, fail))  # type: ignore[arg-type]
+        run_blocking(under_test.concurrently(succeed, fail))  # type: ignore[arg-type]
 
 
-def test_more_bytes_than_the_script_expects_fail_the_check(subject: Subject) -> None:
+def test_more_bytes_than_the_script_expects_fail_the_check(under_test: Subject) -> None:
     def script(peer: Peer) -> None:
         peer.receive_exactly(1)
 
     async def check() -> None:
-        async with subject.connected(script) as stream:
+        async with under_test.connected(script) as stream:
             await stream.write(b"xx")
 
     with pytest.raises(AssertionError, match=r"^the client sent 2 bytes, not 1$"):

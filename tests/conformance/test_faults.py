@@ -1,4 +1,4 @@
-"""The public checks find faults: what every sound backend passes, one that is broken does not."""
+"""The public checks detect faults: a backend with a fault fails the checks that the fault names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from httpcore2_core.testing import (
     watching_checks,
 )
 
-from .faults import FAULTS, Backend, Fault
+from . import backend_faults, runtime_faults, stream_faults  # noqa: F401 - they register their faults
+from .faults import FAULTS, DelegatingBackend, Fault
 
 CHECKS: dict[str, Check] = {
     str(check): check
@@ -48,28 +49,28 @@ async def on_one_loop(*tasks: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 @pytest.fixture
-def subject(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
-    """One for threads, whose backend is to be replaced."""
+def under_test(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> Subject:
+    """Return one for threads, whose backend the tests replace."""
     return thread_subject(httpcore2.SyncBackend(), server_tls=server_tls, client_tls=client_tls)
 
 
 @pytest.fixture
-def close_later() -> Iterator[list[Backend]]:
-    """What a backend that is broken, or a check that failed, leaves open."""
-    backends: list[Backend] = []
+def close_later() -> Iterator[list[DelegatingBackend]]:
+    """Return a list of backends whose streams are closed after the test: a failed check may leave one open."""
+    backends: list[DelegatingBackend] = []
     yield backends
     for backend in backends:
         for stream in backend.opened:
             stream.abort()
 
 
-def run(check: Check, subject: Subject, watches: bool) -> Exception | None:
-    """Return what the check says against the backend, if anything."""
+def run(check: Check, under_test: Subject, watches: bool) -> Exception | None:
+    """Run a check, and return its exception, if it fails."""
     try:
         if watches:
-            asyncio.run(check(replace(subject, concurrently=on_one_loop)))
+            asyncio.run(check(replace(under_test, concurrently=on_one_loop)))
         else:
-            run_blocking(check(subject))
+            run_blocking(check(under_test))
     except Exception as exc:
         return exc
     return None
@@ -77,12 +78,12 @@ def run(check: Check, subject: Subject, watches: bool) -> Exception | None:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_layer_without_a_fault_passes_every_check(
-    name: str, subject: Subject, close_later: list[Backend]
+    name: str, under_test: Subject, close_later: list[DelegatingBackend]
 ) -> None:
     watches = CHECKS[name] in watching_checks
-    backend = Backend(httpcore2.AsyncIOBackend() if watches else ThreadBackend())
+    backend = DelegatingBackend(httpcore2.AsyncIOBackend() if watches else ThreadBackend())
     close_later.append(backend)
-    assert run(CHECKS[name], replace(subject, backend=backend), watches) is None
+    assert run(CHECKS[name], replace(under_test, backend=backend), watches) is None
 
 
 @pytest.mark.parametrize(
@@ -96,17 +97,17 @@ def test_a_layer_without_a_fault_passes_every_check(
 def test_a_fault_fails_its_check(
     fault: Fault,
     name: str,
-    subject: Subject,
-    close_later: list[Backend],
+    under_test: Subject,
+    close_later: list[DelegatingBackend],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if fault.hangs:
-        # A check that waits in vain does so for `LIMIT` seconds.
+        # A check that hangs does so for `LIMIT` seconds.
         for module in (_backend_checks, _checks, _peers, _stream_checks):
             monkeypatch.setattr(module, "LIMIT", 0.1, raising=False)
     backend = fault.make(httpcore2.AsyncIOBackend() if fault.watches else ThreadBackend())
     close_later.append(backend)
-    assert run(CHECKS[name], replace(subject, backend=backend), fault.watches) is not None
+    assert run(CHECKS[name], replace(under_test, backend=backend), fault.watches) is not None
 
 
 def test_every_check_detects_at_least_one_fault() -> None:

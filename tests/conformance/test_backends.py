@@ -1,4 +1,4 @@
-"""Every backend passes the public checks; so does a caller's own, through its adapter."""
+"""Every backend of this project passes the public checks, and so does a caller's backend through its adapter."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from httpcore2_core.testing import (
 from ..support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
 from ..support.sync_adapters import AsyncAdapterBackend, SyncAdapterBackend
 
-# libuv resolves names by itself.
-RESOLVE_THEMSELVES = {"uvloop"}
+# uvloop resolves names in libuv, which the checks can't replace.
+WITH_OWN_RESOLVER = {"uvloop"}
+# The runtimes whose streams call watchers.
 WATCHING = {"asyncio", "uvloop", "asyncio-eager"}
 
 
@@ -37,7 +38,7 @@ def pairs(select: Callable[[str], tuple[Check, ...]]) -> list[Any]:
     ]
 
 
-def subject_of(
+def subject_for(
     runtime: TestedRuntime, backend: httpcore2.AsyncNetworkBackend, tls: tuple[ssl.SSLContext, ...]
 ) -> Subject:
     async def concurrently(*tasks: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -57,7 +58,7 @@ def checks_of(name: str) -> tuple[Check, ...]:
     return (
         *backend_checks,
         *runtime_checks,
-        *(() if name in RESOLVE_THEMSELVES else resolver_checks),
+        *(() if name in WITH_OWN_RESOLVER else resolver_checks),
         *(watching_checks if name in WATCHING else ()),
     )
 
@@ -68,16 +69,16 @@ def test_our_backends_pass(
     runtime: TestedRuntime, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     if isinstance(runtime, TestedAsyncRuntime):
-        subject = subject_of(runtime, runtime.backend(), tls)
-        runtime.run(lambda: check(subject))
+        under_test = subject_for(runtime, runtime.backend(), tls)
+        runtime.run(lambda: check(under_test))
     else:
         run_blocking(
             check(thread_subject(httpcore2.SyncBackend(), server_tls=tls[0], client_tls=tls[1]))
         )
 
 
-class CustomBackend(SyncAdapterBackend):
-    """A caller's own backend for threads, whose streams are no streams of ours."""
+class CustomSyncBackend(SyncAdapterBackend):
+    """A caller's backend for threads, with the caller's stream class."""
 
     def __init__(self) -> None:
         super().__init__(AsyncAdapterBackend(httpcore2.SyncBackend()))
@@ -88,11 +89,11 @@ class CustomBackend(SyncAdapterBackend):
 def test_a_callers_backend_for_threads_passes(
     check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    run_blocking(check(thread_subject(CustomBackend(), server_tls=tls[0], client_tls=tls[1])))
+    run_blocking(check(thread_subject(CustomSyncBackend(), server_tls=tls[0], client_tls=tls[1])))
 
 
-class Foreign(httpcore2.AsyncNetworkStream):
-    """A caller's own stream, over one of ours."""
+class CustomAsyncStream(httpcore2.AsyncNetworkStream):
+    """A caller's stream, which delegates to one of this project."""
 
     def __init__(self, stream: httpcore2.AsyncNetworkStream) -> None:
         self.stream = stream
@@ -102,27 +103,27 @@ class Foreign(httpcore2.AsyncNetworkStream):
         self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
 
     async def start_tls(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        return Foreign(await self.stream.start_tls(*args, **options))
+        return CustomAsyncStream(await self.stream.start_tls(*args, **options))
 
 
-class ForeignBackend(httpcore2.AsyncNetworkBackend):
-    """A caller's own backend for event loops."""
+class CustomAsyncBackend(httpcore2.AsyncNetworkBackend):
+    """A caller's backend for event loops."""
 
     def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
         self.backend = backend
         self.sleep = backend.sleep  # type: ignore[method-assign]
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        return Foreign(await self.backend.connect_tcp(*args, **options))
+        return CustomAsyncStream(await self.backend.connect_tcp(*args, **options))
 
     async def connect_unix_socket(self, *args: Any, **options: Any) -> httpcore2.AsyncNetworkStream:
-        return Foreign(await self.backend.connect_unix_socket(*args, **options))
+        return CustomAsyncStream(await self.backend.connect_unix_socket(*args, **options))
 
 
 @pytest.mark.parametrize("check", backend_checks, ids=str)
 def test_a_callers_backend_for_event_loops_passes(
     async_runtime: TestedAsyncRuntime, check: Check, tls: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    backend = CallerBackend(ForeignBackend(async_runtime.backend()))
-    subject = subject_of(async_runtime, backend, tls)
-    async_runtime.run(lambda: check(subject))
+    backend = CallerBackend(CustomAsyncBackend(async_runtime.backend()))
+    under_test = subject_for(async_runtime, backend, tls)
+    async_runtime.run(lambda: check(under_test))
