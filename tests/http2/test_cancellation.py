@@ -1,4 +1,4 @@
-"""A request that is given up, wherever it waits, costs the connection nothing, and no other request notices."""
+"""A request that is abandoned, wherever it waits, leaves the connection usable and other requests unaffected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import httpcore2
 from ..support import soak_workloads
 from ..support.cancellation import Operation, cancel_at_every_wait, get, timed, traced
 from ..support.h2peer import NARROW, H2Peer, answering, speaking
-from ..support.h2state import Windows, check_rest, server_windows
+from ..support.h2state import Windows, check_idle, server_windows
 from ..support.runtimes import CancellationOutcome, TestedAsyncRuntime, TestedRuntime
 from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
@@ -94,10 +94,10 @@ class Ledger:
 
     def note(self, pool: Any, reply: httpcore2.Response) -> None:
         address = reply.extensions["network_stream"].get_extra_info("client_addr")
-        self.client[address] = check_rest(pool)
+        self.client[address] = check_idle(pool)
 
     def check(self) -> None:
-        """Check that no end misses anything of what the other has given back."""
+        """Check that both ends agree on the flow-control windows."""
         assert self.client
         assert {address: self.server[address] for address in self.client} == self.client
 
@@ -182,7 +182,7 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
             await fetch()  # it tells the limit, too
             held = runtime.event()
             await runtime.gather(hold, cancelled, follow)
-            check_rest(pool)
+            check_idle(pool)
             (connection,) = pool.connections
             info = connection.info()
             assert info.endswith(("Request Count: 3", "Request Count: 4"))
@@ -200,7 +200,7 @@ def test_a_request_that_waits_for_room_can_be_cancelled_at_every_wait(
 
 @SECURED
 @CANCELLATIONS
-def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_frame(
+def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_without_tearing_a_frame(
     async_runtime: TestedAsyncRuntime,
     h2_pool: PoolMaker,
     secured: bool,
@@ -234,7 +234,7 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
             sibling = functools.partial(post, 150_000)
             await runtime.gather(sibling, cancelled)
             await post(2)
-            check_rest(pool)
+            check_idle(pool)
             assert len(pool.connections) == 1
         return outcomes[0]
 
@@ -249,7 +249,7 @@ def test_an_upload_that_waits_for_a_full_socket_can_be_cancelled_and_tears_no_fr
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["while waiting", "as it comes"])
-def test_no_sibling_notices_a_cancellation(
+def test_a_cancellation_does_not_affect_other_requests(
     async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, late: bool
 ) -> None:
     runtime = async_runtime
@@ -271,7 +271,7 @@ def test_no_sibling_notices_a_cancellation(
                     assert reply.content == content
 
             await runtime.gather(cancelled, sibling, cancelled, sibling)
-            check_rest(pool)
+            check_idle(pool)
             reply = await pool.request("GET", server.url)
             # Those that were cancelled before they began have no stream.
             assert 2 * 5 + 1 <= reply.extensions["stream_id"] <= 2 * 7 + 1
@@ -284,7 +284,7 @@ def test_no_sibling_notices_a_cancellation(
         runtime.run(scenario)
 
 
-def test_hundreds_that_are_given_up_leave_no_drift(
+def test_hundreds_of_abandoned_requests_leave_no_drift(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     windows: list[Windows] = []

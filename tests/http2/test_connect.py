@@ -80,7 +80,7 @@ def granting(script: Callable[[H2Peer, int], None], **settings: int) -> Callable
     return speaking(handle, **settings)
 
 
-def test_connect_names_nothing_but_whom_to_connect_to(
+def test_connect_sends_the_method_and_the_authority_alone(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     heads: list[list[tuple[bytes, bytes]]] = []
@@ -131,7 +131,7 @@ def test_connect_names_nothing_but_whom_to_connect_to(
     ]
 
 
-def test_requests_go_on_beside_a_tunnel_in_which_both_sides_send_at_the_same_time(
+def test_requests_proceed_while_both_sides_of_a_tunnel_send(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     size = 3_000_000  # three times what a stream may hold
@@ -334,7 +334,7 @@ def test_a_tunnels_reads_and_writes_have_deadlines(
         assert server.accepted == 1
 
 
-def test_a_tunnel_that_the_server_resets_breaks_alone(
+def test_a_tunnel_that_the_server_resets_affects_no_other_stream(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer, stream_id: int) -> None:
@@ -381,7 +381,7 @@ def test_a_write_that_waits_ends_when_the_tunnel_does(
         assert server.accepted == 1
 
 
-def test_a_half_that_the_server_has_closed_leaves_the_other_open(
+def test_our_half_of_a_tunnel_stays_open_when_the_server_closes_its_half(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     received: list[bytes] = []
@@ -430,7 +430,9 @@ def test_a_lost_connection_breaks_its_tunnels(runtime: TestedRuntime, h2_pool: P
 
 
 @pytest.mark.parametrize("how", ["stream", "response"])
-def test_a_tunnel_is_closed_gently(runtime: TestedRuntime, h2_pool: PoolMaker, how: str) -> None:
+def test_closing_a_tunnel_sends_end_stream_and_no_reset(
+    runtime: TestedRuntime, h2_pool: PoolMaker, how: str
+) -> None:
     events: list[object] = []
 
     def script(peer: H2Peer, stream_id: int) -> None:
@@ -478,7 +480,7 @@ def test_a_tunnel_that_only_the_server_keeps_open_makes_room_for_a_request(
     assert resets == [1]
 
 
-def test_a_tunnel_under_tls_that_is_given_up_is_reset(
+def test_an_abandoned_tunnel_under_tls_is_reset(
     runtime: TestedRuntime, h2_pool: PoolMaker, client_tls: ssl.SSLContext
 ) -> None:
     resets: list[object] = []
@@ -665,7 +667,7 @@ def test_an_extended_connect_waits_for_the_servers_settings(
     ]
 
 
-def test_an_extended_connect_that_the_server_does_not_take_is_not_sent(
+def test_an_extended_connect_that_the_server_does_not_support_is_not_sent(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     async def scenario() -> None:
@@ -683,7 +685,7 @@ def test_an_extended_connect_that_the_server_does_not_take_is_not_sent(
         assert server.accepted == 1
 
 
-def test_an_extended_connect_is_not_for_http11(runtime: TestedRuntime) -> None:
+def test_an_extended_connect_is_refused_over_http11(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
             with pytest.raises(httpcore2.LocalProtocolError, match=r"for HTTP/2, and http://.*"):
@@ -695,7 +697,9 @@ def test_an_extended_connect_is_not_for_http11(runtime: TestedRuntime) -> None:
         assert server.accepted == 1
 
 
-def test_the_settings_may_never_come(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+def test_waiting_for_the_servers_settings_times_out(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     def silent(peer: Peer) -> None:
         peer.receive_until_close()
 
@@ -745,7 +749,7 @@ def test_a_callers_own_stream_carries_a_tunnel(runtime: TestedRuntime, h2_pool: 
 # A real proxy
 
 
-def test_a_proxy_that_speaks_http2_takes_several_tunnels_at_a_time(
+def test_a_proxy_that_speaks_http2_carries_several_tunnels_at_a_time(
     runtime: TestedRuntime,
     h2_pool: PoolMaker,
     server_tls: ssl.SSLContext,

@@ -1,4 +1,4 @@
-"""What is rare on a connection that many share: full sockets, broken writes, callers' own streams, lost identifiers."""
+"""Rare events on a shared connection: full sockets, broken writes, callers' own streams, no identifiers left."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ FINE = frame(SETTINGS, 0, 0) + HEAD + frame(DATA, END_STREAM, 1, b"fine")
 
 def is_writing(pool: Any) -> bool:
     """Whether some connection waits to write."""
-    twins = [getattr(each, "_counterpart", each)._connection for each in pool.connections]
+    counterparts = [getattr(each, "_counterpart", each)._connection for each in pool.connections]
     return any(
-        counterpart is not None and counterpart._session.writer.is_writing for counterpart in twins
+        counterpart is not None and counterpart._session.writer.is_writing
+        for counterpart in counterparts
     )
 
 
@@ -51,7 +52,7 @@ def open_windows(peer: H2Peer, stream_id: int) -> None:
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
-def test_others_write_on_when_one_gives_up_on_a_full_socket(
+def test_other_requests_are_written_when_one_gives_up_on_a_full_socket(
     runtime: TestedRuntime,
     h2_pool: PoolMaker,
     secured: bool,
@@ -198,7 +199,7 @@ def test_a_connection_that_breaks_under_an_upload_fails_it(
         runtime.run(scenario)
 
 
-def test_an_answer_that_is_complete_stops_an_upload_that_waits_for_its_caller(
+def test_a_complete_response_stops_an_upload_that_waits_for_its_caller(
     h2_pool: PoolMaker, no_leaks: None
 ) -> None:
     runtime = RUNTIMES["threads"]
@@ -254,7 +255,7 @@ def test_a_connection_without_identifiers_left_is_replaced(
         assert server.accepted == 2
 
 
-def test_a_window_update_for_a_request_that_has_moved_does_no_harm(
+def test_a_window_update_for_a_request_that_was_sent_elsewhere_is_ignored(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     moved = runtime.event()
@@ -299,7 +300,7 @@ def test_an_idle_connection_expires(runtime: TestedRuntime) -> None:
 # A caller's own streams
 
 
-def test_a_callers_own_stream_carries_it(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+def test_a_callers_own_stream_carries_http2(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     stream = FakeNetworkStream([FINE])
 
     async def scenario() -> None:
@@ -340,7 +341,7 @@ class Unwritable(FakeNetworkStream):
         raise httpcore2.WriteTimeout("too slow")
 
 
-def test_a_callers_own_stream_that_a_write_has_left_in_the_middle_is_closed(
+def test_a_callers_own_stream_is_closed_after_a_write_that_was_cut_short(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     stream = Unwritable([FINE])
@@ -356,7 +357,7 @@ def test_a_callers_own_stream_that_a_write_has_left_in_the_middle_is_closed(
     assert stream.closed == 1
 
 
-def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
+def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent() -> None:
     from httpcore2_core._net.network_adapters import adapt_stream
 
     stream = adapt_stream(httpcore2.MockStream([]))
@@ -370,7 +371,7 @@ def test_a_forked_child_doesn_t_wait_for_a_lock_of_its_parents() -> None:
     connection.abort()
 
 
-def test_reading_from_a_stream_of_an_aborted_connection_says_so(
+def test_reading_from_an_aborted_connection_raises_read_error(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     async def scenario() -> None:

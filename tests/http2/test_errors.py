@@ -56,7 +56,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("bytewise", [False, True], ids=["", "byte by byte"])
-def test_the_server_is_told_what_its_fault_was(
+def test_goaway_tells_the_server_the_code_of_its_fault(
     runtime: TestedRuntime, h2_pool: PoolMaker, name: str, bytewise: bool
 ) -> None:
     data, code = FAULTS[name]
@@ -81,7 +81,7 @@ def test_the_server_is_told_what_its_fault_was(
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_on_an_idle_connection_is_found_before_it_is_used_again(
+def test_a_fault_on_an_idle_connection_is_found_before_reuse(
     runtime: TestedRuntime, h2_pool: PoolMaker, name: str
 ) -> None:
     data, _ = FAULTS[name]
@@ -115,7 +115,7 @@ def test_a_fault_on_an_idle_connection_is_found_before_it_is_used_again(
 
 
 @pytest.mark.parametrize("bytewise", [False, True], ids=["", "byte by byte"])
-def test_a_priority_in_a_head_or_in_trailers_is_ignored(
+def test_priority_fields_in_a_head_or_in_trailers_are_ignored(
     runtime: TestedRuntime, h2_pool: PoolMaker, bytewise: bool
 ) -> None:
     """RFC 9113, section 6.2. It ended in an `AssertionError`, and the other request waited for ever."""
@@ -149,7 +149,7 @@ def test_a_priority_in_a_head_or_in_trailers_is_ignored(
         runtime.run(scenario)
 
 
-def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
+def test_a_bug_in_the_codec_fails_all_requests_and_lets_none_wait(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -192,7 +192,7 @@ def test_a_bug_in_what_takes_frames_in_fails_all_requests_and_lets_none_wait(
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(FRAMES, max_size=12))
-def test_whatever_frames_come_all_requests_end(frames: list[bytes]) -> None:
+def test_all_requests_end_whatever_frames_arrive(frames: list[bytes]) -> None:
     """And then the server closes."""
     runtime = RUNTIMES["asyncio"]
     replies = [frame(SETTINGS, 0, 0), *frames]
@@ -221,10 +221,10 @@ def test_whatever_frames_come_all_requests_end(frames: list[bytes]) -> None:
 STREAMS = 20
 EVENT = bytes(1024)
 EVENTS = 600
-"""What is on its way when a stream is left: 600 KiB of a window of 1 MiB."""
+"""Data in flight when a stream is abandoned: 600 KiB of a window of 1 MiB."""
 
 
-def test_what_was_on_its_way_to_streams_that_were_left_is_no_flood_and_they_are_reset_once(
+def test_data_that_was_in_flight_to_abandoned_streams_is_no_flood_and_each_is_reset_once(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     resets: list[int] = []

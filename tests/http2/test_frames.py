@@ -88,13 +88,13 @@ class Dies(NamedTuple):
 
 
 class Fails(NamedTuple):
-    """A stream error: whoever waits for the stream is told, and it is reset, unless it was closed by what came."""
+    """A stream error: the listener is told, and the stream is reset, unless the frame has closed it."""
 
     code: ErrorCode | None
 
 
 class Refused(NamedTuple):
-    """A stream error on a stream that nobody waits for."""
+    """A stream error on a stream whose exchange is over."""
 
     code: ErrorCode
 
@@ -572,14 +572,14 @@ def test_a_frame_on_a_stream_in_any_state_has_one_outcome(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_the_form_of_a_frame_has_one_outcome(name: str) -> None:
+def test_a_frame_of_any_form_has_one_outcome(name: str) -> None:
     check(FORMS[name], 100_000)
     check(FORMS[name], 1)
     check(FORMS[name], 100_000, behind=frame(0xFF, 0, 0, b"unknown"))
     check(FORMS[name], 1, behind=frame(0xFF, 0, 0, b"unknown"))
 
 
-def test_a_stream_is_reset_once_whatever_comes_for_it() -> None:
+def test_a_stream_is_reset_once_whatever_arrives_on_it() -> None:
     codec = in_all_states()
     for stream_id in (WAITING, REMOTE, LEFT, RESET):
         data = frame(DATA, 0, stream_id, b"x") + frame(HEADERS, END_HEADERS, stream_id, OK)
@@ -590,7 +590,7 @@ def test_a_stream_is_reset_once_whatever_comes_for_it() -> None:
         assert codec.take() == b""
 
 
-def test_what_is_dropped_keeps_the_table_of_headers_right() -> None:
+def test_field_blocks_of_dropped_responses_keep_the_decoder_table_in_step() -> None:
     codec = in_all_states()
     encoder = Encoder()
     fields = [(b":status", b"200"), (b"x", b"remembered")]
@@ -613,7 +613,7 @@ def test_a_connection_that_has_failed_resets_no_stream() -> None:
     assert codec.take() == b""
 
 
-def test_only_so_many_streams_that_were_reset_are_remembered(
+def test_a_bounded_number_of_reset_streams_is_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("httpcore2_http2._closed_streams.MAX_RESETS", 1)
@@ -626,7 +626,7 @@ def test_only_so_many_streams_that_were_reset_are_remembered(
     assert sent_by(codec) == [reset_frame(n, STREAM_CLOSED) for n in (LEFT, ANSWERED)]
 
 
-def test_a_stream_that_nobody_waits_for_may_fail() -> None:
+def test_an_error_on_a_released_stream_is_not_reported() -> None:
     for data, code in (
         (frame(WINDOW, 0, OPEN, bytes(4)), PROTOCOL_ERROR),
         (frame(WINDOW, 0, OPEN, b"\x7f\xff\xff\xff"), FLOW_CONTROL_ERROR),

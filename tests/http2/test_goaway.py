@@ -1,4 +1,4 @@
-"""Servers that take a few requests on each connection, and say GOAWAY then: all requests are processed, none fails."""
+"""Servers that process a few requests on each connection, and send GOAWAY then: all requests succeed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
 
 LIMIT = 3
-"""How many requests the server takes on a connection."""
+"""How many requests the server processes on a connection."""
 
 
 class Limited:
-    """A server that says GOAWAY with its `limit`-th request on a connection, and processes none beyond."""
+    """A server that sends GOAWAY with its `limit`-th request on a connection, and processes none beyond."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -51,7 +51,7 @@ class Limited:
         self.connections.append(requests)
 
 
-def test_requests_that_were_not_processed_go_first_and_a_connection_is_sent_no_more_than_it_takes(
+def test_unprocessed_requests_are_sent_first_and_a_known_limit_of_requests_is_kept(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     tasks, each = 12, 15
@@ -74,12 +74,12 @@ def test_requests_that_were_not_processed_go_first_and_a_connection_is_sent_no_m
         runtime.run(scenario)
     assert len(script.processed) == tasks * each
     assert set(script.processed.values()) == {1}
-    # Two connections tell how many requests there are to a connection. With threads, a third may be under way.
+    # Two connections show how many requests the server processes on each. With threads, a third may be under way.
     assert sum(count > LIMIT for count in script.connections) <= 3
     assert max(script.refused.values()) <= 3
 
 
-def test_a_server_that_has_closed_two_connections_for_another_reason_is_believed_to_take_more(
+def test_a_server_that_closed_two_connections_for_another_reason_is_assumed_to_process_more(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -195,7 +195,7 @@ def test_a_request_is_sent_more_than_ten_times_while_the_server_processes_others
     assert script.seen[b"/unlucky"] == 26
 
 
-def test_a_server_that_processes_all_requests_but_one_is_given_up_in_the_end(
+def test_a_request_that_the_server_never_processes_fails_in_the_end(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpcore2_core._pool.engine._MAX_ATTEMPTS", 30)
@@ -217,7 +217,7 @@ def test_a_server_that_processes_all_requests_but_one_is_given_up_in_the_end(
     assert script.seen[b"/unlucky"] == 30
 
 
-def test_only_so_many_origins_are_remembered(
+def test_the_limits_of_a_bounded_number_of_origins_are_remembered(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpcore2_core._pool.engine._MAX_REQUEST_LIMITS", 1)
@@ -250,7 +250,7 @@ def test_only_so_many_origins_are_remembered(
         runtime.run(scenario)
 
 
-def test_a_connection_of_which_another_thread_is_about_to_tell_that_it_is_retired_is_tried_once(
+def test_a_connection_that_another_thread_is_about_to_report_as_retired_is_tried_once(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     """The thread that has read the GOAWAY may have no turn for a while; ten tries were over in less."""

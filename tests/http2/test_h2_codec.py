@@ -1,4 +1,4 @@
-"""The codec on its own: what it makes of bytes, and that it never raises anything undocumented."""
+"""The codec by itself: the events that bytes cause; and it raises documented exceptions alone."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_events_don_t_depend_on_how_the_bytes_are_cut(size: int) -> None:
+def test_events_do_not_depend_on_how_the_bytes_are_split(size: int) -> None:
     codec = make()
     events = []
     for start in range(0, len(WHOLE), size):
@@ -95,7 +95,7 @@ def test_events_don_t_depend_on_how_the_bytes_are_cut(size: int) -> None:
     assert codec.codec.limit == 5
 
 
-def test_what_came_before_a_fault_is_told() -> None:
+def test_everything_before_a_fault_is_told() -> None:
     codec = make()
     with pytest.raises(RemoteProtocolError, match="frame for stream 9"):
         codec.receive(WHOLE + frame(DATA, 0, 9))
@@ -119,7 +119,7 @@ def test_windows_are_bounds_and_open_as_data_is_consumed() -> None:
         feed(codec, frame(DATA, 0, 1, bytes(15_000)))
 
 
-def test_data_that_nobody_waits_for_is_given_back_to_the_window() -> None:
+def test_data_of_a_reset_stream_is_returned_to_the_connection_window() -> None:
     codec = make()
     feed(codec, PREFACE + HEAD)
     codec.reset(1)
@@ -129,7 +129,7 @@ def test_data_that_nobody_waits_for_is_given_back_to_the_window() -> None:
     assert frame(WINDOW, 0, 0, (32_000).to_bytes(4, "big")) in codec.take()
 
 
-def test_what_the_peer_leaves_open_and_nobody_waits_for_makes_room() -> None:
+def test_a_released_stream_is_reset_when_its_place_is_needed() -> None:
     codec = make()
     codec.open_stream(REQUEST, [], end_stream=True)
     feed(codec, frame(SETTINGS, 0, 0, b"\0\3\0\0\0\2") + HEAD)
@@ -142,7 +142,7 @@ def test_what_the_peer_leaves_open_and_nobody_waits_for_makes_room() -> None:
 @pytest.mark.parametrize(
     "end", [frame(DATA, END_STREAM, 1, b"x"), frame(RST_STREAM, 0, 1, bytes(4))]
 )
-def test_what_nobody_waits_for_may_end(end: bytes) -> None:
+def test_a_released_stream_may_be_ended_by_the_server(end: bytes) -> None:
     codec = make()
     feed(codec, PREFACE + HEAD)
     codec.release(1)
@@ -151,7 +151,7 @@ def test_what_nobody_waits_for_may_end(end: bytes) -> None:
     assert codec.take() == b""
 
 
-def test_header_blocks_are_remembered_as_long_as_their_table_is_the_same() -> None:
+def test_field_blocks_are_cached_as_long_as_their_table_is_the_same() -> None:
     encoder = Encoder()
     codec = RecordedCodec()
     feed(codec, PREFACE)
@@ -175,7 +175,7 @@ FIELDS = st.lists(
 @given(st.lists(st.one_of(FIELDS, st.sampled_from([0, 40, 100, 4096, 9999])), max_size=20))
 @example([0, [], 40, 40, [(b"a", b"/"), (b"a", b"/")]])
 @settings(deadline=None)
-def test_remembered_or_not_a_block_stands_for_the_fields_that_were_given(
+def test_a_block_decodes_to_the_encoded_fields_whether_it_is_cached_or_not(
     steps: list[list[tuple[bytes, bytes]] | int],
 ) -> None:
     encoder, decoder = CachingEncoder(4096), Decoder()
@@ -186,14 +186,14 @@ def test_remembered_or_not_a_block_stands_for_the_fields_that_were_given(
             assert decoder.decode(encoder.encode(step), raw=True) == step
 
 
-def test_a_request_like_the_one_before_is_compressed_once() -> None:
+def test_a_request_that_equals_the_one_before_is_compressed_once() -> None:
     encoder = CachingEncoder(4096)
     first, second, third = (encoder.encode(REQUEST) for _ in range(3))
     assert len(first) > len(second)
     assert third is second
 
 
-def test_a_server_that_wants_no_table_is_told_that_there_is_none() -> None:
+def test_a_server_that_allows_no_table_is_sent_a_table_size_of_0() -> None:
     codec = make()
     codec.take()
     feed(codec, frame(SETTINGS, 0, 0, b"\0\1\0\0\0\0"))
@@ -203,7 +203,7 @@ def test_a_server_that_wants_no_table_is_told_that_there_is_none() -> None:
     assert head[9] == 0x20  # RFC 7541, section 6.3: its size is 0 now
 
 
-def test_frames_that_bring_nothing_are_counted_until_something_comes() -> None:
+def test_idle_frames_are_counted_until_a_response_arrives() -> None:
     codec = make()
     feed(codec, PREFACE)
     pings = frame(PING, 1, 0, bytes(8)) * (MAX_IDLE_FRAMES - 10)
@@ -214,15 +214,15 @@ def test_frames_that_bring_nothing_are_counted_until_something_comes() -> None:
         feed(codec, pings)
 
 
-def test_stream_identifiers_may_run_out() -> None:
+def test_open_stream_fails_when_identifiers_run_out() -> None:
     codec = make()
     h2_of(codec).highest_outbound_stream_id = 2**31 - 3
     assert codec.open_stream(REQUEST, [], end_stream=True) == 2**31 - 1
     assert codec.open_stream(REQUEST, [], end_stream=True) is None
 
 
-def test_h2_sees_no_more_of_a_header_block_than_its_status() -> None:
-    """h2 asks the decoder that it was given, which is what keeps its own opinion on fields out of the way."""
+def test_h2_sees_the_status_alone_of_a_field_block() -> None:
+    """h2 uses the decoder that it was given, so that it does not check the fields itself."""
     codec = make()
     feed(codec, PREFACE)
     fields = ((b":status", b"304"), (b"content-length", b"10"), (b"X", b"\r"))
@@ -320,7 +320,7 @@ def event_of(kind: type[h2.events.Event]) -> h2.events.Event:
 @pytest.mark.parametrize("left", [False, True], ids=["", "of a stream that was left"])
 @pytest.mark.parametrize("is_open", [False, True], ids=["before the head", "after it"])
 @pytest.mark.parametrize("kind", EVENTS_OF_H2, ids=lambda kind: kind.__name__)
-def test_any_event_of_h2_has_a_meaning_or_none(
+def test_any_event_of_h2_is_translated_or_ignored(
     kind: type[h2.events.Event], is_open: bool, left: bool
 ) -> None:
     codec = make()
@@ -333,7 +333,7 @@ def test_any_event_of_h2_has_a_meaning_or_none(
 
 
 @pytest.mark.parametrize("kind", ["DATA", "HEADERS", "CONTINUATION"])
-def test_what_comes_in_small_parts_is_joined_once(kind: str) -> None:
+def test_a_frame_that_arrives_in_small_parts_is_joined_once(kind: str) -> None:
     """A frame of 16 KiB that comes byte by byte was copied, all that there was of it, for each byte."""
     codec = make()
     feed(codec, PREFACE)
@@ -354,7 +354,7 @@ def test_what_comes_in_small_parts_is_joined_once(kind: str) -> None:
     copied = 0
 
     class Part(bytes):
-        """A byte that notes how much it is added to, or looked at together with."""
+        """A byte that counts the bytes that it is added to."""
 
         def __radd__(self, other: bytes) -> bytes:
             nonlocal copied
@@ -369,7 +369,7 @@ def test_what_comes_in_small_parts_is_joined_once(kind: str) -> None:
     assert copied < 100_000
 
 
-def test_what_h2_is_told_can_be_looked_up_where_it_always_was() -> None:
+def test_the_configuration_of_h2_is_a_class_attribute_as_in_2_16_2() -> None:
     assert AsyncHTTP2Connection.CONFIG is HTTP2Connection.CONFIG
     assert h2_of(make()).config is HTTP2Connection.CONFIG
 

@@ -215,7 +215,7 @@ BEGINNINGS = {
 
 
 @pytest.mark.parametrize("name", ONCE)
-def test_a_server_that_breaks_the_rules_fails_the_request_and_no_other(
+def test_a_fault_of_the_server_fails_the_request_and_no_request_to_another_origin(
     runtime: TestedRuntime, h2_pool: PoolMaker, beside: Beside, name: str
 ) -> None:
     data, match = ONCE[name]
@@ -329,7 +329,7 @@ def test_a_flood_ends_the_connection(
         runtime.run(scenario)
 
 
-def test_resets_of_streams_that_are_over_are_counted(
+def test_resets_of_closed_streams_are_counted(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
@@ -349,7 +349,7 @@ def test_resets_of_streams_that_are_over_are_counted(
         runtime.run(scenario)
 
 
-def test_settings_that_are_never_acknowledged_do_no_harm(
+def test_settings_that_the_server_never_acknowledges_are_harmless(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def handler(peer: Peer) -> None:
@@ -394,7 +394,7 @@ def test_a_server_that_disconnects_fails_all_its_requests(
 
 @pytest.mark.parametrize("runtime", ["threads"], indirect=True)
 @pytest.mark.parametrize("name", ["pings", "settings", "empty data", "farewells", "an HPACK bomb"])
-def test_an_attack_costs_little_memory(
+def test_an_attack_takes_little_memory(
     runtime: TestedRuntime, h2_pool: PoolMaker, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Measuring takes its time.
@@ -426,7 +426,7 @@ def test_an_attack_costs_little_memory(
         runtime.run(scenario)
 
 
-def test_answers_that_the_server_does_not_take_in_are_bounded(
+def test_replies_that_the_server_does_not_read_are_bounded(
     runtime: TestedRuntime, h2_pool: PoolMaker, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(httpcore2_http2._writer, "MAX_REPLIES", 16 * 1024)
@@ -447,7 +447,7 @@ def test_answers_that_the_server_does_not_take_in_are_bounded(
         runtime.run(scenario)
 
 
-def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
+def test_a_server_that_reads_nothing_gets_no_new_requests_before_much_is_queued(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("httpcore2_http2._connection._MAX_UNSENT", 200_000)
@@ -484,7 +484,7 @@ def test_a_server_that_is_stuck_is_left_before_much_waits_for_it(
         runtime.run(scenario)
 
 
-def test_a_server_that_always_has_more_to_say_holds_nobody_up(
+def test_a_server_that_always_has_more_data_does_not_starve_other_tasks(
     runtime: TestedRuntime, h2_pool: PoolMaker, beside: Beside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(httpcore2_http2._reader, "LONG", 0.001)
@@ -521,7 +521,7 @@ def test_a_server_that_always_has_more_to_say_holds_nobody_up(
         runtime.run(scenario)
 
 
-def test_a_table_of_headers_is_not_filled_because_the_server_has_room(
+def test_our_dynamic_table_is_bounded_even_if_the_server_allows_more(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     async def scenario() -> None:
@@ -558,7 +558,7 @@ def test_a_server_that_ignores_the_windows_fails_all_its_requests(
         runtime.run(scenario)
 
 
-def test_http1_over_tls_where_http2_was_agreed_on_fails(
+def test_http1_over_tls_where_alpn_chose_http2_fails(
     runtime: TestedRuntime,
     h2_pool: PoolMaker,
     h2_server_tls: ssl.SSLContext,
@@ -579,7 +579,7 @@ def test_http1_over_tls_where_http2_was_agreed_on_fails(
 
 
 @pytest.mark.parametrize("code", [8, 0x99], ids=["known", "unknown"])
-def test_a_stream_that_the_server_resets_fails_alone(
+def test_a_reset_by_the_server_fails_one_request_alone(
     runtime: TestedRuntime, h2_pool: PoolMaker, code: int
 ) -> None:
     names: dict[int, str] = {8: "CANCEL", 0x99: "error 0x99"}

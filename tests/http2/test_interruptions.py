@@ -51,7 +51,7 @@ def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> N
 
 
 def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
-    """As a signal handler does it, though the request has code of the caller's, too."""
+    """As a signal handler does it, although code of the caller runs in the request, too."""
     connection: Any = pool.connections[0]
     reader = connection._counterpart._connection._session.reader
 
@@ -99,7 +99,7 @@ def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
         (while_it_reads, httpcore2.ReadTimeout(), False),
     ],
 )
-def test_an_exception_from_outside_ends_the_connection_and_any_other_one_stream(
+def test_an_interruption_closes_the_connection_and_an_error_of_the_caller_resets_one_stream(
     send: Send, exc: BaseException, ends_connection: bool
 ) -> None:
     with (
@@ -114,7 +114,7 @@ def test_an_exception_from_outside_ends_the_connection_and_any_other_one_stream(
         assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
 
 
-def test_an_exchange_that_is_ended_again_ends_once() -> None:
+def test_an_exchange_that_is_finished_twice_ends_once() -> None:
     with (
         scripted_server(speaking(answering())) as server,
         httpcore2.ConnectionPool(http1=False, http2=True) as pool,

@@ -1,4 +1,4 @@
-"""PING: a server that is gone is found out, by those who wait for it and by those who would reuse its connection."""
+"""PING: a dead server is detected by requests that wait for it, and by those that would reuse its connection."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def falling_silent_in_a_body(peer: H2Peer, bodies: int = 1) -> None:
 # The decisions
 
 
-def test_silence_is_counted_from_what_was_heard_last() -> None:
+def test_silence_is_counted_from_the_last_received_data() -> None:
     keepalive = KeepAlive(10.0, 60.0, 5.0, now=100.0)
     assert keepalive.due == 110.0
     keepalive.data_received(105.0)
@@ -86,7 +86,7 @@ def test_silence_is_counted_from_what_was_heard_last() -> None:
     assert not keepalive.must_ping_after_abandoned_request(200.9)
 
 
-def test_an_answer_is_due_and_any_frame_is_one() -> None:
+def test_a_reply_is_due_after_a_ping_and_any_frame_is_one() -> None:
     keepalive = KeepAlive(10.0, None, 5.0, now=0.0)
     keepalive.ping_sent(10.0)
     assert keepalive.is_ping_pending
@@ -100,7 +100,7 @@ def test_an_answer_is_due_and_any_frame_is_one() -> None:
     assert keepalive.due == 50.01
 
 
-def test_it_can_be_left_out() -> None:
+def test_pings_can_be_disabled() -> None:
     keepalive = KeepAlive(None, None, 5.0, now=0.0)
     assert keepalive.due is None
     assert not keepalive.must_ping_before_reuse(1e9)
@@ -111,7 +111,7 @@ def test_it_can_be_left_out() -> None:
     assert keepalive.due is None
 
 
-def test_an_answer_that_is_overdue_gets_a_little_longer_once() -> None:
+def test_an_overdue_reply_has_one_grace_period() -> None:
     keepalive = KeepAlive(None, 60.0, 5.0, now=0.0)
     assert keepalive.longest_wait == 5.0
     for began in (10.0, 30.0):
@@ -125,7 +125,7 @@ def test_an_answer_that_is_overdue_gets_a_little_longer_once() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, None])
-def test_a_server_is_asked_before_its_idle_connection_is_used_again(
+def test_a_ping_is_sent_before_an_idle_connection_is_reused(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, seconds: float | None
 ) -> None:
     configure(before_reuse=seconds)
@@ -157,7 +157,7 @@ def test_a_server_is_asked_before_its_idle_connection_is_used_again(
     [(0.3, {}), (15.0, {"read": 1.0})],
     ids=["after the time for an answer", "after the request's own"],
 )
-def test_requests_on_a_dead_idle_connection_move_to_another(
+def test_requests_on_a_dead_idle_connection_are_sent_on_another(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, timeout: float, limits: Any
 ) -> None:
     configure(before_reuse=0.0, timeout=timeout)
@@ -182,7 +182,7 @@ def test_requests_on_a_dead_idle_connection_move_to_another(
         assert server.accepted == 2
 
 
-def test_a_callers_own_stream_is_asked_too(
+def test_a_ping_is_sent_on_a_callers_own_stream_too(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(before_reuse=0.0)
@@ -210,11 +210,11 @@ def test_a_callers_own_stream_is_asked_too(
 
 @pytest.fixture
 def doubting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any request that was given up unanswered casts doubt, however soon it was."""
+    """A PING is sent after any request that was abandoned without response, however soon."""
     monkeypatch.setattr(httpcore2_http2._keepalive, "SILENCE_BEFORE_PING", 0.0)
 
 
-def test_a_request_that_times_out_in_silence_has_the_next_one_ask_first(
+def test_after_a_timeout_in_silence_the_next_request_waits_for_a_ping_reply(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None
 ) -> None:
     configure(timeout=0.3)
@@ -265,7 +265,7 @@ def test_a_server_that_is_only_slow_keeps_its_connection(
     assert events.index("PingReceived") < events.index("RequestReceived")
 
 
-def test_one_with_less_patience_leaves_the_connection_to_the_others(
+def test_a_request_with_a_shorter_timeout_leaves_the_connection_open_for_the_others(
     runtime: TestedRuntime, h2_pool: PoolMaker, doubting: None
 ) -> None:
     given_up = runtime.event()
@@ -316,7 +316,7 @@ def test_one_with_less_patience_leaves_the_connection_to_the_others(
 # While requests wait
 
 
-def test_a_silent_server_is_asked_while_a_request_waits(
+def test_a_ping_is_sent_to_a_silent_server_while_a_request_waits(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(interval=0.01)
@@ -337,7 +337,7 @@ def test_a_silent_server_is_asked_while_a_request_waits(
         assert server.accepted == 1
 
 
-def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
+def test_a_dead_server_fails_waiting_requests_and_those_that_may_be_are_sent_again(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(interval=0.1, timeout=0.3, before_reuse=None)
@@ -363,7 +363,7 @@ def test_a_dead_server_fails_those_that_wait_and_what_may_be_sent_again_is(
         assert server.accepted == 2
 
 
-def test_a_dead_server_is_found_out_by_who_waits_to_write(
+def test_a_request_that_waits_to_write_detects_a_dead_server(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure
 ) -> None:
     configure(interval=0.05, timeout=0.05)
@@ -389,10 +389,10 @@ def test_a_dead_server_is_found_out_by_who_waits_to_write(
 # A connection on which somebody waits without a limit
 
 
-def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_follow(
+def test_later_requests_do_not_use_a_dead_connection_that_has_a_request_without_timeout(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None
 ) -> None:
-    """Who reads for all began to wait before the PING, and wakes for nothing."""
+    """The reader began to wait before the PING, and can't be woken."""
     configure(timeout=0.3)
 
     async def scenario() -> None:
@@ -428,10 +428,10 @@ def test_a_dead_connection_beside_a_request_without_limit_is_left_by_those_that_
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_a_dead_connection_ends_its_requests_without_limit(
+def test_requests_without_timeout_fail_on_a_dead_connection(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None, count: int
 ) -> None:
-    """Whether or not another waits beside the one that reads for all."""
+    """Whether or not others wait beside the reader."""
     configure(timeout=0.2)
 
     async def scenario() -> None:
@@ -465,10 +465,10 @@ def test_a_dead_connection_ends_its_requests_without_limit(
         assert server.accepted == 2
 
 
-def test_an_answer_that_came_in_the_last_moment_keeps_the_connection(
+def test_a_reply_at_the_last_moment_keeps_the_connection_open(
     runtime: TestedRuntime, h2_pool: PoolMaker, configure: Configure, doubting: None
 ) -> None:
-    """Those who wait may see that it is overdue before the one who reads has had a turn."""
+    """A participant that waits may find the reply overdue before the reader has had a turn."""
     configure(timeout=0.1)
 
     def script(peer: H2Peer) -> None:

@@ -1,4 +1,4 @@
-"""Requests and responses over HTTP/2: how it is agreed on, and what goes over the wire."""
+"""Requests and responses over HTTP/2: how the protocol is chosen, and what is sent."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def own_client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-def test_http2_is_spoken_where_alpn_agreed_on_it_though_the_pool_did_not_ask(
+def test_http2_is_used_if_alpn_chose_it_though_the_pool_did_not_offer_it(
     runtime: TestedRuntime, h2_server_tls: ssl.SSLContext, own_client_tls: ssl.SSLContext
 ) -> None:
     async def scenario() -> None:
@@ -96,7 +96,7 @@ def test_http2_is_spoken_where_alpn_agreed_on_it_though_the_pool_did_not_ask(
         assert server.accepted == 1
 
 
-def test_where_alpn_agreed_on_http2_and_it_is_not_installed_the_error_says_what_to_do(
+def test_an_error_says_what_to_install_if_alpn_chose_http2_and_it_is_missing(
     runtime: TestedRuntime,
     h2_server_tls: ssl.SSLContext,
     own_client_tls: ssl.SSLContext,
@@ -137,7 +137,7 @@ def test_prior_knowledge_needs_no_alpn(
         runtime.run(scenario)
 
 
-def test_clear_text_stays_http11_where_that_is_allowed(runtime: TestedRuntime) -> None:
+def test_clear_text_uses_http11_if_that_is_enabled(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(http2=True) as pool:
             reply = await pool.request("GET", server.url)
@@ -174,7 +174,9 @@ def test_a_hundred_requests_at_a_time_open_one_connection(
         assert server.accepted == 1
 
 
-def test_what_is_http11s_own_is_not_sent(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+def test_connection_specific_fields_are_not_sent(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     seen: list[list[tuple[bytes, bytes]]] = []
 
     def script(peer: H2Peer) -> None:
@@ -369,7 +371,7 @@ def test_an_early_final_response_ends_the_upload(
         runtime.run(scenario)
 
 
-def test_interim_responses_are_passed_over_and_trailers_are_shown(
+def test_interim_responses_are_skipped_and_trailers_are_returned(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:

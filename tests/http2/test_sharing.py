@@ -25,7 +25,7 @@ STEPS = 100
 # Limits
 
 
-def test_the_servers_limit_is_kept_and_all_get_their_turn(
+def test_the_servers_stream_limit_is_kept_and_all_requests_are_sent(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     at_a_time: list[int] = []
@@ -86,7 +86,7 @@ def test_beyond_the_limit_another_connection_is_opened(
         assert server.accepted == 2
 
 
-def test_the_limit_is_followed_down_to_nothing_and_up_again(
+def test_the_stream_limit_may_be_lowered_to_0_and_raised_again(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     waiting = runtime.event()
@@ -130,7 +130,7 @@ def test_the_limit_is_followed_down_to_nothing_and_up_again(
         assert server.accepted == 1
 
 
-def test_an_idle_connection_that_takes_no_request_is_replaced(
+def test_an_idle_connection_that_accepts_no_request_is_replaced(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -152,7 +152,7 @@ def test_an_idle_connection_that_takes_no_request_is_replaced(
         runtime.run(scenario)
 
 
-def test_requests_beyond_a_limit_that_was_not_known_are_sent_again(
+def test_requests_beyond_a_limit_that_was_not_yet_known_are_sent_again(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -179,7 +179,7 @@ def test_requests_beyond_a_limit_that_was_not_known_are_sent_again(
         assert server.accepted == 1
 
 
-def test_a_server_that_refuses_for_ever_is_given_up(
+def test_a_server_that_keeps_refusing_a_request_fails_it(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -198,7 +198,7 @@ def test_a_server_that_refuses_for_ever_is_given_up(
         runtime.run(scenario)
 
 
-def test_a_body_that_was_begun_is_not_sent_again(
+def test_a_request_whose_body_was_begun_is_not_sent_again(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -221,7 +221,7 @@ def test_a_body_that_was_begun_is_not_sent_again(
 # GOAWAY
 
 
-def test_a_server_that_goes_away_finishes_what_it_took_and_the_rest_moves(
+def test_after_goaway_processed_requests_finish_and_the_others_are_sent_elsewhere(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -251,7 +251,7 @@ def test_a_server_that_goes_away_finishes_what_it_took_and_the_rest_moves(
         assert server.accepted == 2
 
 
-def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
+def test_a_goaway_on_an_idle_connection_is_received_before_reuse(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     said = runtime.event()
@@ -281,7 +281,9 @@ def test_a_farewell_to_an_idle_connection_is_heard_before_it_is_used(
         runtime.run(scenario)
 
 
-def test_bytes_on_an_idle_connection_do_no_harm(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+def test_frames_on_an_idle_connection_are_harmless(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     said = runtime.event()
 
     def script(peer: H2Peer) -> None:
@@ -372,7 +374,7 @@ def test_a_post_on_such_a_connection_fails_and_the_next_does_not(
 # Windows
 
 
-def test_a_response_that_is_not_read_stops_none_of_ninety_nine_others(
+def test_an_unread_response_does_not_stop_ninety_nine_others(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     size = 3 * 1024 * 1024
@@ -417,7 +419,7 @@ def test_a_response_that_is_not_read_stops_none_of_ninety_nine_others(
         runtime.run(scenario)
 
 
-def test_settings_may_drive_a_window_below_zero(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+def test_settings_may_make_a_window_negative(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
         while len(peer.bodies[stream_id]) < 60_000:
@@ -461,7 +463,9 @@ def test_many_uploads_share_the_connections_window(
 # Ends
 
 
-def test_a_stream_that_times_out_is_reset_alone(runtime: TestedRuntime, h2_pool: PoolMaker) -> None:
+def test_a_request_that_times_out_resets_its_stream_alone(
+    runtime: TestedRuntime, h2_pool: PoolMaker
+) -> None:
     codes: list[object] = []
 
     def script(peer: H2Peer) -> None:
@@ -558,7 +562,7 @@ def test_a_response_that_is_closed_early_resets_its_stream_alone(
     assert resets == [(1, ErrorCodes.CANCEL)]
 
 
-def test_a_server_that_takes_nothing_in_lets_writes_time_out_alone(
+def test_a_server_that_opens_no_window_lets_one_write_time_out_alone(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     def script(peer: H2Peer) -> None:
@@ -582,7 +586,7 @@ def test_a_server_that_takes_nothing_in_lets_writes_time_out_alone(
         assert server.accepted == 1
 
 
-def test_a_full_socket_lets_writes_time_out_and_no_frame_is_torn(
+def test_a_full_socket_lets_writes_time_out_without_tearing_a_frame(
     runtime: TestedRuntime, h2_pool: PoolMaker
 ) -> None:
     given_up = runtime.event()

@@ -50,7 +50,7 @@ def answered_early(peer: H2Peer, body: LongBody, status: int = 200) -> int:
     """Send the first half of a response before the body has ended."""
     stream_id = peer.request()
     body.begun.wait_in_thread()
-    # In one segment: what comes while the body waits is not told before its next chunk.
+    # In one segment: data that arrives while the body waits is not delivered before its next chunk.
     peer.h2.send_headers(stream_id, [(b":status", b"%d" % status)])
     peer.data(stream_id, b"fi")
     return stream_id
@@ -119,7 +119,7 @@ def test_a_response_that_is_complete_ends_a_body_that_waits_while_it_is_read(
         assert server.accepted == 1
 
 
-def test_a_refusal_is_told_before_it_is_complete_and_its_rest_is_read(
+def test_a_refusal_is_returned_before_it_is_complete_and_its_body_can_be_read(
     async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None
 ) -> None:
     runtime = async_runtime
@@ -152,10 +152,10 @@ def test_a_refusal_is_told_before_it_is_complete_and_its_rest_is_read(
         assert server.accepted == 1
 
 
-def test_others_read_and_send_while_a_body_waits(
+def test_other_requests_proceed_while_a_body_waits(
     async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None
 ) -> None:
-    """The task that waits beside the body reads for all, and stops when the body goes on."""
+    """The task beside the body reads on behalf of all, and stops when the body continues."""
     runtime = async_runtime
     begun, go_on = runtime.event(), runtime.event()
 
@@ -196,7 +196,7 @@ def test_others_read_and_send_while_a_body_waits(
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "streamed"])
-def test_an_answer_ends_an_upload_that_waits_for_a_full_socket(
+def test_a_response_ends_an_upload_that_waits_for_a_full_socket(
     runtime: TestedRuntime, h2_pool: PoolMaker, streamed: bool
 ) -> None:
     full, done = runtime.event(), runtime.event()

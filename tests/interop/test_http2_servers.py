@@ -90,7 +90,7 @@ def test_everyday_requests_over_one_connection(
 
 
 @pytest.mark.parametrize("server", SECURED, ids=_name, indirect=True)
-def test_a_hundred_requests_share_a_connection_and_those_given_up_harm_no_other(
+def test_a_hundred_requests_share_a_connection_and_abandoned_ones_affect_no_other(
     runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
 ) -> None:
     name, origin = server
@@ -145,7 +145,7 @@ def test_a_hundred_requests_share_a_connection_and_those_given_up_harm_no_other(
 
 
 @pytest.mark.parametrize("server", NGINX, ids=_name, indirect=True)
-def test_nginx_may_say_farewell_again_and_again(
+def test_nginx_may_send_goaway_again_and_again(
     runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
 ) -> None:
     _, origin = server
@@ -160,7 +160,7 @@ def test_nginx_may_say_farewell_again_and_again(
 
 @pytest.mark.parametrize("tasks", [12, 100])
 @pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
-def test_nginx_may_take_ten_requests_on_each_connection(
+def test_nginx_may_process_ten_requests_on_each_connection(
     runtime: TestedRuntime,
     open_pool: Opener,
     servers: real_servers.Servers,
@@ -193,7 +193,7 @@ def test_the_bodies_of_many_requests_at_a_time_are_not_mixed_up(
 
 
 @pytest.mark.parametrize("server", [("nghttpd", False)], ids=_name, indirect=True)
-def test_downloads_that_are_left_early_end_no_others(
+def test_downloads_that_are_abandoned_affect_no_others(
     runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
 ) -> None:
     """nghttp2 ends a connection after 1,000 resets in a burst."""

@@ -63,11 +63,11 @@ class H2Peer:
             self.peer.send(data)
 
     def narrow(self) -> None:
-        """Leave the client little room for what the script doesn't read, so that it is soon full."""
+        """Make the receive buffer small, so that the client's socket is soon full if the script reads nothing."""
         self.peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
 
     def send(self, data: bytes) -> None:
-        """Send raw bytes, after what h2 has to send."""
+        """Send raw bytes, after those that h2 has to send."""
         self.flush()
         self.peer.send(data)
 
@@ -151,7 +151,7 @@ class H2Peer:
         self.flush()
 
     def go_away(self, last_stream_id: int, code: int = 0, debug: bytes = b"") -> None:
-        """Send GOAWAY behind h2's back: it would end all at once."""
+        """Send GOAWAY without h2, which would end all streams at once."""
         payload = last_stream_id.to_bytes(4, "big") + code.to_bytes(4, "big") + debug
         self.send(frame(GOAWAY, 0, 0, payload))
 

@@ -1,6 +1,6 @@
-"""Looks inside an HTTP/2 connection: what must be so when nothing is under way, and how its windows stand.
+"""Checks the inside of an HTTP/2 connection: it holds nothing of any request when it is idle; its windows.
 
-The only place in these tests that knows such private names.
+The only module of the tests that uses these private names.
 Must not know: runtimes, servers.
 """
 
@@ -42,7 +42,7 @@ def header_table(pool: Any) -> int:
     return codec._h2.encoder.header_table_size
 
 
-def check_rest(pool: Any) -> Windows:
+def check_idle(pool: Any) -> Windows:
     """Check that the only connection in a pool is idle, and holds nothing of any request; return its windows."""
     assert "Requests: 0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
     of_connection = session(pool)
@@ -53,13 +53,13 @@ def check_rest(pool: Any) -> Windows:
     codec = of_connection.codec
     assert isinstance(codec, H2Codec)
     assert not codec._streams
-    # All that came was given back, or will be.
+    # All received data was added to the window again, or will be.
     assert codec._window + codec._unreturned == inner(pool).CONNECTION_WINDOW
     return Windows(codec._h2.outbound_flow_control_window, codec._window)
 
 
 def server_windows(peer: H2Peer) -> Windows:
-    """The same windows as the server sees them, which has given all back that came, or will."""
+    """The same windows as the server counts them."""
     window = peer.h2._inbound_flow_control_window_manager
     assert window.current_window_size + window._bytes_processed == window.max_window_size
     return Windows(window.current_window_size, peer.h2.outbound_flow_control_window)

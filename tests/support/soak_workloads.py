@@ -17,7 +17,7 @@ from h2.exceptions import ProtocolError
 import httpcore2
 
 from .h2peer import H2Peer
-from .h2state import Windows, check_rest, server_windows
+from .h2state import Windows, check_idle, server_windows
 from .runtimes import TestedAsyncRuntime, TestedRuntime
 
 CHUNK = bytes(10_000)
@@ -51,7 +51,7 @@ async def fetch_until_idle(
     firsts = await fetch_all(runtime, pool, url, size, requests, tasks)
     # The last request may have been the last on its connection, which the server then closed.
     firsts += await fetch_all(runtime, pool, url, size, 1, 1)
-    check_rest(pool)
+    check_idle(pool)
     # asyncio closes a socket one iteration of its loop after `close()`.
     await runtime.wait_until(lambda: len(open_sockets() - before) == 1)
     return firsts
@@ -93,7 +93,7 @@ async def echo_bodies(
 
     await runtime.gather(*[partial(post, task) for task in range(tasks)])
     assert len(pool.connections) == 1
-    check_rest(pool)
+    check_idle(pool)
 
 
 async def interrupt_requests(
@@ -144,7 +144,7 @@ async def interrupt_requests(
     fine = partial(pool.request, "GET", f"{origin}/fine")
     for reply in await runtime.gather(*[fine] * 100):
         assert reply.content == b"fine"
-    return check_rest(pool)
+    return check_idle(pool)
 
 
 def serve_interrupted_requests(peer: H2Peer) -> Windows:
