@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from ...support.runtimes import RUNTIMES, TestedAsyncRuntime, TestedRuntime
-from .clients import AsyncAdapterClient
+from .client_adapters import AsyncAdapterClient
 
 SHIM = Path(__file__).parent / "shim"
 sys.path.insert(0, str(SHIM))

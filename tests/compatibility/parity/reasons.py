@@ -142,7 +142,7 @@ REASONS = (
     ),
     Reason(
         "A connection is kept if a response is closed unread, but has arrived completely",
-        "The rest of the response is in memory, and a new connection would cost more.",
+        "The remaining body is in memory, and a new connection would cost more.",
         _ALL,
         item=r"closed unread|a full pool$|network stream",
         ours="1 idle|close.complete|^http11.send_request_headers|^GET.*GET|^None$",

@@ -135,7 +135,7 @@ def _members() -> Iterator[tuple[str, str]]:
         if isinstance(value, property):
             what = "property"
         elif inspect.ismemberdescriptor(value):
-            continue  # a slot: what an object has, `_attributes` tells
+            continue  # a slot: `_attributes` yields the attributes of objects
         elif not inspect.isfunction(value):
             what = str(value) if isinstance(value, int) else type(value).__name__
         else:

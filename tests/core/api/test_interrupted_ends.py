@@ -1,6 +1,6 @@
 """An exception that comes while a connection is given up, given back or closed: what is left to do is done later.
 
-The walk in `scenarios/test_interruptions.py` raises at every place. Here it is raised where the clean-up itself is.
+The walk in `behaviour/test_interruptions.py` raises at every place. Here it is raised where the clean-up itself is.
 """
 
 from __future__ import annotations

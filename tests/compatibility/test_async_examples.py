@@ -17,7 +17,7 @@ import pytest
 
 import httpcore2
 
-from ...support.scripted_servers import Peer, scripted_server
+from ..support.scripted_servers import Peer, scripted_server
 
 SETUP = """
 import socket, sys

@@ -1,1 +1,0 @@
-"""The examples of the documentation's page on async support."""
