@@ -155,7 +155,7 @@ class Reader:
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self._add(f"console: {message.text}")
+            self._add(f"console: {message.text} {message.location['url']}")
 
     def read(self, name: str) -> tuple[list[str], dict[str, list[str]]]:
         """Load a page; return what is wrong with it, and its anchors and links."""

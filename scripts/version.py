@@ -23,6 +23,7 @@ PLACES = {
     "packages/*/src/*/__init__.py": r'^__version__ = "|^check_version\(__name__, "',
     "packages/*/src/*/_distributions.py": r'^VERSION = "',
     "docs/vendoring.md": PINNED,
+    "CITATION.cff": r"^version: ",
 }
 
 

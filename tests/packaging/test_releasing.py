@@ -34,7 +34,7 @@ def copied(folder: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("changelog.d", "docs", "packages", "scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("CHANGELOG.md", "pyproject.toml"):
+    for name in ("CHANGELOG.md", "CITATION.cff", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     return folder
 
