@@ -25,7 +25,8 @@ def gaps(documented: Documented) -> Iterator[str]:
     summary = parts[""]
     if not summary.partition("\n")[0].endswith((".", ":")):
         yield "has a summary of more than one line"
-    for name in set(documented.parameters) - set(entries(parts.get("Args", ""))):
+    described = {*entries(parts.get("Args", "")), *entries(parts.get("Attributes", ""))}
+    for name in set(documented.parameters) - described:
         yield f"does not describe its argument {name}"
     if documented.returns and not {"Returns", "Yields"} & set(parts):
         yield "does not say what it returns"

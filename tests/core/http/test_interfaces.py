@@ -1,4 +1,4 @@
-"""What can take a request: `request()` and `stream()`, and what an implementation must give."""
+"""The interfaces of pools and connections: `request()`, `stream()`, and the methods of an implementation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from httpcore2_core._models import Origin, Request, Response
 
 
 class Body:
-    """A body in both colours, that may fail, and knows whether it was closed."""
+    """A body for both APIs, which may fail, and counts how often it was closed."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -34,8 +34,8 @@ class Body:
         yield b"b"
 
     async def __aiter__(self) -> Any:
-        for piece in self:
-            yield piece
+        for chunk in self:
+            yield chunk
 
     def close(self) -> None:
         self.closed += 1
@@ -44,7 +44,7 @@ class Body:
         self.closed += 1
 
 
-class Taking(RequestInterface):
+class Recorder(RequestInterface):
     def __init__(self, body: Body) -> None:
         self.body = body
         self.requests: list[Request] = []
@@ -54,7 +54,7 @@ class Taking(RequestInterface):
         return Response(200, content=self.body)
 
 
-class AsyncTaking(AsyncRequestInterface):
+class AsyncRecorder(AsyncRequestInterface):
     def __init__(self, body: Body) -> None:
         self.body = body
         self.requests: list[Request] = []
@@ -64,57 +64,57 @@ class AsyncTaking(AsyncRequestInterface):
         return Response(200, content=self.body)
 
 
-def request(colour: str, body: Body, *args: Any, **options: Any) -> tuple[Request, Response]:
-    """Send a request, in either colour; return it as it was taken, and its response."""
-    if colour == "sync":
-        taking = Taking(body)
-        response = taking.request(*args, **options)
-        return taking.requests[0], response
-    async_taking = AsyncTaking(body)
-    response = asyncio.run(async_taking.request(*args, **options))
-    return async_taking.requests[0], response
+def request(api: str, body: Body, *args: Any, **options: Any) -> tuple[Request, Response]:
+    """Send a request by one of the APIs; return it as the implementation received it, and its response."""
+    if api == "sync":
+        recorder = Recorder(body)
+        response = recorder.request(*args, **options)
+        return recorder.requests[0], response
+    async_recorder = AsyncRecorder(body)
+    response = asyncio.run(async_recorder.request(*args, **options))
+    return async_recorder.requests[0], response
 
 
-def stream(colour: str, body: Body, inside: Exception | None = None) -> bytes:
-    """Stream a response, in either colour, and raise `inside` before its body is read."""
-    if colour == "sync":
-        with Taking(body).stream("GET", "http://example.com/") as response:
+def stream(api: str, body: Body, inside: Exception | None = None) -> bytes:
+    """Stream a response by one of the APIs, and raise `inside` before its body is read."""
+    if api == "sync":
+        with Recorder(body).stream("GET", "http://example.com/") as response:
             assert body.closed == 0
             if inside is not None:
                 raise inside
             return b"".join(response.iter_stream())
 
     async def main() -> bytes:
-        async with AsyncTaking(body).stream("GET", "http://example.com/") as response:
+        async with AsyncRecorder(body).stream("GET", "http://example.com/") as response:
             assert body.closed == 0
             if inside is not None:
                 raise inside
-            return b"".join([piece async for piece in response.aiter_stream()])
+            return b"".join([chunk async for chunk in response.aiter_stream()])
 
     return asyncio.run(main())
 
 
-colours = pytest.mark.parametrize("colour", ["sync", "async"])
+each_api = pytest.mark.parametrize("api", ["sync", "async"])
 HOST = (b"Host", b"example.com")
 
 
-@colours
-def test_a_request_is_answered_with_its_body_read(colour: str) -> None:
+@each_api
+def test_a_request_returns_a_response_with_its_body_read(api: str) -> None:
     body = Body()
-    _, response = request(colour, body, "GET", "http://example.com/")
+    _, response = request(api, body, "GET", "http://example.com/")
     assert response.content == b"ab"
     assert body.closed == 1
 
 
-@colours
-def test_a_response_whose_body_fails_is_closed(colour: str) -> None:
+@each_api
+def test_a_response_whose_body_fails_is_closed(api: str) -> None:
     body = Body(ValueError("mine"))
     with pytest.raises(ValueError, match="mine"):
-        request(colour, body, "GET", "http://example.com/")
+        request(api, body, "GET", "http://example.com/")
     assert body.closed == 1
 
 
-@colours
+@each_api
 @pytest.mark.parametrize(
     ("options", "headers"),
     [
@@ -144,31 +144,31 @@ def test_a_response_whose_body_fails_is_closed(colour: str) -> None:
     ],
 )
 def test_the_fields_that_a_request_needs_are_added(
-    colour: str, options: dict[str, Any], headers: list[tuple[bytes, bytes]]
+    api: str, options: dict[str, Any], headers: list[tuple[bytes, bytes]]
 ) -> None:
-    taken, _ = request(colour, Body(), "POST", "http://example.com/", **options)
-    assert taken.headers == headers
+    received, _ = request(api, Body(), "POST", "http://example.com/", **options)
+    assert received.headers == headers
 
 
-@colours
-def test_extensions_are_passed_on(colour: str) -> None:
+@each_api
+def test_extensions_are_kept(api: str) -> None:
     extensions = {"timeout": {"read": 3.0}}
-    taken, _ = request(colour, Body(), b"GET", b"http://example.com/", extensions=extensions)
-    assert taken.extensions is extensions
+    received, _ = request(api, Body(), b"GET", b"http://example.com/", extensions=extensions)
+    assert received.extensions is extensions
 
 
-@colours
-def test_a_streamed_response_is_closed_when_it_is_left(colour: str) -> None:
+@each_api
+def test_a_streamed_response_is_closed_at_the_end_of_its_block(api: str) -> None:
     body = Body()
-    assert stream(colour, body) == b"ab"
+    assert stream(api, body) == b"ab"
     assert body.closed == 1
 
 
-@colours
-def test_a_streamed_response_is_closed_when_it_is_left_by_an_error(colour: str) -> None:
+@each_api
+def test_a_streamed_response_is_closed_by_an_error_in_its_block(api: str) -> None:
     body = Body()
     with pytest.raises(ValueError, match="mine"):
-        stream(colour, body, inside=ValueError("mine"))
+        stream(api, body, inside=ValueError("mine"))
     assert body.closed == 1
 
 
@@ -196,7 +196,7 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
         ("is_connected", []),
     ],
 )
-def test_a_connection_must_give_it(make: type, method: str, args: list[Any]) -> None:
+def test_a_connection_must_implement_the_method(make: type, method: str, args: list[Any]) -> None:
     if make is AsyncConnectionInterface:
         method = {"handle_request": "handle_async_request", "close": "aclose"}.get(method, method)
     with pytest.raises(NotImplementedError):
@@ -204,13 +204,13 @@ def test_a_connection_must_give_it(make: type, method: str, args: list[Any]) -> 
 
 
 @pytest.mark.parametrize("make", [ConnectionInterface, AsyncConnectionInterface])
-def test_a_connection_takes_one_request_at_a_time_unless_it_says_otherwise(
+def test_a_connection_is_not_multiplexed_by_default(
     make: type[ConnectionInterface],
 ) -> None:
     assert not make().can_multiplex()
 
 
-def test_what_closes_at_the_end_of_a_block_must_say_how() -> None:
+def test_a_closing_context_must_implement_closing() -> None:
     with pytest.raises(NotImplementedError), ClosingContext():
         pass
 
