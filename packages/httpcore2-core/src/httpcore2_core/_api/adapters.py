@@ -15,8 +15,9 @@ from typing import Any
 
 from .._exceptions import ConnectionNotAvailable
 from .._http.bodies import ReceivedBody, iterate
+from .._http.connection_status import ConnectionStatus
 from .._http.established import RequestLimit
-from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface, ConnectionStatus
+from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.network_adapters import CallerRuntime, adapt_stream
