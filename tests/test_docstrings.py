@@ -41,7 +41,6 @@ def gaps(documented: Documented) -> Iterator[str]:
 
 # Files whose docstrings are still to be written.
 UNFINISHED: tuple[str, ...] = (
-    "packages/httpcore2-core/src/httpcore2_core/_api/",
     "packages/httpcore2-core/src/httpcore2_core/_http11/",
     "packages/httpcore2-core/src/httpcore2_core/_http/established.py",
     "packages/httpcore2-core/src/httpcore2_core/_net/",

@@ -30,7 +30,49 @@ if TYPE_CHECKING:
 
 
 class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
-    """A connection to an origin, made when the first request needs it."""
+    """A connection to one origin, for asyncio, trio and anyio.
+
+    It is established when the first request needs it. Over HTTP/1.1 it takes one request at a time, over HTTP/2
+    several. A pool makes such connections itself.
+
+    Args:
+        origin: the origin to connect to.
+        ssl_context: the TLS context, by default that of `default_ssl_context()`. Its ALPN protocols are set for each
+            connection.
+        keepalive_expiry: seconds after which an idle connection has expired (`has_expired()`); `None` for no limit.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6. By default the system
+            chooses.
+        uds: the path of a unix socket to connect to, instead of TCP.
+        network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
+        socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+
+    Raises:
+        ValueError: neither `http1` nor `http2` is true.
+        ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+
+    Example:
+        Two requests on one connection.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            origin = httpcore2.Origin(b"https", b"www.example.com", 443)
+            async with httpcore2.AsyncHTTPConnection(origin) as connection:
+                await connection.request("GET", "https://www.example.com/")
+                await connection.request("GET", "https://www.example.com/")
+
+
+        asyncio.run(main())
+        ```
+    """
 
     def __init__(
         self,
@@ -45,24 +87,6 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         network_backend: AsyncNetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
-        """Prepare a connection; nothing is opened yet.
-
-        Args:
-            origin: whom to connect to.
-            ssl_context: for TLS; by default that of `default_ssl_context()`.
-            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
-            http1: whether HTTP/1.1 may be spoken.
-            http2: whether HTTP/2 may be spoken.
-            retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
-            local_address: the address to connect from.
-            uds: the path of a unix socket to connect to, in place of TCP.
-            network_backend: what opens the connection; by default the one of the running event loop.
-            socket_options: arguments of `setsockopt`, applied before connecting.
-
-        Raises:
-            ValueError: neither protocol is allowed.
-            ImportError: HTTP/2 is wanted, and its distribution is not installed.
-        """
         config = ConnectionConfig(
             ssl_context,
             keepalive_expiry,
@@ -103,11 +127,27 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     # Requests
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Connect if need be, send `request` and return its response, the body still to be read.
+        """Send a request, and return its response with the body unread. The first request establishes the connection.
+
+        Args:
+            request: the request. Its body is bytes or an async iterable of bytes.
+
+        Returns:
+            The response. The caller reads its body, and then calls `aclose()` on it.
 
         Raises:
             RuntimeError: the request is for another origin, or has another `sni_hostname` than the first.
-            ConnectionNotAvailable: another request is under way, or the connection is closed.
+            ConnectionNotAvailable: the connection is closed, or has no room for another request.
+            TypeError: the body is a sync iterable.
+            LocalProtocolError: the request violates HTTP, or the origin's host is malformed.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            ConnectError: the connection could not be established.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            ConnectTimeout: the connection was not established within the `connect` timeout.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
         """
         if not self.can_handle_request(request.url.origin):
             raise RuntimeError(
@@ -135,14 +175,24 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             )
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
-        """Establish the connection; `request` tells what it is needed for, and who listens.
+        """Establish the connection. Pools call it once, before the first `exchange()`.
+
+        Args:
+            request: the request that the connection is established for: its `trace` is called, and its `sni_hostname`
+                is the server name.
+            timeouts: the limits of that request.
 
         Raises:
-            LocalProtocolError: the origin's host is none.
-            ConnectError, ConnectTimeout: it could not be established.
-            ProxyError, RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy on the way was at fault.
-            ConnectionNotAvailable: that is being tried already, or was in vain.
-            ImportError: HTTP/2 was agreed on though it was not asked for, and its distribution is not installed.
+            LocalProtocolError: the origin's host is malformed.
+            ConnectError: the connection could not be established.
+            ConnectTimeout: it was not established within the `connect` timeout.
+            ProxyError: the proxy refused to connect to the origin, or failed to.
+            RemoteProtocolError: the proxy violated its protocol.
+            ReadTimeout: the proxy sent nothing within the `read` timeout.
+            WriteTimeout: the proxy accepted no data within the `write` timeout.
+            ConnectionNotAvailable: `connect()` was called before.
+            ImportError: the server chose HTTP/2, which the `ssl_context` offered though `http2` is false, and
+                `httpcore2-http2` is not installed.
         """
         if self._has_begun:
             raise ConnectionNotAvailable
@@ -173,7 +223,18 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             raise
 
     def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]:
-        """Send `request` on the established connection; see `Poolable`."""
+        """Send a request on the established connection.
+
+        Args:
+            request: the request. Its origin and its body are not checked.
+            timeouts: its limits.
+
+        Returns:
+            A coroutine that returns the response with the body unread.
+
+        Raises:
+            ConnectionNotAvailable: the request was not sent, or not processed, and may be sent on another connection.
+        """
         assert self._connection is not None, "only an established connection takes requests"
         return self._connection.exchange(request, timeouts)
 
@@ -196,19 +257,40 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
     @property
     def may_be_resent(self) -> bool:
+        """Whether the last request failed as it does when the server closes an idle connection.
+
+        Returns:
+            Whether that request may be sent again on another connection, if its method is idempotent (RFC 9110, section
+            9.2.2).
+        """
         return self._connection is not None and self._connection.may_be_resent
 
     @property
     def capacity(self) -> int:
+        """How many requests an established connection takes at the same time.
+
+        Returns:
+            1 for HTTP/1.1; for HTTP/2 the number of streams that the server allows, which may be 0.
+        """
         assert self._connection is not None, "only an established connection takes any"
         return self._connection.capacity
 
     @property
     def is_retired(self) -> bool:
+        """Whether the connection takes no further request.
+
+        Returns:
+            Whether the server has sent GOAWAY (RFC 9113, section 6.8). Requests in progress may finish.
+        """
         return self._connection is not None and self._connection.is_retired
 
     @property
     def request_limit(self) -> RequestLimit | None:
+        """How many requests the server takes on one connection.
+
+        Returns:
+            The limit, or `None` where none is known.
+        """
         return None if self._connection is None else self._connection.request_limit
 
     @request_limit.setter
@@ -217,19 +299,30 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._connection.request_limit = limit
 
     def abort(self) -> None:
+        """Close the connection without awaiting. Requests in progress fail.
+
+        `wait_closed()` then awaits what could not be done at once. It may be called more than once.
+        """
         self._has_failed = True
         if self._connection is not None:
             self._connection.abort()
 
     @property
     def close_pending(self) -> bool:
+        """Whether `abort()` has left something for `wait_closed()`.
+
+        Returns:
+            True only for streams of a caller's own backend, whose `aclose()` has to be awaited.
+        """
         return self._connection is not None and self._connection.close_pending
 
     async def wait_closed(self) -> None:
+        """After `abort()`, await what could not be done at once."""
         if self._connection is not None:
             await self._connection.wait_closed()
 
     async def aclose(self) -> None:
+        """Close the connection. Requests in progress fail."""
         self.abort()
         await self.wait_closed()
 
@@ -237,6 +330,11 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         return origin == self._origin
 
     def is_stale(self) -> bool:
+        """Poll the network for the end of a connection that was used before.
+
+        Returns:
+            Whether the server closed the connection, or sent data that no request asked for.
+        """
         assert self._connection is not None, "only an established connection was used"
         return self._connection.is_stale()
 

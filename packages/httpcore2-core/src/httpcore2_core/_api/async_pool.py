@@ -23,12 +23,55 @@ if TYPE_CHECKING:
 
 
 class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
-    """A connection pool for making HTTP requests, for asyncio, trio and anyio.
+    """A connection pool, for asyncio, trio and anyio.
 
-    It may be shared by any number of tasks of one event loop. Open it with `async with`, or close it with `aclose()`.
+    Any number of tasks of one event loop may share a pool. It is used with `async with`, or closed with `aclose()`. It
+    may be used again in another event loop when the first one has ended.
 
-        async with httpcore2.AsyncConnectionPool() as http:
-            response = await http.request("GET", "https://www.example.com/")
+    Args:
+        ssl_context: the TLS context for origins, by default that of `default_ssl_context()`. Its ALPN protocols are set
+            for each connection.
+        proxy: the proxy for all requests.
+        max_connections: how many connections may be open at the same time; `None` for no limit. Further requests wait,
+            first come, first served.
+        max_keepalive_connections: how many of them may be idle; `None` for all.
+        keepalive_expiry: seconds after which an idle connection is closed; `None` for no limit, 0 to keep none.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6. By default the system
+            chooses.
+        uds: the path of a unix socket to connect to, instead of TCP, at which the origins, or the proxy, can be
+            reached.
+        network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
+        socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+
+    Raises:
+        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
+            header fields cannot be sent.
+        UnsupportedProtocol: the scheme of the proxy's URL is unknown.
+        ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
+
+    Example:
+        Two requests at the same time.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            async with httpcore2.AsyncConnectionPool() as http:
+                await asyncio.gather(
+                    http.request("GET", "https://www.example.com/"),
+                    http.request("GET", "https://www.example.com/"),
+                )
+
+
+        asyncio.run(main())
+        ```
     """
 
     def __init__(
@@ -46,29 +89,6 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         network_backend: AsyncNetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
-        """Prepare a pool; nothing is opened yet.
-
-        Args:
-            ssl_context: for TLS; by default that of `default_ssl_context()`.
-            proxy: the proxy to go through.
-            max_connections: how many connections may be open at a time, `None` for any number. A
-                request beyond that waits for its turn, first come, first served.
-            max_keepalive_connections: how many of them may be idle, `None` for all.
-            keepalive_expiry: seconds after which an idle connection is closed, `None` for never.
-            http1: whether HTTP/1.1 may be spoken.
-            http2: whether HTTP/2 may be spoken.
-            retries: how often to try again to connect, after 0, 0.5, 1, 2, … seconds.
-            local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6.
-            uds: the path of a unix socket in place of TCP: the origin's, or the proxy's.
-            network_backend: what opens connections; by default the one of the running event loop.
-            socket_options: arguments of `setsockopt`, applied before connecting.
-
-        Raises:
-            ValueError: a number is negative, neither protocol is allowed, or the proxy holds what
-                can't be sent.
-            UnsupportedProtocol: the scheme of the proxy's URL is unknown.
-            ImportError: what HTTP/2 or SOCKS5 needs is not installed.
-        """
         connection = ConnectionConfig(
             ssl_context,
             keepalive_expiry,
@@ -94,25 +114,29 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         self._use_backend(adapt_given_backend(backend))
 
     def create_connection(self, origin: Origin) -> AsyncConnectionInterface:
-        """Make the connection for requests to `origin`; nothing is opened yet.
+        """Return a new connection, which is not established yet. Pools call this when a request needs a connection.
 
-        A pool of one's own may return connections of its own.
+        A derived class may override it, and return connections of any class with the interface of
+        `AsyncConnectionInterface`.
+
+        Args:
+            origin: the origin of the request.
+
+        Returns:
+            The connection.
+
+        Raises:
+            LocalProtocolError: there is a proxy, and it cannot be sent the origin's host.
+            ConnectError: there is a proxy, and the origin's port is not a port.
         """
         return self._make_connection(origin)
 
     @property
     def connections(self) -> list[AsyncConnectionInterface]:
-        """The connections in the pool now, in the order in which they were made.
+        """The connections of the pool, in the order in which they were made.
 
-        Example:
-            >>> import asyncio
-            >>> import httpcore2
-            >>> async def main() -> None:
-            ...     async with httpcore2.AsyncConnectionPool() as http:
-            ...         await http.request("GET", "https://example.com/")
-            ...         print(http.connections)
-            >>> asyncio.run(main())
-            [<AsyncHTTPConnection ['https://example.com:443', HTTP/1.1, IDLE, Request Count: 1]>]
+        Returns:
+            A new list. It includes the connections that are being established, and changes with no later request.
         """
         return [public_async_connection(poolable) for poolable in self._engine.connections]
 
@@ -123,7 +147,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         return adapt_async_connection(self.create_connection(origin))
 
     async def aclose(self) -> None:
-        """Close all connections, whatever they are doing. The pool may be used again."""
+        """Close all connections. Requests in progress and waiting requests fail; the pool may be used again."""
         self._memory = RequestMemory()
         await self._engine.aclose()
 

@@ -17,11 +17,47 @@ def request(
     content: bytes | Iterator[bytes] | None = None,
     extensions: Extensions | None = None,
 ) -> Response:
-    """Send one request on a connection of its own, and return its response with the body read.
+    """Send one request on a connection of its own, read the body of its response, and return it.
 
-    Parameters and errors as for `ConnectionPool.request`. For more than one request a `ConnectionPool` is faster.
+    For more than one request a `ConnectionPool` is faster.
 
-        response = httpcore2.request("GET", "https://www.example.com/")
+    Args:
+        method: the method, such as `"GET"`.
+        url: an absolute URL.
+        headers: the header fields, a mapping or a sequence of pairs. `Host`, and `Content-Length` or
+            `Transfer-Encoding` for a body, are added unless they are given.
+        content: the body: bytes, or an iterable of bytes.
+        extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
+            `write` and `total`, by default none; `trace` is a function that is called with each event; `sni_hostname`
+            is the server name for TLS; `target` replaces the target of the URL.
+
+    Returns:
+        The response. `response.content` is its body.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: the URL is malformed.
+        UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+        LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+        RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+        ConnectError: the connection could not be established.
+        ReadError: the connection failed while the response was read.
+        WriteError: the connection failed while the request was sent.
+        ConnectTimeout: the connection was not established within the `connect` timeout.
+        ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+        WriteTimeout: the server accepted no data within the `write` timeout.
+
+    Example:
+        A request with a limit of 10 seconds for each read.
+
+        ```python
+        import httpcore2
+
+        response = httpcore2.request(
+            "GET", "https://www.example.com/", extensions={"timeout": {"read": 10.0}}
+        )
+        assert response.status == 200
+        ```
     """
     with ConnectionPool() as pool:
         return pool.request(method, url, headers=headers, content=content, extensions=extensions)
@@ -36,13 +72,46 @@ def stream(
     content: bytes | Iterator[bytes] | None = None,
     extensions: Extensions | None = None,
 ) -> Generator[Response, None, None]:
-    """Send one request on a connection of its own, and give its response as a context manager.
+    """Send one request on a connection of its own, and give the response as a context manager with the body unread.
 
-    The body is still to be read. Parameters and errors as for `ConnectionPool.stream`.
+    The end of the block closes the response and its connection.
+
+    Args:
+        method: the method, such as `"GET"`.
+        url: an absolute URL.
+        headers: the header fields, a mapping or a sequence of pairs. `Host`, and `Content-Length` or
+            `Transfer-Encoding` for a body, are added unless they are given.
+        content: the body: bytes, or an iterable of bytes.
+        extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
+            `write` and `total`, by default none; `trace` is a function that is called with each event; `sni_hostname`
+            is the server name for TLS; `target` replaces the target of the URL.
+
+    Returns:
+        A context manager that gives the response.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: the URL is malformed.
+        UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+        LocalProtocolError: the request violates HTTP, or the host of the URL is malformed.
+        RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+        ConnectError: the connection could not be established.
+        ReadError: the connection failed while the response was read.
+        WriteError: the connection failed while the request was sent.
+        ConnectTimeout: the connection was not established within the `connect` timeout.
+        ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+        WriteTimeout: the server accepted no data within the `write` timeout.
+
+    Example:
+        The body is read in chunks as they arrive.
+
+        ```python
+        import httpcore2
 
         with httpcore2.stream("GET", "https://www.example.com/") as response:
             for chunk in response.iter_stream():
-                ...
+                print(len(chunk))
+        ```
     """
     with (
         ConnectionPool() as pool,

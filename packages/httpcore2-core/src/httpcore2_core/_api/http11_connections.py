@@ -15,11 +15,40 @@ from .sync_base import SyncConnection
 
 
 class AsyncHTTP11Connection(EstablishedHTTP11Connection):
-    """An HTTP/1.1 connection over a stream that is already established (RFC 9112).
+    r"""An HTTP/1.1 connection over an established stream (RFC 9112), for asyncio, trio and anyio.
+
+    It takes one request at a time.
+
+    Args:
+        origin: the server at the other end of the stream. The scheme and the port are not used to connect.
+        stream: the established `AsyncNetworkStream`. The connection owns it from now on, and closes it.
+        keepalive_expiry: seconds after which the idle connection has expired (`has_expired()`); `None` for no limit.
 
     Attributes:
         READ_NUM_BYTES: how many bytes to read at a time.
         MAX_INCOMPLETE_EVENT_SIZE: how many bytes the head of a response may have.
+
+    Example:
+        The stream is mocked: it gives a fixed response.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+        REPLY = [b"HTTP/1.1 200 OK\r\n", b"Content-Length: 5\r\n\r\n", b"Hello"]
+
+
+        async def main():
+            origin = httpcore2.Origin(b"http", b"www.example.com", 80)
+            stream = httpcore2.AsyncMockStream(REPLY)
+            async with httpcore2.AsyncHTTP11Connection(origin, stream) as connection:
+                response = await connection.request("GET", "http://www.example.com/")
+                assert response.content == b"Hello"
+
+
+        asyncio.run(main())
+        ```
     """
 
     def __init__(
@@ -30,13 +59,6 @@ class AsyncHTTP11Connection(EstablishedHTTP11Connection):
         *,
         _settings: HTTP11Settings | type[HTTP11Settings] | None = None,
     ) -> None:
-        """Take over a stream.
-
-        Args:
-            origin: the server at the other end of the stream.
-            stream: an established connection.
-            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
-        """
         adapted = adapt_async_stream(stream)
         if _settings is None and adapted.runtime.is_blocking:
             _settings = HTTP11Connection  # the class whose settings users of the sync API know
@@ -44,7 +66,33 @@ class AsyncHTTP11Connection(EstablishedHTTP11Connection):
 
 
 class HTTP11Connection(SyncConnection):
-    """An HTTP/1.1 connection over a stream that is already established; see `AsyncHTTP11Connection`."""
+    r"""An HTTP/1.1 connection over an established stream (RFC 9112), for threads.
+
+    It takes one request at a time.
+
+    Args:
+        origin: the server at the other end of the stream. The scheme and the port are not used to connect.
+        stream: the established `NetworkStream`. The connection owns it from now on, and closes it.
+        keepalive_expiry: seconds after which the idle connection has expired (`has_expired()`); `None` for no limit.
+
+    Attributes:
+        READ_NUM_BYTES: how many bytes to read at a time.
+        MAX_INCOMPLETE_EVENT_SIZE: how many bytes the head of a response may have.
+
+    Example:
+        The stream is mocked: it gives a fixed response.
+
+        ```python
+        import httpcore2
+
+        REPLY = [b"HTTP/1.1 200 OK\r\n", b"Content-Length: 5\r\n\r\n", b"Hello"]
+
+        origin = httpcore2.Origin(b"http", b"www.example.com", 80)
+        with httpcore2.HTTP11Connection(origin, httpcore2.MockStream(REPLY)) as connection:
+            response = connection.request("GET", "http://www.example.com/")
+            assert response.content == b"Hello"
+        ```
+    """
 
     READ_NUM_BYTES: ClassVar[int] = AsyncHTTP11Connection.READ_NUM_BYTES
     MAX_INCOMPLETE_EVENT_SIZE: ClassVar[int] = AsyncHTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE
@@ -55,7 +103,6 @@ class HTTP11Connection(SyncConnection):
         stream: NetworkStream,
         keepalive_expiry: float | None = None,
     ) -> None:
-        """Take over a stream; parameters as for `AsyncHTTP11Connection`."""
         super().__init__(
             AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry, _settings=self)
         )

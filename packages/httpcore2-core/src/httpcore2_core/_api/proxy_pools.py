@@ -45,7 +45,55 @@ def _socks_proxy(url: URL | bytes | str, auth: Auth) -> Proxy:
 
 
 class AsyncHTTPProxy(AsyncConnectionPool):
-    """A connection pool that sends requests via an HTTP proxy; see `AsyncConnectionPool`."""
+    """A connection pool whose requests pass through an HTTP proxy, for asyncio, trio and anyio.
+
+    Requests to `http` origins are forwarded by the proxy; for others it opens a tunnel with CONNECT (RFC 9110, section
+    9.3.6). `AsyncConnectionPool(proxy=Proxy(...))` does the same.
+
+    Args:
+        proxy_url: the URL of the proxy. Its scheme is `http`, or `https` for TLS to the proxy.
+        proxy_auth: the user name and the password for the proxy (RFC 7617).
+        proxy_headers: further header fields for the proxy, which are not sent to origins.
+        ssl_context: the TLS context for origins, by default that of `default_ssl_context()`.
+        proxy_ssl_context: the TLS context for an `https` proxy, by default that of `default_ssl_context()`.
+        max_connections: how many connections may be open at the same time; `None` for no limit. Further requests wait,
+            first come, first served.
+        max_keepalive_connections: how many of them may be idle; `None` for all.
+        keepalive_expiry: seconds after which an idle connection is closed; `None` for no limit, 0 to keep none.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6. By default the system
+            chooses.
+        uds: the path of a unix socket to connect to, instead of TCP, at which the proxy can be reached.
+        network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
+        socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+
+    Raises:
+        UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
+        RuntimeError: there is a `proxy_ssl_context`, and the scheme of `proxy_url` is `http`.
+        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
+            header fields cannot be sent.
+        ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+
+    Example:
+        All requests of this pool pass through the proxy.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            async with httpcore2.AsyncHTTPProxy("http://proxy.example.com:8080/") as http:
+                await http.request("GET", "http://www.example.com/")
+
+
+        asyncio.run(main())
+        ```
+    """
 
     def __init__(
         self,
@@ -65,11 +113,6 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         network_backend: AsyncNetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
-        """Prepare a pool; parameters and errors as for `Proxy` and `AsyncConnectionPool`.
-
-        Raises:
-            RuntimeError: there is an SSL context for a proxy without TLS.
-        """
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
             ssl_context,
@@ -91,7 +134,48 @@ class AsyncHTTPProxy(AsyncConnectionPool):
 
 
 class HTTPProxy(ConnectionPool):
-    """A connection pool that sends requests via an HTTP proxy; see `ConnectionPool`."""
+    """A connection pool whose requests pass through an HTTP proxy, for threads.
+
+    Requests to `http` origins are forwarded by the proxy; for others it opens a tunnel with CONNECT (RFC 9110, section
+    9.3.6). `ConnectionPool(proxy=Proxy(...))` does the same.
+
+    Args:
+        proxy_url: the URL of the proxy. Its scheme is `http`, or `https` for TLS to the proxy.
+        proxy_auth: the user name and the password for the proxy (RFC 7617).
+        proxy_headers: further header fields for the proxy, which are not sent to origins.
+        ssl_context: the TLS context for origins, by default that of `default_ssl_context()`.
+        proxy_ssl_context: the TLS context for an `https` proxy, by default that of `default_ssl_context()`.
+        max_connections: how many connections may be open at the same time; `None` for no limit. Further requests wait,
+            first come, first served.
+        max_keepalive_connections: how many of them may be idle; `None` for all.
+        keepalive_expiry: seconds after which an idle connection is closed; `None` for no limit, 0 to keep none.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6. By default the system
+            chooses.
+        uds: the path of a unix socket to connect to, instead of TCP, at which the proxy can be reached.
+        network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
+        socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+
+    Raises:
+        UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
+        RuntimeError: there is a `proxy_ssl_context`, and the scheme of `proxy_url` is `http`.
+        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
+            header fields cannot be sent.
+        ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+
+    Example:
+        All requests of this pool pass through the proxy.
+
+        ```python
+        import httpcore2
+
+        with httpcore2.HTTPProxy("http://proxy.example.com:8080/") as http:
+            http.request("GET", "http://www.example.com/")
+        ```
+    """
 
     def __init__(
         self,
@@ -111,7 +195,6 @@ class HTTPProxy(ConnectionPool):
         network_backend: NetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
-        """Prepare a pool; parameters and errors as for `AsyncHTTPProxy`."""
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
             ssl_context,
@@ -133,7 +216,48 @@ class HTTPProxy(ConnectionPool):
 
 
 class AsyncSOCKSProxy(AsyncConnectionPool):
-    """A connection pool that sends requests via a SOCKS proxy; see `AsyncConnectionPool`."""
+    """A connection pool whose requests pass through a SOCKS proxy, for asyncio, trio and anyio.
+
+    SOCKS5 (RFC 1928) needs the extra `socks`. `AsyncConnectionPool(proxy=Proxy(...))` does the same.
+
+    Args:
+        proxy_url: the URL of the proxy. Its scheme is `socks5`, `socks5h`, `socks4` or `socks4a`.
+        proxy_auth: the user name and the password for a SOCKS5 proxy (RFC 1929), or the user id and an empty password
+            for a SOCKS4 proxy.
+        ssl_context: the TLS context for origins, by default that of `default_ssl_context()`.
+        max_connections: how many connections may be open at the same time; `None` for no limit. Further requests wait,
+            first come, first served.
+        max_keepalive_connections: how many of them may be idle; `None` for all.
+        keepalive_expiry: seconds after which an idle connection is closed; `None` for no limit, 0 to keep none.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
+
+    Raises:
+        UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
+        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
+            be sent.
+        ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
+
+    Example:
+        All requests of this pool pass through the proxy.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            async with httpcore2.AsyncSOCKSProxy("socks5://proxy.example.com:1080/") as http:
+                await http.request("GET", "http://www.example.com/")
+
+
+        asyncio.run(main())
+        ```
+    """
 
     def __init__(
         self,
@@ -148,7 +272,6 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
         retries: int = 0,
         network_backend: AsyncNetworkBackend | None = None,
     ) -> None:
-        """Prepare a pool; parameters and errors as for `Proxy` and `AsyncConnectionPool`."""
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
             ssl_context,
@@ -166,7 +289,41 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
 
 
 class SOCKSProxy(ConnectionPool):
-    """A connection pool that sends requests via a SOCKS proxy; see `ConnectionPool`."""
+    """A connection pool whose requests pass through a SOCKS proxy, for threads.
+
+    SOCKS5 (RFC 1928) needs the extra `socks`. `ConnectionPool(proxy=Proxy(...))` does the same.
+
+    Args:
+        proxy_url: the URL of the proxy. Its scheme is `socks5`, `socks5h`, `socks4` or `socks4a`.
+        proxy_auth: the user name and the password for a SOCKS5 proxy (RFC 1929), or the user id and an empty password
+            for a SOCKS4 proxy.
+        ssl_context: the TLS context for origins, by default that of `default_ssl_context()`.
+        max_connections: how many connections may be open at the same time; `None` for no limit. Further requests wait,
+            first come, first served.
+        max_keepalive_connections: how many of them may be idle; `None` for all.
+        keepalive_expiry: seconds after which an idle connection is closed; `None` for no limit, 0 to keep none.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
+
+    Raises:
+        UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
+        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
+            be sent.
+        ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
+
+    Example:
+        All requests of this pool pass through the proxy.
+
+        ```python
+        import httpcore2
+
+        with httpcore2.SOCKSProxy("socks5://proxy.example.com:1080/") as http:
+            http.request("GET", "http://www.example.com/")
+        ```
+    """
 
     def __init__(
         self,
@@ -181,7 +338,6 @@ class SOCKSProxy(ConnectionPool):
         retries: int = 0,
         network_backend: NetworkBackend | None = None,
     ) -> None:
-        """Prepare a pool; parameters and errors as for `AsyncSOCKSProxy`."""
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
             ssl_context,

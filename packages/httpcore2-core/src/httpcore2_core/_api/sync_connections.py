@@ -20,7 +20,42 @@ if TYPE_CHECKING:
 
 
 class HTTPConnection(SyncConnection):
-    """A connection to an origin, made when the first request needs it; see `AsyncHTTPConnection`."""
+    """A connection to one origin, for threads.
+
+    It is established when the first request needs it. Over HTTP/1.1 it takes one request at a time, over HTTP/2
+    several. A pool makes such connections itself.
+
+    Args:
+        origin: the origin to connect to.
+        ssl_context: the TLS context, by default that of `default_ssl_context()`. Its ALPN protocols are set for each
+            connection.
+        keepalive_expiry: seconds after which an idle connection has expired (`has_expired()`); `None` for no limit.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6. By default the system
+            chooses.
+        uds: the path of a unix socket to connect to, instead of TCP.
+        network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
+        socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+
+    Raises:
+        ValueError: neither `http1` nor `http2` is true.
+        ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+
+    Example:
+        Two requests on one connection.
+
+        ```python
+        import httpcore2
+
+        origin = httpcore2.Origin(b"https", b"www.example.com", 443)
+        with httpcore2.HTTPConnection(origin) as connection:
+            connection.request("GET", "https://www.example.com/")
+            connection.request("GET", "https://www.example.com/")
+        ```
+    """
 
     _counterpart: AsyncHTTPConnection
 
@@ -37,7 +72,6 @@ class HTTPConnection(SyncConnection):
         network_backend: NetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
-        """Prepare a connection; parameters and errors as for `AsyncHTTPConnection`."""
         super().__init__(
             AsyncHTTPConnection(
                 origin,

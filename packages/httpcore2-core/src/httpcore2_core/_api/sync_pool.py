@@ -25,12 +25,47 @@ if TYPE_CHECKING:
 
 
 class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
-    """A connection pool for making HTTP requests, for threads; see `AsyncConnectionPool`.
+    """A connection pool, for threads.
 
-    It may be shared by any number of threads. One that is not closed is cleaned up when it is collected.
+    Any number of threads may share a pool. It is used with `with`, or closed with `close()`; when it is
+    garbage-collected, its connections are closed.
+
+    Args:
+        ssl_context: the TLS context for origins, by default that of `default_ssl_context()`. Its ALPN protocols are set
+            for each connection.
+        proxy: the proxy for all requests.
+        max_connections: how many connections may be open at the same time; `None` for no limit. Further requests wait,
+            first come, first served.
+        max_keepalive_connections: how many of them may be idle; `None` for all.
+        keepalive_expiry: seconds after which an idle connection is closed; `None` for no limit, 0 to keep none.
+        http1: whether HTTP/1.1 may be used.
+        http2: whether HTTP/2 may be used. Over TLS the server chooses, by ALPN (RFC 7301). With `http1=False`, HTTP/2
+            is used without asking, also over plain TCP.
+        retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
+        local_address: the address to connect from; `"0.0.0.0"` and `"::"` select IPv4 and IPv6. By default the system
+            chooses.
+        uds: the path of a unix socket to connect to, instead of TCP, at which the origins, or the proxy, can be
+            reached.
+        network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
+        socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+
+    Raises:
+        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
+            header fields cannot be sent.
+        UnsupportedProtocol: the scheme of the proxy's URL is unknown.
+        ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
+
+    Example:
+        The second request is sent on the connection of the first.
+
+        ```python
+        import httpcore2
 
         with httpcore2.ConnectionPool() as http:
+            http.request("GET", "https://www.example.com/")
             response = http.request("GET", "https://www.example.com/")
+        assert response.status == 200
+        ```
     """
 
     def __init__(
@@ -48,7 +83,6 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         network_backend: NetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> None:
-        """Prepare a pool; parameters and errors as for `AsyncConnectionPool`."""
         connection = ConnectionConfig(
             ssl_context,
             keepalive_expiry,
@@ -74,7 +108,21 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         self._use_backend(adapt_backend(backend))
 
     def create_connection(self, origin: Origin) -> ConnectionInterface:
-        """Make the connection for requests to `origin`; as `AsyncConnectionPool.create_connection`."""
+        """Return a new connection, which is not established yet. Pools call this when a request needs a connection.
+
+        A derived class may override it, and return connections of any class with the interface of
+        `ConnectionInterface`.
+
+        Args:
+            origin: the origin of the request.
+
+        Returns:
+            The connection.
+
+        Raises:
+            LocalProtocolError: there is a proxy, and it cannot be sent the origin's host.
+            ConnectError: there is a proxy, and the origin's port is not a port.
+        """
         return HTTPConnection._of(self._make_connection(origin))
 
     def _create_poolable(self, origin: Origin) -> Poolable:
@@ -82,7 +130,11 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
 
     @property
     def connections(self) -> list[ConnectionInterface]:
-        """The connections in the pool now, in the order in which they were made."""
+        """The connections of the pool, in the order in which they were made.
+
+        Returns:
+            A new list. It includes the connections that are being established, and changes with no later request.
+        """
         return [public_sync_connection(poolable) for poolable in self._engine.connections]
 
     def handle_request(self, request: Request) -> Response:
@@ -100,7 +152,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             raise
 
     def close(self) -> None:
-        """Close all connections, whatever they are doing. The pool may be used again."""
+        """Close all connections. Requests in progress and waiting requests fail; the pool may be used again."""
         self._memory = RequestMemory()
         run_blocking(self._engine.aclose())
 
