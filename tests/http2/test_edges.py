@@ -358,9 +358,9 @@ def test_a_callers_own_stream_is_closed_after_a_write_that_was_cut_short(
 
 
 def test_a_forked_child_does_not_wait_for_a_lock_of_its_parent() -> None:
-    from httpcore2_core._net.network_adapters import adapt_stream
+    from httpcore2_core._net.network_adapters import adapt_sync_stream
 
-    stream = adapt_stream(httpcore2.MockStream([]))
+    stream = adapt_sync_stream(httpcore2.MockStream([]))
     connection = AsyncHTTP2Connection(httpcore2.Origin(b"http", b"a", 80), stream)
     of_connection = connection._session
     lock = of_connection.lock

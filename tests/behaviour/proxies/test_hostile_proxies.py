@@ -148,7 +148,7 @@ def test_a_proxy_may_close_at_every_byte(
                     assert pool.connections == []
                 assert stream.closed == 1
                 is_handshake = length < len(replies)
-                assert ("(asking the " in str(caught.value)) == is_handshake
+                assert ("(requesting " in str(caught.value)) == is_handshake
                 if isinstance(end, Exception):
                     kind = httpcore2.ConnectError if is_handshake else httpcore2.ReadError
                     assert type(caught.value) is kind
@@ -205,7 +205,7 @@ def test_a_refusal_with_an_endless_body_is_hung_up_on(runtime: TestedRuntime) ->
         peer.send_endlessly(b"5\r\nhello\r\n", bound=20_000_000)
 
     text = failing(runtime, handler, "http", httpcore2.ProxyError)
-    assert text.startswith("403 Forbidden (asking the proxy")
+    assert text.startswith("403 Forbidden (requesting a tunnel from the proxy")
 
 
 @pytest.mark.parametrize(

@@ -179,37 +179,37 @@ REFUSALS: dict[str, tuple[str, list[bytes], str, str]] = {
         "http",
         [REFUSED],
         "407 Proxy Authentication Required",
-        "asking the proxy http://proxy:80 for a tunnel: CONNECT origin.example:443",
+        "requesting a tunnel from the proxy http://proxy:80: CONNECT origin.example:443",
     ),
     "502 without words": (
         "http",
         [b"HTTP/1.1 502\r\n\r\n"],
         "502",
-        "asking the proxy http://proxy:80 for a tunnel: CONNECT origin.example:443",
+        "requesting a tunnel from the proxy http://proxy:80: CONNECT origin.example:443",
     ),
     "a redirection": (
         "http",
         [b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n"],
         "302 Found",
-        "asking the proxy http://proxy:80 for a tunnel: CONNECT origin.example:443",
+        "requesting a tunnel from the proxy http://proxy:80: CONNECT origin.example:443",
     ),
     "socks5": (
         "socks5",
         [b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)],
         "Proxy Server could not connect: Connection refused.",
-        "asking the SOCKS5 proxy socks5://proxy:1080 for a connection to origin.example:443",
+        "requesting a connection to origin.example:443 from the SOCKS5 proxy socks5://proxy:1080",
     ),
     "socks5 method": (
         "socks5",
         [b"\x05\xff"],
         "Requested NO AUTHENTICATION REQUIRED from proxy server, but got NO ACCEPTABLE METHODS.",
-        "asking the SOCKS5 proxy socks5://proxy:1080 for a connection to origin.example:443",
+        "requesting a connection to origin.example:443 from the SOCKS5 proxy socks5://proxy:1080",
     ),
     "socks4a": (
         "socks4a",
         [b"\x00\x5b" + bytes(6)],
         "Proxy Server could not connect: Request rejected or failed.",
-        "asking the SOCKS4 proxy socks4a://proxy:1080 for a connection to origin.example:443",
+        "requesting a connection to origin.example:443 from the SOCKS4 proxy socks4a://proxy:1080",
     ),
 }
 
@@ -233,7 +233,7 @@ def test_a_refusal_tells_the_answer_the_phase_and_the_proxy(
 @pytest.mark.parametrize(
     ("proxy", "hint"),
     [
-        (httpcore2.Proxy("http://proxy"), "The proxy wants credentials: "),
+        (httpcore2.Proxy("http://proxy"), "The proxy requires credentials: "),
         (httpcore2.Proxy("http://proxy", auth=AUTH), "The proxy did not accept the credentials"),
     ],
 )
@@ -255,7 +255,9 @@ def test_a_reason_without_end_is_cut(runtime: TestedRuntime) -> None:
         )
         proxy = httpcore2.Proxy("http://proxy")
         async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
-            assert str(await failure(pool)).startswith("403 " + "a" * 200 + " (asking the proxy")
+            assert str(await failure(pool)).startswith(
+                "403 " + "a" * 200 + " (requesting a tunnel from the proxy"
+            )
 
     runtime.run(scenario)
 
@@ -269,7 +271,7 @@ def test_a_proxy_that_is_not_there_is_named(runtime: TestedRuntime, scheme: str)
             error = await failure(pool)
         assert isinstance(error, httpcore2.ConnectError)
         assert str(error) == (
-            f"refused (connecting to the proxy {scheme}://proxy:99, on the way to https://origin.example:443)"
+            f"refused (connecting to the proxy {scheme}://proxy:99 for https://origin.example:443)"
         )
 
     runtime.run(scenario)

@@ -350,7 +350,7 @@ def test_socks4_fails_to_connect_if_the_name_does_not_resolve(runtime: TestedRun
             with pytest.raises(httpcore2.ConnectError) as caught:
                 await pool.request("GET", "http://a..b/")
             assert pool.connections == []
-        assert "(asking the SOCKS4 proxy socks4://proxy" in str(caught.value)
+        assert "from the SOCKS4 proxy socks4://proxy" in str(caught.value)
         assert stream.written == []
         assert stream.closed == 1
 
@@ -447,7 +447,7 @@ def test_a_proxy_that_is_not_trusted_gets_no_request(
                 with pytest.raises(httpcore2.ConnectError, match="certificate") as caught:
                     await pool.request("GET", f"{scheme}://{NAME}/")
                 assert pool.connections == []
-            assert "(securing the connection to the proxy" in str(caught.value)
+            assert "(TLS handshake with the proxy" in str(caught.value)
         assert proxy.requests == []
 
     with behind(PROXY_KINDS["https"]) as (proxy, _):
@@ -561,7 +561,7 @@ def test_socks4_can_not_reach_ipv6(runtime: TestedRuntime) -> None:
             proxy = httpcore2.Proxy(f"{scheme}://proxy")
             async with runtime.pool(network_backend=backend, proxy=proxy) as pool:
                 with pytest.raises(
-                    httpcore2.ConnectError, match=r"can't reach \[::1\]: use socks5"
+                    httpcore2.ConnectError, match=r"can't connect to \[::1\]: use SOCKS5"
                 ):
                     await pool.request("GET", "https://[::1]/")
                 assert pool.connections == []

@@ -1,4 +1,4 @@
-"""The conversations with SOCKS proxies, as objects without I/O, and who carries their bytes."""
+"""Handshakes with SOCKS proxies: the generators without I/O, and the function that sends and receives their bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpcore2_core._connect.http_proxy import merged
-from httpcore2_core._connect.socks import Dialogue, _ipv4, converse, socks4, socks5
+from httpcore2_core._connect.socks import Handshake, _ipv4, run_handshake, socks4, socks5
 from httpcore2_core._exceptions import ProxyError, RemoteProtocolError
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._net.coroutines import run_blocking
@@ -21,8 +21,8 @@ AUTH = (b"user", b"secret")
 NAME = b"\x05\x01\x00\x03\x0bexample.com\x01\xbb"
 BOUND = b"\x05\x00\x00\x01\x7f\x00\x00\x01\x12\x34"
 
-# What opens the dialogue, what the proxy replies step by step, and what it is sent in turn.
-CONVERSATIONS: dict[str, tuple[Callable[[], Dialogue], list[bytes], list[bytes]]] = {
+# The handshake, the replies of the proxy in their order, and the bytes that it is sent in turn.
+HANDSHAKES: dict[str, tuple[Callable[[], Handshake], list[bytes], list[bytes]]] = {
     "socks5": (
         lambda: socks5(b"example.com", 443, None),
         [b"\x05\x00", BOUND],
@@ -67,51 +67,51 @@ CONVERSATIONS: dict[str, tuple[Callable[[], Dialogue], list[bytes], list[bytes]]
         [b"\x04\x01\x01\xbb\x00\x00\x00\x01user\x00example.com\x00"],
     ),
 }
-each_conversation = pytest.mark.parametrize(
-    ("make", "replies", "sent"), CONVERSATIONS.values(), ids=CONVERSATIONS
+each_handshake = pytest.mark.parametrize(
+    ("make", "replies", "sent"), HANDSHAKES.values(), ids=HANDSHAKES
 )
 
 
-def carry(dialogue: Dialogue, *pieces: bytes) -> tuple[bytes, list[bytes]]:
-    """Carry a dialogue over a stream that gives `pieces`; return the surplus, and what was written."""
-    stream = FakeStream(*pieces)
-    surplus = run_blocking(converse(dialogue, stream, Timeouts()))
-    assert not stream.pieces, "it asked for less than there was"
-    return surplus, [call[1] for call in stream.calls if call[0] == "write"]
+def run(handshake: Handshake, *chunks: bytes) -> tuple[bytes, list[bytes]]:
+    """Run a handshake over a stream that gives `chunks`; return the bytes after its end, and those written."""
+    stream = FakeStream(*chunks)
+    leading_data = run_blocking(run_handshake(handshake, stream, Timeouts()))
+    assert not stream.pieces, "it read less than there was"
+    return leading_data, [call[1] for call in stream.calls if call[0] == "write"]
 
 
-@each_conversation
+@each_handshake
 def test_replies_may_come_each_as_a_whole(
-    make: Callable[[], Dialogue], replies: list[bytes], sent: list[bytes]
+    make: Callable[[], Handshake], replies: list[bytes], sent: list[bytes]
 ) -> None:
-    assert carry(make(), *replies) == (b"", sent)
+    assert run(make(), *replies) == (b"", sent)
 
 
-@each_conversation
+@each_handshake
 def test_replies_may_come_byte_by_byte(
-    make: Callable[[], Dialogue], replies: list[bytes], sent: list[bytes]
+    make: Callable[[], Handshake], replies: list[bytes], sent: list[bytes]
 ) -> None:
     every_byte = b"".join(replies)
-    assert carry(make(), *(bytes([byte]) for byte in every_byte)) == (b"", sent)
+    assert run(make(), *(bytes([byte]) for byte in every_byte)) == (b"", sent)
 
 
-@each_conversation
+@each_handshake
 def test_what_comes_beyond_the_last_reply_is_the_connections(
-    make: Callable[[], Dialogue], replies: list[bytes], sent: list[bytes]
+    make: Callable[[], Handshake], replies: list[bytes], sent: list[bytes]
 ) -> None:
-    assert carry(make(), *replies[:-1], replies[-1] + b"hello") == (b"hello", sent)
-    assert carry(make(), b"".join(replies) + b"hello") == (b"hello", sent)
+    assert run(make(), *replies[:-1], replies[-1] + b"hello") == (b"hello", sent)
+    assert run(make(), b"".join(replies) + b"hello") == (b"hello", sent)
 
 
-@each_conversation
+@each_handshake
 def test_a_proxy_that_closes_at_any_byte_is_at_fault(
-    make: Callable[[], Dialogue], replies: list[bytes], sent: list[bytes]
+    make: Callable[[], Handshake], replies: list[bytes], sent: list[bytes]
 ) -> None:
     every_byte = b"".join(replies)
     for length in range(len(every_byte)):
-        pieces = [bytes([byte]) for byte in every_byte[:length]]
+        chunks = [bytes([byte]) for byte in every_byte[:length]]
         with pytest.raises(RemoteProtocolError, match=r"closed the connection after \d+ of the"):
-            carry(make(), *pieces, b"")
+            run(make(), *chunks, b"")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_proxy_that_closes_at_any_byte_is_at_fault(
 )
 def test_socks5_refuses_in_words_at_the_second_byte(reply: int, words: str) -> None:
     with pytest.raises(ProxyError) as caught:
-        carry(socks5(b"h", 80, None), b"\x05\x00", b"\x05" + bytes([reply]))
+        run(socks5(b"h", 80, None), b"\x05\x00", b"\x05" + bytes([reply]))
     assert str(caught.value) == f"Proxy Server could not connect: {words}."
 
 
@@ -138,14 +138,14 @@ def test_socks5_refuses_in_words_at_the_second_byte(reply: int, words: str) -> N
     ("reply", "words"),
     [
         (91, "Request rejected or failed"),
-        (92, "Request rejected since the proxy can't ask identd on this machine"),
+        (92, "Request rejected since the proxy can't connect to identd on this machine"),
         (93, "Request rejected since identd on this machine reports another user id"),
         (0, "unknown reply 0"),
     ],
 )
 def test_socks4_refuses_in_words(reply: int, words: str) -> None:
     with pytest.raises(ProxyError) as caught:
-        carry(socks4(b"h", None, 80, b""), b"\x00" + bytes([reply]) + bytes(6))
+        run(socks4(b"h", None, 80, b""), b"\x00" + bytes([reply]) + bytes(6))
     assert str(caught.value) == f"Proxy Server could not connect: {words}."
 
 
@@ -164,13 +164,13 @@ def test_a_method_that_was_not_offered_is_refused(
 ) -> None:
     wanted = "NO AUTHENTICATION REQUIRED" if auth is None else "USERNAME/PASSWORD"
     with pytest.raises(ProxyError) as caught:
-        carry(socks5(b"h", 80, auth), b"\x05" + bytes([method]))
+        run(socks5(b"h", 80, auth), b"\x05" + bytes([method]))
     assert str(caught.value) == f"Requested {wanted} from proxy server, but got {got}."
 
 
 def test_credentials_that_the_proxy_does_not_take_are_an_error() -> None:
     with pytest.raises(ProxyError, match="Invalid username/password"):
-        carry(socks5(b"h", 80, AUTH), b"\x05\x02", b"\x01\x01")
+        run(socks5(b"h", 80, AUTH), b"\x05\x02", b"\x01\x01")
 
 
 @pytest.mark.parametrize(
@@ -185,41 +185,41 @@ def test_credentials_that_the_proxy_does_not_take_are_an_error() -> None:
     ],
 )
 def test_a_reply_of_another_version_is_a_protocol_error(
-    make: Callable[[], Dialogue], replies: list[bytes]
+    make: Callable[[], Handshake], replies: list[bytes]
 ) -> None:
-    with pytest.raises(RemoteProtocolError, match="does it speak SOCKS"):
-        carry(make(), *replies)
+    with pytest.raises(RemoteProtocolError, match="is it a SOCKS"):
+        run(make(), *replies)
 
 
 @pytest.mark.parametrize("kind", [0, 2, 5, 255])
 def test_a_reply_with_an_unknown_type_of_address_is_a_protocol_error(kind: int) -> None:
     with pytest.raises(RemoteProtocolError, match=f"the unknown type {kind}"):
-        carry(socks5(b"h", 80, None), b"\x05\x00", bytes([5, 0, 0, kind, 0]))
+        run(socks5(b"h", 80, None), b"\x05\x00", bytes([5, 0, 0, kind, 0]))
 
 
 @given(st.data())
-def test_however_replies_are_cut_the_conversation_is_the_same(data: st.DataObject) -> None:
-    make, replies, sent = data.draw(st.sampled_from(list(CONVERSATIONS.values())))
-    surplus = data.draw(st.binary(max_size=20))
-    whole = b"".join(replies) + surplus
+def test_however_replies_are_cut_the_handshake_is_the_same(data: st.DataObject) -> None:
+    make, replies, sent = data.draw(st.sampled_from(list(HANDSHAKES.values())))
+    leading_data = data.draw(st.binary(max_size=20))
+    whole = b"".join(replies) + leading_data
     cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), max_size=8)))
-    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    stream = FakeStream(*pieces)
-    found = run_blocking(converse(make(), stream, Timeouts()))
+    chunks = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    stream = FakeStream(*chunks)
+    found = run_blocking(run_handshake(make(), stream, Timeouts()))
     # Bytes that it did not ask for are left in the stream.
-    assert found + b"".join(stream.pieces) == surplus
+    assert found + b"".join(stream.pieces) == leading_data
     assert [call[1] for call in stream.calls if call[0] == "write"] == sent
 
 
 @given(st.lists(st.binary(min_size=1, max_size=12), max_size=6), st.sampled_from([4, 5]))
-def test_garbage_is_refused_by_an_error_of_ours(pieces: list[bytes], version: int) -> None:
-    dialogue = socks5(b"h", 80, AUTH) if version == 5 else socks4(b"h", None, 80, b"")
+def test_garbage_is_refused_by_an_error_of_ours(chunks: list[bytes], version: int) -> None:
+    handshake = socks5(b"h", 80, AUTH) if version == 5 else socks4(b"h", None, 80, b"")
     try:
-        run_blocking(converse(dialogue, FakeStream(*pieces, b""), Timeouts()))
+        run_blocking(run_handshake(handshake, FakeStream(*chunks, b""), Timeouts()))
     except (ProxyError, RemoteProtocolError):
         pass
     else:
-        assert b"".join(pieces)[:2] in (b"\x05\x02", b"\x00\x5a")
+        assert b"".join(chunks)[:2] in (b"\x05\x02", b"\x00\x5a")
 
 
 @given(st.ip_addresses(v=4))

@@ -27,7 +27,7 @@ from httpcore2_core._net.network_interfaces import (
 )
 from httpcore2_core._net.runtime_backend import RuntimeBackend
 
-from ..fake_runtime import FakeStream
+from ..fake_runtime import FakeRuntime, FakeStream
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -100,20 +100,60 @@ def stream(own: CustomStream) -> CallerStream:
     return CallerStream(own)
 
 
-def test_what_is_ours_is_left_as_it_is() -> None:
-    stream, backend = FakeStream(), RuntimeBackend()
+class OwnStreams(RuntimeBackend):
+    """Has a runtime, and opens what it is given."""
+
+    def __init__(self, stream: Any) -> None:
+        self.runtime = FakeRuntime()
+        self.stream = stream
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> Any:
+        return self.stream
+
+    async def connect_unix_socket(self, *args: Any, **options: Any) -> Any:
+        return self.stream
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return f"{host} within {timeout}"
+
+
+def test_a_stream_of_ours_is_not_adapted() -> None:
+    stream = FakeStream()
     assert adapt_async_stream(stream) is stream
     assert stream.unwrapped is stream
+
+
+def test_streams_of_a_backend_with_a_runtime_are_adapted_if_need_be(own: CustomStream) -> None:
+    async def main(stream: Any) -> None:
+        given = OwnStreams(stream)
+        backend = adapt_async_backend(given)
+        assert backend is not None
+        assert backend.runtime is given.runtime
+        assert await backend.resolve_ipv4("a", 1.5) == "a within 1.5"
+        for opened in (await backend.connect_tcp("a", 80), await backend.connect_unix_socket("/a")):
+            assert opened.unwrapped is stream
+            assert isinstance(opened, CallerStream) is isinstance(stream, CustomStream)
+
+    asyncio.run(main(own))
+    asyncio.run(main(FakeStream()))
+
+
+def test_a_backend_is_adapted_once() -> None:
+    backend = adapt_async_backend(CustomBackend())
     assert adapt_async_backend(backend) is backend
+    with pytest.raises(NotImplementedError):
+        asyncio.run(RuntimeBackend().connect_tcp("a", 80))
+    with pytest.raises(NotImplementedError):
+        asyncio.run(RuntimeBackend().connect_unix_socket("/a"))
 
 
-def test_a_callers_stream_is_given_back_to_the_caller(own: CustomStream) -> None:
+def test_the_caller_gets_its_own_stream(own: CustomStream) -> None:
     assert adapt_async_stream(own).unwrapped is own
 
 
 def test_connections_are_made_by_the_callers_backend() -> None:
     own = CustomBackend()
-    backend = adapt_async_backend(own)
+    backend = CallerBackend(own)
     options: list[SOCKET_OPTION] = [(1, 2, 3)]
 
     async def main() -> None:

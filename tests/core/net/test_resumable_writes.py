@@ -14,7 +14,7 @@ import httpcore2
 from httpcore2_asyncio import AsyncIOBackend
 from httpcore2_core._net.backend_stream import BackendStream, TLSStream
 from httpcore2_core._net.coroutines import run_blocking
-from httpcore2_core._net.network_adapters import adapt_stream
+from httpcore2_core._net.network_adapters import adapt_sync_stream
 from httpcore2_core._net.roles import Turn
 from httpcore2_core._net.thread_backend import ThreadBackend
 
@@ -121,7 +121,7 @@ class _Slow(httpcore2.NetworkStream):
 
 
 def test_a_callers_own_stream_is_closed_when_a_write_fails() -> None:
-    stream = adapt_stream(_Slow())
+    stream = adapt_sync_stream(_Slow())
     assert not stream.is_resumable
     assert stream.write_nowait(b"x") == 0
     assert run_blocking(stream.write_some(b"x")) == 1

@@ -15,10 +15,10 @@ import httpcore2
 from httpcore2_core._exceptions import ReadError, WriteError
 from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.network_adapters import (
-    BlockingBackend,
-    BlockingStream,
-    adapt_backend,
-    adapt_stream,
+    CallerSyncBackend,
+    CallerSyncStream,
+    adapt_sync_backend,
+    adapt_sync_stream,
 )
 from httpcore2_core._net.network_interfaces import NetworkBackend, NetworkStream
 from httpcore2_core._net.prefixed_stream import PrefixedStream
@@ -91,8 +91,8 @@ def own() -> CustomStream:
 
 
 @pytest.fixture
-def stream(own: CustomStream) -> BlockingStream:
-    return BlockingStream(own)
+def stream(own: CustomStream) -> CallerSyncStream:
+    return CallerSyncStream(own)
 
 
 # Ours, for callers
@@ -161,8 +161,8 @@ def test_sleeping_blocks_the_thread() -> None:
 def test_our_own_backend_is_the_one_of_pools_that_were_given_none(
     listener: socket.socket,
 ) -> None:
-    backend = adapt_backend(None)
-    assert adapt_backend(SyncBackend()) is backend
+    backend = adapt_sync_backend(None)
+    assert adapt_sync_backend(SyncBackend()) is backend
     stream = run_blocking(backend.connect_tcp(*listener.getsockname()))
     # Nothing stands between the transport and the socket.
     assert isinstance(stream, ThreadStream)
@@ -179,7 +179,7 @@ def test_a_backend_derived_from_ours_is_the_callers_own(listener: socket.socket)
             hosts.append(host)
             return super().connect_tcp(*listener.getsockname(), **options)
 
-    stream = run_blocking(adapt_backend(Rerouting()).connect_tcp("example.com", 80, 10))
+    stream = run_blocking(adapt_sync_backend(Rerouting()).connect_tcp("example.com", 80, 10))
     assert hosts == ["example.com"]
     # Nothing stands between the transport and the socket.
     assert isinstance(stream, ThreadStream)
@@ -190,24 +190,24 @@ def test_a_stream_of_ours_is_itself_behind_its_facade() -> None:
     inner = FakeStream()
     stream = public_sync_stream(inner)
     assert isinstance(stream, SyncStream)
-    assert adapt_stream(stream) is inner
+    assert adapt_sync_stream(stream) is inner
 
 
 def test_a_callers_stream_is_given_back_to_the_caller(own: CustomStream) -> None:
-    adapted = adapt_stream(own)
-    assert isinstance(adapted, BlockingStream)
+    adapted = adapt_sync_stream(own)
+    assert isinstance(adapted, CallerSyncStream)
     assert public_sync_stream(adapted) is own
 
 
 def test_a_facade_over_what_can_not_be_dropped_at_once_is_a_callers_stream() -> None:
     stream = SyncStream(httpcore2.AsyncMockStream([b"hello"]))
-    assert isinstance(adapt_stream(stream), BlockingStream)
+    assert isinstance(adapt_sync_stream(stream), CallerSyncStream)
     assert stream.read(100) == b"hello"
     assert stream.start_tls(CONTEXT).read(100) == b""
 
 
 def test_tls_on_a_callers_stream_gives_the_callers_own(own: CustomStream) -> None:
-    assert SyncStream(BlockingStream(own)).start_tls(CONTEXT) is own
+    assert SyncStream(CallerSyncStream(own)).start_tls(CONTEXT) is own
 
 
 # A caller's own, for the transport
@@ -215,13 +215,13 @@ def test_tls_on_a_callers_stream_gives_the_callers_own(own: CustomStream) -> Non
 
 def test_connections_are_made_by_the_callers_backend() -> None:
     own = CustomBackend()
-    backend = adapt_backend(own)
-    assert isinstance(backend, BlockingBackend)
+    backend = adapt_sync_backend(own)
+    assert isinstance(backend, CallerSyncBackend)
     for stream in (
         run_blocking(backend.connect_tcp("a", 80, 1.0, "b", OPTIONS)),
         run_blocking(backend.connect_unix_socket("/a", 1.0, OPTIONS)),
     ):
-        assert isinstance(stream, BlockingStream)
+        assert isinstance(stream, CallerSyncStream)
         assert stream.runtime is backend.runtime
     run_blocking(backend.sleep(1.5))
     assert own.calls == [
@@ -231,7 +231,9 @@ def test_connections_are_made_by_the_callers_backend() -> None:
     ]
 
 
-def test_reading_and_writing_are_the_callers_own(own: CustomStream, stream: BlockingStream) -> None:
+def test_reading_and_writing_are_the_callers_own(
+    own: CustomStream, stream: CallerSyncStream
+) -> None:
     assert run_blocking(stream.read(10, 1.0)) == b"hello"
     run_blocking(stream.write(b"x", 2.0))
     encrypted = run_blocking(stream.start_tls(CONTEXT, "a", 3.0))
@@ -245,7 +247,7 @@ def test_reading_and_writing_are_the_callers_own(own: CustomStream, stream: Bloc
 
 @pytest.mark.parametrize(("info", "read"), [(True, b""), (False, None), (None, None)])
 def test_a_callers_stream_tells_only_that_something_came(
-    own: CustomStream, stream: BlockingStream, info: bool | None, read: bytes | None
+    own: CustomStream, stream: CallerSyncStream, info: bool | None, read: bytes | None
 ) -> None:
     own.is_readable = info
     assert stream.read_nowait(1) == read
@@ -254,7 +256,7 @@ def test_a_callers_stream_tells_only_that_something_came(
 
 
 def test_a_dropped_stream_is_closed_once_and_used_no_more(
-    own: CustomStream, stream: BlockingStream
+    own: CustomStream, stream: CallerSyncStream
 ) -> None:
     stream.abort()
     stream.abort()
@@ -268,7 +270,7 @@ def test_a_dropped_stream_is_closed_once_and_used_no_more(
 
 
 def test_a_stream_that_can_not_be_closed_is_logged(
-    own: CustomStream, stream: BlockingStream, caplog: pytest.LogCaptureFixture
+    own: CustomStream, stream: CallerSyncStream, caplog: pytest.LogCaptureFixture
 ) -> None:
     own.close_error = ValueError("it is stuck")
     stream.abort()
@@ -280,7 +282,7 @@ def test_a_stream_that_can_not_be_closed_is_logged(
 
 
 def test_an_interrupt_while_closing_is_no_failure_to_close(
-    own: CustomStream, stream: BlockingStream
+    own: CustomStream, stream: CallerSyncStream
 ) -> None:
     own.close_error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -289,6 +291,6 @@ def test_an_interrupt_while_closing_is_no_failure_to_close(
 
 
 def test_leading_data_of_an_upgrade_comes_before_a_callers_stream(own: CustomStream) -> None:
-    stream = SyncStream(PrefixedStream(BlockingStream(own), b"first"))
+    stream = SyncStream(PrefixedStream(CallerSyncStream(own), b"first"))
     assert stream.read(100) == b"first"
     assert stream.read(100) == b"hello"

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import pytest
 
-from httpcore2_core._connect.config import ConnectionConfig
+from httpcore2_core._connect.connection_config import ConnectionConfig
 from httpcore2_core._models import Origin, Request
 from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._pool.config import PoolConfig

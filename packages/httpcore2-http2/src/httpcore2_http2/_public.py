@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from httpcore2_core._api.sync_base import SyncConnection
 from httpcore2_core._models import Origin
-from httpcore2_core._net.network_adapters import adapt_async_stream, adapt_stream
+from httpcore2_core._net.network_adapters import adapt_async_stream, adapt_sync_stream
 from httpcore2_core._net.network_interfaces import AsyncNetworkStream, NetworkStream
 
 from ._connection import EstablishedHTTP2Connection, HTTP2Settings
@@ -115,5 +115,7 @@ class HTTP2Connection(SyncConnection):
             keepalive_expiry: seconds after which the idle connection counts as expired; `None`, the default, for never.
         """
         super().__init__(
-            AsyncHTTP2Connection(origin, adapt_stream(stream), keepalive_expiry, _settings=self)
+            AsyncHTTP2Connection(
+                origin, adapt_sync_stream(stream), keepalive_expiry, _settings=self
+            )
         )

@@ -20,7 +20,7 @@ from .._http.established import RequestLimit
 from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
-from .._net.network_adapters import CallerRuntime, adapt_stream
+from .._net.network_adapters import CallerRuntime, adapt_sync_stream
 from .._pool.poolable import Poolable
 from .async_connection import AsyncHTTPConnection
 from .sync_base import SyncConnection
@@ -60,7 +60,7 @@ def adapt_sync_connection(connection: ConnectionInterface) -> Poolable:
         response.stream = _SyncStreamAdapter(response.stream)
         stream = response.extensions.get("network_stream")
         if stream is not None:
-            response.extensions["network_stream"] = adapt_stream(stream)
+            response.extensions["network_stream"] = adapt_sync_stream(stream)
         return response
 
     async def close() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from .._connect.config import ConnectionConfig
-from .._connect.routes import Route, direct_route, own_server_name
+from .._connect.connection_config import ConnectionConfig
+from .._connect.route import Route, direct_route
+from .._connect.tls_handshake import server_name_override
 from .._distributions import load_http2
 from .._exceptions import ConnectError, ConnectionNotAvailable
 from .._http.bodies import check_body_api
@@ -19,7 +20,7 @@ from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.backend_stream import BackendStream
-from .._net.network_adapters import adapt_given_backend, default_backend
+from .._net.network_adapters import adapt_async_backend, default_backend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._net.runtime_backend import RuntimeBackend
 from .._urls import check_origin
@@ -95,7 +96,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             retries,
             local_address,
             uds,
-            adapt_given_backend(network_backend),
+            adapt_async_backend(network_backend),
             None if socket_options is None else list(socket_options),
         )
         config.check()
@@ -116,7 +117,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         # What an object gets only later takes 1 KiB.
         self._connection: EstablishedConnection | None = None
         # The name that its certificate was checked for, where that is not the origin's host.
-        self._server_name: bytes | None = None
+        self._server_name: str | None = None
         self._has_begun = False
         self._has_failed = False
         self.on_release: Callable[[bool, float | None], None] | None = None
@@ -163,14 +164,11 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         return await self.exchange(request, timeouts)
 
     def _check_server_name(self, request: Request) -> None:
-        name = own_server_name(request)
+        name = server_name_override(request)
         if name != self._server_name:
-            asked, made = (
-                None if each is None else each.decode() for each in (name, self._server_name)
-            )
             raise RuntimeError(
-                f"Attempted to send a request with the sni_hostname {asked!r} on a connection to {self._origin} "
-                f"that was made with {made!r}: its certificate was checked for no other name. "
+                f"Attempted to send a request with the sni_hostname {name!r} on a connection to {self._origin} "
+                f"that was made with {self._server_name!r}: its certificate was checked for no other name. "
                 "Use another connection, or a pool."
             )
 
@@ -196,7 +194,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """
         if self._has_begun:
             raise ConnectionNotAvailable
-        self._server_name = own_server_name(request)
+        self._server_name = server_name_override(request)
         self._has_begun = True
         try:
             check_origin(self._origin)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .._arguments import RequestMemory
-from .._connect.config import ConnectionConfig
+from .._connect.connection_config import ConnectionConfig
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
 from .._net.detection import AutoBackend
-from .._net.network_adapters import adapt_given_backend
+from .._net.network_adapters import adapt_async_backend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
 from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable
@@ -97,7 +97,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
             retries,
             local_address,
             uds,
-            adapt_given_backend(network_backend),
+            adapt_async_backend(network_backend),
             None if socket_options is None else list(socket_options),
         )
         self._set_up(PoolConfig(connection, proxy, max_connections, max_keepalive_connections))
@@ -111,7 +111,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
     @_network_backend.setter
     def _network_backend(self, backend: AsyncNetworkBackend) -> None:
         self._given_network_backend = backend
-        self._use_backend(adapt_given_backend(backend))
+        self._use_backend(adapt_async_backend(backend))
 
     def create_connection(self, origin: Origin) -> AsyncConnectionInterface:
         """Return a new connection, which is not established yet. Pools call this when a request needs a connection.

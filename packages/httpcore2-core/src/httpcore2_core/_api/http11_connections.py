@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from .._http11.connection import EstablishedHTTP11Connection, HTTP11Settings
 from .._models import Origin
-from .._net.network_adapters import adapt_async_stream, adapt_stream
+from .._net.network_adapters import adapt_async_stream, adapt_sync_stream
 from .._net.network_interfaces import AsyncNetworkStream, NetworkStream
 from .sync_base import SyncConnection
 
@@ -104,5 +104,7 @@ class HTTP11Connection(SyncConnection):
         keepalive_expiry: float | None = None,
     ) -> None:
         super().__init__(
-            AsyncHTTP11Connection(origin, adapt_stream(stream), keepalive_expiry, _settings=self)
+            AsyncHTTP11Connection(
+                origin, adapt_sync_stream(stream), keepalive_expiry, _settings=self
+            )
         )

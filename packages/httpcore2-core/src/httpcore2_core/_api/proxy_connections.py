@@ -5,7 +5,7 @@ Must not know: pools, how a proxy is asked for a connection.
 
 from __future__ import annotations
 
-from .._connect.config import ConnectionConfig
+from .._connect.connection_config import ConnectionConfig
 from .._connect.http_proxy import HTTP_SCHEMES, Headers, forwarded
 from .._connect.proxies import check_host, check_proxy, proxy_route
 from .._connect.socks import SOCKS4_SCHEMES

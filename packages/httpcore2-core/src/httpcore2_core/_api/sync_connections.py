@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from .._models import Origin
-from .._net.network_adapters import adapt_backend
+from .._net.network_adapters import adapt_sync_backend
 from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
 from .async_connection import AsyncHTTPConnection
 from .sync_base import SyncConnection
@@ -82,7 +82,7 @@ class HTTPConnection(SyncConnection):
                 retries,
                 local_address,
                 uds,
-                adapt_backend(network_backend),
+                adapt_sync_backend(network_backend),
                 socket_options,
             )
         )

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._arguments import RequestMemory
-from .._connect.config import ConnectionConfig
+from .._connect.connection_config import ConnectionConfig
 from .._http.interfaces import ClosingContext, ConnectionInterface, RequestInterface
 from .._models import Origin, Proxy, Request, Response
 from .._net.coroutines import run_blocking
-from .._net.network_adapters import adapt_backend
+from .._net.network_adapters import adapt_sync_backend
 from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
 from .._net.sync_backend import SyncBackend
 from .._pool.config import PoolConfig
@@ -91,7 +91,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             retries,
             local_address,
             uds,
-            adapt_backend(network_backend),
+            adapt_sync_backend(network_backend),
             None if socket_options is None else list(socket_options),
         )
         self._set_up(PoolConfig(connection, proxy, max_connections, max_keepalive_connections))
@@ -105,7 +105,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
     @_network_backend.setter
     def _network_backend(self, backend: NetworkBackend) -> None:
         self._given_network_backend = backend
-        self._use_backend(adapt_backend(backend))
+        self._use_backend(adapt_sync_backend(backend))
 
     def create_connection(self, origin: Origin) -> ConnectionInterface:
         """Return a new connection, which is not established yet. Pools call this when a request needs a connection.

@@ -1,7 +1,8 @@
-"""SOCKS: asking a proxy for a connection to the origin, in version 4, 4a or 5 (RFC 1928, RFC 1929).
+"""The handshake with a SOCKS proxy, of version 4, 4a or 5 (RFC 1928, RFC 1929).
 
-Rules: the protocols are generators without I/O, and one function carries their bytes. For SOCKS5 `socksio`, loaded
-when first needed, writes the requests; replies it takes only whole, and does not check them all: they are read here.
+Rules: the protocols are generators without I/O, and `run_handshake` sends and receives their bytes. `socksio`, which is
+loaded when first needed, writes the requests of SOCKS5. The replies are parsed here: `socksio` accepts them only whole,
+and does not check all of them.
 Must not know: what goes through the connection.
 """
 
@@ -16,23 +17,23 @@ from .._http.timeouts import Timeouts
 from .._models import Origin, Proxy, bracketed
 from .._net.backend_stream import BackendStream
 from .._net.prefixed_stream import PrefixedStream
-from .routes import Opening
+from .stream_setup import StreamSetup
 
 SOCKS4_SCHEMES = (b"socks4", b"socks4a")
 SOCKS5_SCHEMES = (b"socks5", b"socks5h")
 
-Dialogue: TypeAlias = Generator[tuple[bytes, int], bytes, None]
-"""A conversation without I/O: yields what to send and how many bytes the reply has, and is sent those."""
+Handshake: TypeAlias = Generator[tuple[bytes, int], bytes, None]
+"""A handshake without I/O: yields bytes to send and the length of the reply, and is sent the reply."""
 
 _RECEIVE = 4096
 
 _GRANTED = 90
 _SOCKS4_REFUSALS = {
     91: "Request rejected or failed",
-    92: "Request rejected since the proxy can't ask identd on this machine",
+    92: "Request rejected since the proxy can't connect to identd on this machine",
     93: "Request rejected since identd on this machine reports another user id",
 }
-# An address that stands for "the name follows": 0.0.0.x, where x isn't 0 (SOCKS4a).
+# The address 0.0.0.x, where x isn't 0, announces a name (SOCKS4a).
 _NAME_FOLLOWS = bytes((0, 0, 0, 1))
 
 _METHODS = {
@@ -55,15 +56,15 @@ _IPV4, _NAME, _IPV6 = 1, 3, 4
 
 
 def check_socksio() -> None:
-    """Raise `ImportError` where SOCKS5 can't be spoken; it names the command that installs `socksio`."""
+    """Raise `ImportError` if `socksio`, which SOCKS5 needs, is not installed; it names the command that installs it."""
     try:
         import socksio  # noqa: F401
     except ModuleNotFoundError:
         raise ImportError(missing("socksio", "socks", "A SOCKS5 proxy")) from None
 
 
-class Socks:
-    """Have a SOCKS proxy connect to the origin."""
+class SOCKSHandshake:
+    """Requests a connection to the origin from a SOCKS proxy."""
 
     def __init__(self, proxy: Proxy, origin: Origin) -> None:
         self._proxy = proxy
@@ -71,47 +72,56 @@ class Socks:
         self._version = 4 if proxy.url.scheme in SOCKS4_SCHEMES else 5
         target = bracketed(origin.host).decode("ascii")
         if self._version == 4 and b":" in origin.host:
-            raise ConnectError(f"SOCKS4 has no IPv6, and so can't reach {target}: use socks5.")
+            raise ConnectError(
+                f"SOCKS4 has no IPv6, so the proxy can't connect to {target}: use SOCKS5."
+            )
         self.purpose = (
-            f"asking the SOCKS{self._version} proxy {proxy.url.origin} "
-            f"for a connection to {target}:{origin.port}"
+            f"requesting a connection to {target}:{origin.port} "
+            f"from the SOCKS{self._version} proxy {proxy.url.origin}"
         )
 
-    async def take(self, opening: Opening) -> None:
+    async def run(self, setup: StreamSetup) -> None:
         info = {
-            "stream": opening.stream.unwrapped,
+            "stream": setup.stream.unwrapped,
             "host": self._origin.host.decode("ascii"),
             "port": self._origin.port,
             "auth": None if self._proxy.auth is None else "[secure]",
-            "timeouts": opening.request.extensions.get("timeout", {}),
+            "timeouts": setup.request.extensions.get("timeout", {}),
         }
 
-        async def set_up() -> BackendStream:
-            stream = opening.stream
-            with opening.conversing() as limits:
-                dialogue = await self._begin(opening, limits)
-                surplus = await converse(dialogue, stream, limits)
-            return PrefixedStream(stream, surplus) if surplus else stream
+        async def shake_hands() -> BackendStream:
+            stream = setup.stream
+            with setup.handshake_timeouts() as timeouts:
+                handshake = await self._begin(setup, timeouts)
+                leading_data = await run_handshake(handshake, stream, timeouts)
+            return PrefixedStream(stream, leading_data) if leading_data else stream
 
-        await opening.advance("socks", f"setup_socks{self._version}_connection", info, set_up)
+        event = f"setup_socks{self._version}_connection"
+        await setup.replace_stream("socks", event, info, shake_hands)
 
-    async def _begin(self, opening: Opening, limits: Timeouts) -> Dialogue:
+    async def _begin(self, setup: StreamSetup, timeouts: Timeouts) -> Handshake:
         host, port, auth = self._origin.host, self._origin.port, self._proxy.auth
         if self._version == 5:
             return socks5(host, port, auth)
         address = _ipv4(host)
         if address is None and self._proxy.url.scheme == b"socks4":
-            found = await opening.backend.resolve_ipv4(host.decode("ascii"), limits.for_connect())
+            found = await setup.backend.resolve_ipv4(host.decode("ascii"), timeouts.for_connect())
             address = _ipv4(found.encode("ascii"))
         return socks4(host, address, port, b"" if auth is None else auth[0])
 
 
-def socks4(host: bytes, address: bytes | None, port: int, user_id: bytes) -> Dialogue:
-    """Ask a SOCKS4 proxy, which resolves `host` (SOCKS4a) where the four bytes of `address` are not given.
+def socks4(host: bytes, address: bytes | None, port: int, user_id: bytes) -> Handshake:
+    """Make the handshake with a SOCKS4 proxy.
+
+    Args:
+        host: the name that the proxy resolves (SOCKS4a) if `address` is `None`.
+        address: the four bytes of an IPv4 address.
+        port: the port of the origin.
+        user_id: empty for none.
 
     Raises:
         ProxyError: the proxy refused.
-        RemoteProtocolError: it does not speak SOCKS4.
+        RemoteProtocolError: the reply is not one of SOCKS4.
     """
     request = b"\x04\x01%b%b%b\x00" % (port.to_bytes(2, "big"), address or _NAME_FOLLOWS, user_id)
     if address is None:
@@ -122,12 +132,17 @@ def socks4(host: bytes, address: bytes | None, port: int, user_id: bytes) -> Dia
         raise _refusal(code, _SOCKS4_REFUSALS)
 
 
-def socks5(host: bytes, port: int, auth: tuple[bytes, bytes] | None) -> Dialogue:
-    """Ask a SOCKS5 proxy, which resolves names; with `auth` no other method is offered.
+def socks5(host: bytes, port: int, auth: tuple[bytes, bytes] | None) -> Handshake:
+    """Make the handshake with a SOCKS5 proxy.
+
+    Args:
+        host: an address, or a name that the proxy resolves.
+        port: the port of the origin.
+        auth: user name and password; `None` to offer only the method without authentication.
 
     Raises:
         ProxyError: the proxy refused the method, the credentials or the connection.
-        RemoteProtocolError: it does not speak SOCKS5.
+        RemoteProtocolError: a reply is not one of SOCKS5.
     """
     from socksio.socks5 import (
         SOCKS5AuthMethod,
@@ -158,9 +173,9 @@ def socks5(host: bytes, port: int, auth: tuple[bytes, bytes] | None) -> Dialogue
     version, reply = yield request.dumps(), 2
     _check_version(version, 5, "SOCKS5")
     if reply:
-        # Judged at once: there are proxies that send no more of it.
+        # Refused at once: some proxies send no more of the reply.
         raise _refusal(reply, _SOCKS5_REFUSALS)
-    # Then the address that the proxy connects from, which nobody needs; but where it ends the tunnel begins.
+    # The address that the proxy connects from follows. Nobody needs it, but the tunnel begins after it.
     _, kind, first = yield b"", 3
     lengths = {_IPV4: 4 - 1, _NAME: first, _IPV6: 16 - 1}
     if kind not in lengths:
@@ -171,38 +186,38 @@ def socks5(host: bytes, port: int, auth: tuple[bytes, bytes] | None) -> Dialogue
 def _check_version(version: int, expected: int, protocol: str) -> None:
     if version != expected:
         raise RemoteProtocolError(
-            f"The proxy's reply begins with {version}, where {protocol} has {expected}: does it speak {protocol}?"
+            f"The proxy's reply begins with {version}, not with {expected} as in {protocol}: is it a {protocol} proxy?"
         )
 
 
 def _refusal(code: int, known: dict[int, str]) -> ProxyError:
-    words = known.get(code, f"unknown reply {code}")
-    return ProxyError(f"Proxy Server could not connect: {words}.")
+    reason = known.get(code, f"unknown reply {code}")
+    return ProxyError(f"Proxy Server could not connect: {reason}.")
 
 
-async def converse(dialogue: Dialogue, stream: BackendStream, limits: Timeouts) -> bytes:
-    """Carry a dialogue's bytes, and return those that came beyond its end."""
+async def run_handshake(handshake: Handshake, stream: BackendStream, timeouts: Timeouts) -> bytes:
+    """Send and receive the bytes of a handshake, and return those that arrived after its end."""
     received = b""
     reply: bytes | None = None
     while True:
         try:
-            data, count = next(dialogue) if reply is None else dialogue.send(reply)
+            data, count = next(handshake) if reply is None else handshake.send(reply)
         except StopIteration:
             return received
         if data:
-            await stream.write(data, limits.for_write())
+            await stream.write(data, timeouts.for_write())
         while len(received) < count:
-            piece = await stream.read(_RECEIVE, limits.for_read())
-            if not piece:
+            chunk = await stream.read(_RECEIVE, timeouts.for_read())
+            if not chunk:
                 raise RemoteProtocolError(
                     f"The proxy closed the connection after {len(received)} of the {count} bytes of a reply."
                 )
-            received += piece
+            received += chunk
         reply, received = received[:count], received[count:]
 
 
 def _ipv4(host: bytes) -> bytes | None:
-    """The bytes of an IPv4 address, `None` for a name."""
+    """Return the bytes of an IPv4 address, `None` for a name."""
     numbers = [int(part) for part in host.split(b".") if part.isdigit() and len(part) <= 3]
     if host.count(b".") != 3 or len(numbers) != 4 or max(numbers) > 255:
         return None

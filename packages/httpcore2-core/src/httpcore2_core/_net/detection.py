@@ -1,18 +1,17 @@
-"""Finds out which event loop runs the caller, and the backend for it.
+"""Detects which event loop runs the caller, and finds the backend for it.
 
-Rules: a library that has not been imported can't be running; none is imported here. Test kits keep requests from the
-network by replacing the methods by which 2.16.2 connects, those of `SyncBackend`, `AutoBackend` and `AnyIOBackend`:
-what they put there is called, though nothing else here would go that way.
+Rules: a library that has not been imported can't be running, so none is imported here. Test kits keep requests from the
+network by replacing the methods with which 2.16.2 connects, those of `SyncBackend`, `AutoBackend` and `AnyIOBackend`.
+The replacements are called, although nothing else here connects with these classes.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 
 from .._distributions import PREFIX, load
-from .network_interfaces import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream
-from .runtime_backend import RuntimeBackend
+from .network_interfaces import AsyncNetworkBackend, AsyncNetworkStream
+from .runtime_backend import DelegatingBackend, RuntimeBackend
 
 _backends: dict[str, RuntimeBackend] = {}
 
@@ -20,7 +19,7 @@ _backends: dict[str, RuntimeBackend] = {}
 def running_loop() -> tuple[str, object] | None:
     """Return the name of the library that runs the caller, and its event loop."""
     trio = sys.modules.get("trio")
-    # First trio: in its guest mode it runs on top of asyncio.
+    # trio comes first: in its guest mode it runs on top of asyncio.
     if trio is not None and trio.lowlevel.in_trio_task():
         return "trio", trio.lowlevel.current_trio_token()
     asyncio = sys.modules.get("asyncio")
@@ -35,15 +34,15 @@ def detect_backend() -> RuntimeBackend:
     """Return the native backend of the event loop that runs the caller.
 
     Raises:
-        RuntimeError: none runs.
-        ImportError: its backend is not installed; the text names the command that installs it.
+        RuntimeError: no event loop runs the caller.
+        ImportError: the backend of the event loop is not installed; the text names the command that installs it.
     """
     found = running_loop()
     if found is None:
         raise RuntimeError(
-            "An asynchronous request needs a running event loop of asyncio or trio, and there is "
-            "none. Run the coroutine with asyncio.run() or trio.run() (pip install "
-            "'httpcore2[asyncio]' or 'httpcore2[trio]'), or use the synchronous ConnectionPool."
+            "An async request needs a running event loop of asyncio or trio, and none is "
+            "running. Run the coroutine with asyncio.run() or trio.run() (pip install "
+            "'httpcore2[asyncio]' or 'httpcore2[trio]'), or use the sync ConnectionPool."
         )
     library = found[0]
     if library == "asyncio":
@@ -61,43 +60,27 @@ def detect_backend() -> RuntimeBackend:
 
 
 def is_patched(backend: type) -> bool:
-    """Whether the methods that connect, which the class inherits, were replaced on it."""
+    """Whether the methods that connect, which `backend` inherits, were replaced on the class."""
     return (
         backend.connect_tcp is not backend.__base__.connect_tcp  # type: ignore[attr-defined, union-attr]
         or backend.connect_unix_socket is not backend.__base__.connect_unix_socket  # type: ignore[attr-defined, union-attr]
     )
 
 
-class DetectingBackend(AsyncNetworkBackend):
-    """What `AutoBackend` inherits."""
+class AutoBackend(DelegatingBackend[AsyncNetworkStream]):
+    """Opens connections with the native backend of the event loop that runs the caller.
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> AsyncNetworkStream:
-        return await detect_backend().connect_tcp(
-            host, port, timeout, local_address, socket_options
-        )
+    A pool that is given no backend connects natively by itself. This class is for backends of your own that do
+    something before they connect, on every event loop: derive from it, or call its methods.
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> AsyncNetworkStream:
-        return await detect_backend().connect_unix_socket(path, timeout, socket_options)
+    Example:
+        import httpcore2
 
-    async def sleep(self, seconds: float) -> None:
-        await detect_backend().sleep(seconds)
-
-
-class AutoBackend(DetectingBackend):
-    """Opens connections with the native backend of whichever event loop runs the caller.
-
-    Pools without a backend of their own do the same without it. It is for backends that do something before they
-    connect, on every event loop: derive from it, or call its methods.
+        class LoggingBackend(httpcore2.AutoBackend):
+            async def connect_tcp(self, host, port, **options):
+                print(f"connecting to {host}:{port}")
+                return await super().connect_tcp(host, port, **options)
     """
+
+    def _delegate(self) -> AsyncNetworkBackend:
+        return detect_backend()

@@ -1,63 +1,87 @@
-"""A caller's own network backends and streams, made into what the transport works with.
+"""Adapters of callers' own network backends and streams, and the backends of pools that are given none.
 
-Rules: only the public methods of a caller's stream are used. They get their arguments as httpcore2 has always given
-them, optional ones by name: many take the rest as `**kwargs` and hand it on. `aclose()` may suspend: it is awaited,
-shielded, once the transport's own state is in order (`wait_closed`).
+They are applied once, where a backend or a stream enters the transport from a public class.
+
+Rules: of a caller's stream only the public methods are used. `aclose()` may suspend: it is awaited, shielded, when the
+transport's own state is in order (`wait_closed`).
 Must not know: HTTP, the pool.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._distributions import PREFIX
 from .._exceptions import ReadError, WriteError
 from .backend_stream import BackendStream
 from .detection import AutoBackend, detect_backend, is_patched, running_loop
+from .errors import CLOSED_HERE
 from .network_interfaces import (
-    SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
     NetworkBackend,
     NetworkStream,
 )
 from .runtime import Runtime, Waiter
-from .runtime_backend import RuntimeBackend
+from .runtime_backend import DelegatingBackend, RuntimeBackend, result_of
 from .sync_backend import THREADS, SyncBackend, SyncStream
 
 if TYPE_CHECKING:
     import ssl
 
-
 T = TypeVar("T")
 
 
-def adapt_async_backend(backend: AsyncNetworkBackend) -> RuntimeBackend:
-    """Return `backend` with a runtime: itself, if it brings one."""
-    return backend if isinstance(backend, RuntimeBackend) else CallerBackend(backend)
-
-
-def adapt_given_backend(backend: AsyncNetworkBackend | None) -> RuntimeBackend | None:
-    """Return what carries the transport over the backend that a caller gave, or `None` for `default_backend()`."""
+def adapt_async_backend(backend: AsyncNetworkBackend | None) -> RuntimeBackend | None:
+    """Return a backend of the async API for the transport; `None` if `default_backend()` is to be used."""
     if backend is None or type(backend) is AutoBackend:
         return None
-    return adapt_async_backend(backend)
+    if isinstance(backend, CallerBackend):
+        return backend  # adapted already, for the sync API
+    if isinstance(backend, RuntimeBackend):
+        return RuntimeBackendAdapter(backend)
+    return CallerBackend(backend)
+
+
+def adapt_sync_backend(backend: NetworkBackend | None) -> RuntimeBackend:
+    """Return a backend of the sync API for the transport.
+
+    An instance of a class that is derived from `SyncBackend` is used as a caller's own: it may override a method.
+    """
+    if backend is None or type(backend) is SyncBackend:
+        return _SYNC_DEFAULT
+    return CallerSyncBackend(backend)
 
 
 def default_backend() -> RuntimeBackend:
-    """Return what carries the transport where no backend was given; errors as for `detect_backend`."""
-    return CallerBackend(AutoBackend()) if is_patched(AutoBackend) else detect_backend()
+    """Return the backend for the running event loop, where none was given.
+
+    Raises:
+        RuntimeError: no event loop runs the caller.
+        ImportError: the backend of the event loop is not installed.
+    """
+    if is_patched(AutoBackend):
+        return CallerBackend(AutoBackend())
+    backend = detect_backend()
+    return RuntimeBackendAdapter(backend) if is_patched(type(backend)) else backend
 
 
 def adapt_async_stream(stream: AsyncNetworkStream) -> BackendStream:
-    """Return `stream` as one that can be dropped without awaiting: itself, if it can."""
+    """Return a stream of the async API for the transport: itself if it is one of ours."""
     return stream if isinstance(stream, BackendStream) else CallerStream(stream)
 
 
+def adapt_sync_stream(stream: NetworkStream) -> BackendStream:
+    """Return a stream of the sync API for the transport: its async counterpart if it is one of ours."""
+    if isinstance(stream, SyncStream) and isinstance(stream.inner, BackendStream):
+        return stream.inner
+    return CallerSyncStream(stream)
+
+
 class CallerRuntime(Runtime):
-    """The world of a caller's own backend: whichever event loop happens to run it."""
+    """The runtime of a caller's own backend: the event loop that happens to run it."""
 
     __slots__ = ()
 
@@ -69,7 +93,7 @@ class CallerRuntime(Runtime):
         return None if found is None else found[1]
 
     def is_running(self, token: object) -> bool:
-        # Its streams are closed by its own methods, in whatever loop: there is none to protect.
+        # Its streams are closed by its own methods, in any loop: none has to be protected.
         return False
 
     def create_waiter(self) -> Waiter:
@@ -82,7 +106,7 @@ class CallerRuntime(Runtime):
         try:
             runtime = detect_backend().runtime
         except (ImportError, RuntimeError):
-            return await call()  # a loop that we have no backend for: it gets no shield
+            return await call()  # a loop that has no backend here: it gets no shield
         return await runtime.shielded(call)
 
     async def interruptible(
@@ -101,13 +125,8 @@ class CallerRuntime(Runtime):
 _RUNTIME = CallerRuntime()
 
 
-async def _result(call: Awaitable[T] | T) -> T:
-    """Return what a method of the caller's gave, once it is there: of a synchronous one it is."""
-    return await call if isinstance(call, Awaitable) else call
-
-
 class CallerStream(BackendStream):
-    """A caller's own stream, whose methods may be of either colour."""
+    """Adapts a caller's own stream, whose methods may be sync or async."""
 
     close_pending = False
 
@@ -126,13 +145,13 @@ class CallerStream(BackendStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if self._is_aborted:
-            raise ReadError("The connection was closed.")
-        return await _result(self.inner.read(max_bytes, timeout=timeout))
+            raise ReadError(CLOSED_HERE)
+        return await result_of(self.inner.read(max_bytes, timeout=timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._is_aborted:
-            raise WriteError("The connection was closed.")
-        await _result(self.inner.write(buffer, timeout=timeout))
+            raise WriteError(CLOSED_HERE)
+        await result_of(self.inner.write(buffer, timeout=timeout))
 
     def abort(self) -> None:
         if not self._is_aborted:
@@ -149,8 +168,7 @@ class CallerStream(BackendStream):
         await self.wait_closed()
 
     def read_nowait(self, max_bytes: int) -> bytes | None:
-        # What there is can't be taken without waiting; that there is something is all that the
-        # pool asks.
+        # The bytes can't be read without waiting. The pool needs to know only whether there are any.
         if self._is_aborted or self.inner.get_extra_info("is_readable"):
             return b""
         return None
@@ -164,61 +182,17 @@ class CallerStream(BackendStream):
         encrypted = self.inner.start_tls(
             ssl_context=ssl_context, server_hostname=server_hostname, timeout=timeout
         )
-        return self._adapt(await _result(encrypted))
+        return self._adapt(await result_of(encrypted))
 
     def get_extra_info(self, info: str) -> Any:
         return self.inner.get_extra_info(info)
 
-    _adapt: Callable[[Any], BackendStream] = staticmethod(adapt_async_stream)
+    def _adapt(self, stream: Any) -> BackendStream:
+        return adapt_async_stream(stream)
 
 
-class CallerBackend(RuntimeBackend):
-    """A caller's own backend, whose methods may be of either colour."""
-
-    runtime: Runtime = _RUNTIME
-
-    def __init__(self, backend: AsyncNetworkBackend | NetworkBackend) -> None:
-        self._backend: Any = backend
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> BackendStream:
-        dial = self._backend.connect_tcp(
-            host=host,
-            port=port,
-            timeout=timeout,
-            local_address=local_address,
-            socket_options=socket_options,
-        )
-        return self._adapt(await _result(dial))
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> BackendStream:
-        dial = self._backend.connect_unix_socket(
-            path=path, timeout=timeout, socket_options=socket_options
-        )
-        return self._adapt(await _result(dial))
-
-    async def sleep(self, seconds: float) -> None:
-        await _result(self._backend.sleep(seconds))
-
-    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        return await detect_backend().resolve_ipv4(host, timeout)
-
-    _adapt: Callable[[Any], BackendStream] = staticmethod(adapt_async_stream)
-
-
-class BlockingStream(CallerStream):
-    """A caller's own synchronous stream, for the transport."""
+class CallerSyncStream(CallerStream):
+    """Adapts a caller's own stream of the sync API."""
 
     @property
     def runtime(self) -> Runtime:
@@ -229,80 +203,72 @@ class BlockingStream(CallerStream):
             return
         self._is_aborted = True
         try:
-            # Another thread may be using it. When its descriptor is closed is the caller's to decide.
+            # Another thread may be using it. The caller's class decides when its descriptor is closed.
             self.inner.close()
         except Exception:
-            # It is closed in the middle of other things, which must not fail because of it.
+            # The clean-up that closes it must go on.
             import logging
 
             logger = logging.getLogger(f"{PREFIX}httpcore2.connection")
             logger.warning("%r could not be closed", self.inner, exc_info=True)
 
-    @staticmethod
-    def _adapt(stream: NetworkStream) -> BackendStream:
-        return adapt_stream(stream)
+    def _adapt(self, stream: Any) -> BackendStream:
+        return adapt_sync_stream(stream)
 
 
-class BlockingBackend(CallerBackend):
-    """A caller's own synchronous backend, for the transport."""
+class CallerBackend(DelegatingBackend[BackendStream], RuntimeBackend):
+    """Adapts a caller's own backend, whose methods may be sync or async."""
+
+    runtime: Runtime = _RUNTIME
+
+    def __init__(self, backend: AsyncNetworkBackend | NetworkBackend) -> None:
+        self._backend = backend
+
+    def _delegate(self) -> AsyncNetworkBackend | NetworkBackend:
+        return self._backend
+
+    def _adapt(self, stream: Any) -> BackendStream:
+        return adapt_async_stream(stream)
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return await detect_backend().resolve_ipv4(host, timeout)
+
+
+class RuntimeBackendAdapter(CallerBackend):
+    """Adapts a backend that has a runtime, and may all the same open streams of a caller's own class."""
+
+    def __init__(self, backend: RuntimeBackend) -> None:
+        super().__init__(backend)
+        self._backend: RuntimeBackend = backend
+        self.runtime = backend.runtime
+
+    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        return await self._backend.resolve_ipv4(host, timeout)
+
+
+class CallerSyncBackend(CallerBackend):
+    """Adapts a caller's own backend of the sync API."""
 
     runtime = THREADS.runtime
 
-    @staticmethod
-    def _adapt(stream: NetworkStream) -> BackendStream:
-        return adapt_stream(stream)
+    def _adapt(self, stream: Any) -> BackendStream:
+        return adapt_sync_stream(stream)
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         return await THREADS.resolve_ipv4(host, timeout)
 
 
-class DefaultBackend(RuntimeBackend):
-    """Opens the connections of pools that were given no backend: with `SyncBackend`, if that was patched."""
+class SyncDefaultBackend(CallerSyncBackend):
+    """The backend of sync pools that are given none: that for threads, or `SyncBackend` if it was patched."""
 
-    runtime = THREADS.runtime
+    def __init__(self) -> None:
+        super().__init__(THREADS)
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> AsyncNetworkStream:
-        return await _dialler().connect_tcp(host, port, timeout, local_address, socket_options)
+    def _delegate(self) -> AsyncNetworkBackend | NetworkBackend:
+        return SyncBackend() if is_patched(SyncBackend) else THREADS
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> AsyncNetworkStream:
-        return await _dialler().connect_unix_socket(path, timeout, socket_options)
-
-    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        return await THREADS.resolve_ipv4(host, timeout)
+    def _adapt(self, stream: Any) -> BackendStream:
+        return stream if isinstance(stream, BackendStream) else adapt_sync_stream(stream)
 
 
-def _dialler() -> RuntimeBackend:
-    return BlockingBackend(SyncBackend()) if is_patched(SyncBackend) else THREADS
-
-
-_DEFAULT = DefaultBackend()
-
-
-def adapt_backend(backend: NetworkBackend | None) -> RuntimeBackend:
-    """Return what carries the transport over `backend`.
-
-    For `None` and for our own that is the backend for threads. A class of the caller's that
-    is derived from ours may do something of its own.
-    """
-    if backend is None or type(backend) is SyncBackend:
-        return _DEFAULT
-    return BlockingBackend(backend)
-
-
-def adapt_stream(stream: NetworkStream) -> BackendStream:
-    """Return what carries the transport over `stream`."""
-    if isinstance(stream, SyncStream) and isinstance(stream.inner, BackendStream):
-        return stream.inner
-    return BlockingStream(stream)
+_SYNC_DEFAULT = SyncDefaultBackend()

@@ -1,25 +1,120 @@
-"""The backend that the transport works with: it opens `BackendStream`s, and has a runtime.
+"""The backends that the transport works with: they open `BackendStream`s, and have a runtime.
 
 Must not know: sockets, HTTP, the pool.
 """
 
 from __future__ import annotations
 
-from .network_interfaces import AsyncNetworkBackend
+from collections.abc import Awaitable, Iterable
+from typing import Any, Generic, TypeVar
+
+from .backend_stream import BackendStream
+from .network_interfaces import (
+    SOCKET_OPTION,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    NetworkBackend,
+)
 from .runtime import Runtime
+
+S = TypeVar("S", bound=AsyncNetworkStream)
+T = TypeVar("T")
 
 
 class RuntimeBackend(AsyncNetworkBackend):
-    """Opens `BackendStream`s, and brings its world's clock and scheduling."""
+    """Opens `BackendStream`s, and says which clock and which scheduling belong to them.
+
+    Derive from it to bring a runtime of your own: implement `connect_tcp`, and `connect_unix_socket` and `resolve_ipv4`
+    if they are needed.
+
+    Attributes:
+        runtime: the clock and the scheduling. Pools that are given this backend wait on it alone.
+    """
 
     runtime: Runtime
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> BackendStream:
+        raise NotImplementedError
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> BackendStream:
+        raise NotImplementedError
 
     async def sleep(self, seconds: float) -> None:
         await self.runtime.sleep(seconds)
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        """Return an IPv4 address of `host` for SOCKS4, which takes no names.
+        """Return an IPv4 address of `host`, for SOCKS4, which has no names.
 
-        It may take `timeout` seconds; `None` waits for ever. Errors as for `connect_tcp`.
+        Args:
+            host: a name or an address.
+            timeout: seconds that the look-up may take; `None` for no limit.
+
+        Raises:
+            ConnectTimeout: the look-up took longer.
+            ConnectError: the name has no IPv4 address.
         """
         raise NotImplementedError
+
+
+class DelegatingBackend(AsyncNetworkBackend, Generic[S]):
+    """Opens each connection with another backend, of the sync or the async API.
+
+    Arguments are passed as httpcore2 has always passed them, by name: many backends accept the last ones as `**kwargs`.
+    """
+
+    def _delegate(self) -> AsyncNetworkBackend | NetworkBackend:
+        """Return the backend for the next call."""
+        raise NotImplementedError
+
+    def _adapt(self, stream: Any) -> S:
+        """Return a stream of the other backend as one of this backend's."""
+        adapted: S = stream
+        return adapted
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> S:
+        connecting = self._delegate().connect_tcp(
+            host=host,
+            port=port,
+            timeout=timeout,
+            local_address=local_address,
+            socket_options=socket_options,
+        )
+        return self._adapt(await result_of(connecting))
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> S:
+        connecting = self._delegate().connect_unix_socket(
+            path=path, timeout=timeout, socket_options=socket_options
+        )
+        return self._adapt(await result_of(connecting))
+
+    async def sleep(self, seconds: float) -> None:
+        await result_of(self._delegate().sleep(seconds))
+
+
+async def result_of(call: Awaitable[T] | T) -> T:
+    """Return the result of a call of the sync API, or await that of one of the async API."""
+    return await call if isinstance(call, Awaitable) else call

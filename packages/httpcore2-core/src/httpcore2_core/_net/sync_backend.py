@@ -27,10 +27,10 @@ THREADS = ThreadBackend()
 
 
 class SyncStream(NetworkStream):
-    """A stream of the transport's, for threads."""
+    """The sync counterpart of a stream whose coroutines block."""
 
     def __init__(self, stream: AsyncNetworkStream) -> None:
-        """Take a stream whose coroutines block."""
+        """Make the counterpart of `stream`."""
         self.inner = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -57,7 +57,7 @@ class SyncStream(NetworkStream):
 
 
 class SyncBackendAdapter(NetworkBackend):
-    """A backend for threads made of one whose coroutines block."""
+    """The sync counterpart of a backend whose coroutines block."""
 
     def __init__(self, counterpart: AsyncNetworkBackend) -> None:
         self._counterpart = counterpart
@@ -87,13 +87,25 @@ class SyncBackendAdapter(NetworkBackend):
 
 
 class SyncBackend(SyncBackendAdapter):
-    """Opens connections for threads."""
+    """Opens connections for threads.
+
+    A sync pool that is given no backend connects in the same way by itself. This class is for backends of your own that
+    do something before they connect: derive from it, or call its methods. It may be shared by threads.
+
+    Example:
+        import httpcore2
+
+        class LoggingBackend(httpcore2.SyncBackend):
+            def connect_tcp(self, host, port, **options):
+                print(f"connecting to {host}:{port}")
+                return super().connect_tcp(host, port, **options)
+    """
 
     def __init__(self) -> None:
         super().__init__(THREADS)
 
 
 def public_sync_stream(stream: AsyncNetworkStream | NetworkStream) -> NetworkStream:
-    """Return what the caller knows `stream` as."""
+    """Return `stream` as callers of the sync API know it: their own stream, or the sync counterpart of ours."""
     unwrapped = stream.unwrapped if isinstance(stream, BackendStream) else stream
     return unwrapped if isinstance(unwrapped, NetworkStream) else SyncStream(unwrapped)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .._connect.config import ConnectionConfig
+from .._connect.connection_config import ConnectionConfig
 from .._connect.proxies import check_proxy
 from .._models import Proxy
 

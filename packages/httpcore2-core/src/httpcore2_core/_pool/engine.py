@@ -21,7 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from .._connect.routes import own_server_name
+from .._connect.tls_handshake import server_name_override
 from .._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
@@ -178,7 +178,7 @@ class Engine:
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key: _Key = (url.scheme, url.host, port)
         if "sni_hostname" in request.extensions:
-            name = own_server_name(request)
+            name = server_name_override(request)
             if name is not None:
                 key = (*key, name)
         ledger = self._ledger
@@ -347,8 +347,8 @@ class Engine:
 
     def _pool_timeout(self, request: Request, limit: float | None) -> PoolTimeout:
         origin = request.url.origin
-        name = own_server_name(request)
-        named = "" if name is None else f" with the sni_hostname {name.decode()!r}"
+        name = server_name_override(request)
+        named = "" if name is None else f" with the sni_hostname {name!r}"
         counts = self._ledger.counts()
         to_origin = sum(
             connection.can_handle_request(origin) for connection in self._ledger.connections()

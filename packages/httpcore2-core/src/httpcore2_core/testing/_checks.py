@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._net.coroutines import run_blocking
-from .._net.network_adapters import adapt_backend
+from .._net.network_adapters import adapt_sync_backend
 from .._net.network_interfaces import AsyncNetworkBackend, AsyncNetworkStream, NetworkBackend
 from ._peers import LIMIT, Peer, PeerScript, Server, TLSPeer
 
@@ -171,7 +171,7 @@ def thread_backend_under_test(
         ```
     """
     return BackendUnderTest(
-        backend=adapt_backend(backend),
+        backend=adapt_sync_backend(backend),
         concurrently=_in_threads,
         server_tls=server_tls,
         client_tls=client_tls,

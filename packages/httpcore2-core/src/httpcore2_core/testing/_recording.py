@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._net.network_adapters import adapt_backend
+from .._net.network_adapters import adapt_sync_backend
 from .._net.network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
@@ -191,6 +191,6 @@ class RecordingBackend(SyncBackendAdapter):
     """
 
     def __init__(self, backend: NetworkBackend) -> None:
-        counterpart = AsyncRecordingBackend(adapt_backend(backend))
+        counterpart = AsyncRecordingBackend(adapt_sync_backend(backend))
         super().__init__(counterpart)
         self.recordings: list[Recording] = counterpart.recordings
