@@ -45,7 +45,7 @@ class AsyncHTTP2Connection(EstablishedHTTP2Connection):
 
         async def main() -> None:
             origin = httpcore2.Origin(b"http", b"www.example.com", 80)
-            stream = await httpcore2.AsyncBackend().connect_tcp("www.example.com", 80)
+            stream = await httpcore2.AsyncIOBackend().connect_tcp("www.example.com", 80)
             async with httpcore2.AsyncHTTP2Connection(origin, stream) as connection:
                 response = await connection.request("GET", "http://www.example.com/")
                 print(response.status)
