@@ -41,7 +41,7 @@ def synchronous() -> Iterator[bytes]:
     yield b"b"
 
 
-class BothColours:
+class SyncAndAsync:
     def __iter__(self) -> Iterator[bytes]:
         return synchronous()
 
@@ -83,7 +83,7 @@ def test_a_body_that_is_here_is_read_at_once(wrap: Any) -> None:
         response._consume("read()")
 
 
-@pytest.mark.parametrize("content", [Body(b"a"), BlockingBody(Body(b"a")), b"a", BothColours()])
+@pytest.mark.parametrize("content", [Body(b"a"), BlockingBody(Body(b"a")), b"a", SyncAndAsync()])
 def test_other_bodies_are_not(content: Any) -> None:
     response = Response(200, content=content)
     assert not read_at_once(response)
@@ -97,9 +97,9 @@ def test_a_body_that_was_taken_before_is_not() -> None:
     assert not read_at_once(response)
 
 
-@pytest.mark.parametrize("stream", [ByteStream(b"ab"), BothColours()])
+@pytest.mark.parametrize("stream", [ByteStream(b"ab"), SyncAndAsync()])
 @pytest.mark.parametrize("is_blocking", [False, True])
-def test_a_body_of_both_colours_serves_either_interface(stream: Any, is_blocking: bool) -> None:
+def test_a_body_that_is_sync_and_async_serves_both_apis(stream: Any, is_blocking: bool) -> None:
     check_body_api(stream, is_blocking)
 
 
@@ -121,7 +121,7 @@ async def joined(stream: Any, is_blocking: bool) -> bytes:
     return b"".join([chunk async for chunk in iterate(stream, is_blocking)])
 
 
-@pytest.mark.parametrize("stream", [[b"a", b"b"], synchronous(), BothColours()])
+@pytest.mark.parametrize("stream", [[b"a", b"b"], synchronous(), SyncAndAsync()])
 def test_a_synchronous_body_is_iterated_without_suspending(stream: Any) -> None:
     assert run_blocking(joined(stream, is_blocking=True)) == b"ab"
 

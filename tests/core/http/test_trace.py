@@ -143,7 +143,7 @@ def test_a_callback_that_fails_at_the_start_stops_the_step() -> None:
         (remembering([]), False, "should be an asynchronous function rather than a normal"),
     ],
 )
-def test_a_callback_of_the_wrong_colour_is_refused(
+def test_a_callback_for_the_other_api_is_refused(
     trace: Any, is_blocking: bool, message: str
 ) -> None:
     with pytest.raises(TypeError, match=message):

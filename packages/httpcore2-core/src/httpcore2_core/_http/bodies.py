@@ -1,7 +1,7 @@
-"""Where bodies cross between the synchronous and the asynchronous interface.
+"""The bodies of requests and responses, in the sync and the async API.
 
-Requests: a body of the wrong colour is refused before anything is sent. Responses: the transport's
-body is asynchronous; `BlockingBody` is what threads see of it.
+A request with a sync body in the async API, or the reverse, is refused before anything is sent. The body of a response
+is async; `BlockingBody` adapts it for threads.
 Must not know: framing, connections.
 """
 
@@ -18,14 +18,13 @@ from .lease import Lease
 
 
 class ReceivedBody:
-    """A response's body as it comes from the network; the transport's connections derive theirs
-    from it.
+    """Base class of the bodies that connections return in responses.
 
     Attributes:
-        pool: the pool of its connection: it must not be finalised while the body is read.
-        lease: of its connection, if that is pooled and not given back yet. If the body is dropped, it is lost with it.
-        uses: those of the lease when the connection was got; see `Lease`.
-        is_closed: whether its connection was given back, or dropped, so that nothing is left to close.
+        pool: the pool of its connection, which must not be finalised while the body is read.
+        lease: the lease of its connection, while that is checked out. It is lost if the body is garbage-collected.
+        uses: the count of `lease.uses` when the connection was checked out.
+        is_closed: whether its connection was checked in or closed, so that closing the body does nothing.
     """
 
     __slots__ = ("is_closed", "lease", "pool", "uses")
@@ -39,28 +38,28 @@ class ReceivedBody:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = await self.next_body_chunk()
-        if not piece:
+        chunk = await self.next_body_chunk()
+        if not chunk:
             raise StopAsyncIteration
-        return piece
+        return chunk
 
     def take_remaining(self) -> bytes | None:
-        """Return what is left of the body, if that costs no waiting; else `None`."""
+        """Return the remaining body if it has been received; otherwise `None`."""
         return None
 
     async def aread_all(self) -> bytes:
-        """Return what is left of the body."""
-        pieces = [await self.next_body_chunk()]
-        while pieces[-1] and not self.is_closed:
-            pieces.append(await self.next_body_chunk())
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        """Return the remaining body."""
+        chunks = [await self.next_body_chunk()]
+        while chunks[-1] and not self.is_closed:
+            chunks.append(await self.next_body_chunk())
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def next_body_chunk(self) -> bytes:
-        """Return the next piece; `b""` at the end."""
+        """Return the next chunk; `b""` at the end."""
         raise NotImplementedError
 
     async def aclose(self) -> None:
-        """Give the connection back, or drop it if the body was not read to its end."""
+        """Check the connection in, or close it if the body was not read to its end."""
         raise NotImplementedError
 
 
@@ -73,8 +72,8 @@ class BlockingBody:
         self.body = body
 
     def __iter__(self) -> Iterator[bytes]:
-        while piece := run_blocking(self.body.next_body_chunk()):
-            yield piece
+        while chunk := run_blocking(self.body.next_body_chunk()):
+            yield chunk
 
     def take_remaining(self) -> bytes | None:
         return self.body.take_remaining()
@@ -87,7 +86,7 @@ class BlockingBody:
 
 
 def read_at_once(response: Response) -> bool:
-    """Read the body of a response of ours, if all of it is here, as most are; return whether it was."""
+    """Read the body of a response if all of it has been received, as most are; return whether it was."""
     stream = response.stream
     if response._stream_consumed or not isinstance(stream, (ReceivedBody, BlockingBody)):
         return False
@@ -100,7 +99,7 @@ def read_at_once(response: Response) -> bool:
 
 
 def check_body_api(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bool) -> None:
-    """Refuse, with `TypeError`, a request body that this interface can't iterate."""
+    """Raise `TypeError` for a sync body in the async API, or an async body in the sync API."""
     if type(stream) is ByteStream:
         return
     if is_blocking:
@@ -119,14 +118,14 @@ def check_body_api(stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: 
 
 
 def check_size(surplus: int) -> None:
-    """Refuse, with `LocalProtocolError`, a request body that is `surplus` bytes longer than declared."""
+    """Raise `LocalProtocolError` if a request body has `surplus` bytes more, or if negative fewer, than declared."""
     if surplus:
         how_much = "much" if surplus > 0 else "little"
         raise LocalProtocolError(f"Too {how_much} data for declared Content-Length")
 
 
 def enforce_chunk(chunk: bytes) -> bytes:
-    """Return a piece of a request body as bytes, or raise `TypeError`: a caller may use its buffer again."""
+    """Return a chunk as bytes, since a caller may reuse its buffer; raise `TypeError` for another type."""
     if isinstance(chunk, bytes):
         return chunk
     if not isinstance(chunk, (bytearray, memoryview)):
@@ -137,7 +136,7 @@ def enforce_chunk(chunk: bytes) -> bytes:
 def iterate(
     stream: Iterable[bytes] | AsyncIterable[bytes], is_blocking: bool
 ) -> AsyncIterable[bytes]:
-    """Return `stream` as something that a coroutine can iterate; `check_body_api` has passed it."""
+    """Return `stream`, which `check_body_api` has checked, as an async iterable."""
     if not is_blocking:
         assert isinstance(stream, AsyncIterable), "checked"
         return stream
@@ -146,15 +145,15 @@ def iterate(
 
 
 async def close_generator(iterator: AsyncIterator[bytes]) -> None:
-    """Close a request body that is left in the middle: its event loop would have to, and complain of it."""
+    """Close a request body that is not iterated to its end. Otherwise its event loop closes it, with a warning."""
     if isinstance(iterator, AsyncGeneratorType):
         await iterator.aclose()
 
 
 class _AsyncView:
-    """A synchronous iterator, for a coroutine that runs on a thread.
+    """A sync iterator as an async one, for a coroutine that runs on a thread.
 
-    Not an async generator: an event loop that happens to run this thread would adopt it.
+    It is not an async generator, whose finalisation an event loop in this thread would take over.
     """
 
     __slots__ = ("_iterator",)

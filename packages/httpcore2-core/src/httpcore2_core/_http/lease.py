@@ -1,8 +1,8 @@
-"""What a request holds a connection by, for as long as it uses it.
+"""The object by which a request holds a connection.
 
-A pool knows the leases of connections in use weakly. A request that is interrupted between two instructions, where no
-`finally` covers it, or whose response is dropped without being closed, lets go of its lease all the same: that is how
-the pool finds out that a connection belongs to nobody. The requests that share a connection share its lease.
+A pool has weak references to the leases of its connections in use. A request that is interrupted between two instructions,
+outside any `finally`, and a response that is garbage-collected without being closed, lose their lease. So the pool notices
+that their connection is not in use any more. Requests that share a connection share its lease.
 
 Must not know: connections, requests, how they are pooled.
 """
@@ -15,13 +15,13 @@ C = TypeVar("C")
 
 
 class Lease(Generic[C]):
-    """A claim to a connection, or first to a slot for one.
+    """Holds a connection, or at first the slot for one.
 
     Attributes:
-        connection: what is held; there is none until the dial begins.
-        ticket: what it waits or dials by, if it had to ask for a slot; the ledger's own.
-        uses: how often the connection came to rest. While that stays the same, the use of a connection that serves one
-            request at a time is not over.
+        connection: the connection. The attribute is set when the dial begins.
+        ticket: the ledger's ticket, if the request had to wait for a slot or to dial.
+        uses: how often the connection became idle. While the number is the same, the use of a connection that is not
+            multiplexed has not ended.
     """
 
     __slots__ = ("__weakref__", "connection", "ticket", "uses")

@@ -1,6 +1,6 @@
-"""The `timeout` extension: limits for each phase of a request, and one for the whole.
+"""The `timeout` extension: a limit for each phase of a request, and one for the whole request.
 
-Must not know: what is being timed; the clock is the runtime's.
+The clock is the runtime's. Must not know: the operations that are limited.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _PHASES = ("pool", "connect", "read", "write", "total")
 
 
 class Timeouts:
-    """Seconds that each phase may take; `None` for no limit.
+    """The limits of a request in seconds; `None` is no limit.
 
-    With `total` every phase is cut at the deadline, so that none outlives the whole.
+    With `total`, each limit is at most the time until the deadline.
 
     Attributes:
-        is_cut: whether the deadline was nearer than the limit, when that was last asked for.
+        is_cut: whether the last limit returned was the time until the deadline.
     """
 
     __slots__ = ("_deadline", "_runtime", "_total", "connect", "is_cut", "pool", "read", "write")
@@ -53,33 +53,33 @@ class Timeouts:
             self._deadline = runtime.now() + total
 
     def for_pool(self) -> float | None:
-        """Return how long the request may wait for a connection.
+        """Return the limit on the wait for a connection.
 
         Raises:
-            PoolTimeout: the whole has taken too long; the others raise their own phase's.
+            PoolTimeout: the total has passed. The other methods raise the timeout of their phase.
         """
         return self.pool if self._deadline is None else self._left(self.pool, PoolTimeout)
 
     def for_connect(self) -> float | None:
-        """Return how long the next step of connecting may take."""
+        """Return the limit on the next operation of connecting."""
         return self.connect if self._deadline is None else self._left(self.connect, ConnectTimeout)
 
     def for_read(self) -> float | None:
-        """Return how long the next read may take."""
+        """Return the limit on the next read."""
         return self.read if self._deadline is None else self._left(self.read, ReadTimeout)
 
     def for_write(self) -> float | None:
-        """Return how long the next write may take."""
+        """Return the limit on the next write."""
         return self.write if self._deadline is None else self._left(self.write, WriteTimeout)
 
     def for_body(self) -> float | None:
-        """Return how long sending the request's body may take as a whole: what is left of the total."""
+        """Return the limit on the upload as a whole: the time until the deadline."""
         return None if self._deadline is None else self._left(None, WriteTimeout)
 
     def for_pause(self, delay: float) -> float:
-        """Return how much of a pause between attempts to connect there is time for."""
+        """Return the length of a pause between attempts to connect, cut at the deadline."""
         left = delay if self._deadline is None else self._left(delay, ConnectTimeout)
-        assert left is not None, "it is at most the delay"
+        assert left is not None, "a delay is a limit"
         return left
 
     def _left(self, limit: float | None, exception: type[TimeoutException]) -> float | None:
@@ -91,7 +91,7 @@ class Timeouts:
         return left if self.is_cut else limit
 
     def exceeded(self, exception: type[TimeoutException]) -> TimeoutException:
-        """Return the exception that says that the whole has taken too long."""
+        """Return the exception for a request that took longer than its total."""
         return exception(f"The request took longer than its total of {self._total} seconds.")
 
     @classmethod
@@ -106,12 +106,12 @@ class Timeouts:
         given = extensions.get("timeout")
         if not given:
             return _NONE
-        # Clients give the same limits with every request: they are checked once.
+        # Most clients give the same limits with every request, which are checked once.
         checked, timeouts = _last
         if given == checked and type(given) is dict:
             for limit in given.values():
                 if type(limit) is not float and limit is not None and type(limit) is not int:
-                    break  # it only equals a number, as True does
+                    break  # it equals a number but has another type, such as bool
             else:
                 return timeouts
         try:

@@ -1,7 +1,8 @@
-"""Tells a request's progress to its `trace` extension and to the loggers.
+"""Reports the events of a request to its `trace` extension and to the loggers.
 
-Rules: where nobody listens, it costs one check. Events are those of 2.x: `<prefix>.<step>.started`,
-then `.complete` with `return_value`, or `.failed` with `exception`.
+Rules: without a `trace` extension or an enabled logger, a request makes one check. Events are those of 2.x:
+`<prefix>.<operation>.started`, then `.complete` with `return_value`, or `.failed` with `exception`.
+Must not know: the operations.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _loggers: dict[str, Logger] = {}
 
 
 def _logger(name: str) -> Logger | None:
-    """Return the logger `httpcore2.<name>`, unless nobody listens; `logging` takes 8 ms to import."""
+    """Return the logger `httpcore2.<name>`, or `None` if the program has not imported `logging`, which takes 8 ms."""
     if "logging" not in sys.modules:
         return None
     import logging
@@ -35,14 +36,14 @@ def _logger(name: str) -> Logger | None:
 
 
 def log(prefix: str, message: str) -> None:
-    """Log what belongs to no request."""
+    """Log a message that belongs to no request."""
     logger = _logger(prefix)
     if logger is not None:
         logger.debug(message)
 
 
 class Tracer:
-    """Reports the steps of one request under one prefix."""
+    """Reports the operations of one request under one prefix."""
 
     __slots__ = ("_callback", "_is_blocking", "_logger", "_prefix")
 
@@ -60,9 +61,12 @@ class Tracer:
 
     @classmethod
     def of(cls, prefix: str, request: Request, is_blocking: bool) -> Tracer | None:
-        """Return a tracer if anybody wants to know, else `None`.
+        """Return a tracer, or `None` if there is no `trace` extension and no enabled logger.
 
-        `prefix` begins the events' names, and ends the logger's; `is_blocking` is for a `trace` that is plain.
+        Args:
+            prefix: the first part of the names of events, and the last part of the logger's name.
+            request: the request with the extension.
+            is_blocking: whether the `trace` extension is a sync function.
         """
         callback = request.extensions.get("trace")
         logger = _loggers.get(prefix) or _logger(prefix)
@@ -76,7 +80,7 @@ class Tracer:
         """Report one event, such as `receive_response_body.started`.
 
         Raises:
-            TypeError: the callback has the wrong colour.
+            TypeError: the callback is async in the sync API, or sync in the async API.
         """
         if self._callback is not None:
             result = self._callback(f"{self._prefix}.{name}", info)
@@ -105,15 +109,15 @@ class Tracer:
         self,
         name: str,
         info: dict[str, Any],
-        step: Coroutine[Any, Any, T],
+        operation: Coroutine[Any, Any, T],
         present: Callable[[T], object] = lambda result: result,
     ) -> T:
-        """Run `step` and report its start and end; `present` makes what the listener is shown."""
+        """Run `operation`, and report its start and its end with the result that `present` returns."""
         try:
             await self.event(f"{name}.started", info)
-            result = await step
+            result = await operation
         except BaseException as exc:
-            step.close()  # a callback may have raised before it began
+            operation.close()  # a callback may have raised before the operation began
             await self.event(f"{name}.failed", {"exception": exc})
             raise
         await self.event(f"{name}.complete", {"return_value": present(result)})
