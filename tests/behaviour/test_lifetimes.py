@@ -1,4 +1,4 @@
-"""Pools that outlive their event loop, are forgotten, or find themselves in another process."""
+"""Pools that outlive their event loop, are garbage-collected, or are used in a forked process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_pool_works_in_one_run_after_another(runtime: TestedRuntime) -> None:
         assert server.accepted == (1 if runtime.name == "threads" else 3)
 
 
-def test_a_pool_that_is_used_on_two_running_loops_says_so(
+def test_a_pool_that_is_used_on_two_running_loops_raises_an_error(
     async_runtime: TestedAsyncRuntime,
 ) -> None:
     runtime = async_runtime
@@ -74,7 +74,7 @@ def test_a_pool_that_is_used_on_two_running_loops_says_so(
         assert server.accepted == 1
 
 
-def test_an_async_pool_that_is_forgotten_warns_once_and_leaves_no_socket(
+def test_an_async_pool_that_is_not_closed_warns_once_and_leaves_no_socket(
     async_runtime: TestedAsyncRuntime,
 ) -> None:
     runtime = async_runtime
@@ -84,14 +84,14 @@ def test_an_async_pool_that_is_forgotten_warns_once_and_leaves_no_socket(
         canned_responses([FINE])(peer)
         closed.set()
 
-    async def use_and_forget() -> None:
+    async def use_without_closing() -> None:
         pool = runtime.pool()
         assert (await pool.request("GET", server.url)).content == b"fine"
 
     async def scenario() -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            await use_and_forget()
+            await use_without_closing()
             gc.collect()
             # The server sees the end while the loop is still running.
             await closed.wait()
@@ -130,7 +130,7 @@ def test_an_async_pool_that_another_thread_finalises_is_closed_while_its_loop_ru
         runtime.run(scenario)
 
 
-def test_an_async_pool_that_was_closed_or_never_used_is_forgotten_silently(
+def test_an_async_pool_that_was_closed_or_never_used_is_finalised_without_a_warning(
     async_runtime: TestedAsyncRuntime,
 ) -> None:
     async def scenario() -> None:
@@ -146,7 +146,7 @@ def test_an_async_pool_that_was_closed_or_never_used_is_forgotten_silently(
         async_runtime.run(scenario)
 
 
-def test_a_pool_for_threads_cleans_up_when_it_is_collected(no_leaks: None) -> None:
+def test_a_sync_pool_closes_its_connections_when_it_is_collected(no_leaks: None) -> None:
     closed = threading.Event()
 
     def handler(peer: Peer) -> None:
@@ -161,7 +161,7 @@ def test_a_pool_for_threads_cleans_up_when_it_is_collected(no_leaks: None) -> No
         assert closed.wait(5)
 
 
-def test_a_response_keeps_the_pool_for_threads_that_it_came_from(no_leaks: None) -> None:
+def test_a_response_refers_to_its_sync_pool(no_leaks: None) -> None:
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfi")
@@ -244,7 +244,7 @@ FORK = """
         ("assert fetch() == b'fine'; pool.close()", 2),
         ("del pool; import gc; gc.collect()", 1),
     ],
-    ids=["closes the pool", "uses the pool", "forgets the pool"],
+    ids=["closes the pool", "uses the pool", "drops the pool"],
 )
 def test_a_forked_child_never_touches_the_connections_of_its_parent(
     child: str,
@@ -267,7 +267,7 @@ def test_a_forked_child_has_an_event_loop_and_connections_of_its_own(
     secured: bool, request: pytest.FixtureRequest, ca_file: Path, no_leaks: None
 ) -> None:
     tls = request.getfixturevalue("server_tls") if secured else None
-    # The parent's loop is kept: collected in the child it would warn that nobody closed it.
+    # The parent's loop is kept: if it were collected in the child, it would warn that it was not closed.
     child = "old = loop; loop = asyncio.new_event_loop(); assert fetch() == b'fine'; close()"
     script = FORK.format(
         setup=textwrap.indent(textwrap.dedent(FORKING["asyncio"]), "    "), child=child
@@ -297,7 +297,7 @@ def _run_fork(script: str, tls: object, connections: int, ca_file: Path) -> None
         assert server.accepted == connections
 
 
-def test_a_pool_moves_from_one_kind_of_event_loop_to_another(no_leaks: None) -> None:
+def test_a_pool_is_rebound_from_one_kind_of_event_loop_to_another(no_leaks: None) -> None:
     pool = httpcore2.AsyncConnectionPool()
 
     async def scenario() -> None:

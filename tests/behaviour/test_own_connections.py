@@ -139,7 +139,7 @@ def own_pool(runtime: TestedRuntime, kind: Kind, **options: Any) -> httpcore2.As
 
 
 @each_kind
-def test_they_are_used_again_and_shown(runtime: TestedRuntime, kind: Kind) -> None:
+def test_a_callers_connection_is_reused_and_listed(runtime: TestedRuntime, kind: Kind) -> None:
     async def scenario() -> None:
         async with own_pool(runtime, kind) as pool:
             for _ in range(3):
@@ -157,14 +157,16 @@ def test_they_are_used_again_and_shown(runtime: TestedRuntime, kind: Kind) -> No
 
 
 @each_kind
-def test_a_body_is_streamed_and_may_be_left(runtime: TestedRuntime, kind: Kind) -> None:
+def test_the_body_of_a_callers_connection_is_streamed_and_may_be_closed_early(
+    runtime: TestedRuntime, kind: Kind
+) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
     endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nsome"
 
     async def scenario() -> None:
         async with own_pool(runtime, kind) as pool:
             async with pool.stream("GET", server.url) as reply:
-                assert b"".join([piece async for piece in reply.aiter_stream()]) == b"abc"
+                assert b"".join([chunk async for chunk in reply.aiter_stream()]) == b"abc"
             assert "0 active, 1 idle" in repr(pool)
             async with pool.stream("GET", server.url):
                 assert "1 active, 0 idle" in repr(pool)
@@ -175,7 +177,9 @@ def test_a_body_is_streamed_and_may_be_left(runtime: TestedRuntime, kind: Kind) 
 
 
 @each_kind
-def test_one_that_fails_is_closed_and_its_place_is_free(runtime: TestedRuntime, kind: Kind) -> None:
+def test_a_callers_connection_that_fails_is_closed_and_frees_its_slot(
+    runtime: TestedRuntime, kind: Kind
+) -> None:
     broken = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n"
 
     async def scenario() -> None:
@@ -195,8 +199,10 @@ def test_one_that_fails_is_closed_and_its_place_is_free(runtime: TestedRuntime, 
 
 
 @each_kind
-def test_one_that_the_server_has_closed_is_replaced(runtime: TestedRuntime, kind: Kind) -> None:
-    farewell = response(b"bye", b"Connection: close")
+def test_a_callers_connection_that_the_server_has_closed_is_replaced(
+    runtime: TestedRuntime, kind: Kind
+) -> None:
+    last = response(b"bye", b"Connection: close")
 
     async def scenario() -> None:
         async with own_pool(runtime, kind) as pool:
@@ -206,13 +212,15 @@ def test_one_that_the_server_has_closed_is_replaced(runtime: TestedRuntime, kind
             await runtime.close(connection)
             assert (await pool.request("POST", server.url)).content == b"fine"
 
-    with scripted_server(canned_responses([farewell], [FINE])) as server:
+    with scripted_server(canned_responses([last], [FINE])) as server:
         runtime.run(scenario)
         assert server.accepted == 3
 
 
 @each_kind
-def test_one_that_multiplexes_is_shared(runtime: TestedRuntime, kind: Kind) -> None:
+def test_a_callers_connection_that_multiplexes_is_shared(
+    runtime: TestedRuntime, kind: Kind
+) -> None:
     async def scenario() -> None:
         async with own_pool(runtime, kind, http1=False, http2=True) as pool:
 
@@ -230,7 +238,7 @@ def test_one_that_multiplexes_is_shared(runtime: TestedRuntime, kind: Kind) -> N
 
 
 @pytest.mark.parametrize("multiplexes", [False, True])
-def test_a_request_that_one_does_not_take_is_sent_again(
+def test_a_request_that_a_callers_connection_refuses_is_sent_again(
     runtime: TestedRuntime, multiplexes: bool
 ) -> None:
     made: list[Any] = []
@@ -271,7 +279,7 @@ class Memory(Own):
         return True
 
 
-def test_one_may_answer_by_itself(runtime: TestedRuntime) -> None:
+def test_a_callers_connection_may_respond_without_a_network(runtime: TestedRuntime) -> None:
     def kind(runtime: TestedRuntime, origin: httpcore2.Origin, **options: Any) -> Any:
         inner = wrapped(runtime, origin, **options).inner
         return AsyncMemory(inner) if isinstance(runtime, TestedAsyncRuntime) else Memory(inner)

@@ -1,4 +1,4 @@
-"""Test kits and guards that patch what 2.16.2 sends requests by: here, too, no request goes past them."""
+"""Test kits and guards that patch what 2.16.2 sends requests by: no request of ours bypasses them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FINE = response(b"fine")
 
 
 class Refused(Exception):
-    """The patch was asked."""
+    """The patch was called."""
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def test_a_patched_class_answers_each_request_of_a_pool(
 
 
 @pytest.mark.parametrize(("place", "name"), PLACES)
-def test_what_a_patch_raises_comes_to_the_caller_and_frees_the_slot(
+def test_the_exception_of_a_patch_propagates_and_frees_the_slot(
     runtime: TestedRuntime, place: str, name: str
 ) -> None:
     async def scenario() -> None:
@@ -102,10 +102,10 @@ def test_a_patch_may_pass_a_request_on(runtime: TestedRuntime, place: str, name:
     cls: Any = getattr(httpcore2, prefix + name)
     method = "handle_async_request" if isinstance(runtime, TestedAsyncRuntime) else "handle_request"
     original = getattr(cls, method)
-    asked = []
+    called = []
 
     def passing(self: Any, request: httpcore2.Request) -> Any:
-        asked.append(request.url.target)
+        called.append(request.url.target)
         return original(self, request)
 
     async def asynchronously(self: Any, request: httpcore2.Request) -> Any:
@@ -121,7 +121,7 @@ def test_a_patch_may_pass_a_request_on(runtime: TestedRuntime, place: str, name:
     with scripted_server(canned_responses([FINE] * 2)) as server:
         runtime.run(scenario)
         assert server.accepted == 1
-    assert asked == [b"/a", b"/a"]
+    assert called == [b"/a", b"/a"]
 
 
 @pytest.mark.parametrize(("place", "name"), [("http_proxy", "HTTPProxy"), *PLACES])
@@ -202,13 +202,13 @@ def test_a_patched_backend_keeps_requests_from_the_network(
         runtime.run(scenario)
 
 
-def test_a_patched_backend_may_go_on_to_connect(connecting: tuple[TestedRuntime, str]) -> None:
+def test_a_patched_backend_may_call_the_original(connecting: tuple[TestedRuntime, str]) -> None:
     runtime, backend = connecting
-    asked = []
+    called = []
 
     def wrap(connect: Any) -> Any:
         def connecting(self: Any, host: str, *args: Any, **options: Any) -> Any:
-            asked.append(host)
+            called.append(host)
             return connect(self, "127.0.0.1", *args, **options)
 
         return connecting
@@ -222,10 +222,10 @@ def test_a_patched_backend_may_go_on_to_connect(connecting: tuple[TestedRuntime,
 
     with scripted_server(canned_responses([FINE])) as server:
         runtime.run(scenario)
-    assert asked == ["www.example.com"]
+    assert called == ["www.example.com"]
 
 
-def test_a_method_that_was_put_back_is_no_patch(connecting: tuple[TestedRuntime, str]) -> None:
+def test_a_method_that_was_restored_is_not_a_patch(connecting: tuple[TestedRuntime, str]) -> None:
     runtime, backend = connecting
     cls = resolve_name(backend)
 
@@ -246,7 +246,7 @@ def test_a_method_that_was_put_back_is_no_patch(connecting: tuple[TestedRuntime,
 
 
 class AsyncGuard(AutoBackend):
-    """Lets through what leads to one port, on whichever event loop runs."""
+    """Allows connections to one port, on the running event loop."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -309,7 +309,7 @@ def _plain(pool: Any) -> Any:
 
 @pytest.mark.parametrize("way", ["derived", "wrapped"])
 @pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
-def test_a_guard_that_is_put_into_a_pool_is_asked_for_each_connection(
+def test_a_guard_that_replaces_the_backend_of_a_pool_opens_each_connection(
     runtime: TestedRuntime, way: str, is_used: bool
 ) -> None:
     async def scenario() -> None:

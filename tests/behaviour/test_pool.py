@@ -94,7 +94,7 @@ def test_waiting_requests_are_served_in_the_order_in_which_they_came(
 
 
 @pytest.mark.parametrize("limit", [0, 0.01])
-def test_a_request_that_waits_too_long_for_a_connection_says_what_the_pool_was_busy_with(
+def test_the_error_of_a_request_that_waits_too_long_describes_the_state_of_the_pool(
     runtime: TestedRuntime, limit: float
 ) -> None:
     async def scenario() -> None:
@@ -147,7 +147,7 @@ def test_origins_have_connections_of_their_own(runtime: TestedRuntime) -> None:
         assert (one.accepted, two.accepted) == (1, 1)
 
 
-def test_pool_and_connections_show_what_they_are_doing(runtime: TestedRuntime) -> None:
+def test_the_repr_of_pools_and_connections_shows_their_state(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         name = f"{runtime.class_prefix}HTTPConnection"
         async with runtime.pool() as pool:
@@ -202,7 +202,7 @@ def test_a_closed_pool_can_be_used_again(runtime: TestedRuntime) -> None:
         assert server.accepted == 2
 
 
-def test_closing_the_pool_ends_the_requests_that_are_under_way(runtime: TestedRuntime) -> None:
+def test_closing_the_pool_fails_the_requests_in_progress(runtime: TestedRuntime) -> None:
     closed = threading.Event()
 
     def handler(peer: Peer) -> None:
@@ -226,29 +226,31 @@ def test_closing_the_pool_ends_the_requests_that_are_under_way(runtime: TestedRu
         runtime.run(scenario)
 
 
-def test_a_request_that_the_closing_pool_cut_off_is_not_sent_again(runtime: TestedRuntime) -> None:
-    asked = runtime.event()
+def test_a_request_that_fails_since_the_pool_was_closed_is_not_sent_again(
+    runtime: TestedRuntime,
+) -> None:
+    received = runtime.event()
 
     def handler(peer: Peer) -> None:
         peer.receive_head()
         peer.send(FINE)
         peer.receive_head()  # on the connection that is reused, and never answered
-        asked.set()
+        received.set()
         peer.receive_until_close()
 
     async def scenario() -> None:
         pool = runtime.pool()
         await pool.request("GET", server.url)
 
-        async def ask() -> None:
+        async def send() -> None:
             with pytest.raises(httpcore2.NetworkError):
                 await pool.request("GET", server.url)
 
         async def close() -> None:
-            await asked.wait()
+            await received.wait()
             await pool.aclose()
 
-        await runtime.gather(ask, close)
+        await runtime.gather(send, close)
         assert pool.connections == []
 
     with scripted_server(handler) as server:
@@ -256,7 +258,7 @@ def test_a_request_that_the_closing_pool_cut_off_is_not_sent_again(runtime: Test
         assert server.accepted == 1
 
 
-def test_closing_the_pool_ends_the_wait_of_those_in_the_queue(runtime: TestedRuntime) -> None:
+def test_closing_the_pool_fails_the_requests_that_wait(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         pool = runtime.pool(max_connections=1)
         queued = runtime.event()

@@ -1,4 +1,4 @@
-"""An exception that comes while a connection is given up, given back or closed: what is left to do is done later.
+"""An exception while a connection is given up, released or closed: what is left to do is done later.
 
 The walk in `behaviour/test_interruptions.py` raises at every place. Here it is raised where the clean-up itself is.
 """
@@ -96,7 +96,7 @@ def test_a_connection_whose_closing_is_interrupted_is_closed_with_the_next() -> 
 
 
 @pytest.mark.parametrize("is_shared", [False, True])
-def test_a_request_that_is_interrupted_before_it_is_sent_gives_its_connection_back(
+def test_a_request_that_is_interrupted_before_it_is_sent_releases_its_connection(
     is_shared: bool,
 ) -> None:
     with Pool(is_shared=is_shared) as pool:
@@ -111,22 +111,22 @@ def test_a_request_that_is_interrupted_before_it_is_sent_gives_its_connection_ba
         assert len(pool.made) == (1 if is_shared else 2)
 
 
-def test_a_connection_that_came_back_meanwhile_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another thread gives one back after the first look, and before the request would wait."""
+def test_a_connection_that_was_released_meanwhile_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread releases one after the first checkout, and before the request would wait."""
     with Pool() as pool:
         pool.request("GET", "http://a/")
-        looks = []
-        look = Ledger.checkout
+        calls = []
+        original = Ledger.checkout
 
         def checkout(ledger: Any, key: Any, now: float) -> Any:
-            looks.append(key)
-            return None if len(looks) == 1 else look(ledger, key, now)
+            calls.append(key)
+            return None if len(calls) == 1 else original(ledger, key, now)
 
         monkeypatch.setattr(Ledger, "checkout", checkout)
         assert pool.request("GET", "http://a/").content == b"fine"
         assert len(pool.made) == 1
         # An exception in the moment in which it was found.
-        looks.clear()
+        calls.clear()
         monkeypatch.setattr(pool._engine, "_apply_decisions", Once(pool._engine._apply_decisions))
         with pytest.raises(KeyboardInterrupt):
             pool.request("GET", "http://a/")
@@ -135,7 +135,7 @@ def test_a_connection_that_came_back_meanwhile_is_used(monkeypatch: pytest.Monke
         assert pool.request("GET", "http://a/").content == b"fine"
 
 
-def test_a_request_that_is_interrupted_before_it_has_asked_leaves_nothing(
+def test_a_request_that_is_interrupted_before_it_has_acquired_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Pool() as pool:
@@ -153,7 +153,7 @@ def interrupted_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ledger, "checkout", Once())
 
 
-def test_a_dial_that_a_repair_meets_goes_on() -> None:
+def test_a_dial_continues_after_a_repair() -> None:
     class Repaired(Pool):
         def create_connection(self, origin: httpcore2.Origin) -> httpcore2.ConnectionInterface:
             self._engine._ledger._is_changing = True
@@ -267,7 +267,7 @@ def test_a_response_does_not_end_the_exchange_that_follows_its_own() -> None:
     released: list[object] = []
     connection, received = exchanged(lambda *arguments: released.append(arguments))
     body: Any = received.stream
-    # The connection was given back in the moment before an exception came, and has been used again since.
+    # The connection was released just before an exception came, and has been used again since.
     body.body.lease, body.body.uses = Lease(), 0
     body.body.lease.uses = 1
     received.close()

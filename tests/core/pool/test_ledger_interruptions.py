@@ -1,4 +1,4 @@
-"""The ledger's operations, interrupted at every place: they are repaired, and nothing is lost."""
+"""The ledger's operations, interrupted at every place: the next one repairs them, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Ledger: TypeAlias = Ledger[str, int]
 
 
 class Pool:
-    """Requests to a ledger, which hold their leases and tickets, and what became of connections."""
+    """A ledger with its requests, which hold their leases and tickets, and the connections that were made."""
 
     def __init__(self, max_connections: int) -> None:
         self.max_connections = max_connections
@@ -27,13 +27,13 @@ class Pool:
         self.tickets: list[Ticket[str, int]] = []
         self.made: list[int] = []
 
-    def ask(self, key: str, share: bool = False) -> Ticket[str, int]:
+    def acquire(self, key: str, share: bool = False) -> Ticket[str, int]:
         self.leases.append(Lease())
         self.tickets.append(self.ledger.reserve(key, share, self.leases[-1]))
         return self.tickets[-1]
 
     def begin(self, key: str, share: bool = False) -> int:
-        ticket = self.ask(key, share)
+        ticket = self.acquire(key, share)
         assert ticket.grant is Grant.DIAL
         return self.add(ticket)
 
@@ -48,7 +48,7 @@ class Pool:
         self.ledger.established(connection, capacity)
         return connection
 
-    def rest(self, key: str) -> int:
+    def add_idle(self, key: str) -> int:
         connection = self.dial(key)
         self.ledger.checkin(connection, now=0.0)
         return connection
@@ -58,14 +58,14 @@ class Pool:
         if lease is not None:
             self.leases.append(lease)
 
-    def vanish(self) -> None:
-        """Let all requests be gone, without a word."""
+    def lose_requests(self) -> None:
+        """Drop all requests without ending them."""
         self.leases.clear()
         self.tickets.clear()
         self.ledger.granted.clear()
 
 
-# What there may be, and what is done then.
+# The states of a ledger, and the operations on it.
 
 Setting: TypeAlias = Callable[[Pool], Any]
 Operation: TypeAlias = Callable[[Pool], object]
@@ -76,8 +76,8 @@ def nothing(pool: Pool) -> None:
 
 
 def idle(pool: Pool) -> None:
-    pool.rest("a")
-    pool.rest("b")
+    pool.add_idle("a")
+    pool.add_idle("b")
 
 
 def busy(pool: Pool) -> None:
@@ -87,41 +87,41 @@ def busy(pool: Pool) -> None:
 
 def waited_for(pool: Pool) -> None:
     busy(pool)
-    pool.ask("a")
-    pool.ask("c")
-    pool.ask("b")
+    pool.acquire("a")
+    pool.acquire("c")
+    pool.acquire("b")
 
 
 def waited_for_by_others(pool: Pool) -> None:
     busy(pool)
-    pool.ask("c")
-    pool.ask("a")
+    pool.acquire("c")
+    pool.acquire("a")
 
 
 def shared(pool: Pool) -> None:
     pool.dial("a", capacity=3)
     pool.take("a")
-    pool.rest("b")
+    pool.add_idle("b")
 
 
-def shared_and_crowded(pool: Pool) -> None:
+def shared_with_waiters(pool: Pool) -> None:
     pool.dial("a", capacity=2)
     pool.take("a")
     pool.begin("c", share=True)
     for key in "acacc":
-        pool.ask(key, share=True)
+        pool.acquire(key, share=True)
 
 
 def dialled(pool: Pool) -> None:
     pool.begin("a")
     for _ in range(3):
-        pool.ask("b", share=True)
+        pool.acquire("b", share=True)
 
 
 def retired(pool: Pool) -> None:
     pool.ledger.retire(pool.dial("a", capacity=2))
     pool.dial("b")
-    pool.ask("a")
+    pool.acquire("a")
 
 
 SETTINGS: list[Setting] = [
@@ -131,7 +131,7 @@ SETTINGS: list[Setting] = [
     waited_for,
     waited_for_by_others,
     shared,
-    shared_and_crowded,
+    shared_with_waiters,
     dialled,
     retired,
 ]
@@ -140,8 +140,8 @@ SETTINGS: list[Setting] = [
 def reserve(pool: Pool) -> None:
     if not any(group.available for group in pool.ledger._groups.values()):
         for share in (False, True):
-            pool.ask("d", share)
-            pool.ask("c", share)
+            pool.acquire("d", share)
+            pool.acquire("c", share)
 
 
 def abandon(pool: Pool) -> None:
@@ -189,7 +189,7 @@ def give_up(ledger: _Ledger, connection: int) -> None:
     ledger.give_up(lease, lease.uses)
 
 
-def vanish(pool: Pool) -> None:
+def lose_requests(pool: Pool) -> None:
     pool.leases.clear()
     pool.tickets.clear()
     pool.ledger.recover()
@@ -208,14 +208,14 @@ OPERATIONS: dict[str, Operation] = {
     "discard": each(lambda ledger, connection: ledger.discard(connection)),
     "give_up": each(give_up),
     "expire": lambda pool: pool.ledger.expire(now=2.0),
-    "recover": vanish,
+    "recover": lose_requests,
     "clear": lambda pool: pool.ledger.clear(),
     "repair": lambda pool: pool.ledger._repair(),
 }
 
 
 def tables(ledger: _Ledger) -> list[Any]:
-    """What follows from the facts, in comparable form."""
+    """Return the derived tables in comparable form."""
     groups = {
         key: (
             group.slots,
@@ -230,7 +230,7 @@ def tables(ledger: _Ledger) -> list[Any]:
 
 
 def assert_consistent(pool: Pool) -> None:
-    """What follows from the facts does so, no limit is passed, and nobody waits in vain."""
+    """The derived tables agree with the facts, no limit is exceeded, and no request waits without need."""
     ledger = pool.ledger
     before = tables(ledger)
     ledger._repair()
@@ -263,13 +263,13 @@ def test_an_operation_that_is_interrupted_anywhere_loses_nothing(
         ledger = pool.ledger
         ledger.counts()  # whatever comes next puts it in order
         assert_consistent(pool)
-        # Those whose requests go on as if nothing had happened lose nothing either.
-        pool.vanish()
+        # Requests that are dropped now are recovered.
+        pool.lose_requests()
         assert ledger.lost or not (ledger._tickets or ledger.counts().active_requests)
         ledger.recover()
         assert_consistent(pool)
         assert ledger.counts() == Counts(0, ledger.counts().idle_connections, 0, 0)
-        # What was made is there, or is to be closed, or was discarded by who does so.
+        # Each connection is there, or is to be closed, or was discarded.
         left = set(pool.made) - set(ledger.connections()) - set(ledger.closing)
         assert not left or operation in (OPERATIONS["discard"], OPERATIONS["clear"])
         for key in "xy":

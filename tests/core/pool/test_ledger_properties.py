@@ -47,7 +47,7 @@ class Request:
 
 @dataclass
 class Model:
-    """What the ledger should do. `queue` holds requests, and keys on behalf of their crowds."""
+    """What the ledger should do. `queue` holds requests, and keys on behalf of their shared waiters."""
 
     max_connections: float
     max_keepalive: float
@@ -58,7 +58,9 @@ class Model:
     queue: list[Request | str] = field(default_factory=list)
     idle: list[Connection] = field(default_factory=list)  # least recently used first
     available: list[Connection] = field(default_factory=list)  # last used last
-    awaited: dict[str, Request] = field(default_factory=dict)  # the dial that a crowd waits for
+    awaited: dict[str, Request] = field(
+        default_factory=dict
+    )  # the dial that shared waiters wait for
     exclusive: set[str] = field(default_factory=set)
     closing: list[Connection] = field(default_factory=list)
     granted: list[Request] = field(default_factory=list)
@@ -67,8 +69,8 @@ class Model:
         return [r for r in self.waiting if r.key == key and r not in self.queue]
 
     def waiters(self, key: str) -> list[Request]:
-        singles = [q for q in self.queue if isinstance(q, Request) and q.key == key]
-        return singles + self.shared_waiters(key)
+        exclusive = [q for q in self.queue if isinstance(q, Request) and q.key == key]
+        return exclusive + self.shared_waiters(key)
 
     def used(self) -> int:
         return len(self.connections) + len(self.dials)
@@ -77,7 +79,7 @@ class Model:
         return self.used() < self.max_connections or bool(self.idle)
 
     def tidy(self) -> None:
-        """Forget the keys that nothing is left of, and the places in the queue of crowds that went."""
+        """Forget keys without connections and requests, and places in the queue without waiters."""
         self.queue = [q for q in self.queue if isinstance(q, Request) or self.shared_waiters(q)]
         live = {c.key for c in self.connections} | {r.key for r in self.dials + self.waiting}
         self.exclusive &= live
@@ -142,7 +144,7 @@ class Model:
             self.checkin(request.connection, now, request.connection.expires_at)
 
     def recover(self, held: list[Connection], asking: list[Request]) -> None:
-        """Take back all but what those who use a connection, and those who ask for one, have."""
+        """Recover everything except what requests in progress and waiting requests hold."""
         for connection in [c for c in self.connections if c.in_use and c not in held]:
             self.close(connection)
             self.dial_is_over(connection.ticket)
@@ -242,11 +244,11 @@ class Model:
         if self.awaited.get(key) is request:
             del self.awaited[key]
         self.tidy()
-        crowd = self.shared_waiters(key)
-        if crowd and key not in self.awaited:
+        waiters = self.shared_waiters(key)
+        if waiters and key not in self.awaited:
             if key in self.exclusive:
                 self.queue = [q for q in self.queue if q != key]
-                self.queue += crowd
+                self.queue += waiters
             elif key not in self.queue:
                 self.line_up(key)
 
@@ -337,7 +339,7 @@ class Histories(RuleBasedStateMachine):
             if connection.state is SlotState.DIALING and connection.ticket in self.leases
         ]
 
-    def settled(self) -> list[Connection]:
+    def established(self) -> list[Connection]:
         return [c for c in self.known if c.state not in (SlotState.DIALING, SlotState.GONE)]
 
     def lucky(self) -> list[Request]:
@@ -384,7 +386,7 @@ class Histories(RuleBasedStateMachine):
             request = Request(self.number(), key, may_share)
             arrival = None
             if may_share and self.tickets and data.draw(SELDOM):
-                # It comes again, and came first just after another.
+                # It is repeated, and came first just after another.
                 other = self.pick(data, list(self.tickets))
                 request = Request(int(other.number) + 0.5, key, True, True)
                 arrival = int(self.tickets[other].number)
@@ -429,7 +431,7 @@ class Histories(RuleBasedStateMachine):
             del self.leases[request]
 
     @rule(data=st.data(), burst=st.integers(1, 3))
-    def requests_vanish(self, data: st.DataObject, burst: int) -> None:
+    def requests_are_lost(self, data: st.DataObject, burst: int) -> None:
         for _ in range(burst):
             self.one_vanishes(data)
         self.model.recover(self.held(), self.undecided)
@@ -444,15 +446,15 @@ class Histories(RuleBasedStateMachine):
         among = [*self.undecided, *self.dialing(), *self.in_use]
         if not among:
             return
-        gone = self.pick(data, among)
-        if isinstance(gone, tuple):
-            self.in_use.remove(gone)
+        lost = self.pick(data, among)
+        if isinstance(lost, tuple):
+            self.in_use.remove(lost)
             return
-        if isinstance(gone, Request):
-            self.undecided.remove(gone)
+        if isinstance(lost, Request):
+            self.undecided.remove(lost)
         else:
-            gone = gone.ticket
-        del self.leases[gone], self.tickets[gone]
+            lost = lost.ticket
+        del self.leases[lost], self.tickets[lost]
 
     # Connections
 
@@ -462,18 +464,18 @@ class Histories(RuleBasedStateMachine):
         for connection in self.dialing()[:burst]:
             self.succeed(data, connection)
 
-    @precondition(lambda self: self.settled())
+    @precondition(lambda self: self.established())
     @rule(data=st.data(), capacity=st.integers(0, 4))
     def a_peer_changes_its_limit(self, data: st.DataObject, capacity: int) -> None:
-        connection = self.pick(data, self.settled())
+        connection = self.pick(data, self.established())
         self.model.set_capacity(connection, capacity)
         self.ledger.set_capacity(connection.number, capacity)
 
     @precondition(lambda self: self.known)
-    @rule(data=st.data(), goodbye=st.booleans())
-    def a_connection_fails(self, data: st.DataObject, goodbye: bool) -> None:
+    @rule(data=st.data(), retires=st.booleans())
+    def a_connection_fails(self, data: st.DataObject, retires: bool) -> None:
         connection = self.pick(data, self.known)
-        if goodbye and connection.state is not SlotState.DIALING:
+        if retires and connection.state is not SlotState.DIALING:
             if connection.state not in (SlotState.GONE, SlotState.RETIRED):
                 self.model.retire(connection)
             self.ledger.retire(connection.number)
@@ -484,10 +486,10 @@ class Histories(RuleBasedStateMachine):
 
     # Time, and the end
 
-    @rule(seconds=st.sampled_from([0.5, 2.0, 4.0]), looks=st.booleans())
-    def time_passes(self, seconds: float, looks: bool) -> None:
+    @rule(seconds=st.sampled_from([0.5, 2.0, 4.0]), expires=st.booleans())
+    def time_passes(self, seconds: float, expires: bool) -> None:
         self.now += seconds
-        if looks:
+        if expires:
             self.model.expire(self.now)
             self.ledger.expire(self.now)
 
@@ -518,7 +520,7 @@ class Histories(RuleBasedStateMachine):
     # What always holds
 
     @invariant()
-    def both_decide_alike(self) -> None:
+    def both_make_the_same_decisions(self) -> None:
         model, ledger = self.model, self.ledger
         assert ledger.closing == [c.number for c in model.closing]
         assert ledger.granted == [self.tickets[request] for request in model.granted]
@@ -537,7 +539,7 @@ class Histories(RuleBasedStateMachine):
             assert self.tickets[request].grant is request.grant
 
     @invariant()
-    def both_hold_alike(self) -> None:
+    def both_hold_the_same_connections(self) -> None:
         model, ledger = self.model, self.ledger
         assert ledger.connections() == [c.number for c in model.connections]
         for connection in self.known:
@@ -562,7 +564,7 @@ class Histories(RuleBasedStateMachine):
             assert not self.model.idle
 
     @invariant()
-    def nobody_waits_in_vain(self) -> None:
+    def no_request_waits_without_need(self) -> None:
         model = self.model
         if model.queue:
             assert not model.can_dial()
@@ -581,7 +583,7 @@ class Histories(RuleBasedStateMachine):
             assert arrivals == sorted(arrivals)
 
     @invariant()
-    def a_crowd_is_in_the_order_of_arrival(self) -> None:
+    def shared_waiters_are_in_the_order_of_arrival(self) -> None:
         for group in self.ledger._groups.values():
             arrivals = [ticket.number for ticket in group.shared_waiters]
             assert arrivals == sorted(arrivals)
