@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -37,3 +38,17 @@ def test_each_page_is_in_the_list_for_assistants_once() -> None:
     for page in PAGES:
         matching = [pattern for pattern in patterns if fnmatch.fnmatch(page, pattern)]
         assert len(matching) == 1, page
+
+
+def test_absolute_links_to_the_site_lead_to_pages() -> None:
+    files = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("changelog.d/*.md"),
+        *ROOT.glob("packages/*/*.md"),
+        *ROOT.glob("packages/*/src/**/*.py"),
+        *ROOT.glob(".github/**/*.yml"),
+    ]
+    for file in files:
+        for path in re.findall(re.escape(PROJECT["site_url"]) + r"([\w/-]*)", file.read_text()):
+            names = {f"{path.strip('/')}.md", f"{path.strip('/')}/index.md".lstrip("/")}
+            assert names & set(PAGES), f"{file.name}: {path}"
