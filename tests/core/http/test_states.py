@@ -10,6 +10,7 @@ from httpcore2_core._http.states import (
     ConnectionEvent,
     ConnectionState,
 )
+from httpcore2_core._states import columns
 
 from ...support.tables import arrows, cells, documented
 from ..fake_runtime import FakeStream
@@ -27,9 +28,9 @@ def test_an_event_changes_a_connection_as_the_table_says(
     connection._state = state
     if following is None:
         with pytest.raises(KeyError):
-            connection._change(event)
+            connection._change(columns(CONNECTION_TRANSITIONS)[event])
     else:
-        connection._change(event)
+        connection._change(columns(CONNECTION_TRANSITIONS)[event])
     assert connection._state is (following or state)
     assert connection.is_closed() == (connection._state.public_name == "CLOSED")
     assert connection.is_idle() == (connection._state.public_name == "IDLE")

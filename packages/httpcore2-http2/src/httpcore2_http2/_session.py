@@ -28,7 +28,7 @@ from httpcore2_core._exceptions import (
     TimeoutException,
 )
 from httpcore2_core._http.established import RequestLimit
-from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionEvent
+from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import IDEMPOTENT_METHODS, Origin, Request
 from httpcore2_core._net.backend_stream import BackendStream
@@ -89,7 +89,7 @@ class Session:
         origin: Origin,
         create_codec: Callable[[CodecListener], HTTP2Codec],
         settings: SessionSettings,
-        change_state: Callable[[ConnectionEvent], None],
+        change_state: Callable[[ConnectionChange], None],
         on_change: Callable[[], None],
     ) -> None:
         """Start a session over `stream`, without sending anything.

@@ -19,9 +19,8 @@ from .interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .states import (
     ABORTED,
     CLOSED,
-    CONNECTION_TRANSITIONS,
     IDLE,
-    ConnectionEvent,
+    ConnectionChange,
     ConnectionState,
 )
 from .timeouts import Timeouts
@@ -115,12 +114,12 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     def may_be_resent(self) -> bool:
         """Whether the last exchange failed as it does when the server closes an idle connection."""
 
-    def _change(self, event: ConnectionEvent) -> None:
-        """Change the state, as the table says.
+    def _change(self, event: ConnectionChange) -> None:
+        """Change the state, by an event's column of the table.
 
         Nothing is called between reading the state and writing it: with the GIL no other thread comes in between.
         """
-        self._state = CONNECTION_TRANSITIONS[self._state][event]
+        self._state = event[self._state]
 
     @abstractmethod
     def abort(self) -> None:

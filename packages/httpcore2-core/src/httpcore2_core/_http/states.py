@@ -19,7 +19,10 @@ Must not know: how HTTP is framed, pools.
 
 from __future__ import annotations
 
-from .._states import Label, Transitions
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from .._states import Label, Transitions, columns
 
 
 class ConnectionState(Label):
@@ -54,20 +57,31 @@ class ConnectionEvent(Label):
 
 # Enum's own way to its members is slow: with those of the codec and the ledger, 2 to 5 % of a request.
 NEW, RESERVED, ACTIVE, IDLE, RETIRED, CLOSED, ABORTED = ConnectionState
-REQUEST, SEND, RELEASE, FAIL, RETIRE, ABORT = ConnectionEvent
+_REQUEST, _SEND, _RELEASE, _FAIL, _RETIRE, _ABORT = ConnectionEvent
 
 CONNECTION_TRANSITIONS: Transitions[ConnectionState, ConnectionEvent] = {
-    NEW: {REQUEST: RESERVED, ABORT: ABORTED},
-    RESERVED: {SEND: ACTIVE, RELEASE: IDLE, FAIL: CLOSED, RETIRE: RETIRED, ABORT: ABORTED},
-    ACTIVE: {RELEASE: IDLE, FAIL: CLOSED, RETIRE: RETIRED, ABORT: ABORTED},
-    IDLE: {REQUEST: RESERVED, FAIL: CLOSED, RETIRE: RETIRED, ABORT: ABORTED},
-    RETIRED: {FAIL: CLOSED, RETIRE: RETIRED, ABORT: ABORTED},
-    CLOSED: {FAIL: CLOSED, RETIRE: CLOSED, ABORT: ABORTED},
+    NEW: {_REQUEST: RESERVED, _ABORT: ABORTED},
+    RESERVED: {_SEND: ACTIVE, _RELEASE: IDLE, _FAIL: CLOSED, _RETIRE: RETIRED, _ABORT: ABORTED},
+    ACTIVE: {_RELEASE: IDLE, _FAIL: CLOSED, _RETIRE: RETIRED, _ABORT: ABORTED},
+    IDLE: {_REQUEST: RESERVED, _FAIL: CLOSED, _RETIRE: RETIRED, _ABORT: ABORTED},
+    RETIRED: {_FAIL: CLOSED, _RETIRE: RETIRED, _ABORT: ABORTED},
+    CLOSED: {_FAIL: CLOSED, _RETIRE: CLOSED, _ABORT: ABORTED},
     ABORTED: {
-        SEND: ABORTED,
-        RELEASE: ABORTED,
-        FAIL: ABORTED,
-        RETIRE: ABORTED,
-        ABORT: ABORTED,
+        _SEND: ABORTED,
+        _RELEASE: ABORTED,
+        _FAIL: ABORTED,
+        _RETIRE: ABORTED,
+        _ABORT: ABORTED,
     },
 }
+
+ConnectionChange: TypeAlias = Mapping[ConnectionState, ConnectionState]
+"""What one event makes of each state in which it is allowed: a column of the table."""
+
+_changes = columns(CONNECTION_TRANSITIONS)
+REQUEST: ConnectionChange = _changes[_REQUEST]
+SEND: ConnectionChange = _changes[_SEND]
+RELEASE: ConnectionChange = _changes[_RELEASE]
+FAIL: ConnectionChange = _changes[_FAIL]
+RETIRE: ConnectionChange = _changes[_RETIRE]
+ABORT: ConnectionChange = _changes[_ABORT]

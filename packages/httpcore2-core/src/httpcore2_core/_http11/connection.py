@@ -76,8 +76,6 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         # The stream knows best, unless somebody has decided otherwise.
         self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
         self.take_chunk: Callable[[], bytes | None] = self._codec.take_chunk
-        # Taken by the request that is under way. A lock would do the same for ten times as much.
-        self._turn = [True]
         self._has_consumed = False
         # What a proxy is sent, where that is not what the request says: target and header fields.
         self.rewrite: Callable[[Request], tuple[bytes, list[tuple[bytes, bytes]]]] | None = None
@@ -90,7 +88,15 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         The response's body is still to be read.
         """
         tracer = Tracer.of("http11", request, self.runtime.is_blocking)
-        self._begin()
+        try:
+            self._change(REQUEST)
+        except KeyError:
+            # Another request is under way, perhaps another thread's, or the connection is closed.
+            raise ConnectionNotAvailable from None
+        self._stream.watch(None)
+        self._request_count += 1
+        self._has_consumed = False
+        self._expires_at = None
         codec = self._codec
         head: ResponseHead | None = None
         try:
@@ -137,8 +143,9 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 await self.wait_closed()  # a listener may have raised before it began
             raise
         stream = self._public_stream
+        switched: PrefixedStream | None = None
         if codec.response_state is SWITCHED:
-            stream = PrefixedStream(self._stream, codec.leading_data)
+            stream = switched = PrefixedStream(self._stream, codec.leading_data)
         extensions = {
             "http_version": head.version,
             "reason_phrase": head.reason,
@@ -146,24 +153,9 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         }
         info = {} if tracer is None else {"request": request}
         body = ExchangeBody(self, timeouts, tracer, info, extensions)
-        if type(stream) is PrefixedStream:
-            stream.owner = body  # the caller may keep the stream alone
+        if switched is not None:
+            switched.owner = body  # the caller may keep the stream alone
         return received_response(head.status, head.headers.copy(), body, extensions)
-
-    def _begin(self) -> None:
-        try:
-            turn = self._turn.pop()
-        except IndexError:
-            raise ConnectionNotAvailable from None
-        state = self._state
-        if state is not IDLE and state is not NEW:
-            self._turn.append(turn)
-            raise ConnectionNotAvailable
-        self._change(REQUEST)
-        self._stream.watch(None)
-        self._request_count += 1
-        self._has_consumed = False
-        self._expires_at = None
 
     async def _send_traced(
         self, request: Request, timeouts: Timeouts, tracer: Tracer
@@ -286,7 +278,6 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             self._stream.watch(self._lost)
         else:
             self._stream.abort()
-        self._turn.append(True)
         if self.on_release is not None:
             self.on_release(is_reusable, self._expires_at)
 
