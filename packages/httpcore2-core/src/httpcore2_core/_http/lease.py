@@ -1,8 +1,8 @@
 """The object by which a request holds a connection.
 
-A pool has weak references to the leases of its connections in use. A request that is interrupted between two instructions,
-outside any `finally`, and a response that is garbage-collected without being closed, lose their lease. So the pool notices
-that their connection is not in use any more. Requests that share a connection share its lease.
+A pool has weak references to the leases of its connections in use. A request that is interrupted between two
+instructions, outside any `finally`, and a response that is garbage-collected without being closed, lose their lease.
+So the pool notices that their connection is not in use any more. Requests that share a connection share its lease.
 
 Must not know: connections, requests, how they are pooled.
 """
