@@ -43,9 +43,6 @@ def gaps(documented: Documented) -> Iterator[str]:
 UNFINISHED: tuple[str, ...] = (
     "packages/httpcore2-core/src/httpcore2_core/_http11/",
     "packages/httpcore2-core/src/httpcore2_core/_http/established.py",
-    "packages/httpcore2-core/src/httpcore2_core/_net/",
-    "packages/httpcore2-asyncio/",
-    "packages/httpcore2-trio/",
     "packages/httpcore2-http2/",
 )
 

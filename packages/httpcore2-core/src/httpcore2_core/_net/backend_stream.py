@@ -62,6 +62,27 @@ class BackendStream(AsyncNetworkStream):
         read_size: bytes to request in one read; 64 KiB cost least where each read allocates its buffer.
         owner: an object that lives as long as the stream. A stream that has left HTTP (101, CONNECT) holds the
             response's body, without which the pool would take the connection for forgotten.
+
+    Example:
+        The streams of httpcore2's backends are of this class.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+        import httpcore2_core
+
+
+        async def main():
+            backend = httpcore2.AsyncIOBackend()
+            stream = await backend.connect_tcp("www.example.com", 80, timeout=5.0)
+            assert isinstance(stream, httpcore2_core.BackendStream)
+            assert stream.read_nowait(1024) is None  # nothing has arrived
+            stream.abort()
+
+
+        asyncio.run(main())
+        ```
     """
 
     owner: object = None

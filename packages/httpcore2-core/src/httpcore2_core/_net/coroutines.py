@@ -1,4 +1,4 @@
-"""Running coroutines by hand: to their end without an event loop, or up to where they suspend.
+"""Runs coroutines without an event loop: to their end, or until they suspend.
 
 Must not know: clocks, sockets, HTTP.
 """
@@ -13,13 +13,32 @@ T = TypeVar("T")
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that blocks where it has to wait, and so never suspends, to its end.
+    """Run a coroutine to its end in the calling thread. The coroutine may block, but must not suspend.
 
-    Costs about 1 µs. Exceptions, `KeyboardInterrupt` included, unwind through the coroutine's own
-    `finally` blocks.
+    It takes about 1 µs. Exceptions, `KeyboardInterrupt` included, pass through the `finally` blocks of the coroutine.
+
+    Args:
+        coroutine: the coroutine.
+
+    Returns:
+        The result of the coroutine. Its exceptions are raised.
 
     Raises:
-        RuntimeError: the coroutine suspended, so something in it belongs to an event loop.
+        RuntimeError: the coroutine suspended, since it awaits an object of an event loop.
+
+    Example:
+        A coroutine that does not suspend needs no event loop.
+
+        ```python
+        from httpcore2_core.testing import run_blocking
+
+
+        async def add(a, b):
+            return a + b
+
+
+        assert run_blocking(add(1, 2)) == 3
+        ```
     """
     try:
         coroutine.send(None)
@@ -28,8 +47,8 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
         return result
     coroutine.close()
     raise RuntimeError(
-        "A coroutine suspended on a thread without an event loop: an asynchronous object (body, "
-        "stream or callback) was given to the synchronous interface."
+        "A coroutine suspended on a thread without an event loop: an async object (a body, "
+        "a stream or a callback) was given to the sync API."
     )
 
 
@@ -48,7 +67,7 @@ def before_suspending(
 
 
 def resume(coroutine: Coroutine[Any, Any, T], yielded: object) -> Generator[Any, Any, T]:
-    """Go on with a coroutine that has just yielded this, as `yield from` does (PEP 380), which begins at the start."""
+    """Continue a coroutine that has yielded `yielded`, as `yield from` does from the start (PEP 380)."""
     thrown: list[BaseException] = []  # popped at once: in a variable, it would keep itself alive
     try:
         while True:

@@ -1,4 +1,7 @@
-"""Backends without a network, for tests: every connection reads the same scripted bytes."""
+"""Backends without a network, for tests: every connection reads the same bytes.
+
+Must not know: HTTP, the pool.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
     import ssl
 
 
-class _Script:
-    """What a mock stream reads, and whether it was closed."""
+class _Replies:
+    """The bytes that a mock stream reads, and whether it is closed."""
 
     def __init__(self, buffer: list[bytes], http2: bool) -> None:
         self._buffer = buffer
@@ -39,7 +42,7 @@ class _Script:
 
 
 class MockSSLObject:
-    """Says which protocol the mock's handshake agreed on."""
+    """Stands for the `ssl.SSLObject` of a mock stream, with the protocol that ALPN selected."""
 
     def __init__(self, http2: bool) -> None:
         self._http2 = http2
@@ -49,20 +52,34 @@ class MockSSLObject:
 
 
 class MockStream(NetworkStream):
-    """Reads the pieces of `buffer` one after the other, then the end; takes whatever is written."""
+    """A stream without a network for threads. It reads given bytes, and ignores the bytes that are written.
+
+    Args:
+        buffer: the results of the reads, in order. Further reads return `b""`, the end of the stream.
+        http2: whether a TLS handshake selects HTTP/2 by ALPN.
+
+    Example:
+        The third read is at the end of the stream.
+
+        ```python
+        import httpcore2
+
+        stream = httpcore2.MockStream([b"first", b"second"])
+        print(stream.read(100), stream.read(100), stream.read(100))
+        ```
+    """
 
     def __init__(self, buffer: list[bytes], http2: bool = False) -> None:
-        """Take the pieces to read; `http2` tells which protocol TLS seems to have agreed on."""
-        self._script = _Script(buffer, http2)
+        self._replies = _Replies(buffer, http2)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._script.read()
+        return self._replies.read()
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         pass
 
     def close(self) -> None:
-        self._script.close()
+        self._replies.close()
 
     def start_tls(
         self,
@@ -73,17 +90,33 @@ class MockStream(NetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        return self._script.extra_info(info)
+        return self._replies.extra_info(info)
 
     def __repr__(self) -> str:
         return "<httpcore2.MockStream>"
 
 
 class MockBackend(NetworkBackend):
-    """Gives each connection a `MockStream` with a copy of `buffer`."""
+    r"""A backend without a network for threads. Each of its connections reads the same bytes.
+
+    Args:
+        buffer: the results of the reads of each connection, in order. Further reads return `b""`.
+        http2: whether TLS handshakes select HTTP/2 by ALPN.
+
+    Example:
+        The response does not depend on the request.
+
+        ```python
+        import httpcore2
+
+        backend = httpcore2.MockBackend([b"HTTP/1.1 200 OK\r\n", b"Content-Length: 2\r\n\r\n", b"ok"])
+        with httpcore2.ConnectionPool(network_backend=backend) as http:
+            response = http.request("GET", "https://www.example.com/")
+        print(response.content)
+        ```
+    """
 
     def __init__(self, buffer: list[bytes], http2: bool = False) -> None:
-        """Take the pieces to read; `http2` tells which protocol TLS seems to agree on."""
         self._buffer = buffer
         self._http2 = http2
 
@@ -110,20 +143,41 @@ class MockBackend(NetworkBackend):
 
 
 class AsyncMockStream(AsyncNetworkStream):
-    """Reads the pieces of `buffer` one after the other, then the end; takes whatever is written."""
+    """A stream without a network for event loops. It reads given bytes, and ignores the bytes that are written.
+
+    Args:
+        buffer: the results of the reads, in order. Further reads return `b""`, the end of the stream.
+        http2: whether a TLS handshake selects HTTP/2 by ALPN.
+
+    Example:
+        The third read is at the end of the stream.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            stream = httpcore2.AsyncMockStream([b"first", b"second"])
+            print(await stream.read(100), await stream.read(100), await stream.read(100))
+
+
+        asyncio.run(main())
+        ```
+    """
 
     def __init__(self, buffer: list[bytes], http2: bool = False) -> None:
-        """Take the pieces to read; `http2` tells which protocol TLS seems to have agreed on."""
-        self._script = _Script(buffer, http2)
+        self._replies = _Replies(buffer, http2)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._script.read()
+        return self._replies.read()
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         pass
 
     async def aclose(self) -> None:
-        self._script.close()
+        self._replies.close()
 
     async def start_tls(
         self,
@@ -134,17 +188,40 @@ class AsyncMockStream(AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        return self._script.extra_info(info)
+        return self._replies.extra_info(info)
 
     def __repr__(self) -> str:
         return "<httpcore2.AsyncMockStream>"
 
 
 class AsyncMockBackend(AsyncNetworkBackend):
-    """Gives each connection an `AsyncMockStream` with a copy of `buffer`."""
+    r"""A backend without a network for event loops. Each of its connections reads the same bytes.
+
+    Args:
+        buffer: the results of the reads of each connection, in order. Further reads return `b""`.
+        http2: whether TLS handshakes select HTTP/2 by ALPN.
+
+    Example:
+        The response does not depend on the request.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            backend = httpcore2.AsyncMockBackend([b"HTTP/1.1 200 OK\r\n", b"Content-Length: 2\r\n\r\n", b"ok"])
+            async with httpcore2.AsyncConnectionPool(network_backend=backend) as http:
+                response = await http.request("GET", "https://www.example.com/")
+            print(response.content)
+
+
+        asyncio.run(main())
+        ```
+    """
 
     def __init__(self, buffer: list[bytes], http2: bool = False) -> None:
-        """Take the pieces to read; `http2` tells which protocol TLS seems to agree on."""
         self._buffer = buffer
         self._http2 = http2
 

@@ -21,36 +21,55 @@ SOCKET_OPTION = (
 
 
 class NetworkStream:
-    """A connected byte stream for threads."""
+    r"""Base class of byte streams for threads: a connection over TCP or a unix socket, encrypted or not.
+
+    A custom backend returns streams of a derived class. `httpcore2_core.testing` has checks for them.
+
+    Example:
+        A stream is used without HTTP, for example after an upgrade.
+
+        ```python
+        import httpcore2
+
+        stream = httpcore2.SyncBackend().connect_tcp("www.example.com", 80, timeout=5.0)
+        stream.write(b"GET / HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n", timeout=5.0)
+        print(stream.read(65536, timeout=5.0))
+        stream.close()
+        ```
+    """
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return from 1 to `max_bytes` bytes, or `b""` at the end of the stream.
+        """Read bytes. The call returns as soon as at least one byte is available.
 
         Args:
             max_bytes: the most bytes to return.
-            timeout: seconds to wait for the first byte; `None` waits for ever.
+            timeout: the limit on the wait for the first byte, in seconds; `None` is no limit.
+
+        Returns:
+            From 1 to `max_bytes` bytes, or `b""` at the end of the stream.
 
         Raises:
-            ReadTimeout: nothing came within `timeout`.
-            ReadError: the connection broke, or was closed on this side.
+            ReadTimeout: no byte arrived within `timeout`.
+            ReadError: the connection failed, or was closed on this side.
         """
         raise NotImplementedError
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all of `buffer`.
+        """Write all bytes.
 
         Args:
-            buffer: the bytes to send.
-            timeout: seconds in which the operating system must take all of it; `None` waits for ever.
+            buffer: the bytes to write.
+            timeout: the limit on the time until the operating system has accepted all bytes, in seconds; `None` is no
+                limit.
 
         Raises:
-            WriteTimeout: it was not taken within `timeout`; part of it may have been sent.
-            WriteError: the connection broke, or was closed on this side.
+            WriteTimeout: the system did not accept all bytes within `timeout`. It may have sent some of them.
+            WriteError: the connection failed, or was closed on this side.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close the connection. May be called more than once."""
+        """Close the connection. Further calls do nothing."""
         raise NotImplementedError
 
     def start_tls(
@@ -59,31 +78,61 @@ class NetworkStream:
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> NetworkStream:
-        """Do a TLS handshake as the client and return the encrypted stream, to be used instead.
+        """Do a TLS handshake as the client.
+
+        The stream must not be used any more, also after an error, which closes it.
 
         Args:
-            ssl_context: certificates, versions and ALPN protocols.
-            server_hostname: the name for SNI and verification.
-            timeout: seconds for the whole handshake; `None` waits for ever.
+            ssl_context: the context, with trust anchors, versions and ALPN protocols.
+            server_hostname: the name for SNI and for the verification of the certificate.
+            timeout: the limit on the whole handshake, in seconds; `None` is no limit.
+
+        Returns:
+            The encrypted stream, to be used instead of this one.
 
         Raises:
-            ConnectTimeout: it took longer.
-            ConnectError: it failed, the certificate is not trusted, or the connection broke.
+            ConnectTimeout: the handshake did not end within `timeout`.
+            ConnectError: the handshake failed, the certificate was not accepted, or the connection failed.
         """
         raise NotImplementedError
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what is known of the connection, or `None`.
+        """Return information on the connection.
 
         Args:
-            info: `"client_addr"`, `"server_addr"`, `"socket"`, `"ssl_object"`, or `"is_readable"`:
-                whether a read would return at once, as it does where an idle connection was closed.
+            info: `"client_addr"` and `"server_addr"` are the addresses of the two ends, `"socket"` is the socket,
+                `"ssl_object"` is the `ssl.SSLObject` of an encrypted stream, and `"is_readable"` says whether a read
+                returns at once. It does if the peer has closed an idle connection.
+
+        Returns:
+            The information, or `None` if the stream does not have it.
         """
         return None
 
 
 class NetworkBackend:
-    """Opens connections for threads."""
+    """Base class of network backends for threads, which open connections. A pool accepts one as `network_backend`.
+
+    Example:
+        This backend prints each connection that a pool opens.
+
+        ```python
+        import httpcore2
+
+
+        class PrintingBackend(httpcore2.NetworkBackend):
+            def __init__(self):
+                self.backend = httpcore2.SyncBackend()
+
+            def connect_tcp(self, host, port, **options):
+                print(f"connecting to {host}:{port}")
+                return self.backend.connect_tcp(host, port, **options)
+
+
+        with httpcore2.ConnectionPool(network_backend=PrintingBackend()) as http:
+            http.request("GET", "https://www.example.com/")
+        ```
+    """
 
     def connect_tcp(
         self,
@@ -93,18 +142,21 @@ class NetworkBackend:
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        """Connect to `host`:`port` over TCP.
+        """Connect to a host over TCP.
 
         Args:
-            host: a name or an IP address.
-            port: the TCP port.
-            timeout: seconds for name resolution and connecting together; `None` waits for ever.
-            local_address: the address to connect from; also selects the address family. An empty one is any.
-            socket_options: arguments of `setsockopt`, applied before connecting.
+            host: the name or the IP address.
+            port: the port.
+            timeout: the limit on resolving the name and connecting, in seconds; `None` is no limit.
+            local_address: the address to connect from, which also selects the address family. `None` and `""` are any.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+
+        Returns:
+            The stream.
 
         Raises:
-            ConnectTimeout: it took longer.
-            ConnectError: the name did not resolve, or no address took the connection.
+            ConnectTimeout: the connection was not established within `timeout`.
+            ConnectError: the name was not resolved, or no address accepted the connection.
         """
         raise NotImplementedError
 
@@ -114,27 +166,89 @@ class NetworkBackend:
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> NetworkStream:
-        """Connect to the unix domain socket at `path`; otherwise as `connect_tcp`."""
+        """Connect to a unix domain socket.
+
+        Args:
+            path: the path of the socket.
+            timeout: the limit on connecting, in seconds; `None` is no limit.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+
+        Returns:
+            The stream.
+
+        Raises:
+            ConnectTimeout: the connection was not established within `timeout`.
+            ConnectError: the socket does not exist, or did not accept the connection.
+        """
         raise NotImplementedError
 
     def sleep(self, seconds: float) -> None:
-        """Block the calling thread for `seconds`."""
+        """Block the calling thread.
+
+        Args:
+            seconds: the time to wait, in seconds.
+        """
         time.sleep(seconds)
 
 
 class AsyncNetworkStream:
-    """A connected byte stream for event loops."""
+    r"""Base class of byte streams for event loops: a connection over TCP or a unix socket, encrypted or not.
+
+    A custom backend returns streams of a derived class. `httpcore2_core.testing` has checks for them.
+
+    Example:
+        A stream is used without HTTP, for example after an upgrade.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            stream = await httpcore2.AsyncIOBackend().connect_tcp("www.example.com", 80, timeout=5.0)
+            request = b"GET / HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n"
+            await stream.write(request, timeout=5.0)
+            print(await stream.read(65536, timeout=5.0))
+            await stream.aclose()
+
+
+        asyncio.run(main())
+        ```
+    """
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return from 1 to `max_bytes` bytes, or `b""` at the end; see `NetworkStream.read`."""
+        """Read bytes. The call returns as soon as at least one byte is available.
+
+        Args:
+            max_bytes: the most bytes to return.
+            timeout: the limit on the wait for the first byte, in seconds; `None` is no limit.
+
+        Returns:
+            From 1 to `max_bytes` bytes, or `b""` at the end of the stream.
+
+        Raises:
+            ReadTimeout: no byte arrived within `timeout`.
+            ReadError: the connection failed, or was closed on this side.
+        """
         raise NotImplementedError
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send all of `buffer`; see `NetworkStream.write`."""
+        """Write all bytes.
+
+        Args:
+            buffer: the bytes to write.
+            timeout: the limit on the time until the operating system has accepted all bytes, in seconds; `None` is no
+                limit.
+
+        Raises:
+            WriteTimeout: the system did not accept all bytes within `timeout`. It may have sent some of them.
+            WriteError: the connection failed, or was closed on this side.
+        """
         raise NotImplementedError
 
     async def aclose(self) -> None:
-        """Close the connection. May be called more than once."""
+        """Close the connection. Further calls do nothing."""
         raise NotImplementedError
 
     async def start_tls(
@@ -143,16 +257,67 @@ class AsyncNetworkStream:
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> AsyncNetworkStream:
-        """Do a TLS handshake and return the encrypted stream; see `NetworkStream.start_tls`."""
+        """Do a TLS handshake as the client.
+
+        The stream must not be used any more, also after an error, which closes it.
+
+        Args:
+            ssl_context: the context, with trust anchors, versions and ALPN protocols.
+            server_hostname: the name for SNI and for the verification of the certificate.
+            timeout: the limit on the whole handshake, in seconds; `None` is no limit.
+
+        Returns:
+            The encrypted stream, to be used instead of this one.
+
+        Raises:
+            ConnectTimeout: the handshake did not end within `timeout`.
+            ConnectError: the handshake failed, the certificate was not accepted, or the connection failed.
+        """
         raise NotImplementedError
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what is known of the connection, or `None`; see `NetworkStream.get_extra_info`."""
+        """Return information on the connection.
+
+        Args:
+            info: `"client_addr"` and `"server_addr"` are the addresses of the two ends, `"socket"` is the socket,
+                `"ssl_object"` is the `ssl.SSLObject` of an encrypted stream, and `"is_readable"` says whether a read
+                returns at once. It does if the peer has closed an idle connection.
+
+        Returns:
+            The information, or `None` if the stream does not have it.
+        """
         return None
 
 
 class AsyncNetworkBackend:
-    """Opens connections for event loops."""
+    """Base class of network backends for event loops, which open connections. A pool accepts one as `network_backend`.
+
+    Example:
+        This backend prints each connection that a pool opens.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        class PrintingBackend(httpcore2.AsyncNetworkBackend):
+            def __init__(self):
+                self.backend = httpcore2.AsyncIOBackend()
+
+            async def connect_tcp(self, host, port, **options):
+                print(f"connecting to {host}:{port}")
+                return await self.backend.connect_tcp(host, port, **options)
+
+
+        async def main():
+            async with httpcore2.AsyncConnectionPool(network_backend=PrintingBackend()) as http:
+                await http.request("GET", "https://www.example.com/")
+
+
+        asyncio.run(main())
+        ```
+    """
 
     async def connect_tcp(
         self,
@@ -162,7 +327,22 @@ class AsyncNetworkBackend:
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """Connect to `host`:`port` over TCP; see `NetworkBackend.connect_tcp`."""
+        """Connect to a host over TCP.
+
+        Args:
+            host: the name or the IP address.
+            port: the port.
+            timeout: the limit on resolving the name and connecting, in seconds; `None` is no limit.
+            local_address: the address to connect from, which also selects the address family. `None` and `""` are any.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+
+        Returns:
+            The stream.
+
+        Raises:
+            ConnectTimeout: the connection was not established within `timeout`.
+            ConnectError: the name was not resolved, or no address accepted the connection.
+        """
         raise NotImplementedError
 
     async def connect_unix_socket(
@@ -171,9 +351,26 @@ class AsyncNetworkBackend:
         timeout: float | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """Connect to the unix domain socket at `path`; see `NetworkBackend.connect_unix_socket`."""
+        """Connect to a unix domain socket.
+
+        Args:
+            path: the path of the socket.
+            timeout: the limit on connecting, in seconds; `None` is no limit.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+
+        Returns:
+            The stream.
+
+        Raises:
+            ConnectTimeout: the connection was not established within `timeout`.
+            ConnectError: the socket does not exist, or did not accept the connection.
+        """
         raise NotImplementedError
 
     async def sleep(self, seconds: float) -> None:
-        """Let other tasks run for `seconds`."""
+        """Suspend the calling task.
+
+        Args:
+            seconds: the time to wait, in seconds.
+        """
         raise NotImplementedError

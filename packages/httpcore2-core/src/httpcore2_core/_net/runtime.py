@@ -1,7 +1,6 @@
-"""What the transport needs from its world besides the network: a clock, waiting, to be run, to know its process.
+"""The runtime interface: the clock and the scheduling of threads, or of an event loop.
 
-Rules: nothing outside a backend reads the time or waits by itself, so that a simulated runtime can drive the real pool.
-A forked child forgets its parent's sockets and event loops, and closes no more than its own descriptors.
+Rules: only backends read the clock and wait, so that a simulated runtime can drive the real pool.
 Must not know: sockets, HTTP, the pool.
 """
 
@@ -15,29 +14,77 @@ T = TypeVar("T")
 
 
 class Waiter(ABC):
-    """One task or thread that waits to be woken, once.
+    """Base class of waiters, by which one task or thread waits until another one wakes it, once.
 
-    `wake()` may come at any time; after it `wait()` returns at once.
+    `wake()` may be called before `wait()`, which then returns at once. `Runtime.create_waiter()` creates a waiter.
+
+    Example:
+        A task waits until another one wakes it.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            waiter = httpcore2.AsyncIOBackend().runtime.create_waiter()
+            asyncio.get_running_loop().call_soon(waiter.wake)
+            assert await waiter.wait(timeout=1.0)
+
+
+        asyncio.run(main())
+        ```
     """
 
     __slots__ = ()
 
     @abstractmethod
     def wake(self) -> None:
-        """Let `wait()` return `True`. Never blocks or raises; may be called again, and, on the thread
-        runtime, by any thread.
+        """Wake the waiter: `wait()` returns `True`.
+
+        The call does not block or raise, and further calls do nothing. On threads, any thread may call it.
         """
 
     @abstractmethod
     async def wait(self, timeout: float | None) -> bool:
-        """Wait for `wake()`, at most `timeout` seconds (`None`: for ever); return whether it came."""
+        """Wait for `wake()`.
+
+        Args:
+            timeout: the limit on the wait, in seconds; `None` is no limit.
+
+        Returns:
+            Whether the waiter was woken.
+        """
 
 
 class Runtime(ABC):
-    """Clock and scheduling of one world: threads, asyncio, trio, anyio, or a simulation.
+    """Base class of runtimes: the clock and the scheduling of threads, asyncio, trio, anyio, or a simulation.
 
     Attributes:
-        is_blocking: whether waiting blocks the thread, so that no coroutine suspends.
+        is_blocking: whether a wait blocks the thread, so that no coroutine suspends.
+
+    Example:
+        A task measures time and waits by the runtime of its backend.
+
+        ```python
+        import asyncio
+
+        import httpcore2
+
+
+        async def main():
+            runtime = httpcore2.AsyncIOBackend().runtime
+            started = runtime.now()
+            await runtime.sleep(0.01)
+            assert runtime.now() > started
+            waiter = runtime.create_waiter()
+            waiter.wake()
+            assert await waiter.wait(timeout=1.0)
+
+
+        asyncio.run(main())
+        ```
     """
 
     __slots__ = ()
@@ -46,31 +93,60 @@ class Runtime(ABC):
 
     @abstractmethod
     def now(self) -> float:
-        """The time in seconds, on a clock that never goes back."""
+        """Return the time.
+
+        Returns:
+            Seconds on a monotonic clock.
+        """
 
     @abstractmethod
     def token(self) -> object:
-        """The identity of the event loop that runs the caller; one constant for threads.
+        """Return the identity of the running event loop.
+
+        Returns:
+            An object that is the same for each call on one event loop, and on all threads.
 
         Raises:
-            RuntimeError: no event loop of this kind runs the caller.
+            RuntimeError: no event loop of this runtime runs the caller.
         """
 
     @abstractmethod
     def is_running(self, token: object) -> bool:
-        """Whether the event loop of that `token()` still runs."""
+        """Return whether an event loop still runs.
+
+        Args:
+            token: the result of `token()` on that event loop.
+
+        Returns:
+            Whether it runs.
+        """
 
     @abstractmethod
     def create_waiter(self) -> Waiter:
-        """Make a waiter for the calling task or thread."""
+        """Create a waiter for the calling task or thread.
+
+        Returns:
+            A waiter that has not been woken.
+        """
 
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
-        """Do nothing for `seconds`; a checkpoint even for 0."""
+        """Suspend the calling task, or block the calling thread.
+
+        Args:
+            seconds: the time to wait, in seconds. With 0 it is a checkpoint.
+        """
 
     @abstractmethod
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Await `call()` to its end; a cancellation of the caller is delivered afterwards."""
+        """Await a call to its end. A cancellation of the caller takes effect afterwards.
+
+        Args:
+            call: an async function of no arguments.
+
+        Returns:
+            The result of the call. Its exceptions are raised.
+        """
 
     async def interruptible(
         self,
@@ -78,29 +154,29 @@ class Runtime(ABC):
         interrupt: Callable[[], Coroutine[Any, Any, bool]] | None,
         timeout: float | None,
     ) -> bool:
-        """Await `work` in the calling task, and cancel it when `interrupt` says so or the time is over.
+        """Await a coroutine in the calling task; cancel it when `interrupt` returns `True`, or after `timeout`.
 
-        An exception that `work` raises, also when it is cancelled, is raised here; so is one of `interrupt`,
-        which cancels `work`. The default, which threads use, can cancel nothing: it awaits `work` alone.
+        An exception of `work`, also after its cancellation, is raised. An exception of `interrupt` cancels `work`, and
+        is raised. The default, which threads use, cannot cancel: it awaits `work` alone.
 
         Args:
-            work: what may have to be cancelled. It may leave cancel scopes open that it has opened.
-            interrupt: runs in a task of its own as soon as `work` suspends, and returns whether to cancel it. When
-                `work` has ended, `interrupt` is cancelled, and waited for.
-            timeout: seconds after which `work` is cancelled; `None` for no limit.
+            work: the coroutine. It may leave cancel scopes open that it has entered.
+            interrupt: an async function that returns whether to cancel `work`. It runs in a second task from the moment
+                in which `work` first suspends, and is cancelled and awaited when `work` has ended.
+            timeout: the seconds after which `work` is cancelled; `None` is no limit.
 
         Returns:
-            Whether `work` came to its end; `False` if it was cancelled here, whatever it made of that.
+            Whether `work` has ended by itself: `False` if it was cancelled, even if it suppressed that.
         """
         await work
         return True
 
 
 class Interrupter:
-    """What `Runtime.interruptible` runs in a task of its own.
+    """The second task of `Runtime.interruptible`.
 
     Attributes:
-        error: what `interrupt` raised.
+        error: the exception of `interrupt`, if it raised one.
     """
 
     __slots__ = ("_cancel", "_interrupt", "error")
@@ -113,7 +189,7 @@ class Interrupter:
         self.error: Exception | None = None
 
     async def run(self) -> None:
-        """Call `cancel` if `interrupt` says so, or fails."""
+        """Call `cancel` if `interrupt` returns `True` or raises."""
         try:
             if not await self._interrupt():
                 return
@@ -123,7 +199,7 @@ class Interrupter:
 
 
 class Deadline:
-    """How much of a timeout is left, for an operation that takes several steps."""
+    """The time that is left of a timeout, for an operation with several parts."""
 
     __slots__ = ("_end", "_now")
 

@@ -28,7 +28,19 @@ class RuntimeBackend(AsyncNetworkBackend):
     if they are needed.
 
     Attributes:
-        runtime: the clock and the scheduling. Pools that are given this backend wait on it alone.
+        runtime: the clock and the scheduling. Pools with this backend wait by it alone.
+
+    Example:
+        The backends of httpcore2 are of this class.
+
+        ```python
+        import httpcore2
+        import httpcore2_core
+
+        backend = httpcore2.AsyncIOBackend()
+        assert isinstance(backend, httpcore2_core.RuntimeBackend)
+        assert backend.runtime.now() <= backend.runtime.now()
+        ```
     """
 
     runtime: Runtime
@@ -55,14 +67,17 @@ class RuntimeBackend(AsyncNetworkBackend):
         await self.runtime.sleep(seconds)
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        """Return an IPv4 address of `host`, for SOCKS4, which has no names.
+        """Resolve a name to an IPv4 address, for SOCKS4 proxies, which accept no names.
 
         Args:
-            host: a name or an address.
-            timeout: seconds that the look-up may take; `None` for no limit.
+            host: the name or the IPv4 address.
+            timeout: the limit on resolving the name, in seconds; `None` is no limit.
+
+        Returns:
+            An IPv4 address in text form.
 
         Raises:
-            ConnectTimeout: the look-up took longer.
+            ConnectTimeout: the name was not resolved within `timeout`.
             ConnectError: the name has no IPv4 address.
         """
         raise NotImplementedError

@@ -29,21 +29,32 @@ _contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 
 
 def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
-    """Make a TLS context that verifies the server's certificate and name.
+    """Make a TLS context that verifies the certificate and the name of the server.
 
-    It trusts the file or the folder of certificates that the environment variables `SSL_CERT_FILE`
-    and `SSL_CERT_DIR` name, else the system's authorities, a company's own among them, and those
-    that certifi brings, since not every system has any.
+    It trusts the certificates in the file or the folder that the environment variables `SSL_CERT_FILE` and
+    `SSL_CERT_DIR` name. Without these it trusts the authorities of the system, and those of certifi, since some systems
+    have none. Certificates are verified as strictly as OpenSSL and curl do by default.
 
-    Certificates are checked as OpenSSL does by default, and with it curl. Python 3.13 and later can check the form of
-    authorities, too, by RFC 5280, which many of companies' own don't pass:
+    Returns:
+        A new context, which the caller may change.
+
+    Raises:
+        FileNotFoundError: the file that `SSL_CERT_FILE` names does not exist.
+        ssl.SSLError: the file has no certificate.
+
+    Example:
+        This context also verifies the form of authorities (RFC 5280), which those of many companies do not have.
+
+        ```python
+        import ssl
+
+        import httpcore2
 
         context = httpcore2.default_ssl_context()
         context.verify_flags |= ssl.VERIFY_X509_STRICT
-
-    Raises:
-        FileNotFoundError: `SSL_CERT_FILE` names no file.
-        ssl.SSLError: there is no certificate in it.
+        with httpcore2.ConnectionPool(ssl_context=context) as http:
+            http.request("GET", "https://www.example.com/")
+        ```
     """
     import ssl
 

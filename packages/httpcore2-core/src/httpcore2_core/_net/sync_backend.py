@@ -93,12 +93,14 @@ class SyncBackend(SyncBackendAdapter):
     do something before they connect: derive from it, or call its methods. It may be shared by threads.
 
     Example:
+        ```python
         import httpcore2
 
         class LoggingBackend(httpcore2.SyncBackend):
             def connect_tcp(self, host, port, **options):
                 print(f"connecting to {host}:{port}")
                 return super().connect_tcp(host, port, **options)
+        ```
     """
 
     def __init__(self) -> None:
