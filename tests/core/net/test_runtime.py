@@ -48,6 +48,6 @@ def test_a_coroutine_that_suspends_is_closed_and_refused() -> None:
         finally:
             unwound.append(True)
 
-    with pytest.raises(RuntimeError, match="given to the synchronous interface"):
+    with pytest.raises(RuntimeError, match="given to the sync API"):
         run_blocking(suspend())
     assert unwound
