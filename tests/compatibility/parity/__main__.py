@@ -1,6 +1,7 @@
-"""Compares this checkout with the published 2.16.2, and writes `docs/compatibility.md`.
+"""Compares this checkout with the published 2.16.2, and writes `docs/compatibility.md` and
+`docs/identical.md`.
 
-With `--check` it writes nothing, and fails if the page is out of date.
+With `--check` it writes nothing, and fails if a page is out of date.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from pathlib import Path
 from benchmarks.environments import OWN_PYTHON, python_of
 
 from .compare import Facts, compare
-from .document import write
+from .document import pages
 from .reasons import REASONS
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "docs" / "compatibility.md"
+DOCS = ROOT / "docs"
 
 
 def collect(python: str | Path) -> Facts:
@@ -53,16 +54,17 @@ def main() -> None:
             f"{len(result.unexplained)} differences have no reason in tests/compatibility/parity/reasons.py, "
             f"and {len(result.unused)} reasons have no difference."
         )
-    page = write(result, ours)
-    if not arguments.check:
-        PAGE.write_text(page)
-    else:
-        lines = PAGE.read_text().splitlines() if PAGE.exists() else []
+    for name, page in pages(result, ours).items():
+        path = DOCS / name
+        if not arguments.check:
+            path.write_text(page)
+            continue
+        lines = path.read_text().splitlines() if path.exists() else []
         changes = list(unified_diff(lines, page.splitlines(), "current", "expected"))
         if changes:
             print(*changes, sep="\n")
             raise SystemExit(
-                f"{PAGE.relative_to(ROOT)} is out of date: `scripts/hatch run parity:write`"
+                f"{path.relative_to(ROOT)} is out of date: `scripts/hatch run parity:write`"
             )
     print(
         f"{sum(result.identical.values())} facts are identical, {len(result.different)} kinds of difference."

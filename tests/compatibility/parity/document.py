@@ -1,4 +1,4 @@
-"""Writes `docs/compatibility.md` from a comparison.
+"""Writes `docs/compatibility.md` and `docs/identical.md` from a comparison.
 
 Must not know: how the releases were compared.
 """
@@ -18,7 +18,7 @@ INTRODUCTION = """\
 httpcore2 3.0.0 is a new implementation behind the public interface of the published 2.16.2. The command
 `scripts/hatch run parity:write` writes this page. It inspects both releases, runs the same cases on both against the
 same scripted servers, on threads, asyncio and trio, and compares the results. `scripts/hatch run parity:check` fails if
-the page is out of date, or if a difference has no reason.
+the page is out of date, or if a difference has no reason. [Identical to 2.16.2](identical.md) lists everything else.
 
 Facts that depend on the system are not compared. `default_ssl_context()` trusts the system's authorities, as 2.16.2
 does, and additionally those of certifi, so that it works on systems without any. On macOS and Windows 2.16.2 lets the
@@ -26,17 +26,27 @@ system verify certificates (with truststore); for that, pass a `truststore.SSLCo
 """
 
 
-def write(result: Comparison, ours: Facts) -> str:
-    return "\n".join(
-        [
-            INTRODUCTION,
-            *_summary(result),
-            *_different(result),
-            *_private(result, ours),
-            *_additional(result),
-            *_identical(result, ours),
-        ]
-    )
+IDENTICAL = """\
+# Identical to 2.16.2
+
+The names, members and trace events that httpcore2 3.0.0 has in common with the published 2.16.2, in all facts that are
+compared. [Compatibility with 2.16.2](compatibility.md) lists the others, and says how the two are compared.
+"""
+
+
+def pages(result: Comparison, ours: Facts) -> dict[str, str]:
+    """Return the text of each page, by its file in `docs`."""
+    different = [
+        INTRODUCTION,
+        *_summary(result),
+        *_different(result),
+        *_private(result, ours),
+        *_additional(result),
+    ]
+    return {
+        "compatibility.md": "\n".join(different).rstrip() + "\n",
+        "identical.md": "\n".join([IDENTICAL, *_identical(result, ours)]),
+    }
 
 
 def _summary(result: Comparison) -> Iterator[str]:
@@ -166,9 +176,7 @@ def _additional(result: Comparison) -> Iterator[str]:
 
 
 def _identical(result: Comparison, ours: Facts) -> Iterator[str]:
-    yield "## Identical"
-    yield ""
-    yield "All other facts about these names and their members in 2.16.2:"
+    yield "## Names"
     yield ""
     added = {found.item for found in result.additional}
     members: dict[str, list[str]] = {name: [] for name in ours["Names"] if name not in added}
@@ -179,7 +187,9 @@ def _identical(result: Comparison, ours: Facts) -> Iterator[str]:
     for name, its in members.items():
         yield f"- {_code(name)}" + (f": {', '.join(map(_code, its))}" if its else "")
     yield ""
-    yield "The trace events and log records of these phases, with their payloads:"
+    yield "## Trace events and log records"
+    yield ""
+    yield "Those of these phases, with their payloads:"
     yield ""
     phases = {item.partition(",")[0] for item in ours["Payloads of trace events"]}
     names = sorted({phase.rpartition(".")[0] for phase in phases})
