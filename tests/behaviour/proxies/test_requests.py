@@ -167,10 +167,10 @@ def test_a_websocket_goes_through_a_tunnel_without_tls_of_its_own(
         ):
             stream = reply.extensions["network_stream"]
             received = await stream.read(1000)
-            await stream.write(b"world")
+            await stream.write(b"again")
             while len(received) < 10:
                 received += await stream.read(1000)
-            assert received == b"helloworld"
+            assert received == b"helloagain"
         assert proxy.requests[0].startswith(asked_for(kind, 80))
 
     with behind(kind, handler, tls=None) as (proxy, _):

@@ -1,4 +1,4 @@
-"""Backends that read from a script."""
+"""Mock backends and streams, in the sync and the async API."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ Backend = httpcore2.AsyncNetworkBackend
 Stream = httpcore2.AsyncNetworkStream
 
 
-@pytest.fixture(params=["threads", "event loops"])
-def colour(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=["sync", "async"])
+def api(request: pytest.FixtureRequest) -> str:
     assert isinstance(request.param, str)
     return request.param
 
 
-def make_stream(colour: str, *args: Any) -> Stream:
-    if colour == "threads":
+def make_stream(api: str, *args: Any) -> Stream:
+    if api == "sync":
         return AsyncAdapterStream(httpcore2.MockStream(*args))
     return httpcore2.AsyncMockStream(*args)
 
 
-def make_backend(colour: str, *args: Any) -> Backend:
-    if colour == "threads":
+def make_backend(api: str, *args: Any) -> Backend:
+    if api == "sync":
         return AsyncAdapterBackend(httpcore2.MockBackend(*args))
     return httpcore2.AsyncMockBackend(*args)
 
 
-def test_a_stream_reads_one_piece_after_the_other_and_then_the_end(colour: str) -> None:
-    stream = make_stream(colour, [b"hello", b"world"])
-    for expected in (b"hello", b"world", b"", b""):
+def test_a_stream_reads_its_buffer_in_order_and_then_the_end(api: str) -> None:
+    stream = make_stream(api, [b"hello", b"again"])
+    for expected in (b"hello", b"again", b"", b""):
         assert drive(stream.read(1, timeout=1.0)) == expected
 
 
-def test_a_stream_takes_whatever_is_written(colour: str) -> None:
-    stream = make_stream(colour, [b"hello"])
+def test_a_stream_ignores_the_bytes_that_are_written(api: str) -> None:
+    stream = make_stream(api, [b"hello"])
     drive(stream.write(b"anything", timeout=1.0))
     assert drive(stream.read(100)) == b"hello"
 
 
-def test_a_closed_stream_does_not_read(colour: str) -> None:
-    stream = make_stream(colour, [b"hello"])
+def test_a_closed_stream_does_not_read(api: str) -> None:
+    stream = make_stream(api, [b"hello"])
     drive(stream.aclose())
     drive(stream.aclose())
     with pytest.raises(httpcore2.ReadError, match="closed"):
@@ -58,8 +58,10 @@ def test_a_closed_stream_does_not_read(colour: str) -> None:
 @pytest.mark.parametrize(
     ("options", "protocol"), [([], "http/1.1"), ([False], "http/1.1"), ([True], "h2")]
 )
-def test_tls_is_a_matter_of_form(colour: str, options: list[bool], protocol: str) -> None:
-    backend = make_backend(colour, [b"hello"], *options)
+def test_a_tls_handshake_selects_the_given_protocol(
+    api: str, options: list[bool], protocol: str
+) -> None:
+    backend = make_backend(api, [b"hello"], *options)
     stream = drive(backend.connect_tcp("example.com", 443))
     encrypted = drive(stream.start_tls(CONTEXT, server_hostname="example.com", timeout=1.0))
     assert encrypted.get_extra_info("ssl_object").selected_alpn_protocol() == protocol
@@ -67,8 +69,8 @@ def test_tls_is_a_matter_of_form(colour: str, options: list[bool], protocol: str
     assert drive(encrypted.read(100)) == b"hello"
 
 
-def test_each_connection_reads_the_whole_script(colour: str) -> None:
-    backend = make_backend(colour, [b"hello"])
+def test_each_connection_reads_the_whole_buffer(api: str) -> None:
+    backend = make_backend(api, [b"hello"])
     options: list[httpcore2.SOCKET_OPTION] = [(1, 2, 3)]
     for stream in (
         drive(backend.connect_tcp("example.com", 80, 1.0, "127.0.0.1", options)),
@@ -78,10 +80,10 @@ def test_each_connection_reads_the_whole_script(colour: str) -> None:
         assert drive(stream.read(100)) == b""
 
 
-def test_nothing_is_waited_for(colour: str) -> None:
-    drive(make_backend(colour, []).sleep(1e9))
+def test_sleep_does_not_wait(api: str) -> None:
+    drive(make_backend(api, []).sleep(1e9))
 
 
-def test_a_stream_says_what_it_is() -> None:
+def test_a_stream_has_a_repr() -> None:
     assert repr(httpcore2.MockStream([])) == "<httpcore2.MockStream>"
     assert repr(httpcore2.AsyncMockStream([])) == "<httpcore2.AsyncMockStream>"

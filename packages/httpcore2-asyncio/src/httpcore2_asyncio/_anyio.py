@@ -80,7 +80,7 @@ class AnyIOWaiter(Waiter):
 
 
 class AnyIORuntime(ReadinessRuntime):
-    """The world that anyio finds. Holds no state: one serves every event loop."""
+    """The runtime that anyio finds. It has no state, so that one instance serves every event loop."""
 
     __slots__ = ()
 

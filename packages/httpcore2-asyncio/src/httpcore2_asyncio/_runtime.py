@@ -127,7 +127,7 @@ _limits: dict[tuple[asyncio.AbstractEventLoop, float], _Limit] = {}
 
 
 class AsyncIORuntime(Runtime):
-    """The asyncio world. Holds no state: one serves every loop."""
+    """The asyncio runtime. It has no state, so that one instance serves every loop."""
 
     __slots__ = ()
 

@@ -66,7 +66,7 @@ class TrioWaiter(Waiter):
 
 
 class TrioRuntime(ReadinessRuntime):
-    """The trio world. Holds no state: one serves every run."""
+    """The trio runtime. It has no state, so that one instance serves every run."""
 
     __slots__ = ()
 

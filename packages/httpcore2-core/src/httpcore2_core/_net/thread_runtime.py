@@ -121,7 +121,7 @@ def wait_for(
 
 
 class ThreadRuntime(ReadinessRuntime):
-    """The world of threads."""
+    """The runtime of threads."""
 
     __slots__ = ("_local",)
 
