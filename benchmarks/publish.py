@@ -20,7 +20,7 @@ FOLDER = ROOT / "docs" / "benchmarks"
 RESULTS = FOLDER / "results.json"
 
 _RIVALS = ("published", "aiohttp", "pyreqwest", "niquests", "urllib3", "pycurl", "floor")
-_RUNTIMES = ("get-1k-16", "uvloop", "trio", "anyio", "thread", "threads-16")
+_RUNTIMES = ("get-1k-16", "trio", "thread")
 
 
 def publish(path: Path) -> None:
