@@ -1,4 +1,4 @@
-"""The memory of a pool for the arguments of its requests: the same result as without it."""
+"""The memory of a pool for the arguments of requests: it changes no result."""
 
 from __future__ import annotations
 
