@@ -1,6 +1,6 @@
 """The asyncio and anyio backends of httpcore2.
 
-`AnyIOBackend` is loaded when first asked for: only it needs anyio, and asyncio alone must not.
+`AnyIOBackend` is loaded on first use, since it alone needs anyio.
 """
 
 from __future__ import annotations

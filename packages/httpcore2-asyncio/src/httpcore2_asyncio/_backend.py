@@ -41,7 +41,7 @@ class AsyncIOBackend(SocketBackend[AsyncIOStream]):
         self, host: str, port: int, family: socket.AddressFamily
     ) -> Sequence[Address]:
         try:
-            # An IP address needs no look-up, and so no thread.
+            # An IP address needs no resolver, and so no thread.
             return socket.getaddrinfo(
                 host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )

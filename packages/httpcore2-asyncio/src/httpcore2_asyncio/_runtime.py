@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def finish(future: asyncio.Future[None]) -> None:
-    """End the wait for `future`, unless it has ended. The state beside it tells what that means."""
+    """End the wait for `future`, unless it has ended. The waiter's own state has the result."""
     if not future.done():
         future.set_result(None)
 

@@ -173,7 +173,7 @@ class AsyncIOStream(BackendStream, asyncio.BufferedProtocol):
             # A bug in the caller, and so no `ReadError`, after which the request would be sent again.
             raise RuntimeError("Another task is already reading from this connection.")
         if not self._received and self._state is OPEN:
-            assert max_bytes > 0, "a read of no bytes could not be told from the end"
+            assert max_bytes > 0, "a read of 0 bytes is the same as the end"
             self._max_bytes = max_bytes
             if timeout is None:
                 self._deadline = math.inf

@@ -58,7 +58,7 @@ def enforce_headers(value: HeaderTypes, *, name: str) -> Fields:
 
 def _pairs(value: HeadersAsSequence | HeadersAsMapping, name: str) -> HeadersAsSequence:
     """Return header fields as a sequence; raise `TypeError` if they are neither a mapping nor a sequence."""
-    if type(value) is list:  # the checks of abstract base classes cost more than all the rest
+    if type(value) is list:  # checks of abstract base classes are slow
         return value
     if isinstance(value, Mapping):
         return list(value.items())

@@ -34,7 +34,7 @@ _HANDLE_REQUEST = SyncConnection.handle_request
 
 
 def adapt_async_connection(connection: AsyncConnectionInterface) -> Poolable:
-    """Return `connection` for the engine: itself if it is one of ours, else adapted."""
+    """Return a connection for the engine, adapted unless it is an `AsyncHTTPConnection`."""
     if (
         isinstance(connection, AsyncHTTPConnection)
         and type(connection).handle_async_request is _HANDLE_ASYNC_REQUEST

@@ -1,6 +1,6 @@
 """The errors that all streams and backends raise in the same words.
 
-Rules: a message says what happened and names the limit. The peer is added by whoever knows it (`add_context`).
+Rules: a message says what happened and names the limit. `add_context` adds the peer where it is known.
 Must not know: sockets, HTTP, the pool.
 """
 

@@ -61,7 +61,7 @@ class Race(Generic[T]):
 
     @property
     def delay(self) -> float | None:
-        """Seconds to wait for the attempts under way before the next begins; `None` if none is left to begin."""
+        """Return the seconds to wait for attempts in progress before the next one; `None` after the last one."""
         return ATTEMPT_DELAY if self._untried else None
 
     def fail(self, error: OSError) -> None:

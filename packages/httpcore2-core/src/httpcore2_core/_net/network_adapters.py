@@ -69,12 +69,12 @@ def default_backend() -> RuntimeBackend:
 
 
 def adapt_async_stream(stream: AsyncNetworkStream) -> BackendStream:
-    """Return a stream of the async API for the transport: itself if it is one of ours."""
+    """Return a stream of the async API for the transport, adapted unless it is a `BackendStream`."""
     return stream if isinstance(stream, BackendStream) else CallerStream(stream)
 
 
 def adapt_sync_stream(stream: NetworkStream) -> BackendStream:
-    """Return a stream of the sync API for the transport: its async counterpart if it is one of ours."""
+    """Return a stream of the sync API for the transport: its async counterpart, or an adapter of a caller's stream."""
     if isinstance(stream, SyncStream) and isinstance(stream.inner, BackendStream):
         return stream.inner
     return CallerSyncStream(stream)

@@ -39,7 +39,7 @@ class Nursery(Protocol):
 
 
 class ReadinessRuntime(Runtime):
-    """An event loop that tells when a socket is ready. Deadlines are on the clock of `now()`."""
+    """A runtime that waits for sockets to be ready. Deadlines are on the clock of `now()`."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class ReadinessRuntime(Runtime):
 
     @abstractmethod
     def notify_closing(self, sock: socket.socket) -> None:
-        """Wake whoever waits for `sock`, which is closed next. Without an event loop do nothing."""
+        """Wake every task that waits for `sock`, before it is closed. Without an event loop do nothing."""
 
     @abstractmethod
     def cancel_scope(self, deadline: float) -> CancelScope:
@@ -98,7 +98,7 @@ async def wait_until_ready(
             return True
         return False
     except closed_error:
-        # The next call on the socket tells, with an error of its own.
+        # The next call on the socket raises the error.
         return True
     except busy_error as exc:
         # A bug of the caller: as a network error it would be taken for a fault of the network.

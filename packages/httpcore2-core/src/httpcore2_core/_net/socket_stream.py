@@ -98,14 +98,14 @@ class SocketStream(BackendStream):
             self._eager += 1
             return
         self._eager = 0
-        await self._send_rest(memoryview(buffer)[sent:], timeout)
+        await self._send_remaining(memoryview(buffer)[sent:], timeout)
 
-    async def _send_rest(self, rest: memoryview, timeout: float | None) -> None:
+    async def _send_remaining(self, data: memoryview, timeout: float | None) -> None:
         deadline = None if timeout is None else self._runtime.now() + timeout
-        while rest:
+        while data:
             if not await self._runtime.wait_writable(self._socket, deadline):
                 raise write_timeout(timeout)
-            rest = rest[self._send(rest) :]
+            data = data[self._send(data) :]
 
     def write_nowait(self, buffer: bytes) -> int:
         return self._send(buffer)

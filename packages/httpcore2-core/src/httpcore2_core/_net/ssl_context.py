@@ -78,7 +78,7 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
     system_file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
     system_folder = paths.openssl_capath if os.path.isdir(paths.openssl_capath) else None
     if system_file or system_folder:
-        # As they were compiled in: left to itself, OpenSSL looks at the environment.
+        # The compiled-in paths: by default OpenSSL reads the environment.
         context.load_verify_locations(system_file, system_folder)
     else:
         context.load_default_certs()  # Windows has a store in place of files
@@ -87,7 +87,7 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
 
 
 def _require_close_notify(context: ssl.SSLContext) -> None:
-    """Do not take the end of the TCP connection for that of TLS, as CPython up to 3.11.2 tells OpenSSL 3 to."""
+    """Require a close_notify. CPython up to 3.11.2 sets the option of OpenSSL 3 that does not."""
     import ssl
 
     context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)

@@ -108,6 +108,6 @@ class SyncBackend(SyncBackendAdapter):
 
 
 def public_sync_stream(stream: AsyncNetworkStream | NetworkStream) -> NetworkStream:
-    """Return `stream` as callers of the sync API know it: their own stream, or the sync counterpart of ours."""
+    """Return a stream for callers of the sync API: their own stream, or the sync counterpart of a `BackendStream`."""
     unwrapped = stream.unwrapped if isinstance(stream, BackendStream) else stream
     return unwrapped if isinstance(unwrapped, NetworkStream) else SyncStream(unwrapped)

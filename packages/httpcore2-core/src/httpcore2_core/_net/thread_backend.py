@@ -70,7 +70,7 @@ class ThreadStream(SocketStream):
         try:
             if descriptor is None:
                 raise ReadError(CLOSED_HERE)
-            # A response is hardly ever there already: to receive in vain costs 2 µs more than to ask.
+            # A response has rarely arrived yet, and a receive that fails takes 2 µs more than a poll.
             poller = descriptor.poller
             if poller is not None and (timeout is None or timeout <= LONGEST_POLL):
                 if not poller.poll(None if timeout is None else timeout * 1000):

@@ -118,7 +118,7 @@ class TLSPeer(Peer):
 
 
 PeerScript = Callable[[Any], object]
-"""A function that plays the server's side of one connection, given its `Peer`."""
+"""A function that does the server's side of one connection, given its `Peer`."""
 
 
 def echo(peer: Peer) -> None:

@@ -86,7 +86,7 @@ def reply(
         headers: further header fields, a mapping or pairs. After `Connection: close` the server closes the connection.
 
     Returns:
-        The response as it goes over the wire.
+        The bytes of the response.
 
     Example:
         The response declares its length.
@@ -110,7 +110,7 @@ class Script:
     """The replies of a server, one for each request, and a record of the requests.
 
     Args:
-        replies: the replies in order. Each is bytes as they go over the wire, valid or not (`b""` closes the
+        replies: the replies in order. Each is the bytes to send, valid HTTP or not (`b""` closes the
             connection), an exception that the client's backend raises instead, or a function that takes the
             `ReceivedRequest` and returns either. If the last reply is a function, it replies to all further requests.
 
