@@ -98,7 +98,7 @@ class ThreadStream(SocketStream):
                 raise WriteError(CLOSED_HERE)
             sent = self._send(buffer)
             if sent < len(buffer):
-                await self._send_rest(memoryview(buffer)[sent:], timeout)
+                await self._send_remaining(memoryview(buffer)[sent:], timeout)
         finally:
             del descriptor
 
