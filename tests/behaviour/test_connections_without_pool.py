@@ -66,7 +66,7 @@ def test_a_connection_that_another_thread_closes_while_it_is_established_stays_c
         """A connection that is closed just before its HTTP layer is set."""
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if name == "_connection" and value is not None:
+            if name == "established" and value is not None:
                 self.abort()
             super().__setattr__(name, value)
 

@@ -38,7 +38,7 @@ FINE = frame(SETTINGS, 0, 0) + HEAD + frame(DATA, END_STREAM, 1, b"fine")
 
 def is_writing(pool: Any) -> bool:
     """Whether some connection waits to write."""
-    counterparts = [getattr(each, "_counterpart", each)._connection for each in pool.connections]
+    counterparts = [getattr(each, "_counterpart", each).established for each in pool.connections]
     return any(
         counterpart is not None and counterpart._session.writer.is_writing
         for counterpart in counterparts

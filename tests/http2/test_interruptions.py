@@ -40,7 +40,7 @@ def by_the_body(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) ->
 def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it while the thread sends."""
     counterpart: Any = pool.connections[0]
-    writer = counterpart._counterpart._connection._session.writer
+    writer = counterpart._counterpart.established._session.writer
 
     def flush(*_: object) -> None:
         del writer.flush
@@ -53,7 +53,7 @@ def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> N
 def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it, although code of the caller runs in the request, too."""
     connection: Any = pool.connections[0]
-    reader = connection._counterpart._connection._session.reader
+    reader = connection._counterpart.established._session.reader
 
     def wait(*_: object) -> None:
         del reader.wait

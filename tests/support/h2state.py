@@ -25,7 +25,7 @@ class Windows(NamedTuple):
 def inner(pool: Any) -> AsyncHTTP2Connection:
     """The HTTP/2 connection inside of the only one in a pool."""
     (connection,) = pool.connections
-    counterpart = getattr(connection, "_counterpart", connection)._connection
+    counterpart = getattr(connection, "_counterpart", connection).established
     assert isinstance(counterpart, AsyncHTTP2Connection)
     return counterpart
 

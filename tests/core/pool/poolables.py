@@ -47,6 +47,10 @@ class FakeConnection:
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
 
+    @property
+    def established(self) -> FakeConnection:
+        return self
+
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         pass
 

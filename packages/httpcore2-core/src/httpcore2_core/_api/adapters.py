@@ -147,6 +147,10 @@ class CallerConnection:
             await self.wait_closed()
 
     @property
+    def established(self) -> CallerConnection:
+        return self
+
+    @property
     def capacity(self) -> int:
         return _MULTIPLEXED if self.can_multiplex() else 1
 

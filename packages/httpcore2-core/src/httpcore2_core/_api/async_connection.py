@@ -5,7 +5,7 @@ Must not know: pools, how a stream is opened, how HTTP is framed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -15,7 +15,7 @@ from .._connect.tls_handshake import server_name_override
 from .._distributions import load_http2
 from .._exceptions import ConnectError, ConnectionNotAvailable
 from .._http.bodies import check_body_api
-from .._http.established import EstablishedConnection, RequestLimit
+from .._http.established import EstablishedConnection
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
@@ -114,8 +114,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._config = config
         self._route = route
         self._backend: RuntimeBackend | None = config.network_backend
-        # What an object gets only later takes 1 KiB.
-        self._connection: EstablishedConnection | None = None
+        # The connection over the stream, once there is one. An attribute that is first set later would take 1 KiB.
+        self.established: EstablishedConnection | None = None
         # The name that its certificate was checked for, where that is not the origin's host.
         self._server_name: str | None = None
         self._has_begun = False
@@ -159,9 +159,10 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         runtime = self._use_backend().runtime
         check_body_api(request.stream, runtime.is_blocking)
         timeouts = Timeouts.of(request.extensions, runtime)
-        if self._connection is None:
+        if self.established is None:
             await self.connect(request, timeouts)
-        return await self.exchange(request, timeouts)
+        assert self.established is not None, "connect() has returned"
+        return await self.established.exchange(request, timeouts)
 
     def _check_server_name(self, request: Request) -> None:
         name = server_name_override(request)
@@ -173,7 +174,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             )
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
-        """Establish the connection. Pools call it once, before the first `exchange()`.
+        """Establish the connection. Pools call it once, before they use `established`.
 
         Args:
             request: the request that the connection is established for: its `trace` is called, and its `sni_hostname`
@@ -208,9 +209,9 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             connection.on_release, connection.on_change = self.on_release, self.on_change
             connection.peer = self._route
             # In this order: a thread that closes this one sees the connection, or is seen here.
-            self._connection = connection
+            self.established = connection
             if self._has_failed:
-                self._connection = None
+                self.established = None
                 connection.abort()
                 await connection.wait_closed()
                 raise ConnectError(
@@ -219,22 +220,6 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         except BaseException:
             self._has_failed = True
             raise
-
-    def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]:
-        """Send a request on the established connection.
-
-        Args:
-            request: the request. Its origin and its body are not checked.
-            timeouts: its limits.
-
-        Returns:
-            A coroutine that returns the response with the body unread.
-
-        Raises:
-            ConnectionNotAvailable: the request was not sent, or not processed, and may be sent on another connection.
-        """
-        assert self._connection is not None, "only an established connection takes requests"
-        return self._connection.exchange(request, timeouts)
 
     def _make_established(self, stream: BackendStream) -> EstablishedConnection:
         """Make the connection for the protocol that was agreed on, or is the only one allowed."""
@@ -253,57 +238,14 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
 
     # Life: that of the connection that speaks HTTP, once there is one
 
-    @property
-    def may_be_resent(self) -> bool:
-        """Whether the last request failed as it does when the server closes an idle connection.
-
-        Returns:
-            Whether that request may be sent again on another connection, if its method is idempotent (RFC 9110, section
-            9.2.2).
-        """
-        return self._connection is not None and self._connection.may_be_resent
-
-    @property
-    def capacity(self) -> int:
-        """How many requests an established connection takes at the same time.
-
-        Returns:
-            1 for HTTP/1.1; for HTTP/2 the number of streams that the server allows, which may be 0.
-        """
-        assert self._connection is not None, "only an established connection takes any"
-        return self._connection.capacity
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether the connection takes no further request.
-
-        Returns:
-            Whether the server has sent GOAWAY (RFC 9113, section 6.8). Requests in progress may finish.
-        """
-        return self._connection is not None and self._connection.is_retired
-
-    @property
-    def request_limit(self) -> RequestLimit | None:
-        """How many requests the server takes on one connection.
-
-        Returns:
-            The limit, or `None` where none is known.
-        """
-        return None if self._connection is None else self._connection.request_limit
-
-    @request_limit.setter
-    def request_limit(self, limit: RequestLimit | None) -> None:
-        assert self._connection is not None, "only an established connection takes any"
-        self._connection.request_limit = limit
-
     def abort(self) -> None:
         """Close the connection without awaiting. Requests in progress fail.
 
         `wait_closed()` then awaits what could not be done at once. It may be called more than once.
         """
         self._has_failed = True
-        if self._connection is not None:
-            self._connection.abort()
+        if self.established is not None:
+            self.established.abort()
 
     @property
     def close_pending(self) -> bool:
@@ -312,12 +254,12 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         Returns:
             True only for streams of a caller's own backend, whose `aclose()` has to be awaited.
         """
-        return self._connection is not None and self._connection.close_pending
+        return self.established is not None and self.established.close_pending
 
     async def wait_closed(self) -> None:
         """After `abort()`, await what could not be done at once."""
-        if self._connection is not None:
-            await self._connection.wait_closed()
+        if self.established is not None:
+            await self.established.wait_closed()
 
     async def aclose(self) -> None:
         """Close the connection. Requests in progress fail."""
@@ -327,50 +269,41 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     def can_handle_request(self, origin: Origin) -> bool:
         return origin == self._origin
 
-    def is_stale(self) -> bool:
-        """Poll the network for the end of a connection that was used before.
-
-        Returns:
-            Whether the server closed the connection, or sent data that no request asked for.
-        """
-        assert self._connection is not None, "only an established connection was used"
-        return self._connection.is_stale()
-
     def can_multiplex(self) -> bool:
-        return self._connection is not None and self._connection.can_multiplex()
+        return self.established is not None and self.established.can_multiplex()
 
     def is_available(self) -> bool:
-        if self._connection is None:
+        if self.established is None:
             # It may yet turn out to be HTTP/2, and take several requests.
             return (
                 self._config.http2
                 and (self._origin.scheme == b"https" or not self._config.http1)
                 and not self._has_failed
             )
-        return self._connection.is_available()
+        return self.established.is_available()
 
     def has_expired(self) -> bool:
-        if self._connection is None:
+        if self.established is None:
             return self._has_failed
-        return self._connection.has_expired()
+        return self.established.has_expired()
 
     def is_idle(self) -> bool:
-        if self._connection is None:
+        if self.established is None:
             return self._has_failed
-        return self._connection.is_idle()
+        return self.established.is_idle()
 
     def is_closed(self) -> bool:
-        if self._connection is None:
+        if self.established is None:
             return self._has_failed
-        return self._connection.is_closed()
+        return self.established.is_closed()
 
     def is_connected(self) -> bool:
-        return self._connection is not None and self._connection.is_connected()
+        return self.established is not None and self.established.is_connected()
 
     def info(self) -> str:
-        if self._connection is None:
+        if self.established is None:
             return "CONNECTION FAILED" if self._has_failed else "CONNECTING"
-        return self._connection.info()
+        return self.established.info()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} [{self.info()}]>"

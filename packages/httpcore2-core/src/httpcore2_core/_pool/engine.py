@@ -201,13 +201,15 @@ class Engine:
                     lease = await self._acquire(key, arrival, request, timeouts, runtime, create)
                 uses = lease.uses
                 connection = lease.connection
-                if connection.is_stale():
+                established = connection.established
+                assert established is not None, "only an established connection is granted"
+                if established.is_stale():
                     self._close(connection)
                     arrival = began
                     continue
                 try:
                     has_begun = True
-                    response = await connection.exchange(request, timeouts)
+                    response = await established.exchange(request, timeouts)
                     # From here on nothing is called: the body has the connection now.
                     body: Any = response.stream
                     body.pool = pool
@@ -217,7 +219,7 @@ class Engine:
                 except ConnectionNotAvailable as exc:
                     if connection.can_multiplex():
                         # It has released the reservation: it is full or going away, which another thread may not have
-                        # told the ledger yet, or the server did not process the request, which may then be sent again,
+                        # reported yet, or the server did not process the request, which may then be sent again,
                         # whatever its method (RFC 9113, section 8.7).
                         self._update(connection, key)
                     else:
@@ -237,7 +239,7 @@ class Engine:
                 except (NetworkError, RemoteProtocolError):
                     # The server closed an idle connection while the request was on its way to it: it did
                     # not answer, and to send it again does no harm (RFC 9110, section 9.2.2).
-                    if not (connection.may_be_resent and request.method in IDEMPOTENT_METHODS):
+                    if not (established.may_be_resent and request.method in IDEMPOTENT_METHODS):
                         raise
         except BaseException:
             if lease is not None:
@@ -325,10 +327,12 @@ class Engine:
                 f"The pool was closed while a request to {origin} waited for a connection."
             )
         await connection.connect(request, timeouts)
+        established = connection.established
+        assert established is not None, "connect() has returned"
         limit = self._request_limits.get(key)
         if limit is not None:
-            connection.request_limit = limit
-        self._ledger.established(connection, connection.capacity)
+            established.request_limit = limit
+        self._ledger.established(connection, established.capacity)
         self._apply_decisions()
 
     async def _wait(self, ticket: _Ticket, limit: float | None, runtime: Runtime) -> None:
@@ -376,21 +380,23 @@ class Engine:
 
     def _update(self, connection: Poolable, key: _Key) -> None:
         """`connection` now takes another number of requests, or none any more."""
-        if connection.request_limit is not None:
-            self._request_limits[key] = connection.request_limit
+        established = connection.established
+        assert established is not None, "what is not established does not change"
+        if established.request_limit is not None:
+            self._request_limits[key] = established.request_limit
             if len(self._request_limits) > _MAX_REQUEST_LIMITS:
                 # Another thread may do the same: of a copy, and only if it is still there.
                 self._request_limits.pop(next(iter(self._request_limits.copy())), None)
         if connection.is_closed():
             self._ledger.close(connection)
-        elif connection.is_retired:
+        elif established.is_retired:
             self._ledger.retire(connection)
         else:
             # Two threads may report changes at the same time: neither may leave what it read before the other's change.
-            told = None
-            while told != (capacity := connection.capacity):
+            noted = None
+            while noted != (capacity := established.capacity):
                 self._ledger.set_capacity(connection, capacity)
-                told = capacity
+                noted = capacity
         self._apply_decisions()
 
     def _close(self, connection: Poolable) -> None:

@@ -1,6 +1,6 @@
-"""What can be pooled: the one interface by which the pool knows connections (the model is hyper-util's `Poolable`).
+"""What can be pooled: the two interfaces by which the pool knows connections (the model is hyper-util's `Poolable`).
 
-Must not know: which classes implement it, the ledger, HTTP's framing.
+Must not know: which classes implement them, the ledger, HTTP's framing.
 """
 
 from __future__ import annotations
@@ -13,35 +13,15 @@ from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 
 
-class Poolable(Protocol):
-    """A connection that a pool can hold.
-
-    The pool calls `connect()` once. When that has returned, `exchange()` may be called, as often at a time as
-    `capacity` says.
+class Established(Protocol):
+    """A connection that is established, and exchanges requests for responses.
 
     Attributes:
-        on_release: set by the pool: called at the end of each exchange with whether the connection can be used again,
-            and when it expires on the runtime's clock (`None` for the pool's own expiry).
-        on_change: set by the pool: called when `capacity`, `is_retired` or `is_closed()` changed, other than at the
-            end of an exchange.
         request_limit: how many requests the server takes on a connection, if that is known; the pool passes it on to
             the next connection of the origin.
     """
 
-    on_release: Callable[[bool, float | None], None] | None
-    on_change: Callable[[], None] | None
     request_limit: RequestLimit | None
-
-    def __hash__(self) -> int: ...
-
-    async def connect(self, request: Request, timeouts: Timeouts) -> None:
-        """Establish the connection on behalf of `request`.
-
-        Raises:
-            ConnectError, ConnectTimeout: it could not be established.
-            ProxyError, RemoteProtocolError, ReadTimeout, WriteTimeout: a proxy refused or failed.
-            LocalProtocolError: the origin's host can't be connected to.
-        """
 
     def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]:
         """Send `request` and return its response, whose body is a `ReceivedBody`, still to be read.
@@ -50,13 +30,16 @@ class Poolable(Protocol):
             ConnectionNotAvailable: the request was not sent, or not processed, and may be sent on another connection.
         """
 
+    def is_stale(self) -> bool:
+        """Whether a connection that was used before must not be used again. Polls the network."""
+
     @property
     def capacity(self) -> int:
-        """How many exchanges it takes at a time; known once it is established."""
+        """How many exchanges it takes at a time."""
 
     @property
     def is_retired(self) -> bool:
-        """Whether it takes no further exchange, though those under way may finish."""
+        """Whether it takes no further exchange, though those in progress may finish."""
 
     @property
     def may_be_resent(self) -> bool:
@@ -65,18 +48,51 @@ class Poolable(Protocol):
         Its request may then be sent again on another connection, if its method is idempotent.
         """
 
+
+class Poolable(Protocol):
+    """A connection that a pool can hold, from before it is established until it is closed.
+
+    The pool calls `connect()` once. When that has returned, `established` exchanges requests, as many at a time as its
+    `capacity` says. It is an object of its own, so that a request costs no delegating calls.
+
+    Attributes:
+        on_release: set by the pool: called at the end of each exchange with whether the connection can be used again,
+            and when it expires on the runtime's clock (`None` for the pool's own expiry).
+        on_change: set by the pool: called when `is_closed()`, or `capacity` or `is_retired` of `established`, changed
+            other than at the end of an exchange.
+    """
+
+    on_release: Callable[[bool, float | None], None] | None
+    on_change: Callable[[], None] | None
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def established(self) -> Established | None:
+        """What exchanges requests; `None` until `connect()` has returned."""
+
+    async def connect(self, request: Request, timeouts: Timeouts) -> None:
+        """Establish the connection on behalf of `request`.
+
+        Raises:
+            ConnectError: it could not be established.
+            ConnectTimeout: it was not established in time.
+            ProxyError: a proxy refused.
+            RemoteProtocolError: a proxy violated its protocol.
+            ReadTimeout: a proxy sent nothing in time.
+            WriteTimeout: a proxy accepted no data in time.
+            LocalProtocolError: the origin's host is malformed.
+        """
+
     @property
     def close_pending(self) -> bool:
         """Whether `abort()` has left something for `wait_closed()`."""
 
     def can_handle_request(self, origin: Origin) -> bool:
-        """Whether it leads to `origin`."""
+        """Whether it is to `origin`."""
 
     def can_multiplex(self) -> bool:
         """Whether it may take several exchanges at a time."""
-
-    def is_stale(self) -> bool:
-        """Whether a connection that was used before must not be used again. Polls the network."""
 
     def is_closed(self) -> bool:
         """Whether it was closed, or could not be established."""
@@ -85,7 +101,10 @@ class Poolable(Protocol):
         """Whether it is established and not closed."""
 
     def abort(self) -> None:
-        """Close it without awaiting. May be called more than once, and by another thread."""
+        """Close it without awaiting, and without calling `on_release` or `on_change`.
+
+        May be called more than once, and by another thread.
+        """
 
     async def wait_closed(self) -> None:
         """After `abort()`, await what could not be done at once."""
