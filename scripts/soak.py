@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.http2.test_hostile_peers import FLOODS, PROMPT, flood
-from tests.support import real_servers, runtimes, scripted_servers, soak_workloads
+from tests.support import real_servers, runtime_base, scripted_servers, soak_workloads
 from tests.support.h2peer import speaking
 from tests.support.h2state import Windows
 from tests.support.runtimes import RUNTIMES, TestedRuntime
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, help="default: each job's own number")
     arguments = parser.parse_args()
     # The watchdog of the tests ends tests that hang. These jobs take longer.
-    runtimes.LIMIT = scripted_servers.LIMIT = 3600.0
+    runtime_base.LIMIT = scripted_servers.LIMIT = 3600.0
     for name in arguments.job or JOBS:
         job, requests, tasks = JOBS[name]
         for runtime in arguments.runtime or MAIN:

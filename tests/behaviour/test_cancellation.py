@@ -90,9 +90,9 @@ def test_a_request_can_be_cancelled_at_every_wait(
     runtime = async_runtime
     run = operation(runtime)
 
-    async def attempt(step: int) -> CancellationOutcome:
+    async def attempt(number: int) -> CancellationOutcome:
         async with runtime.pool(max_connections=1, ssl_context=client_tls) as pool:
-            outcome = await runtime.cancel_at_wait(step, partial(run, pool, server.url), late)
+            outcome = await runtime.cancel_at_wait(number, partial(run, pool, server.url), late)
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
             reply = await pool.request("GET", server.url)
             assert reply.content == b"fine"
@@ -120,7 +120,7 @@ def test_a_cancelled_queued_request_leaves_the_queue_in_order(
             order.append(request[0].split(b" ")[1])
             peer.send(FINE)
 
-    async def race(pool: httpcore2.AsyncConnectionPool, step: int) -> CancellationOutcome:
+    async def race(pool: httpcore2.AsyncConnectionPool, number: int) -> CancellationOutcome:
         outcomes: list[CancellationOutcome] = []
         is_held, is_next_queued = runtime.event(), runtime.event()
 
@@ -133,7 +133,7 @@ def test_a_cancelled_queued_request_leaves_the_queue_in_order(
         async def cancelled() -> None:
             await is_held.wait()
             fetch = partial(get(runtime), pool, server.url + "cancelled")
-            outcomes.append(await runtime.cancel_at_wait(step, fetch, late))
+            outcomes.append(await runtime.cancel_at_wait(number, fetch, late))
 
         async def fetch_next() -> None:
             await is_held.wait()
@@ -145,10 +145,10 @@ def test_a_cancelled_queued_request_leaves_the_queue_in_order(
         await runtime.gather(hold, cancelled, fetch_next)
         return outcomes[0]
 
-    async def attempt(step: int) -> CancellationOutcome:
+    async def attempt(number: int) -> CancellationOutcome:
         order.clear()
         async with runtime.pool(max_connections=1) as pool:
-            outcome = await race(pool, step)
+            outcome = await race(pool, number)
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
         assert [path for path in order if path != b"/cancelled"] == [b"/hold", b"/next"]
         return outcome
@@ -197,10 +197,10 @@ def test_cancelling_a_request_does_not_affect_other_requests(
 def test_closing_the_pool_can_be_cancelled(async_runtime: TestedAsyncRuntime) -> None:
     runtime = async_runtime
 
-    async def attempt(step: int) -> CancellationOutcome:
+    async def attempt(number: int) -> CancellationOutcome:
         pool = runtime.pool()
         await pool.request("GET", server.url)
-        outcome = await runtime.cancel_at_wait(step, pool.aclose, late=False)
+        outcome = await runtime.cancel_at_wait(number, pool.aclose, late=False)
         assert pool.connections == []
         return outcome
 

@@ -15,7 +15,8 @@ from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws_events
 from wsproto.connection import ConnectionState
 
-from ...support.runtimes import LIMIT, TestedAsyncRuntime, TestedRuntime
+from ...support.runtime_base import LIMIT
+from ...support.runtimes import TestedAsyncRuntime, TestedRuntime
 from ...support.scripted_proxies import PROXY_KINDS, scripted_proxy
 from ...support.scripted_servers import Peer, canned_responses, response, scripted_server
 
