@@ -1,4 +1,4 @@
-"""Where connections enter and leave a pool: what callers make and see, and what the engine holds (`Poolable`).
+"""Converts connections at the boundary of a pool: those of callers and of the sync API, and the engine's (`Poolable`).
 
 A pool's `create_connection` may be overridden, and return any connection. `CallerConnection` adapts those that are not
 instances of our class, and those that send requests by a method of their own: an override in a derived class, or what a
@@ -77,7 +77,7 @@ def public_async_connection(poolable: Poolable) -> AsyncConnectionInterface:
 
 
 def public_sync_connection(poolable: Poolable) -> ConnectionInterface:
-    """Return what `adapt_sync_connection` was given, or another façade of it if that is gone."""
+    """Return what `adapt_sync_connection` was given, or another façade of it if that no longer exists."""
     if isinstance(poolable, CallerConnection):
         assert isinstance(poolable.inner, ConnectionInterface), "the pool was given it as one"
         return poolable.inner

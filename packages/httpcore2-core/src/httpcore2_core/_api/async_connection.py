@@ -122,7 +122,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._has_failed = False
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
-        # Its façade for the sync API, if anybody holds that.
+        # Its façade for the sync API, if there is one.
         self.sync_facade: ref[Any] | None = None
 
     # Requests

@@ -1,6 +1,6 @@
 """The classes of connections through proxies: the route differs, and what a forwarding proxy is sent.
 
-Must not know: pools, how a proxy is asked for a connection.
+Must not know: pools, the handshakes with proxies.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         try:
             return sync_response(response)
         except BaseException:
-            run_blocking(body.aclose())  # nobody else can
+            run_blocking(body.aclose())  # the caller has not got it
             raise
 
     def close(self) -> None:

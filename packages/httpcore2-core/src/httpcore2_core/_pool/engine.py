@@ -75,7 +75,7 @@ def _unsupported(scheme: bytes) -> UnsupportedProtocol:
 class Engine:
     """The inside of a pool, on which the pools of the sync and of the async API run.
 
-    It is an object of its own so that a pool that nobody holds any more is finalised at once: connections refer to the
+    It is an object of its own so that a pool is finalised as soon as its user drops it: connections refer to the
     engine, and only responses refer to the pool.
     """
 

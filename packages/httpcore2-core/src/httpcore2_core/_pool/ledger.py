@@ -18,7 +18,7 @@ Rules:
   connection of another key is closed for it if need be. No request waits while a slot is free or a connection idle.
 - Requests of one key that may share a connection wait for one dial together, so that they take one slot at a time
   (`queue.py`). Room on any connection of the key goes to its waiters first.
-- An idle connection whose peer allows no request is closed: nobody would notice when it allows some again.
+- An idle connection whose peer allows no request is closed: no operation would notice when it allows some again.
 - A connection whose expiry has come when its last request ends is closed then, and serves no waiter: its server may be
   closing it. With an expiry of 0 seconds, or no keep-alive, each serves one request at a time and once.
 - A request that is over passes on what it was just granted (`abandon`).
