@@ -2,12 +2,12 @@
 
 Rules:
 
-- anyio is asked for waiting, clocks, nurseries and name resolution, not for its streams. Those can
-  be closed only by awaiting, which needs a living loop, and don't tell what they have received. A
-  socket of our own, for which `anyio.wait_readable` waits, is closed by one system call, looked at
-  by another while it is idle, and can be let alone after a fork; the same on every loop.
-- It needs neither trio nor our native backends. Only shielding knows asyncio, since anyio doesn't
-  keep out asyncio's own cancellation.
+- Waiting, clocks, nurseries and name resolution are anyio's, and its streams are not used. Those can be closed only by
+  awaiting, which needs a running loop, and don't show the bytes that they have received. A socket of our own, for which
+  `anyio.wait_readable` waits, is closed by one system call, polled by another while it is idle, and can be left as it
+  is after a fork; the same on every loop.
+- It needs neither trio nor the native backends. Only shielding and `interruptible` know asyncio, since anyio's scopes
+  don't stop asyncio's own cancellation.
 
 Must not know: TLS, HTTP, the pool; how a stream reads and connects, which is core's.
 """
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class AnyIOWaiter(Waiter):
-    """One task that waits, for the price of one event, and of nothing if the wake-up was first."""
+    """One task that waits. It costs one event, or nothing if the wake-up comes first."""
 
     __slots__ = ("_event", "_woken")
 
@@ -62,8 +62,7 @@ class AnyIOWaiter(Waiter):
         try:
             self._event.set()
         except RuntimeError:
-            # The event loop was closed under its tasks, so nobody waits.
-            pass
+            pass  # the event loop was closed with its tasks, so nobody waits
 
     async def wait(self, timeout: float | None) -> bool:
         if not self._woken:
@@ -88,8 +87,7 @@ class AnyIORuntime(ReadinessRuntime):
         try:
             return anyio.current_time()
         except RuntimeError:
-            # A loop's clock is gone with it, but a pool may still be asked for its state. All of
-            # that time is over then.
+            # The clock ends with its loop, but a pool's state may be read later. Everything has expired by then.
             return math.inf
 
     def token(self) -> object:
@@ -98,7 +96,7 @@ class AnyIORuntime(ReadinessRuntime):
     def is_running(self, token: object) -> bool:
         if isinstance(token, asyncio.AbstractEventLoop):
             return token.is_running()
-        # Trio's, whose only way to ask is to have it call something.
+        # trio's token, which can only be tested by scheduling a call.
         run_sync_soon: Callable[..., None] = token.run_sync_soon  # type: ignore[attr-defined]
         try:
             run_sync_soon(_do_nothing, idempotent=True)
@@ -114,7 +112,7 @@ class AnyIORuntime(ReadinessRuntime):
 
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
         if isinstance(self.token(), asyncio.AbstractEventLoop):
-            # A shielded scope keeps out what anyio cancels, not `asyncio.timeout` or `Task.cancel`.
+            # A shielded scope stops cancellations by anyio, but not those by `asyncio.timeout` or `Task.cancel`.
             return await ASYNCIO.shielded(call)
         with anyio.CancelScope(shield=True):
             result = await call()
@@ -127,7 +125,7 @@ class AnyIORuntime(ReadinessRuntime):
         timeout: float | None,
     ) -> bool:
         if isinstance(self.token(), asyncio.AbstractEventLoop):
-            # No scope of anyio's: these have to end in the reverse order, and the work may leave some open.
+            # Not a scope of anyio: scopes have to end in reverse order, and `work` may leave some open.
             return await ASYNCIO.interruptible(work, interrupt, timeout)
         interrupter: Interrupter | None = None
         was_cancelled = True
@@ -162,8 +160,7 @@ class AnyIORuntime(ReadinessRuntime):
         try:
             anyio.notify_closing(sock)
         except RuntimeError:
-            # No event loop runs the caller, so the stream is garbage, and nobody waits.
-            pass
+            pass  # no event loop runs the caller: the stream is garbage, and nobody waits
 
     def cancel_scope(self, deadline: float) -> anyio.CancelScope:
         return anyio.CancelScope(deadline=deadline)
@@ -175,7 +172,7 @@ class AnyIORuntime(ReadinessRuntime):
         self, host: str, port: int, family: socket.AddressFamily
     ) -> Sequence[Address]:
         try:
-            # An IP address needs no lookup, and so no thread.
+            # An IP address needs no look-up, and so no thread.
             return socket.getaddrinfo(
                 host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
@@ -211,4 +208,4 @@ async def _wait(
 
 
 def _do_nothing() -> None:
-    """Take the token's word for whether its run would call it."""
+    """Do nothing: only whether it can be scheduled counts."""

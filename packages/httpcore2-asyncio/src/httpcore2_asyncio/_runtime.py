@@ -1,7 +1,7 @@
 """Clock, waiting and shielding on an asyncio event loop.
 
-Rules: nothing here keeps a loop alive; a waiter makes its future only when it has to wait; waits with the same timeout
-share a timer; whatever was made for a wait is gone when it ends, however it ends, and nobody else needs it.
+Rules: nothing here keeps a loop alive. A waiter makes its future only when it has to wait. Waits with the same timeout
+share a timer. Everything that was made for a wait is removed when it ends, however it ends, unless others share it.
 Must not know: sockets, streams, HTTP, the pool.
 """
 
@@ -28,7 +28,7 @@ def finish(future: asyncio.Future[None]) -> None:
 async def wait_out(tasks: Collection[asyncio.Task[Any]]) -> asyncio.CancelledError | None:
     """Wait until all `tasks` are done, and return the cancellation that came meanwhile, if any.
 
-    It may come more than once: anyio repeats it for as long as its scope is left waiting.
+    It may come more than once: anyio repeats it while a cancelled scope waits.
     """
     cancellation = None
     while not all(task.done() for task in tasks):
@@ -39,13 +39,13 @@ async def wait_out(tasks: Collection[asyncio.Task[Any]]) -> asyncio.CancelledErr
     return cancellation
 
 
-# Loops round a timer to their clock's tick (uvloop's is a millisecond) and may fire it that much early. To set it again
-# for the rest would be to spin until the tick is over.
+# Loops round a timer to their clock's tick (a millisecond for uvloop's) and may fire it that much early. Setting it
+# again for the remaining time would spin until the tick is over.
 CLOCK_TICK = 0.001
 
 
 class AsyncIOWaiter(Waiter):
-    """One task that waits, for the price of one future, and of nothing if the wake-up was first."""
+    """One task that waits. It costs one future, or nothing if the wake-up comes first."""
 
     __slots__ = ("_future", "_woken")
 
@@ -55,7 +55,7 @@ class AsyncIOWaiter(Waiter):
 
     def wake(self) -> None:
         self._woken = True
-        # A loop that was closed under its tasks takes no callback any more, and nobody waits there.
+        # A loop that was closed with its tasks accepts no callback any more, and nobody waits there.
         if self._future is not None and not self._future.get_loop().is_closed():
             finish(self._future)
 
@@ -78,7 +78,7 @@ class AsyncIOWaiter(Waiter):
 class _Limit:
     """Ends the waits of one loop that have the same timeout, with one timer: the first to begin is the first to end.
 
-    The requests of a pool mostly have. 10,000 that wait would keep as many timers sorted, for 4 µs each.
+    Most requests of a pool have the same timeout. 10,000 that wait would keep as many timers sorted, for 4 µs each.
     """
 
     __slots__ = ("_ends", "_loop", "_seconds", "_timer")
@@ -91,10 +91,10 @@ class _Limit:
 
     @classmethod
     def create(cls, loop: asyncio.AbstractEventLoop, seconds: float) -> _Limit:
-        """Make the one for these waits; it is forgotten when nobody waits any more."""
+        """Make the limit for these waits. It is removed when nobody waits any more."""
         for key in list(_limits):
             if key[0].is_closed():
-                _limits.pop(key, None)  # it was closed under those who waited
+                _limits.pop(key, None)  # it was closed with the tasks that waited
         limit = _limits[loop, seconds] = cls(loop, seconds)
         return limit
 
@@ -122,7 +122,7 @@ class _Limit:
             finish(future)
 
 
-# Those on which somebody waits.
+# The limits of the waits under way.
 _limits: dict[tuple[asyncio.AbstractEventLoop, float], _Limit] = {}
 
 
@@ -132,9 +132,9 @@ class AsyncIORuntime(Runtime):
     __slots__ = ()
 
     def now(self) -> float:
-        # Not `loop.time()`: a pool is asked for its state, and closed, without a loop too, and its
-        # times must still hold on the next loop. (The stdlib loop's clock is this one; uvloop's is
-        # the same, read once per iteration.)
+        # Not `loop.time()`: a pool's state is also read, and the pool closed, without a loop, and its times must still
+        # hold on the next loop. The clock of the stdlib's loop is this one; uvloop's is the same, read once an
+        # iteration.
         return time.monotonic()
 
     def token(self) -> asyncio.AbstractEventLoop:
@@ -153,8 +153,8 @@ class AsyncIORuntime(Runtime):
         await asyncio.sleep(seconds)
 
     async def shielded(self, call: Callable[[], Awaitable[T]]) -> T:
-        # A task of its own: asyncio cancels what a task waits for, so nothing awaited in the
-        # caller's can be kept from it.
+        # In a task of its own: asyncio cancels the future that a task waits for, so nothing that the caller's task
+        # awaits itself can be shielded.
         async def run() -> T:
             return await call()
 
@@ -162,8 +162,7 @@ class AsyncIORuntime(Runtime):
         cancellation = await wait_out((task,))
         if cancellation is None:
             return task.result()
-        # The cancellation is what the caller's scopes and timeouts expect; an error of the call
-        # goes along as its cause.
+        # The caller's scopes and timeouts expect the cancellation; an error of the call becomes its cause.
         raise cancellation from (None if task.cancelled() else task.exception())
 
     async def interruptible(
@@ -174,7 +173,7 @@ class AsyncIORuntime(Runtime):
     ) -> bool:
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
-        # Most work doesn't suspend. What comes below takes as long as four awaits, a task as long as fifty.
+        # Most work doesn't suspend. A timeout costs as much as four awaits, and a task as much as fifty.
         try:
             yielded = work.send(None)
         except StopIteration:
@@ -200,9 +199,9 @@ class AsyncIORuntime(Runtime):
                     raise
         except TimeoutError:
             if has_failed:
-                raise  # it is the work's own
+                raise  # it was raised by `work`
         except GeneratorExit:
-            task = None  # the loop is gone, and nothing can be waited for
+            task = None  # the loop is closed, and nothing can be awaited
             raise
         finally:
             if task is not None:

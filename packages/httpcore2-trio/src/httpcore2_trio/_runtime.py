@@ -1,8 +1,7 @@
 """Clock, waiting and readiness of sockets under trio.
 
-Rules: a cancel scope is entered only for a deadline. What a dying object may call (`wake`,
-`notify_closing`, `now`, `is_running`) also works where no trio runs: garbage is collected anywhere,
-in guest mode between two ticks, too.
+Rules: a cancel scope is entered only for a deadline. The methods that a finaliser may call (`wake`, `notify_closing`,
+`now`, `is_running`) also work where no trio runs: garbage is collected anywhere, in guest mode between two ticks, too.
 Must not know: streams, HTTP, the pool.
 """
 
@@ -24,7 +23,7 @@ T = TypeVar("T")
 
 
 class TrioWaiter(Waiter):
-    """One task that waits. Cheaper than a `trio.Event`, which is for any number of them."""
+    """One task that waits. It is cheaper than a `trio.Event`, for which any number of tasks can wait."""
 
     __slots__ = ("_task", "_token", "_woken")
 
@@ -74,8 +73,7 @@ class TrioRuntime(ReadinessRuntime):
         try:
             return trio.current_time()
         except RuntimeError:
-            # A run's clock is gone with it, but a pool may still be asked for its state. All of
-            # that time is over then.
+            # The clock ends with its run, but a pool's state may be read later. Everything has expired by then.
             return math.inf
 
     def token(self) -> trio.lowlevel.TrioToken:
@@ -87,8 +85,7 @@ class TrioRuntime(ReadinessRuntime):
             if trio.lowlevel.current_trio_token() is token:
                 return True
         except RuntimeError:
-            # No trio runs the caller, but one may run elsewhere.
-            pass
+            pass  # no trio runs the caller, but one may run elsewhere
         try:
             token.run_sync_soon(_do_nothing, idempotent=True)
         except trio.RunFinishedError:
@@ -113,24 +110,24 @@ class TrioRuntime(ReadinessRuntime):
         timeout: float | None,
     ) -> bool:
         deadline = math.inf if timeout is None else trio.current_time() + timeout
-        beside: _Beside | None = None
+        interrupter: _SystemTaskInterrupter | None = None
 
         def start() -> None:
-            nonlocal beside
+            nonlocal interrupter
             if interrupt is not None:
-                beside = _Beside(interrupt, scope.cancel)
-                beside.start()
+                interrupter = _SystemTaskInterrupter(interrupt, scope.cancel)
+                interrupter.start()
 
-        # The scope has to be there before the work begins, which may leave scopes open; so would a nursery, and that
-        # takes twice as long, for a task that most work does without.
+        # The scope has to be entered before `work` begins, which may leave scopes open. So would a nursery have to be,
+        # which costs twice as much, and most work needs no task.
         with trio.CancelScope(deadline=deadline) as scope:
             try:
                 await before_suspending(work, start)
             finally:
-                if beside is not None:
-                    await beside.stop()
-        if beside is not None and beside.error is not None:
-            raise beside.error
+                if interrupter is not None:
+                    await interrupter.stop()
+        if interrupter is not None and interrupter.error is not None:
+            raise interrupter.error
         return not scope.cancel_called
 
     async def checkpoint(self) -> None:
@@ -146,8 +143,7 @@ class TrioRuntime(ReadinessRuntime):
         try:
             trio.lowlevel.notify_closing(sock)
         except RuntimeError:
-            # No trio runs the caller, so the stream is garbage, and nobody waits.
-            pass
+            pass  # no trio runs the caller: the stream is garbage, and nobody waits
 
     def cancel_scope(self, deadline: float) -> trio.CancelScope:
         return trio.CancelScope(deadline=deadline)
@@ -158,12 +154,12 @@ class TrioRuntime(ReadinessRuntime):
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily
     ) -> Sequence[Address]:
-        # Asks a resolver that was set with `trio.socket.set_custom_hostname_resolver`, and needs no
-        # thread for an IP address.
+        # Calls a resolver that was set with `trio.socket.set_custom_hostname_resolver`, and needs no thread for an IP
+        # address.
         return await trio.socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
 
 
-class _Beside(Interrupter):
+class _SystemTaskInterrupter(Interrupter):
     """An interrupter in a system task."""
 
     __slots__ = ("_done", "_scope")
@@ -196,4 +192,4 @@ async def _wait(
 
 
 def _do_nothing() -> None:
-    """Take the token's word for whether its run would call it."""
+    """Do nothing: only whether it can be scheduled counts."""

@@ -1,7 +1,7 @@
-"""Asking the system, without waiting, whether a socket has something to be read.
+"""Polling a socket: whether bytes, the end or an error have arrived, without waiting.
 
-To poll costs 0.4 µs where nothing came; to receive in vain, or to peek, raises an exception and
-costs 1.3 µs; `select` takes 1 µs and no descriptor above 1023.
+A poll that finds nothing costs 0.4 µs. A receive or a peek that finds nothing raises an exception, and costs 1.3 µs;
+`select` costs 1 µs and can't have a descriptor above 1023.
 Must not know: streams, event loops.
 """
 
@@ -13,16 +13,16 @@ from typing import Protocol
 
 
 class Poller(Protocol):
-    """As `select.poll()` returns it."""
+    """The object that `select.poll()` returns."""
 
     def poll(self, timeout: float | None = ..., /) -> list[tuple[int, int]]: ...
 
 
 def make_poller(sock: socket.socket) -> Poller | None:
-    """Return what polls `sock` for bytes, the end or an error; `None` on Windows, which has no `poll`.
+    """Return a poller of `sock` for bytes, the end or an error; `None` on Windows, which has no `poll`.
 
-    It knows the socket by its descriptor, whose number another socket may have once it is closed. It
-    takes 290 bytes. To make one for each poll would cost 0.2 µs.
+    It knows the socket by the number of its descriptor, which another socket may get once this one is closed. It takes
+    290 bytes. To make one for each poll would cost 0.2 µs.
     """
     if not hasattr(select, "poll"):
         return None

@@ -20,7 +20,8 @@ Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 class Cancellable(Protocol):
     """Tasks that can be cancelled together."""
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """Cancel them."""
 
 
 class CancelScope(Cancellable, AbstractContextManager["CancelScope", bool], Protocol):
@@ -43,21 +44,29 @@ class ReadinessRuntime(Runtime):
 
     __slots__ = ()
 
+    def deadline(self, timeout: float | None) -> float | None:
+        """Return the time at which `timeout` seconds from now are over; `None` for no limit."""
+        return None if timeout is None else self.now() + timeout
+
     @abstractmethod
     async def checkpoint(self) -> None:
-        """Let other tasks run, and a cancellation in."""
+        """Let other tasks run, and deliver a cancellation."""
 
     @abstractmethod
     async def wait_readable(self, sock: socket.socket, deadline: float | None) -> bool:
-        """Wait until `sock` can be read or was closed on this side; `False` if the deadline came.
+        """Wait until `sock` can be read or was closed on this side; return `False` if the deadline has passed.
 
         Raises:
-            RuntimeError: another task does the same.
+            RuntimeError: another task waits for it already.
         """
 
     @abstractmethod
     async def wait_writable(self, sock: socket.socket, deadline: float | None) -> bool:
-        """Wait until `sock` can be written to or was closed on this side; as `wait_readable`."""
+        """Wait until `sock` can be written to or was closed on this side; return `False` if the deadline has passed.
+
+        Raises:
+            RuntimeError: another task waits for it already.
+        """
 
     @abstractmethod
     def notify_closing(self, sock: socket.socket) -> None:
@@ -65,11 +74,11 @@ class ReadinessRuntime(Runtime):
 
     @abstractmethod
     def cancel_scope(self, deadline: float) -> CancelScope:
-        """Make one that is cancelled at `deadline`."""
+        """Make a cancel scope that is cancelled at `deadline`."""
 
     @abstractmethod
     def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
-        """Make one."""
+        """Open a nursery."""
 
     @abstractmethod
     async def resolve(
@@ -85,9 +94,14 @@ async def wait_until_ready(
     closed_error: type[Exception],
     busy_error: type[Exception],
 ) -> bool:
-    """Await `wait(sock)`, in `scope` if there is a deadline; the outcome is that of `wait_readable`.
+    """Await `wait(sock)`, and return or raise what `wait_readable` does.
 
-    The errors are the event loop's for a socket that is closed meanwhile, or waited for by another.
+    Args:
+        wait: the event loop's function.
+        sock: the socket to wait for.
+        scope: has the deadline; `None` for no deadline.
+        closed_error: the event loop's error for a socket that is closed meanwhile.
+        busy_error: the event loop's error for a socket that another task waits for.
     """
     try:
         if scope is None:
@@ -101,12 +115,12 @@ async def wait_until_ready(
         # The next call on the socket raises the error.
         return True
     except busy_error as exc:
-        # A bug of the caller: as a network error it would be taken for a fault of the network.
+        # A bug in the caller, and so no network error, after which the request would be sent again.
         raise RuntimeError("Another task is already waiting for this connection.") from exc
 
 
 def foremost(errors: Sequence[BaseException]) -> BaseException:
-    """Return what a nursery's exceptions come down to: rather what happened than a cancellation."""
+    """Return the first exception of a nursery that is an error or an interrupt, before any cancellation."""
     return next(
         (exc for exc in errors if isinstance(exc, (Exception, KeyboardInterrupt, SystemExit))),
         errors[0],

@@ -190,8 +190,8 @@ class ReadinessBackend(SocketBackend[SocketStream]):
         return self.stream_class(sock, self.runtime)
 
     async def _limited(self, timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
-        deadline = math.inf if timeout is None else self.runtime.now() + timeout
-        with self.runtime.cancel_scope(deadline):
+        deadline = self.runtime.deadline(timeout)
+        with self.runtime.cancel_scope(math.inf if deadline is None else deadline):
             return await work
         raise DeadlinePassed
 

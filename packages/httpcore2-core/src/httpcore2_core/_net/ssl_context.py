@@ -1,10 +1,10 @@
-"""The TLS settings that hold where a caller gives none, and how several threads share a context.
+"""The default TLS contexts, and the rules by which several threads share a context.
 
 Rules:
 
 - `ssl` and the certificates take some milliseconds, and are loaded once, for the first TLS connection.
-- The protocols of a context are not set while a connection is made of it: OpenSSL's `SSL_new`, for which Python lets
-  go of the interpreter's lock, copies what is freed meanwhile, and the ClientHello has other memory in it.
+- The protocols of a context are not set while a connection is made of it. Python releases the interpreter's lock for
+  OpenSSL's `SSL_new`, which would copy a list that is freed meanwhile, and the ClientHello would contain other memory.
 
 Must not know: connections, the network.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import ssl
 
 _lock = Lock()
-# Re-entrant, for a signal handler that sends a request in between.
+# Re-entrant, for a signal handler that sends a request while the lock is held.
 _use_lock = RLock()
 _contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 
@@ -69,7 +69,7 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
             return context
         keys = os.environ.get("SSLKEYLOGFILE")
         if keys and not sys.flags.ignore_environment:
-            # For analysers of traffic, as `ssl.create_default_context` does.
+            # For programs that analyse traffic, as `ssl.create_default_context` does.
             context.keylog_filename = keys
     import certifi
 
@@ -81,7 +81,7 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
         # The compiled-in paths: by default OpenSSL reads the environment.
         context.load_verify_locations(system_file, system_folder)
     else:
-        context.load_default_certs()  # Windows has a store in place of files
+        context.load_default_certs()  # Windows has a store, and no files
     _require_close_notify(context)
     return context
 
@@ -94,7 +94,7 @@ def _require_close_notify(context: ssl.SSLContext) -> None:
 
 
 def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
-    """Return the context of connections whose caller gave none, and that offer `protocols` by ALPN."""
+    """Return the default context that offers `protocols` by ALPN."""
     with _lock:
         context = _contexts.get(protocols)
         if context is None:
@@ -105,7 +105,7 @@ def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
 
 
 def offer_protocols(context: ssl.SSLContext, protocols: Iterable[str]) -> None:
-    """Have the next connections that are made of `context` offer `protocols` by ALPN."""
+    """Let the connections that are made of `context` from now on offer `protocols` by ALPN."""
     with _use_lock:
         context.set_alpn_protocols(list(protocols))
 
@@ -116,7 +116,7 @@ def wrap_memory(
     outgoing: ssl.MemoryBIO,
     server_hostname: str | None,
 ) -> ssl.SSLObject:
-    """Make the client's end of a TLS connection, whose bytes go through memory."""
+    """Make the client's end of a TLS connection that works in memory."""
     with _use_lock:
         return context.wrap_bio(
             incoming, outgoing, server_side=False, server_hostname=server_hostname
@@ -129,5 +129,5 @@ def _renew_locks() -> None:
     _use_lock = RLock()
 
 
-# The thread that held one when the process forked is not there to let go of it.
+# A thread that held a lock when the process forked does not run in the child, and can't release it.
 call_in_children(_renew_locks)

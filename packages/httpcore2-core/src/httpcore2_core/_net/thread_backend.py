@@ -2,14 +2,14 @@
 
 Rules:
 
-- Sockets don't block, `poll` waits for them: one stream serves threads and event loops.
-- A connection that one thread closes wakes the others that wait for it, and they fail: the end that
-  closing makes must never be taken for the peer's.
-- A descriptor is closed only when no thread can be using its number, which the next socket that is
-  opened gets: to close shuts the socket down, and who uses it last closes the descriptor. Otherwise
-  a thread polls, and may even read from, another one's connection: 29 of 30 threads once hung.
+- Sockets don't block, and `poll` waits for them: threads and event loops share one stream class.
+- When one thread closes a connection, the others that wait for it are woken, and fail: the end that the shutdown makes
+  must never be taken for the peer's.
+- A descriptor is closed only when no thread can be using its number, which the next socket that is opened gets. So
+  `abort()` shuts the socket down, and the last user closes the descriptor. Otherwise a thread polls, and may even read
+  from, another one's connection: 29 of 30 threads once hung.
 
-Must not know: HTTP, the pool, the synchronous interface.
+Must not know: HTTP, the pool, the sync interface.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from .thread_runtime import LONGEST_POLL, ThreadRuntime
 
 
 class Descriptor:
-    """The right to use a socket's descriptor: it is closed when nobody has it any more.
+    """A right to use the descriptor of a socket. When the last reference to it is gone, the socket is closed.
 
     The count of references is the count of users. It costs a local variable, holds without the GIL, and is right
-    after any exception: what a signal handler raises between two bytecodes can't keep a count from going down.
+    after any exception: one that a signal handler raises between two bytecodes can't leave the count too high.
     """
 
     __slots__ = ("_is_released", "_socket", "poller")
@@ -45,7 +45,7 @@ class Descriptor:
         self._is_released = False
 
     def release(self) -> None:
-        """Let the last one who has this close the socket; else it says, when collected, that nobody did."""
+        """Have the last user close the socket; else the socket warns, when collected, that nobody has closed it."""
         self._is_released = True
 
     def __del__(self) -> None:
@@ -56,8 +56,8 @@ class Descriptor:
 class ThreadStream(SocketStream):
     """A connection that one thread may close while others use it.
 
-    Each method holds the descriptor for as long as it runs, and lets go of it in `finally`: an exception's traceback
-    keeps the variables of the frames that it has left.
+    Each method holds the descriptor while it runs, and deletes its reference in `finally`: the traceback of an
+    exception keeps the variables of the frames that it has left.
     """
 
     def __init__(self, sock: socket.socket, runtime: ReadinessRuntime) -> None:
@@ -134,16 +134,16 @@ class ThreadStream(SocketStream):
         try:
             if descriptor is None:
                 return
-            # First of all: who is woken by the shutdown must not take it for the peer's end.
+            # First: a thread that the shutdown wakes must not take it for the peer's end.
             self._is_aborted = True
             if self._generation == generation():
                 descriptor.release()
                 self._runtime.notify_closing(self._socket)
             else:
-                # The threads that may have used it are the parent's. Here their frames stay as they are, and with them
-                # their references.
+                # The threads that may have used it run in the parent. Here their frames stay as they are, and with
+                # them their references.
                 self._socket.close()
-            # Last of all: who was interrupted on the way here can close it again.
+            # Last: after an interruption before this line the stream can be closed again.
             self._descriptor = None
         finally:
             del descriptor
@@ -182,7 +182,7 @@ class ThreadBackend(ReadinessBackend):
                     except OSError as exc:
                         race.fail(exc)
                         continue
-                deadline = None if race.delay is None else self.runtime.now() + race.delay
+                deadline = self.runtime.deadline(race.delay)
                 for sock in self.runtime.wait_any(connecting, for_writing=True, deadline=deadline):
                     connecting.remove(sock)
                     try:

@@ -28,12 +28,12 @@ _TOKEN = object()
 Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
-# `poll` takes no more than some weeks, and an event's `wait` some hundred years.
+# The longest timeout of `poll` is some weeks, and that of an event's `wait` some hundred years.
 LONGEST_POLL = 1e6
 
 
 class _DeadlinePassed(Exception):
-    """Leaves a scope whose deadline has come."""
+    """Leaves a scope whose deadline has passed."""
 
 
 class _Local(threading.local):
@@ -75,9 +75,9 @@ def _bounded(timeout: float | None) -> float | None:
 
 
 class _Scope:
-    """What a cancel scope is on a thread: the thread's waits end at its deadline.
+    """A cancel scope on a thread: the thread's waits end at its deadline.
 
-    In the middle of one, a signal handler may open another connection, with a deadline of its own.
+    Scopes are nested when a signal handler opens a connection of its own while the thread opens another.
     """
 
     def __init__(self, local: _Local, deadline: float) -> None:
@@ -100,7 +100,7 @@ class _Scope:
         return exc_type is _DeadlinePassed
 
     def cancel(self) -> None:
-        raise AssertionError("a thread has nobody to cancel it")
+        raise AssertionError("nobody can cancel a thread")
 
 
 def wait_for(
@@ -117,7 +117,7 @@ def wait_for(
             closed = [sock for sock in sockets if sock.fileno() == -1]
             if not closed:
                 raise
-            return closed  # by another thread: whatever is tried with it fails at once
+            return closed  # by another thread: the next call on the socket fails at once
 
 
 class ThreadRuntime(ReadinessRuntime):
@@ -153,7 +153,7 @@ class ThreadRuntime(ReadinessRuntime):
         return await call()
 
     async def checkpoint(self) -> None:
-        """The system shares out the time between threads."""
+        """Do nothing: the system schedules threads."""
 
     async def wait_readable(self, sock: socket.socket, deadline: float | None) -> bool:
         return bool(self.wait_any((sock,), for_writing=False, deadline=deadline))
@@ -184,13 +184,13 @@ class ThreadRuntime(ReadinessRuntime):
             # Closing alone does not wake a thread that waits for the socket.
             sock.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # the peer was first
+            pass  # the peer has closed it already
 
     def cancel_scope(self, deadline: float) -> _Scope:
         return _Scope(self._local, deadline)
 
     def open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
-        raise AssertionError("a thread does one thing at a time; see ThreadBackend._connect_first")
+        raise AssertionError("a thread runs one task; see ThreadBackend._connect_first")
 
     async def resolve(
         self, host: str, port: int, family: socket.AddressFamily
@@ -201,7 +201,7 @@ class ThreadRuntime(ReadinessRuntime):
         try:
             return _resolve(host, port, family, socket.AI_NUMERICHOST)
         except socket.gaierror:
-            pass  # a name: looking it up may take long, and can't be interrupted
+            pass  # a name: its look-up may take long, and can't be interrupted
         outcome: list[Sequence[Address] | Exception] = []
         is_done = threading.Event()
 
@@ -213,16 +213,16 @@ class ThreadRuntime(ReadinessRuntime):
             finally:
                 is_done.set()
 
-        # What it still finds after the deadline is dropped with it.
+        # A result that comes after the deadline is dropped with the thread.
         thread = threading.Thread(target=look_up, name=f"resolve {host}", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            # Python shuts down, when many a program sends its last request.
+            # Python is shutting down, and can't start threads. Many programs send a last request then.
             return _resolve(host, port, family)
         if not is_done.wait(_bounded(max(0.0, deadline - time.monotonic()))):
             raise _DeadlinePassed
-        found = outcome.pop()  # left in there, an exception would keep itself alive
+        found = outcome.pop()  # left in the list, an exception would keep itself alive
         if isinstance(found, Exception):
             raise found
         return found
