@@ -142,7 +142,7 @@ def _members() -> Iterator[tuple[str, str]]:
             function = inspect.unwrap(value)
             what = "coroutine function" if inspect.iscoroutinefunction(function) else "function"
             if function is not value:
-                what += " that gives a context manager"
+                what += " that returns a context manager"
         yield f"{name}.{key}", what
 
 
@@ -151,6 +151,7 @@ def _signatures() -> Iterator[tuple[str, str]]:
         parameters = [
             parameter.replace(annotation=parameter.empty)
             for parameter in inspect.signature(function).parameters.values()
+            if not parameter.name.startswith("_")  # private, for other classes of the project
         ]
         yield name, str(inspect.Signature(parameters))
 
