@@ -15,6 +15,7 @@ import pytest
 from httpcore2_core._connect.connection_config import ConnectionConfig
 from httpcore2_core._models import Origin, Request
 from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._net.network_adapters import default_backend
 from httpcore2_core._pool.config import PoolConfig
 from httpcore2_core._pool.engine import Engine
 
@@ -40,7 +41,7 @@ class Case:
     def __init__(self, is_blocking: bool) -> None:
         backend = FakeBackend(is_blocking=is_blocking)
         config = PoolConfig(ConnectionConfig(network_backend=backend), max_connections=3)
-        self.engine = Engine(config)
+        self.engine = Engine(config, default_backend)
         self.owners = [Owner(self.engine)]
         self.connections: list[FakeConnection] = []
         for host in HOSTS:

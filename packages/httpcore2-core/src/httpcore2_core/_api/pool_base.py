@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._arguments import RequestMemory
 from .._models import Origin
+from .._net.network_adapters import default_backend
 from .._net.runtime_backend import RuntimeBackend
 from .._pool.config import PoolConfig
 from .._pool.engine import Engine
@@ -27,7 +28,7 @@ class PoolBase:
     def _set_up(self, config: PoolConfig) -> None:
         config.check()
         self._config = config
-        self._engine = Engine(config)
+        self._engine = Engine(config, default_backend)
         self._memory = RequestMemory()
 
     @property

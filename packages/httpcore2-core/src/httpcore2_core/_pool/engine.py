@@ -38,7 +38,6 @@ from .._http.timeouts import Timeouts
 from .._http.trace import log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._net.forks import generation
-from .._net.network_adapters import default_backend
 from .._net.runtime import Deadline, Runtime
 from .._net.runtime_backend import RuntimeBackend
 from .config import PoolConfig
@@ -79,8 +78,15 @@ class Engine:
     engine, and only responses refer to the pool.
     """
 
-    def __init__(self, config: PoolConfig) -> None:
+    def __init__(self, config: PoolConfig, default_backend: Callable[[], RuntimeBackend]) -> None:
+        """Begin with an empty pool.
+
+        Args:
+            config: the settings of the pool.
+            default_backend: returns the backend for the running event loop, if `config` has none.
+        """
         self._config = config
+        self._default_backend = default_backend
         self._given_backend = self._backend = config.connection.network_backend
         self._multiplexing_schemes = config.multiplexing_schemes
         token = None
@@ -131,7 +137,7 @@ class Engine:
 
     def _rebind(self) -> Runtime:
         """Bind to another event loop, or to the forked child, and close the connections of the old one."""
-        backend = self._given_backend or default_backend()
+        backend = self._given_backend or self._default_backend()
         token = backend.runtime.token()
         left = self._ledger.connections()
         if (
