@@ -18,7 +18,7 @@ from httpcore2_asyncio._stream import AsyncIOStream
 from httpcore2_core._arguments import RequestMemory
 from httpcore2_core._http.interfaces import build_request
 from httpcore2_core._http.lease import Lease
-from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._http.timeouts import TimeoutMemory
 from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.thread_backend import ThreadStream
@@ -98,10 +98,11 @@ def request_model() -> Iterator[Operations]:
 def timeouts() -> Iterator[Operations]:
     """Read the four timeouts."""
     runtime = ThreadRuntime()
+    memory = TimeoutMemory()
 
     def run(count: int) -> None:
         for _ in range(count):
-            Timeouts.of(_EXTENSIONS, runtime)
+            memory.of(_EXTENSIONS, runtime)
 
     yield run
 

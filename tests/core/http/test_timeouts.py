@@ -15,7 +15,7 @@ from httpcore2_core._exceptions import (
     TimeoutException,
     WriteTimeout,
 )
-from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._http.timeouts import TimeoutMemory, Timeouts
 
 from ..fake_runtime import FakeRuntime
 
@@ -88,10 +88,6 @@ def test_a_limit_may_be_zero() -> None:
     assert timeouts.for_read() == 0.0
 
 
-def test_equal_limits_are_checked_once() -> None:
-    assert of(pool=1.5, read=2.5)[0] is of(pool=1.5, read=2.5)[0]
-
-
 @pytest.mark.parametrize("phase", [*LIMITS, "total"])
 @pytest.mark.parametrize("total", [{}, {"total": 1.0}], ids=["alone", "with a total"])
 @pytest.mark.parametrize(
@@ -125,9 +121,38 @@ def test_a_deadline_needs_a_clock() -> None:
         Timeouts(total=1.0)
 
 
-@pytest.mark.parametrize("limit", [True, Decimal(1)])
-def test_what_only_equals_the_limits_before_is_refused(limit: Any) -> None:
+# A pool's memory
+
+
+def test_equal_limits_are_checked_once() -> None:
+    memory = TimeoutMemory()
+    given: dict[str, Any] = {"pool": 5.0, "read": None}
+    first = memory.of({"timeout": given}, FakeRuntime())
+    assert memory.of({"timeout": dict(given)}, FakeRuntime()) is first
+    given["read"] = 2
+    assert memory.of({"timeout": given}, FakeRuntime()).for_read() == 2
+    memory.forget()
+    assert memory.of({"timeout": {"pool": 5.0, "read": None}}, FakeRuntime()) is not first
+
+
+@pytest.mark.parametrize("extensions", [{}, {"timeout": None}, {"timeout": {}}])
+def test_no_limits_need_no_memory(extensions: dict[str, Any]) -> None:
+    assert TimeoutMemory().of(extensions, FakeRuntime()).for_read() is None
+
+
+def test_a_deadline_is_that_of_its_own_request() -> None:
+    memory = TimeoutMemory()
+    runtime = FakeRuntime(now=100.0)
     for _ in range(2):
-        assert of(pool=5.0, read=1)[0].for_read() == 1
+        assert memory.of({"timeout": {"total": 5.0}}, runtime).for_read() == 5.0
+        runtime.time += 3.0
+
+
+@pytest.mark.parametrize("limit", [True, Decimal(1)])
+def test_limits_that_only_equal_the_last_ones_are_refused(limit: Any) -> None:
+    memory = TimeoutMemory()
+    runtime = FakeRuntime()
+    for _ in range(2):
+        assert memory.of({"timeout": {"pool": 5.0, "read": 1}}, runtime).for_read() == 1
         with pytest.raises(TypeError, match="must be a number of seconds or None, but got"):
-            of(pool=5.0, read=limit)
+            memory.of({"timeout": {"pool": 5.0, "read": limit}}, runtime)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from httpcore2_core._http.bodies import ReceivedBody
 from httpcore2_core._http.established import RequestLimit
+from httpcore2_core._http.memory import Memory
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._models import Origin, Request, Response
 from httpcore2_core._net.runtime_backend import RuntimeBackend
@@ -46,6 +47,7 @@ class FakeConnection:
         self.request_limit: RequestLimit | None = None
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
+        self.memory: Memory | None = None
 
     @property
     def established(self) -> FakeConnection:

@@ -18,6 +18,7 @@ from .._http.bodies import ReceivedBody, iterate
 from .._http.connection_status import ConnectionStatus
 from .._http.established import RequestLimit
 from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface
+from .._http.memory import Memory
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.network_adapters import CallerRuntime, adapt_sync_stream
@@ -114,6 +115,7 @@ class CallerConnection:
         self.close_pending = False
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
+        self.memory: Memory | None = None
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Do nothing: a caller's connection connects when it is given its first request."""

@@ -17,6 +17,7 @@ from .._exceptions import ConnectError, ConnectionNotAvailable
 from .._http.bodies import check_body_api
 from .._http.established import EstablishedConnection
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
+from .._http.memory import Memory
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.backend_stream import BackendStream
@@ -122,6 +123,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._has_failed = False
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
+        self.memory: Memory | None = None
         # Its façade for the sync API, if there is one.
         self.sync_facade: ref[Any] | None = None
 
@@ -208,6 +210,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 raise
             connection.on_release, connection.on_change = self.on_release, self.on_change
             connection.peer = self._route
+            if self.memory is not None:
+                connection.use_memory(self.memory)
             # In this order: a thread that closes this one sees the connection, or is seen here.
             self.established = connection
             if self._has_failed:

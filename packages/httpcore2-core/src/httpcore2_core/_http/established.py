@@ -16,6 +16,7 @@ from .._net.backend_stream import BackendStream
 from .._net.runtime import Runtime
 from .bodies import ReceivedBody, check_body_api
 from .interfaces import AsyncClosingContext, AsyncConnectionInterface
+from .memory import Memory
 from .states import (
     ABORTED,
     CLOSED,
@@ -76,6 +77,9 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         self._request_count = 0
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
+
+    def use_memory(self, memory: Memory) -> None:
+        """Remember in `memory` what need not be done again; other connections use it, too."""
 
     # Requests
 
@@ -219,7 +223,11 @@ class Exchange(Protocol):
 
 
 class ExchangeBody(ReceivedBody):
-    """The body of a response. Its end is the end of the exchange."""
+    """The body of a response. The exchange ends when the body does.
+
+    A caller may keep the response for long. So a body lets go of its exchange when that has ended: the connection, the
+    pool and the request, credentials included, are not kept by it.
+    """
 
     __slots__ = (
         "_exchange",
@@ -227,6 +235,7 @@ class ExchangeBody(ReceivedBody):
         "_has_begun",
         "_info",
         "_is_complete",
+        "_peer",
         "_timeouts",
         "_tracer",
     )
@@ -239,14 +248,14 @@ class ExchangeBody(ReceivedBody):
         info: dict[str, Any],
         extensions: dict[str, Any],
     ) -> None:
-        """Take over an exchange whose response's head has come.
+        """Take over an exchange whose response's head was received.
 
         Args:
-            exchange: what the body belongs to.
+            exchange: the exchange that the body belongs to.
             timeouts: the request's.
-            tracer: who is told, if anybody.
-            info: what of, the `request` included.
-            extensions: the response's; trailers are put there.
+            tracer: reports the events of the body; `None` if nobody listens.
+            info: the payload of these events, with the `request`.
+            extensions: the response's; `trailing_headers` are added to them.
         """
         self._exchange = exchange
         self._timeouts = timeouts
@@ -262,36 +271,37 @@ class ExchangeBody(ReceivedBody):
         if self._tracer is not None or self.is_closed:
             return None
         try:
-            rest = self._exchange.take_remaining()
+            remaining = self._exchange.take_remaining()
         except BaseException:
-            # Some of it may have been taken: what is left must not pass for the whole.
+            # Some of it may have been taken: the remaining body must not pass for the whole one.
             self.is_closed = True
             self._finish(has_failed=True)
             raise
-        if rest is not None:
+        if remaining is not None:
             self.is_closed = self._is_complete = True
-            self.lease = None
-        return rest
+            self.lease = self.pool = None
+            del self._exchange, self._timeouts, self._info
+        return remaining
 
     async def next_body_chunk(self) -> bytes:
         if self._is_complete:
             return b""
         if self.is_closed:
             raise ReadError(
-                f"The response was closed before its body was read to its end. ({self._exchange.peer})"
+                f"The response was closed before its body was read to its end. ({self._peer})"
             )
-        rest = self.take_remaining()
-        if rest is not None:
-            return rest
+        remaining = self.take_remaining()
+        if remaining is not None:
+            return remaining
         exchange = self._exchange
         try:
             if self._tracer is not None and not self._has_begun:
                 self._has_begun = True
                 await self._tracer.event("receive_response_body.started", self._info)
-            # Most bodies come with their head: these cost no coroutine.
-            piece = exchange.take_chunk()
-            if piece is None:
-                piece = await exchange.receive_chunk(self._timeouts)
+            # Most bodies are received with their head: these cost no coroutine.
+            chunk = exchange.take_chunk()
+            if chunk is None:
+                chunk = await exchange.receive_chunk(self._timeouts)
         except BaseException as exc:
             add_context(exc, exchange.peer)
             await self._end("failed", {"exception": exc})
@@ -305,38 +315,42 @@ class ExchangeBody(ReceivedBody):
                 await self._end("complete", info)
             elif self._tracer is not None:
                 await self._tracer.event("receive_response_body.complete", info)
-        return piece
+        return chunk
 
     async def aclose(self) -> None:
         if not self.is_closed:
             await self._end(None, {})
 
-    async def _end(self, fate: str | None, info: dict[str, Any]) -> None:
-        """End the exchange, and tell whoever listens what became of the body."""
+    async def _end(self, outcome: str | None, info: dict[str, Any]) -> None:
+        """End the exchange, and report the outcome of the body, if it has one."""
         self.is_closed = True
         exchange = self._exchange
         try:
             if self._tracer is not None:
-                if fate is not None:
-                    await self._tracer.event(f"receive_response_body.{fate}", info)
+                if outcome is not None:
+                    await self._tracer.event(f"receive_response_body.{outcome}", info)
                 closing = {key: value for key, value in self._info.items() if key != "request"}
                 await self._tracer.event("response_closed.started", closing)
         finally:
-            self._finish(has_failed=fate == "failed")
+            self._finish(has_failed=outcome == "failed")
             if exchange.close_pending:
                 await exchange.wait_closed()
         if self._tracer is not None:
             await self._tracer.event("response_closed.complete", {"return_value": None})
+            self._tracer = None
 
     def _finish(self, has_failed: bool) -> None:
-        """End the exchange, once: the connection may be another request's as soon as it was given back."""
+        """End the exchange, once: the connection may be another request's as soon as it was checked in."""
+        exchange = self._exchange
+        self._peer = exchange.peer
         lease = self.lease
         if lease is not None and lease.uses != self.uses:
-            return  # in the moment before an exception came
+            return  # the exchange had ended in the moment before an exception came
         try:
-            self._exchange.finish(has_failed)
+            exchange.finish(has_failed)
         except BaseException:
             if lease is None or lease.uses == self.uses:
-                self._exchange.finish(has_failed=True)
+                exchange.finish(has_failed=True)
             raise
-        self.lease = None
+        self.lease = self.pool = None
+        del self._exchange, self._timeouts, self._info

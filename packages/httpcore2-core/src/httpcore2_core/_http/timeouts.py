@@ -102,18 +102,9 @@ class Timeouts:
             TypeError: `timeout` is not a mapping, or a limit not a number.
             ValueError: a limit is negative or not a number of seconds.
         """
-        global _last
         given = extensions.get("timeout")
         if not given:
             return _NONE
-        # Most clients give the same limits with every request, which are checked once.
-        checked, timeouts = _last
-        if given == checked and type(given) is dict:
-            for limit in given.values():
-                if type(limit) is not float and limit is not None and type(limit) is not int:
-                    break  # it equals a number but has another type, such as bool
-            else:
-                return timeouts
         try:
             get = given.get
         except AttributeError:
@@ -125,9 +116,37 @@ class Timeouts:
         total = get("total")
         for phase, limit in zip(_PHASES, (pool, connect, read, write, total), strict=True):
             _check(phase, limit)
-        timeouts = cls(pool, connect, read, write, total, runtime)
-        if total is None and type(given) is dict:
-            _last = (given.copy(), timeouts)
+        return cls(pool, connect, read, write, total, runtime)
+
+
+class TimeoutMemory:
+    """The limits of a pool's last request: most clients give the same with every request, and they are checked once."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop them."""
+        self._last: tuple[dict[Any, Any], Timeouts] = ({}, _NONE)
+
+    def of(self, extensions: Mapping[str, Any], runtime: Runtime) -> Timeouts:
+        """Return what `Timeouts.of` returns for a request's extensions. Threads may share a memory."""
+        given = extensions.get("timeout")
+        if not given:
+            return _NONE
+        checked, timeouts = self._last
+        if given == checked and type(given) is dict:
+            for limit in given.values():
+                if type(limit) is not float and limit is not None and type(limit) is not int:
+                    break  # it equals a number but has another type, such as bool
+            else:
+                return timeouts
+        timeouts = Timeouts.of(extensions, runtime)
+        # With a total the deadline differs each time.
+        if type(given) is dict and given.get("total") is None:
+            self._last = (given.copy(), timeouts)
         return timeouts
 
 
@@ -146,4 +165,3 @@ def _check(phase: str, limit: object) -> None:
 
 
 _NONE = Timeouts()
-_last: tuple[dict[Any, Any], Timeouts] = ({}, _NONE)

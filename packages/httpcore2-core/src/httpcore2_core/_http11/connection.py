@@ -22,6 +22,7 @@ from .._exceptions import (
     add_context,
 )
 from .._http.established import EstablishedConnection, ExchangeBody
+from .._http.memory import Memory
 from .._http.states import ABORT, ABORTED, FAIL, IDLE, NEW, RELEASE, REQUEST, RESERVED, SEND
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
@@ -29,7 +30,7 @@ from .._models import ByteStream, Origin, Request, Response, received_response
 from .._net.backend_stream import BackendStream
 from .._net.prefixed_stream import PrefixedStream
 from .codec import HEAD_DUE, NO_BODY_LEFT, SENT, SWITCHED, HTTP11Codec
-from .heads import HEAD_LIMIT, ResponseHead
+from .heads import HEAD_LIMIT, HeadMemory, ResponseHead
 from .upload import Upload
 
 # Up to here head and body leave in one write: copying them together costs less than a second segment. The peer's system
@@ -79,6 +80,9 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self._has_consumed = False
         # What a proxy is sent, where that is not what the request says: target and header fields.
         self.rewrite: Callable[[Request], tuple[bytes, list[tuple[bytes, bytes]]]] | None = None
+
+    def use_memory(self, memory: Memory) -> None:
+        self._codec.memory = memory.of(HeadMemory)
 
     # Requests
 

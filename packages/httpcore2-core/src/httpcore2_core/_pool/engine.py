@@ -34,7 +34,8 @@ from .._exceptions import (
 from .._http.bodies import check_body_api
 from .._http.established import RequestLimit
 from .._http.lease import Lease
-from .._http.timeouts import Timeouts
+from .._http.memory import Memory
+from .._http.timeouts import TimeoutMemory, Timeouts
 from .._http.trace import log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._net.forks import generation
@@ -89,6 +90,8 @@ class Engine:
         self._default_backend = default_backend
         self._given_backend = self._backend = config.connection.network_backend
         self._multiplexing_schemes = config.multiplexing_schemes
+        self._memory = Memory()
+        self._timeouts = self._memory.of(TimeoutMemory)
         token = None
         if self._backend is not None and self._backend.runtime.is_blocking:
             # All threads share one runtime; resolve it here, once, so that two threads cannot race to do it.
@@ -180,7 +183,7 @@ class Engine:
             raise _unsupported(url.scheme)
         if type(request.stream) is not ByteStream:
             check_body_api(request.stream, runtime.is_blocking)
-        timeouts = Timeouts.of(request.extensions, runtime)
+        timeouts = self._timeouts.of(request.extensions, runtime)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key: _Key = (url.scheme, url.host, port)
         if "sni_hostname" in request.extensions:
@@ -328,6 +331,7 @@ class Engine:
         connection = create(origin)
         connection.on_release = partial(self._release, connection)
         connection.on_change = partial(self._update, connection, key)
+        connection.memory = self._memory
         if not self._ledger.add(ticket, connection):
             raise ConnectError(
                 f"The pool was closed while a request to {origin} waited for a connection."
@@ -448,6 +452,7 @@ class Engine:
         """Close all connections, whatever they are doing; requests that wait for one fail."""
         self._ledger.clear()
         self._apply_decisions()
+        self._memory.forget()
         await self._wait_closed()
 
     def finalise(self) -> None:

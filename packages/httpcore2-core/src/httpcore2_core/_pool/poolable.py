@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from .._http.established import RequestLimit
+from .._http.memory import Memory
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 
@@ -60,10 +61,12 @@ class Poolable(Protocol):
             and when it expires on the runtime's clock (`None` for the pool's own expiry).
         on_change: set by the pool: called when `is_closed()`, or `capacity` or `is_retired` of `established`, changed
             other than at the end of an exchange.
+        memory: set by the pool: remembers what its connections need not do again, until the pool is closed.
     """
 
     on_release: Callable[[bool, float | None], None] | None
     on_change: Callable[[], None] | None
+    memory: Memory | None
 
     def __hash__(self) -> int: ...
 
