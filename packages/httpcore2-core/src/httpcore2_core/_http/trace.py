@@ -68,11 +68,13 @@ class Tracer:
             request: the request with the extension.
             is_blocking: whether the `trace` extension is a sync function.
         """
-        callback = request.extensions.get("trace")
-        logger = _loggers.get(prefix) or _logger(prefix)
+        logger = _loggers[prefix] if prefix in _loggers else _logger(prefix)
         if logger is not None and not logger.isEnabledFor(_DEBUG):
             logger = None
-        if callback is None and logger is None:
+        if logger is None and "trace" not in request.extensions:
+            return None
+        callback = request.extensions.get("trace")
+        if logger is None and callback is None:
             return None
         return cls(prefix, logger, callback, is_blocking)
 

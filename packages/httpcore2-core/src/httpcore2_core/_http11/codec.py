@@ -270,15 +270,40 @@ class HTTP11Codec:
         """
         assert self.response_state is HEAD_DUE, "a response is due"
         data = self._data
+        head: ReceivedHead | None = None
         if type(data) is bytes and self._method != b"CONNECT":  # it came whole
             head = self._head
             if head is None or not data.startswith(head.data):
                 head = self.memory.read_head(data, self.head_limit)
-            if head is not None:
-                return self._begin_body(head)
-        return self._next_head()
+        if head is None:
+            head = self._next_head()
+            if head is None:
+                return None
+            if self.response_state is SWITCHED:
+                return head.head
+        self._head = head
+        self._data = self._data[len(head.data) :]
+        self.head_size = head.size_apart
+        self._scanned = self._interim = 0
+        self.keep_alive_timeout = head.keep_alive_timeout
+        if head.close:
+            self._keeps_alive = False
+        # RFC 9112, section 6.3: how the end of the body is found.
+        length = head.length
+        if length == 0 or self._method == b"HEAD":
+            self._change_response(_RESPONSE_WITHOUT_BODY)
+        elif length is not None:
+            self._left_to_receive = length
+            self._change_response(_RESPONSE_WITH_LENGTH)
+        elif head.chunked:
+            self._chunks = ChunkedBody(self.head_limit)
+            self._change_response(_RESPONSE_WITH_CHUNKS)
+        else:
+            self._change_response(_RESPONSE_UNTIL_CLOSE)
+            self._keeps_alive = False
+        return head.head
 
-    def _next_head(self) -> ResponseHead | None:
+    def _next_head(self) -> ReceivedHead | None:
         """Read a head that is not complete yet, or not in the strict form, or follows an interim response."""
         while True:
             data = self._data
@@ -301,10 +326,10 @@ class HTTP11Codec:
                 self._drop(end)
                 self._change_response(_SWITCH)
                 self.keep_alive_timeout = None
-                return head.head
+                return head
             if head.head.status >= 200:
                 self._data = bytes(data)
-                return self._begin_body(head)
+                return head
             self._drop(end)
             self._change_response(_INTERIM_RESPONSE)
             if head.close:
@@ -324,30 +349,6 @@ class HTTP11Codec:
         """Forget the received data before `end`."""
         self._data = bytes(self._data[end:])
         self._scanned = 0
-
-    def _begin_body(self, head: ReceivedHead) -> ResponseHead:
-        """Begin the body that follows `head`, with which the received data begin."""
-        self._head = head
-        self._data = self._data[len(head.data) :]
-        self.head_size = head.size_apart
-        self._scanned = self._interim = 0
-        self.keep_alive_timeout = head.keep_alive_timeout
-        if head.close:
-            self._keeps_alive = False
-        # RFC 9112, section 6.3: how the end of the body is found.
-        length = head.length
-        if length == 0 or self._method == b"HEAD":
-            self._change_response(_RESPONSE_WITHOUT_BODY)
-        elif length is not None:
-            self._left_to_receive = length
-            self._change_response(_RESPONSE_WITH_LENGTH)
-        elif head.chunked:
-            self._chunks = ChunkedBody(self.head_limit)
-            self._change_response(_RESPONSE_WITH_CHUNKS)
-        else:
-            self._change_response(_RESPONSE_UNTIL_CLOSE)
-            self._keeps_alive = False
-        return head.head
 
     def take_remaining(self) -> bytes | None:
         """Return the remaining body, if its length is known, all of it was received, and the connection is reusable."""

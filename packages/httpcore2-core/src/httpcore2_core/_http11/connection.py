@@ -37,6 +37,7 @@ from .upload import Upload
 # takes in as much (Linux, macOS and Windows begin with a window of 64 KiB), so nobody watches for a response meanwhile.
 _SMALL_BODY = 60 * 1024
 _READ_SIZE = 64 * 1024
+_NO_INFO: dict[str, Any] = {}  # for a body that nobody traces
 
 
 class HTTP11Settings(Protocol):
@@ -155,7 +156,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             "reason_phrase": head.reason,
             "network_stream": stream,
         }
-        info = {} if tracer is None else {"request": request}
+        info = _NO_INFO if tracer is None else {"request": request}
         body = ExchangeBody(self, timeouts, tracer, info, extensions)
         if switched is not None:
             switched.owner = body  # the caller may keep the stream alone
