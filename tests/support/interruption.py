@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from types import CodeType, FrameType
 from typing import Any
 
@@ -28,13 +28,22 @@ _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = [ctypes.c_ulong, ctypes.py_object, ctypes.py_object]
 
 
+@cache
+def _places_of(code: CodeType) -> frozenset[int]:
+    """Return the offsets of the instructions where the interpreter checks for an exception from another thread."""
+    return frozenset(
+        instruction.offset
+        for instruction in dis.get_instructions(code)
+        if instruction.opname.startswith(("CALL", "JUMP_BACKWARD"))
+    )
+
+
 class _Places:
     """Counts places, and at one of them raises the exception, or calls a function."""
 
     def __init__(self, number: int, call: Callable[[], object] | None = None) -> None:
         self._left = number
         self._call = call
-        self._places: dict[CodeType, frozenset[int]] = {}
         self.is_counting = False
 
     # Reading this property raises the exception at the interpreter's next check. After a call, the next check would be
@@ -49,19 +58,13 @@ class _Places:
         code = frame.f_code
         if f"{os.sep}httpcore2_" not in code.co_filename:
             return None
-        if code not in self._places:
-            self._places[code] = frozenset(
-                instruction.offset
-                for instruction in dis.get_instructions(code)
-                if instruction.opname.startswith(("CALL", "JUMP_BACKWARD"))
-            )
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         self._count()
         return self._trace_opcode
 
     def _trace_opcode(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if event == "opcode" and frame.f_lasti in self._places[frame.f_code]:
+        if event == "opcode" and frame.f_lasti in _places_of(frame.f_code):
             self._count()
         return self._trace_opcode
 
