@@ -47,8 +47,6 @@ ALLOWED = (
 # Files that still have avoided words.
 UNFINISHED = (
     "docs/compatibility.md",
-    "packages/httpcore2-core/src/httpcore2_core/_http/established.py",
-    "packages/httpcore2-core/src/httpcore2_core/_http11/",
     "tests/core/http11/",
 )
 

@@ -31,7 +31,6 @@ IGNORED = {
     "net/test_thread_backend.py",
     "net/test_tls_stream.py",
     "api/test_interrupted_ends.py",
-    "api/test_memory.py",
     "connect/test_socks.py",
     "http11/test_upload.py",
     "pool/test_ledger_interruptions.py",

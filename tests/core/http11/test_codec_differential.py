@@ -55,7 +55,7 @@ class Request(NamedTuple):
     body: bytes = b""
 
 
-class Verdict(Enum):
+class Result(Enum):
     REFUSED = "not HTTP"
     INCOMPLETE = "more bytes are needed"
     COMPLETE = "a whole response"
@@ -63,7 +63,7 @@ class Verdict(Enum):
 
 
 class Outcome(NamedTuple):
-    verdict: Verdict
+    result: Result
     head: tuple[bytes, int, bytes, Headers] | None = None
     body: bytes = b""
     trailers: Sequence[tuple[bytes, bytes]] = ()
@@ -71,7 +71,7 @@ class Outcome(NamedTuple):
     is_reusable: bool = False
 
 
-REFUSED = Outcome(Verdict.REFUSED)
+REFUSED = Outcome(Result.REFUSED)
 
 
 # Both sides
@@ -95,13 +95,13 @@ def sent_by_us(request: Request, codec: HTTP11Codec | None = None) -> tuple[HTTP
 
 def read_by_h11(request: Request, pieces: Iterable[bytes]) -> Outcome:
     connection, _ = sent_by_h11(request)
-    verdict = Verdict.INCOMPLETE
+    result = Result.INCOMPLETE
     head = None
     body = b""
     trailers: Headers = []
     for piece in pieces:
         connection.receive_data(piece)
-        while verdict is Verdict.INCOMPLETE:
+        while result is Result.INCOMPLETE:
             try:
                 event = connection.next_event()
             except h11.RemoteProtocolError:
@@ -112,7 +112,7 @@ def read_by_h11(request: Request, pieces: Iterable[bytes]) -> Outcome:
                 body += event.data
             elif isinstance(event, h11.EndOfMessage):
                 trailers = list(event.headers.raw_items())
-                verdict = Verdict.COMPLETE
+                result = Result.COMPLETE
             else:
                 assert isinstance(event, h11.Response | h11.InformationalResponse)
                 if event.status_code >= 200 or event.status_code == 101:
@@ -120,12 +120,12 @@ def read_by_h11(request: Request, pieces: Iterable[bytes]) -> Outcome:
                     reason = bytes(event.reason)
                     head = version, event.status_code, reason, list(event.headers.raw_items())
                 if connection.their_state is h11.SWITCHED_PROTOCOL:
-                    verdict = Verdict.SWITCHED
+                    result = Result.SWITCHED
     left, ended = connection.trailing_data
-    if verdict is Verdict.INCOMPLETE:
+    if result is Result.INCOMPLETE:
         left = b""
     return Outcome(
-        verdict,
+        result,
         head,
         body,
         trailers,
@@ -144,7 +144,7 @@ def read_by_us(
     asks_for_rest: bool = False,
 ) -> Outcome:
     codec, _ = sent_by_us(request, codec)
-    verdict = Verdict.INCOMPLETE
+    result = Result.INCOMPLETE
     head = None
     body = b""
     for piece in pieces:
@@ -153,13 +153,13 @@ def read_by_us(
             if head is None:
                 head = codec.take_head()
                 if codec.response_state is ResponseState.SWITCHED:
-                    verdict = Verdict.SWITCHED
-            while head is not None and verdict is Verdict.INCOMPLETE:
+                    result = Result.SWITCHED
+            while head is not None and result is Result.INCOMPLETE:
                 rest = codec.take_remaining() if asks_for_rest else None
                 if rest is not None:
                     assert codec.is_reusable
                     body += rest
-                    verdict = Verdict.COMPLETE
+                    result = Result.COMPLETE
                     break
                 data = codec.take_chunk()
                 if data is None:
@@ -167,11 +167,11 @@ def read_by_us(
                 body += data
                 if not data:
                     assert codec.response_state is ResponseState.DONE
-                    verdict = Verdict.COMPLETE
+                    result = Result.COMPLETE
         except RemoteProtocolError:
             return REFUSED
-    left = b"" if verdict is Verdict.INCOMPLETE else codec.leading_data
-    return Outcome(verdict, head, body, codec.trailers, left, codec.is_reusable)
+    left = b"" if result is Result.INCOMPLETE else codec.leading_data
+    return Outcome(result, head, body, codec.trailers, left, codec.is_reusable)
 
 
 class Form(NamedTuple):
@@ -301,7 +301,7 @@ def used(data: bytes) -> HTTP11Codec:
 
 # What may still follow a response that is not complete.
 ENDS = [b"\n\n", b"\r\n\r\n", b":\r\n\r\n", b"\r\n0\r\n\r\n", b"0\r\n\r\n", b"a\r\n\r\n"]
-READ = (Verdict.COMPLETE, Verdict.SWITCHED)
+READ = (Result.COMPLETE, Result.SWITCHED)
 
 
 def agree(request: Request, data: bytes, positions: Iterable[int], is_open: bool) -> Outcome:
@@ -320,9 +320,9 @@ def agree(request: Request, data: bytes, positions: Iterable[int], is_open: bool
         assert ours == first
     assert first is not None
     theirs = read_by_reference(request, data, end)
-    if first == REFUSED and theirs.verdict is Verdict.INCOMPLETE:
+    if first == REFUSED and theirs.result is Result.INCOMPLETE:
         for more in ENDS:
-            assert read_by_reference(request, data + more, [b""]).verdict not in READ
+            assert read_by_reference(request, data + more, [b""]).result not in READ
     elif in_the_form_of_h11(data).is_odd:
         # The codec shows Transfer-Encoding as it read it; its place in the list is not compared.
         hidden = [b"transfer-encoding"]
@@ -643,7 +643,7 @@ def test_bytes_after_a_response_are_not_part_of_it_and_condemn_the_connection(
     request: Request, data: bytes, surplus: bytes
 ) -> None:
     alone = read_by_us(request, cut(data, ()))
-    if alone.verdict is not Verdict.COMPLETE:
+    if alone.result is not Result.COMPLETE:
         return
     for pieces in ([data + surplus], [data, surplus], cut(data + surplus, range(1000))):
         assert read_by_us(request, pieces) == alone._replace(
@@ -707,4 +707,4 @@ def test_noise_is_read_as_h11_reads_it(request: Request, data: bytes, is_open: b
 @pytest.mark.parametrize("data", VALID)
 def test_a_valid_response_is_accepted(data: bytes) -> None:
     request = Request(b"GET", b"/", [HOST, (b"Upgrade", b"websocket")])
-    assert agree(request, data, (), is_open=False).verdict in (Verdict.COMPLETE, Verdict.SWITCHED)
+    assert agree(request, data, (), is_open=False).result in (Result.COMPLETE, Result.SWITCHED)

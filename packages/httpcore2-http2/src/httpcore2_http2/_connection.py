@@ -107,11 +107,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     # Requests
 
     async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
-        """Send `request`, whose body is sync or async as the runtime requires, and return its response.
-
-        Raises:
-            ConnectionNotAvailable: the request was not sent, or not processed, and may be sent on another connection.
-        """
         session = self._session
         tracer = Tracer.of("http2", request, self.runtime.is_blocking)
         exchange: HTTP2Exchange | None = None
@@ -295,7 +290,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         return False
 
     def is_stale(self) -> bool:
-        """Whether the server has closed the connection since it was last used."""
         if self._session.request_count:  # a new connection is checked by its first request
             self._session.poll()
         return self._session.is_closed
@@ -305,11 +299,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         self._session.abort()
 
     def can_multiplex(self) -> bool:
-        """Return true: the connection carries several requests at a time."""
         return True
 
     def is_available(self) -> bool:
-        """Return whether the connection accepts a new request."""
         return not self._session.is_closed and not self._session.is_retired
 
     def _is_lost(self) -> bool:

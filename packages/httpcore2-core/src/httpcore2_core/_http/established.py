@@ -79,16 +79,35 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         self.on_change: Callable[[], None] | None = None
 
     def use_memory(self, memory: Memory) -> None:
-        """Remember in `memory` what need not be done again; other connections use it, too."""
+        """Remember heads and timeouts in the memory of a pool.
+
+        Args:
+            memory: the memory that all connections of the pool share.
+        """
 
     # Requests
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Send `request` and return its response, the body still to be read.
+        """Send a request, and return its response with the body unread.
+
+        The caller reads the body, for example with `response.aread()`, and then calls `response.aclose()`.
+
+        Args:
+            request: the request. No header fields are added to it. Its body is bytes or an async iterable of bytes.
+
+        Returns:
+            The response.
 
         Raises:
             RuntimeError: the request is for another origin.
-            ConnectionNotAvailable: the connection is closed, or has no room for another request.
+            TypeError: the body is sync in the async API, or async in the sync API.
+            ConnectionNotAvailable: the connection is closed, or takes no further request at the moment.
+            LocalProtocolError: the request violates HTTP.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
         """
         if not self.can_handle_request(request.url.origin):
             raise RuntimeError(
@@ -99,19 +118,36 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     @abstractmethod
     async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
-        """Send `request`, whose body has the right colour; otherwise as `handle_async_request`."""
+        """Send a request, and return its response with the body unread.
+
+        Args:
+            request: the request. Its body is sync on threads, and async on event loops.
+            timeouts: the limits of the request.
+
+        Returns:
+            The response.
+
+        Raises:
+            ConnectionNotAvailable: the request was not sent, or not processed, and may be sent on another connection.
+            LocalProtocolError: the request violates HTTP.
+            RemoteProtocolError: the server violated HTTP, or closed the connection before the end of the response.
+            ReadError: the connection failed while the response was read.
+            WriteError: the connection failed while the request was sent.
+            ReadTimeout: no data arrived within the `read` timeout, or the response did not end within `total`.
+            WriteTimeout: the server accepted no data within the `write` timeout.
+        """
 
     # Life
 
     @property
     @abstractmethod
     def capacity(self) -> int:
-        """How many requests it takes at a time; what is over that is refused with `ConnectionNotAvailable`."""
+        """The number of requests that it takes at the same time; further ones raise `ConnectionNotAvailable`."""
 
     @property
     @abstractmethod
     def is_retired(self) -> bool:
-        """Whether it takes no further request, though those under way may finish."""
+        """Whether it takes no further request, while those in progress continue."""
 
     @property
     @abstractmethod
@@ -145,7 +181,11 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     @abstractmethod
     def is_stale(self) -> bool:
-        """Whether a connection that was used before must not be used again."""
+        """Return whether a connection that was used before must not be reused.
+
+        Returns:
+            Whether the server has closed it, or sent unexpected data.
+        """
 
     def can_handle_request(self, origin: Origin) -> bool:
         return origin == self._origin
@@ -203,23 +243,23 @@ class Exchange(Protocol):
         """Whom it is with, as a text or what becomes one: for the messages of errors."""
 
     def take_remaining(self) -> bytes | None:
-        """End it and return the rest of the body, if that costs no waiting; else `None`."""
+        """End the exchange and return the remaining body if it has been received; otherwise return `None`."""
 
     def take_chunk(self) -> bytes | None:
-        """Return what is here of the body already; `b""` at its end, `None` if nothing is."""
+        """Return the next chunk if one has been received; `b""` at the end of the body, `None` otherwise."""
 
     def receive_chunk(self, timeouts: Timeouts) -> Coroutine[Any, Any, bytes]:
-        """Return the next piece of the body; `b""` at its end."""
+        """Return the next chunk of the body; `b""` at its end."""
 
     def finish(self, has_failed: bool) -> None:
-        """End it, without awaiting. What is not complete is given up."""
+        """End the exchange without awaiting. An incomplete request or response is aborted."""
 
     @property
     def close_pending(self) -> bool:
-        """Whether that has left something to await."""
+        """Whether `wait_closed` has to be awaited."""
 
     async def wait_closed(self) -> None:
-        """Await it."""
+        """Await the end of the closing of a caller's own stream."""
 
 
 class ExchangeBody(ReceivedBody):

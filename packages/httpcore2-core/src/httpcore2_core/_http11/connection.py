@@ -88,10 +88,6 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     # Requests
 
     async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
-        """Send `request`, whose body has the right colour, and return its response.
-
-        The response's body is still to be read.
-        """
         tracer = Tracer.of("http11", request, self.runtime.is_blocking)
         try:
             self._change(REQUEST)
@@ -112,7 +108,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                     if codec.request_state is not SENT or type(request.stream) is not ByteStream:
                         head = await self._send_body(request, timeouts)
                     if head is None:
-                        # Most heads come in one piece: these cost no coroutine.
+                        # Most heads arrive whole, and need no coroutine.
                         size = codec.head_size or self._read_size
                         codec.receive(await self._stream.read(size, timeouts.for_read()))
                         head = codec.take_head()
@@ -221,14 +217,30 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             raise exc from write_error
 
     def take_remaining(self) -> bytes | None:
-        """End the exchange and return the rest of the body, if that costs no waiting; else `None`."""
-        rest = self._codec.take_remaining()
-        if rest is not None:
+        """End the exchange and return the remaining body if it has been received.
+
+        Returns:
+            The remaining body, or `None` if it has not been received.
+        """
+        remaining = self._codec.take_remaining()
+        if remaining is not None:
             self._end(is_reusable=True)
-        return rest
+        return remaining
 
     async def receive_chunk(self, timeouts: Timeouts) -> bytes:
-        """Return the next piece of the response's body; `b""` at its end."""
+        """Receive the next chunk of the response's body.
+
+        Args:
+            timeouts: the limits of the request.
+
+        Returns:
+            The chunk; `b""` at the end of the body.
+
+        Raises:
+            RemoteProtocolError: the server violated HTTP, or closed the connection within the body.
+            ReadError: the connection failed.
+            ReadTimeout: no data arrived within the `read` timeout, or the total has passed.
+        """
         codec = self._codec
         while True:
             received = await self._stream.read(self._read_size, timeouts.for_read())
@@ -247,12 +259,16 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     # The end of an exchange
 
     def finish(self, has_failed: bool) -> None:
-        """End the exchange: keep the connection if nothing stands against it, else close it."""
+        """End the exchange, and keep the connection if it can be reused; otherwise close it.
+
+        Args:
+            has_failed: whether the exchange has failed, so that the connection is closed.
+        """
         if has_failed:
             self.abort()
         codec = self._codec
         try:
-            # The rest of a body that nobody wants is skipped if it is here already.
+            # The remaining body is skipped if it has been received.
             while codec.response_state not in NO_BODY_LEFT and codec.take_chunk() is not None:
                 pass
         except RemoteProtocolError:
@@ -317,10 +333,6 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         )
 
     def is_stale(self) -> bool:
-        """Whether a connection that was used before must not be used again.
-
-        The peer closed it, or sent what nobody asked for.
-        """
         try:
             return self._request_count > 0 and self._stream.read_nowait(1) is not None
         except ReadError:
@@ -339,4 +351,4 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
 
 def _nothing(_: object) -> None:
-    """Show a listener what it has always been shown of something sent."""
+    """Return the result of a `send_…` event, which is `None` in 2.x."""

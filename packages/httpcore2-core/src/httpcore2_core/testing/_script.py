@@ -166,7 +166,7 @@ class Script:
 class ScriptedConnection:
     """The server's side of one connection, without I/O: it receives requests, and queues the replies of a script.
 
-    Whoever does its I/O sends `output`, where an exception stands for a failure, and closes after it if `is_ended`.
+    Its owner sends `output`, where an exception stands for a failure, and then closes the connection if `is_ended`.
     """
 
     def __init__(self, script: Script) -> None:
