@@ -269,6 +269,7 @@ class RemoteProtocolError(ProtocolError)
 class Request
     __init__(self, method, url, *, headers=None, content=None, extensions=None)
     __repr__(self)
+class RequestExtensions
 class Response
     __init__(self, status, *, headers=None, content=None, extensions=None)
     __repr__(self)
@@ -279,6 +280,7 @@ class Response
     content
     iter_stream(self)
     read(self)
+class ResponseExtensions
 SOCKET_OPTION
 class SOCKSProxy(ConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
@@ -289,6 +291,7 @@ class SyncBackend(NetworkBackend)
     connect_unix_socket(self, path, timeout=None, socket_options=None)
     sleep(self, seconds)
 class TimeoutException
+class TimeoutExtension
 class TrioBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)

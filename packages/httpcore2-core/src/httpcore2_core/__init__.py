@@ -29,6 +29,7 @@ from ._exceptions import (
     WriteError,
     WriteTimeout,
 )
+from ._extensions import RequestExtensions, ResponseExtensions, TimeoutExtension
 from ._http.interfaces import (
     AsyncConnectionInterface,
     AsyncRequestInterface,
@@ -88,13 +89,16 @@ __all__ = [
     "ReadTimeout",
     "RemoteProtocolError",
     "Request",
+    "RequestExtensions",
     "RequestInterface",
     "Response",
+    "ResponseExtensions",
     "Runtime",
     "RuntimeBackend",
     "SOCKSProxy",
     "SyncBackend",
     "TimeoutException",
+    "TimeoutExtension",
     "UnsupportedProtocol",
     "Waiter",
     "WriteError",

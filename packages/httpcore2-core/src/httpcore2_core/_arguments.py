@@ -19,12 +19,15 @@ from collections.abc import (
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from ._extensions import RequestExtensions, ResponseExtensions
 from ._urls import URL, ByteOrStr, enforce_bytes, host_header, parse_url
 
 HeadersAsSequence: TypeAlias = Sequence[tuple[ByteOrStr, ByteOrStr]]
 HeadersAsMapping: TypeAlias = Mapping[ByteOrStr, ByteOrStr]
 HeaderTypes: TypeAlias = HeadersAsSequence | HeadersAsMapping | None
 Extensions: TypeAlias = MutableMapping[str, Any]
+RequestExtensionTypes: TypeAlias = RequestExtensions | Extensions | None
+ResponseExtensionTypes: TypeAlias = ResponseExtensions | Extensions | None
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
 

@@ -17,6 +17,8 @@ from ._arguments import (
     HeadersAsMapping,
     HeadersAsSequence,
     HeaderTypes,
+    RequestExtensionTypes,
+    ResponseExtensionTypes,
     enforce_headers,
     enforce_stream,
     enforce_url,
@@ -40,7 +42,9 @@ __all__ = [
     "Origin",
     "Proxy",
     "Request",
+    "RequestExtensionTypes",
     "Response",
+    "ResponseExtensionTypes",
     "bracketed",
     "enforce_bytes",
     "enforce_headers",
@@ -139,7 +143,7 @@ class Request(_Message):
         *,
         headers: HeaderTypes = None,
         content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
-        extensions: Extensions | None = None,
+        extensions: RequestExtensionTypes = None,
     ) -> None:
         self.method: bytes = (
             method if type(method) is bytes else enforce_bytes(method, name="method")
@@ -149,7 +153,8 @@ class Request(_Message):
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = (
             EMPTY_BODY if content is None else enforce_stream(content, name="content")
         )
-        self.extensions: Extensions = {} if extensions is None else extensions
+        # What is given as a TypedDict is a dictionary, too.
+        self.extensions: Extensions = {} if extensions is None else extensions  # type: ignore[assignment]
 
         if "target" in self.extensions:
             self.url = URL(
@@ -214,14 +219,15 @@ class Response(_Message):
         *,
         headers: HeaderTypes = None,
         content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
-        extensions: Extensions | None = None,
+        extensions: ResponseExtensionTypes = None,
     ) -> None:
         self.status: int = status
         self.headers: Fields = enforce_headers(headers, name="headers")
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = enforce_stream(
             content, name="content"
         )
-        self.extensions: Extensions = {} if extensions is None else extensions
+        # What is given as a TypedDict is a dictionary, too.
+        self.extensions: Extensions = {} if extensions is None else extensions  # type: ignore[assignment]
         self._stream_consumed = False
         self._content: bytes | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
-from .._models import URL, Extensions, HeaderTypes, Response
+from .._models import URL, HeaderTypes, RequestExtensionTypes, Response
 from .sync_pool import ConnectionPool
 
 
@@ -15,7 +15,7 @@ def request(
     *,
     headers: HeaderTypes = None,
     content: bytes | Iterator[bytes] | None = None,
-    extensions: Extensions | None = None,
+    extensions: RequestExtensionTypes = None,
 ) -> Response:
     """Send one request on a connection of its own, read the body of its response, and return it.
 
@@ -70,7 +70,7 @@ def stream(
     *,
     headers: HeaderTypes = None,
     content: bytes | Iterator[bytes] | None = None,
-    extensions: Extensions | None = None,
+    extensions: RequestExtensionTypes = None,
 ) -> Generator[Response, None, None]:
     """Send one request on a connection of its own, and give the response as a context manager with the body unread.
 

@@ -14,9 +14,9 @@ from typing import Self
 from .._arguments import RequestMemory
 from .._models import (
     URL,
-    Extensions,
     HeaderTypes,
     Request,
+    RequestExtensionTypes,
     Response,
     include_request_headers,
 )
@@ -30,7 +30,7 @@ def build_request(
     url: URL | bytes | str,
     headers: HeaderTypes,
     content: bytes | Iterator[bytes] | AsyncIterator[bytes] | None,
-    extensions: Extensions | None,
+    extensions: RequestExtensionTypes,
 ) -> Request:
     """Return the request that `request()` and `stream()` send, with the header fields that HTTP requires."""
     if memory is None:
@@ -79,7 +79,7 @@ class RequestInterface:
         *,
         headers: HeaderTypes = None,
         content: bytes | Iterator[bytes] | None = None,
-        extensions: Extensions | None = None,
+        extensions: RequestExtensionTypes = None,
     ) -> Response:
         """Send a request, read the body of its response, and return it.
 
@@ -149,7 +149,7 @@ class RequestInterface:
         *,
         headers: HeaderTypes = None,
         content: bytes | Iterator[bytes] | None = None,
-        extensions: Extensions | None = None,
+        extensions: RequestExtensionTypes = None,
     ) -> Generator[Response, None, None]:
         """Send a request, and give the response as a context manager with the body unread.
 
@@ -299,7 +299,7 @@ class AsyncRequestInterface:
         *,
         headers: HeaderTypes = None,
         content: bytes | AsyncIterator[bytes] | None = None,
-        extensions: Extensions | None = None,
+        extensions: RequestExtensionTypes = None,
     ) -> Response:
         """Send a request, read the body of its response, and return it.
 
@@ -376,7 +376,7 @@ class AsyncRequestInterface:
         *,
         headers: HeaderTypes = None,
         content: bytes | AsyncIterator[bytes] | None = None,
-        extensions: Extensions | None = None,
+        extensions: RequestExtensionTypes = None,
     ) -> AsyncGenerator[Response, None]:
         """Send a request, and give the response as an async context manager with the body unread.
 

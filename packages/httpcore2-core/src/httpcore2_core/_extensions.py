@@ -1,0 +1,94 @@
+"""The keys of `extensions`: options for one request, and information about one response.
+
+`TypedDict`s, so that type checkers and editors know the keys. A plain `dict[str, Any]` is accepted as well, and may
+have keys of its own. Must not know: how an extension is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+
+class TimeoutExtension(TypedDict, total=False):
+    """Limits in seconds for the phases of a request. A key that is left out, or `None`, sets no limit.
+
+    Attributes:
+        pool: for the wait for a connection of the pool (`PoolTimeout`). connect: for the dial with the name
+        resolution, and again for each handshake after it (`ConnectTimeout`). read: for each wait for data from the
+        peer (`ReadTimeout`). write: for each wait until the peer accepts data (`WriteTimeout`). total: for the
+        request as a whole, from the call to the end of the response's body; it raises the exception of the
+            phase in which it ends.
+
+    Example:
+        ```python
+        import httpcore2
+
+        timeout: httpcore2.TimeoutExtension = {"connect": 5.0, "read": 30.0}
+        with httpcore2.ConnectionPool() as http:
+            http.request("GET", "https://www.example.com/", extensions={"timeout": timeout})
+        ```
+    """
+
+    pool: float | None
+    connect: float | None
+    read: float | None
+    write: float | None
+    total: float | None
+
+
+class RequestExtensions(TypedDict, total=False):
+    """Options for one request.
+
+    Attributes:
+        timeout: limits in seconds; see `TimeoutExtension`.
+        trace: called with the name and the payload of each trace event; an async function on event loops.
+        sni_hostname: the server name that TLS sends and verifies, in place of the URL's host (RFC 6066, section 3).
+        target: the request target, in place of the URL's path and query, such as `*` (RFC 9112, section 3.2).
+        protocol: with CONNECT over HTTP/2, the protocol to speak with the server, such as `websocket` (RFC 8441).
+
+    Example:
+        ```python
+        import httpcore2
+
+        extensions: httpcore2.RequestExtensions = {"timeout": {"total": 10.0}, "sni_hostname": "www.example.com"}
+        with httpcore2.ConnectionPool() as http:
+            http.request("GET", "https://www.example.com/", extensions=extensions)
+        ```
+    """
+
+    timeout: TimeoutExtension | Mapping[str, float | None]
+    trace: Callable[[str, dict[str, Any]], Any]
+    sni_hostname: str | bytes
+    target: str | bytes
+    protocol: str | bytes
+
+
+class ResponseExtensions(TypedDict, total=False):
+    """Information about one response.
+
+    Attributes:
+        http_version: such as `b"HTTP/1.1"` and `b"HTTP/2"`.
+        reason_phrase: the reason phrase of the status line, over HTTP/1.1 (RFC 9112, section 4).
+        network_stream: a `NetworkStream` or an `AsyncNetworkStream`. After a 101 response, and after a CONNECT that
+            succeeded, it carries the new protocol. Copies of a response have none.
+        stream_id: the identifier of the stream, over HTTP/2 (RFC 9113, section 5.1.1).
+        trailing_headers: the fields after the body, once that was read, if there were any (RFC 9110, section 6.5).
+
+    Example:
+        ```python
+        from typing import cast
+
+        import httpcore2
+
+        with httpcore2.ConnectionPool() as http:
+            response = http.request("GET", "https://www.example.com/")
+        print(cast(httpcore2.ResponseExtensions, response.extensions)["http_version"])
+        ```
+    """
+
+    http_version: bytes
+    reason_phrase: bytes
+    network_stream: Any
+    stream_id: int
+    trailing_headers: list[tuple[bytes, bytes]]
