@@ -123,12 +123,16 @@ class RequestMemory:
     """The last arguments of a pool's requests with their conversions, since most requests have the same.
 
     Arguments are compared whole, never by identity, so that a caller may change its lists. Threads may share a memory.
-    It belongs to one pool, which drops it when it is closed, since arguments may have credentials.
+    It belongs to one pool, which empties it when it is closed, since arguments may have credentials.
     """
 
     __slots__ = ("_fields", "_host_header", "_parse_url")
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop all arguments."""
         # The fields as given, as converted, whether they have a Host field, and whether they frame a body.
         self._fields: tuple[list[Any], Fields, bool, bool] = ([], [], False, False)
         self._parse_url = lru_cache(maxsize=256)(parse_url)

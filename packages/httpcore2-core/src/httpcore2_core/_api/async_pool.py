@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .._arguments import RequestMemory
 from .._connect.connection_config import ConnectionConfig
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
 from .._models import Origin, Proxy, Request, Response
@@ -148,7 +147,6 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
 
     async def aclose(self) -> None:
         """Close all connections. Requests in progress and waiting requests fail; the pool may be used again."""
-        self._memory = RequestMemory()
         await self._engine.aclose()
 
     def __del__(self) -> None:

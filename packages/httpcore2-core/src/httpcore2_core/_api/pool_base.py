@@ -23,13 +23,11 @@ if TYPE_CHECKING:
 class PoolBase:
     """The base class of `AsyncConnectionPool` and `ConnectionPool`."""
 
-    _memory: RequestMemory | None
-
     def _set_up(self, config: PoolConfig) -> None:
         config.check()
         self._config = config
         self._engine = Engine(config, default_backend)
-        self._memory = RequestMemory()
+        self._memory: RequestMemory | None = self._engine.memory.of(RequestMemory)
 
     @property
     def _ssl_context(self) -> ssl.SSLContext | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .._arguments import RequestMemory
 from .._connect.connection_config import ConnectionConfig
 from .._http.interfaces import ClosingContext, ConnectionInterface, RequestInterface
 from .._models import Origin, Proxy, Request, Response
@@ -153,7 +152,6 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
 
     def close(self) -> None:
         """Close all connections. Requests in progress and waiting requests fail; the pool may be used again."""
-        self._memory = RequestMemory()
         run_blocking(self._engine.aclose())
 
     def __del__(self) -> None:

@@ -1,10 +1,10 @@
-"""What a pool remembers from one request to the next, so that it need not be checked and made again.
+"""The memory of a pool: the last arguments, timeouts and heads of its requests, with their conversions.
 
-A program's requests mostly have the same header fields and timeouts, and its servers' responses the same heads. What
-is remembered holds callers' data, credentials included. So nothing is remembered by a module: a memory belongs to a
-pool (or to a connection without one), which forgets all of it when it is closed.
+Most requests of a program have the same header fields and timeouts, and most responses of a server the same head. A
+memory has data of callers, with their credentials. So it never belongs to a module, but to a pool (or to a connection
+without a pool), which empties it when it is closed.
 
-Must not know: what is remembered.
+Must not know: the kinds of data.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any, Protocol, TypeVar
 
 
 class Forgetful(Protocol):
-    """Something that remembers."""
+    """One kind of memory."""
 
     def forget(self) -> None:
-        """Drop all that is remembered."""
+        """Drop all data."""
 
 
 M = TypeVar("M", bound=Forgetful)
 
 
 class Memory:
-    """All that one pool remembers: one object of each kind."""
+    """The memory of one pool: one object of each kind."""
 
     __slots__ = ("_kinds",)
 
@@ -32,12 +32,12 @@ class Memory:
         self._kinds: dict[Callable[[], Any], Any] = {}
 
     def of(self, kind: Callable[[], M]) -> M:
-        """Return what is remembered of a `kind`, which is a class without arguments; it begins with nothing."""
-        # One step, so that two threads get the same object.
+        """Return the object of a `kind`, which is a class that takes no arguments. The first call creates it."""
+        # One operation, so that two threads get the same object.
         remembered: M = self._kinds.setdefault(kind, kind())
         return remembered
 
     def forget(self) -> None:
-        """Drop all that is remembered, of all kinds."""
+        """Drop the data of all kinds."""
         for remembered in list(self._kinds.values()):
             remembered.forget()

@@ -90,8 +90,8 @@ class Engine:
         self._default_backend = default_backend
         self._given_backend = self._backend = config.connection.network_backend
         self._multiplexing_schemes = config.multiplexing_schemes
-        self._memory = Memory()
-        self._timeouts = self._memory.of(TimeoutMemory)
+        self.memory = Memory()
+        self._timeouts = self.memory.of(TimeoutMemory)
         token = None
         if self._backend is not None and self._backend.runtime.is_blocking:
             # All threads share one runtime; resolve it here, once, so that two threads cannot race to do it.
@@ -331,7 +331,7 @@ class Engine:
         connection = create(origin)
         connection.on_release = partial(self._release, connection)
         connection.on_change = partial(self._update, connection, key)
-        connection.memory = self._memory
+        connection.memory = self.memory
         if not self._ledger.add(ticket, connection):
             raise ConnectError(
                 f"The pool was closed while a request to {origin} waited for a connection."
@@ -452,7 +452,7 @@ class Engine:
         """Close all connections, whatever they are doing; requests that wait for one fail."""
         self._ledger.clear()
         self._apply_decisions()
-        self._memory.forget()
+        self.memory.forget()
         await self._wait_closed()
 
     def finalise(self) -> None:
