@@ -24,8 +24,8 @@ from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.thread_backend import ThreadStream
 from httpcore2_core._net.thread_runtime import ThreadRuntime
 from httpcore2_core._pool.ledger import Ledger
+from httpcore2_http2._client_codec import ClientCodec
 from httpcore2_http2._fields import RequestFieldsCache
-from httpcore2_http2._h2_codec import H2Codec
 from httpcore2_http2._stream import Stream as HTTP2RequestStream
 from httpcore2_http2._upload import HTTP2Upload
 
@@ -202,24 +202,24 @@ def ledger_wait() -> Iterator[Operations]:
 @_workload
 def http2_codec() -> Iterator[Operations]:
     """An HTTP/2 exchange."""
-    codec = H2Codec(SilentListener(), 1 << 20, 1 << 24)
+    codec = ClientCodec(SilentListener(), 1 << 20, 1 << 24)
     cache = RequestFieldsCache()
     codec.take()
     codec.receive(SETTINGS)
-    pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/page")]
+    pseudo = [(b":method", b"GET"), (b":authority", b"a"), (b":scheme", b"https"), (b":path", b"/")]
     request = build_request(RequestMemory(), "GET", _URL, _HEADERS, None, _EXTENSIONS)
 
     def run(count: int) -> None:
         for _ in range(count):
-            authority, _, headers = cache.prepare(_RAW_HEADERS)
-            assert authority is not None
+            _, _, headers = cache.prepare(_RAW_HEADERS)
             upload = HTTP2Upload(b"", None, None)
             stream = HTTP2RequestStream(request, upload, 0)
-            assert codec.open_stream(stream, [*pseudo, (b":authority", authority)], headers, True)
+            assert codec.open_stream(stream, pseudo, headers, True)
             codec.take()
             codec.receive(http2_answer(stream.stream_id))
-            codec.consumed(stream, len(stream.buffer))
-            assert stream.has_ended and len(stream.buffer) == len(BODY)
+            data = stream.take_data()
+            codec.consumed(stream, len(data))
+            assert stream.has_ended and len(data) == len(BODY)
             codec.release(stream)
 
     yield run

@@ -36,7 +36,7 @@ from ..support.h2state import session
 from ..support.runtimes import RUNTIMES, TestedRuntime
 from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
-from .test_h2_codec import FRAMES
+from .test_client_codec import FRAMES
 
 OK = block((b":status", b"200"))
 HEAD = frame(HEADERS, END_HEADERS, 1, OK)

@@ -14,7 +14,7 @@ import pytest
 from hpack import Encoder
 
 import httpcore2
-import httpcore2_http2._h2_codec
+import httpcore2_http2._client_codec
 import httpcore2_http2._reader
 import httpcore2_http2._writer
 from httpcore2 import RemoteProtocolError
@@ -314,7 +314,7 @@ def test_a_flood_ends_the_connection(
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
+    monkeypatch.setattr(httpcore2_http2._client_codec, "MAX_IDLE_FRAMES", 300)
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
@@ -332,7 +332,7 @@ def test_a_flood_ends_the_connection(
 def test_resets_of_closed_streams_are_counted(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 300)
+    monkeypatch.setattr(httpcore2_http2._client_codec, "MAX_IDLE_FRAMES", 300)
 
     def script(peer: H2Peer) -> None:
         peer.respond(peer.request())
@@ -398,7 +398,7 @@ def test_an_attack_takes_little_memory(
     runtime: TestedRuntime, h2_pool: PoolMaker, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Measuring takes its time.
-    monkeypatch.setattr(httpcore2_http2._h2_codec, "MAX_IDLE_FRAMES", 2000)
+    monkeypatch.setattr(httpcore2_http2._client_codec, "MAX_IDLE_FRAMES", 2000)
 
     def script(peer: H2Peer) -> None:
         if name == "an HPACK bomb":

@@ -71,7 +71,7 @@ def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
     with pool.stream("GET", url) as response:
         body: Any = response.stream
         exchange = body.body._exchange
-        exchange.stream.buffer.clear()
+        exchange.stream.chunks.clear()
         exchange.stream.has_ended, exchange.stream.state = False, HALF_CLOSED_LOCAL
 
         def wait(*_: object) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from httpcore2 import URL, Request
+from httpcore2_http2._client_codec import ClientCodec
 from httpcore2_http2._codec import CodecListener, HTTP2Codec, SettingsReceived
 from httpcore2_http2._errors import ErrorCode
 from httpcore2_http2._fields import Headers
-from httpcore2_http2._h2_codec import H2Codec
 from httpcore2_http2._stream import Stream
 from httpcore2_http2._upload import HTTP2Upload
 
@@ -80,7 +80,7 @@ class RecordedCodec:
         self,
         stream_window: int = 65535,
         connection_window: int = 65535,
-        create: Callable[[CodecListener, int, int], HTTP2Codec] = H2Codec,
+        create: Callable[[CodecListener, int, int], HTTP2Codec] = ClientCodec,
     ) -> None:
         self.events: list[Event] = []
         self.streams: dict[int, Stream] = {}
@@ -126,8 +126,7 @@ class RecordedCodec:
         self.events.append(HeadReceived(stream.stream_id, *stream.head))
 
     def on_data(self, stream: Stream) -> None:
-        self.events.append(DataReceived(stream.stream_id, bytes(stream.buffer)))
-        stream.buffer.clear()
+        self.events.append(DataReceived(stream.stream_id, stream.take_data()))
 
     def on_end(self, stream: Stream) -> None:
         assert stream.has_ended

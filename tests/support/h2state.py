@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from httpcore2_http2 import AsyncHTTP2Connection
-from httpcore2_http2._h2_codec import H2Codec
+from httpcore2_http2._client_codec import ClientCodec
 from httpcore2_http2._session import Session
 
 from .h2peer import H2Peer
@@ -38,8 +38,8 @@ def session(pool: Any) -> Session:
 def header_table(pool: Any) -> int:
     """How many bytes of its headers the only connection in a pool may remember."""
     codec = session(pool).codec
-    assert isinstance(codec, H2Codec)
-    return codec._h2.encoder.header_table_size
+    assert isinstance(codec, ClientCodec)
+    return codec._sender.encoder.header_table_size
 
 
 def check_idle(pool: Any) -> Windows:
@@ -51,11 +51,11 @@ def check_idle(pool: Any) -> Windows:
         assert not role.waiting and role.holder is None
     assert not of_connection.writer.unsent
     codec = of_connection.codec
-    assert isinstance(codec, H2Codec)
+    assert isinstance(codec, ClientCodec)
     assert not codec._streams
     # All received data was added to the window again, or will be.
-    assert codec._window + codec._unreturned == inner(pool).CONNECTION_WINDOW
-    return Windows(codec._h2.outbound_flow_control_window, codec._window)
+    assert codec._receive_window + codec._unreturned == inner(pool).CONNECTION_WINDOW
+    return Windows(codec._sender.window, codec._receive_window)
 
 
 def server_windows(peer: H2Peer) -> Windows:

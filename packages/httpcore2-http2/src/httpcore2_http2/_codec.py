@@ -51,7 +51,7 @@ class CodecListener(Protocol):
         """The head of a final response has come: `stream.head`."""
 
     def on_data(self, stream: Stream) -> None:
-        """Data of a response or of a tunnel has come, and was added to `stream.buffer`."""
+        """Data of a response or of a tunnel has come, and was added to `stream.chunks`."""
 
     def on_end(self, stream: Stream) -> None:
         """The response is complete, or the server has closed its half of a tunnel: `stream.has_ended`."""

@@ -26,9 +26,10 @@ from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import Origin, Request, Response, received_response
 from httpcore2_core._net.backend_stream import BackendStream
 
+from ._client_codec import ClientCodec
+from ._control import CONFIG
 from ._exchange import HTTP2Exchange
 from ._fields import RequestFieldsCache, protocol_of, pseudo_headers
-from ._h2_codec import CONFIG, H2Codec
 from ._session import Session, SessionSettings
 from ._stream import Stream
 from ._tunnel import Tunnel
@@ -91,7 +92,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         super().__init__(origin, stream, keepalive_expiry)
         settings = settings or self
         create_codec = partial(
-            H2Codec,
+            ClientCodec,
             stream_window=self.STREAM_WINDOW,
             connection_window=self.CONNECTION_WINDOW,
             config=settings.CONFIG,

@@ -21,7 +21,6 @@ from httpcore2_core._net.runtime import Waiter
 
 from ._fields import Headers
 from ._session import Session
-from ._states import ENDED
 from ._stream import Stream
 from ._upload import HTTP2Upload
 from ._writer import EAGER_SLICES, SLICE
@@ -189,7 +188,8 @@ class HTTP2Exchange:
         session = self._session
         stream = self.stream
         with session.lock:
-            if stream.state is not ENDED or stream.trailers or stream.is_tunnel:
+            is_complete = stream.has_ended and stream.has_sent_all
+            if not is_complete or stream.trailers or stream.is_tunnel:
                 return None
             if session.is_closed or session.is_retired:
                 return None
@@ -204,9 +204,8 @@ class HTTP2Exchange:
         if stream.is_tunnel:
             return b""
         with session.lock:
-            if stream.buffer:
-                chunk = bytes(stream.buffer)
-                stream.buffer.clear()
+            if stream.chunks:
+                chunk = stream.take_data()
                 session.codec.consumed(stream, len(chunk))
                 session.writer.push()
                 return chunk
@@ -259,7 +258,7 @@ class HTTP2Exchange:
     @property
     def has_body_left(self) -> bool:
         stream = self.stream
-        return not stream.is_tunnel and (bool(stream.buffer) or not stream.has_ended)
+        return not stream.is_tunnel and (bool(stream.chunks) or not stream.has_ended)
 
     @property
     def has_switched(self) -> bool:

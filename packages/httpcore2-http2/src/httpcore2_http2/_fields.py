@@ -186,24 +186,6 @@ def check_head(received: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
     return int(value), check_fields(received[1:])
 
 
-class ResponseHeadCache:
-    """`check_head` for the responses of one connection. The decoder returns the same list for the same field block."""
-
-    __slots__ = ("_fields", "_headers", "_status")
-
-    def __init__(self) -> None:
-        self._fields: Sequence[tuple[bytes, bytes]] | None = None
-        self._status = 0
-        self._headers: Headers = []
-
-    def check(self, received: Sequence[tuple[bytes, bytes]]) -> tuple[int, Headers]:
-        """Return `check_head(received)`."""
-        if received is not self._fields:
-            self._status, self._headers = check_head(received)
-            self._fields = received
-        return self._status, self._headers.copy()
-
-
 def is_granted(status: int) -> bool:
     """Whether a response to CONNECT with this status opens a tunnel."""
     return 200 <= status < 300
@@ -226,3 +208,30 @@ def body_length(status: int, headers: Headers, method: bytes) -> int | None:
                 raise MalformedResponse(f"The response's Content-Length is invalid: {value!r}.")
             length = int(value)
     return length
+
+
+class ResponseHeadCache:
+    """Checks the heads of one connection's responses. The decoder returns the same list for the same field block."""
+
+    __slots__ = ("_fields", "_head", "_length", "_method")
+
+    def __init__(self) -> None:
+        self._fields: Sequence[tuple[bytes, bytes]] | None = None
+        self._method = b""
+        self._head: tuple[int, Headers] = (0, [])
+        self._length: int | None = None
+
+    def check(
+        self, received: Sequence[tuple[bytes, bytes]], method: bytes
+    ) -> tuple[int, Headers, int | None]:
+        """Return a response's status, fields, and `body_length`.
+
+        Raises:
+            MalformedResponse: they are not those of a response.
+        """
+        if received is not self._fields or method != self._method:
+            status, headers = head = check_head(received)
+            self._length = body_length(status, headers, method)
+            self._fields, self._method, self._head = received, method, head
+        status, headers = self._head
+        return status, headers.copy(), self._length

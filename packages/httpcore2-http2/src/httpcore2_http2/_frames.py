@@ -18,9 +18,17 @@ CONTINUATION = 9
 
 ACK = END_STREAM = 0x1
 END_HEADERS, PADDED, PRIORITY_FIELDS = 0x4, 0x8, 0x20
+BLOCK_FLAGS = END_HEADERS | PADDED | PRIORITY_FIELDS
+"""Of these, a HEADERS frame whose payload is a whole field block has END_HEADERS alone."""
 
 MAX_FRAME = 16 * 1024
 """The most bytes of a payload: the initial SETTINGS_MAX_FRAME_SIZE, which we do not change."""
+
+INITIAL_WINDOW = 65535
+"""Bytes of the flow-control windows of a new connection, before any SETTINGS or WINDOW_UPDATE."""
+
+MAX_WINDOW = 2**31 - 1
+"""The most bytes of a flow-control window (RFC 9113, section 6.9.1)."""
 
 MAX_FIELD_BLOCK = 256 * 1024
 """The most bytes of a compressed field block. They are kept until its last frame has come."""
@@ -64,6 +72,50 @@ _RANGES = {
 def name_frame(kind: int) -> str:
     """Return the name that RFC 9113 has for a frame type."""
     return _NAMES[kind] if kind < len(_NAMES) else f"type {kind:#x}"
+
+
+def check_first(kind: int, flags: int, data: bytes) -> None:
+    """Check the type and flags of the server's first frame (RFC 9113, section 3.4).
+
+    Raises:
+        ConnectionFault: it is not SETTINGS; `data`, with which the connection begins, may be an answer in HTTP/1.
+    """
+    if data.startswith(b"HTTP/1."):
+        raise ConnectionFault(
+            "The server answered in HTTP/1, where HTTP/2 was agreed on: "
+            "use http1=True, http2=False for this server."
+        )
+    if kind != SETTINGS or flags & ACK:
+        raise ConnectionFault(
+            f"The server's first frame is {name_frame(kind)}, not SETTINGS (RFC 9113, section 3.4)."
+        )
+
+
+def check_order(kind: int, length: int, stream_id: int, block_id: int) -> None:
+    """Check a frame's length, and that a field block is not interrupted (RFC 9113, sections 4.2 and 6.10).
+
+    Args:
+        kind: the frame's type.
+        length: bytes of its payload.
+        stream_id: its stream.
+        block_id: the stream of the field block that is incomplete; 0 if none is.
+
+    Raises:
+        ConnectionFault: the frame is too large, or is not allowed here.
+    """
+    if length > MAX_FRAME:
+        raise ConnectionFault(
+            f"The server sent a frame of {length} bytes; at most {MAX_FRAME} are allowed (RFC 9113, section 4.2).",
+            ErrorCode.FRAME_SIZE_ERROR,
+        )
+    if (block_id or kind == CONTINUATION) and (kind != CONTINUATION or stream_id != block_id):
+        rule = "no field block is incomplete"
+        if block_id:
+            rule = f"a CONTINUATION frame for stream {block_id} is required"
+        raise ConnectionFault(
+            f"The server sent a {name_frame(kind)} frame for stream {stream_id} out of order: "
+            f"{rule} (RFC 9113, section 6.10)."
+        )
 
 
 def check_header(kind: int, length: int, flags: int, stream_id: int, last_id: int) -> None:
@@ -141,35 +193,69 @@ def content(kind: int, payload: bytes, flags: int) -> bytes:
     return payload[start:end]
 
 
-class FieldBlock:
-    """A field block that takes more than one frame, or has padding or a priority beside it (RFC 9113, section 4.3)."""
+class IncompleteFrame:
+    """The received part of a frame. Its parts are joined once, however small they are.
 
-    __slots__ = ("_flags", "_fragments", "_size")
+    Attributes:
+        parts: the received parts.
+    """
+
+    __slots__ = ("_needed", "_size", "parts")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self._size = 0
+        self._needed = 0
+
+    def keep(self, data: bytes, needed: int) -> None:
+        """Keep the first part of a frame, which can be processed when there are `needed` bytes."""
+        self.parts.append(data)
+        self._size = len(data)
+        self._needed = needed
+
+    def add(self, data: bytes) -> bytes:
+        """Add received data; return all of it, or `b""` if there is not enough yet."""
+        self.parts.append(data)
+        self._size += len(data)
+        if self._size < self._needed:
+            return b""
+        whole = b"".join(self.parts)
+        self.parts.clear()
+        return whole
+
+
+class FieldBlock:
+    """A field block that takes more than one frame, or has padding or a priority beside it (RFC 9113, section 4.3).
+
+    Attributes:
+        end_stream: the END_STREAM flag of the HEADERS frame.
+    """
+
+    __slots__ = ("_fragments", "_size", "end_stream")
 
     def __init__(self) -> None:
         self._fragments: list[bytes] = []
-        self._flags = 0
         self._size = 0
+        self.end_stream: int = 0
 
-    def add(self, frame: bytes, kind: int, flags: int) -> bytes | None:
+    def add(self, payload: bytes, kind: int, flags: int) -> bytes | None:
         """Add the next frame of the block.
 
         Args:
-            frame: all of it, its header included.
+            payload: the frame's payload.
             kind: HEADERS, which begins a block, or CONTINUATION.
             flags: its flags.
 
         Returns:
-            The block as a single HEADERS frame, which may be larger than any frame that can be received; `None` if a
-            CONTINUATION frame must follow.
+            The whole block; `None` if a CONTINUATION frame must follow.
 
         Raises:
             ConnectionFault: the block is too long, or the frame is malformed.
         """
-        fragment = frame[9:]
+        fragment = payload
         if kind == HEADERS:
-            fragment = content(HEADERS, fragment, flags)
-            self._flags = flags & END_STREAM
+            fragment = content(HEADERS, payload, flags)
+            self.end_stream = flags & END_STREAM
             self._size = 0
         self._fragments.append(fragment)
         self._size += len(fragment)
@@ -182,8 +268,7 @@ class FieldBlock:
             return None
         block = b"".join(self._fragments)
         self._fragments.clear()
-        header = (self._size >> 16, self._size & 0xFFFF, HEADERS, self._flags | END_HEADERS)
-        return FRAME_HEADER.pack(*header, number(frame[5:9])) + block
+        return block
 
 
 def check_settings(payload: bytes) -> None:

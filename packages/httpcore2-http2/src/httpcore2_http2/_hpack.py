@@ -3,14 +3,12 @@
 Rules: the meaning of a block depends on the dynamic table, so a block is cached only if it neither used nor made a
 change to it.
 
-Must not know: streams, the meaning of fields, except that `:status` comes first.
+Must not know: streams, the meaning of fields, except for `:path`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from hpack import Decoder, Encoder, HeaderTuple, HPACKError, OversizedHeaderListError
+from hpack import Decoder, Encoder, HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
 
 from ._errors import ConnectionFault, ErrorCode
@@ -20,18 +18,26 @@ Field = tuple[bytes, bytes]
 _SIZE_UPDATES = frozenset(bytes([code]) for code in range(0x20, 0x40))
 
 
+_PATH = 0x04  # the index of `:path` in the static table, for a field that is not added to the dynamic one
+
+
 class _Table(HeaderTable):
-    """A dynamic table that notes when it changes."""
+    """A dynamic table that counts its changes.
+
+    Attributes:
+        changes: how many there were.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.has_changed = False
+        self.changes = 0
 
     def add(self, name: bytes, value: bytes) -> None:
         was_empty = not self.dynamic_entries
         super().add(name, value)
         # Where the server allows no table, as nginx does, hpack adds to a table that can hold nothing.
-        self.has_changed = self.has_changed or not was_empty or bool(self.dynamic_entries)
+        if not was_empty or self.dynamic_entries:
+            self.changes += 1
 
 
 class CachingDecoder(Decoder):
@@ -41,35 +47,19 @@ class CachingDecoder(Decoder):
         super().__init__(max_header_list_size)
         self.header_table: _Table = _Table()
         self._block = b""
-        self._headers: list[HeaderTuple] = []
+        self._fields: list[Field] = []
 
-    def decode(self, data: bytes, raw: bool = False) -> list[HeaderTuple]:
-        if data == self._block and data:
-            return self._headers
-        self.header_table.has_changed = False
-        headers = list(super().decode(data, raw))
-        # One may begin by changing the table's size (RFC 7541, section 6.3).
-        is_constant = not self.header_table.has_changed and data[:1] not in _SIZE_UPDATES
-        self._block, self._headers = (data if is_constant else b""), headers
-        return headers
+    def decode_block(self, block: bytes) -> list[Field]:
+        """Return the fields of a block; the same list if it equals the block before.
 
-
-class StatusDecoder(CachingDecoder):
-    """Returns to h2 only the part of a field block that it needs: the status, if the block begins with one.
-
-    h2 would check a Content-Length, also that of a 304, and end the connection for a wrong one.
-
-    Attributes:
-        fields: all fields of the last block.
-    """
-
-    def __init__(self, max_header_list_size: int) -> None:
-        super().__init__(max_header_list_size)
-        self.fields: Sequence[Field] = ()
-
-    def decode(self, data: bytes, raw: bool = False) -> list[HeaderTuple]:
+        Raises:
+            ConnectionFault: it can't be decoded, or has too many bytes of fields.
+        """
+        if block == self._block and block:
+            return self._fields
+        changes = self.header_table.changes
         try:
-            self.fields = fields = super().decode(data, raw)
+            fields: list[Field] = list(self.decode(block, raw=True))
         except OversizedHeaderListError as exc:
             raise ConnectionFault(
                 f"The server sent a field section that is too long: {exc}. "
@@ -82,13 +72,18 @@ class StatusDecoder(CachingDecoder):
                 f"The server sent a field block that can't be decoded: {exc}.",
                 ErrorCode.COMPRESSION_ERROR,
             ) from exc
-        return fields[:1] if fields and fields[0][0][:1] == b":" else []
+        # A block may begin by changing the table's size (RFC 7541, section 6.3).
+        is_constant = self.header_table.changes == changes and block[:1] not in _SIZE_UPDATES
+        self._block, self._fields = (block if is_constant else b""), fields
+        return fields
 
 
 class CachingEncoder(Encoder):
-    """Encodes a field section once if several in a row are equal, as the requests of a client mostly are.
+    """Encodes equal fields once, as those of a client's requests mostly are.
 
-    Equal fields must agree on whether they may be indexed.
+    `:path` is the field that differs from request to request. It is not added to the dynamic table, as in nghttp2, so
+    that the other fields of the next request refer to the same entries. Equal fields must agree on whether they may be
+    indexed.
     """
 
     def __init__(self, max_table_size: int) -> None:
@@ -100,8 +95,10 @@ class CachingEncoder(Encoder):
         super().__init__()
         self.header_table: _Table = _Table()
         self._max_table_size = max_table_size
-        self._fields: list[Field] | None = None
-        self._block = b""
+        self._pseudo: list[Field] = []
+        self._headers: list[Field] = []
+        # The two parts of the last block, before and after `:path`; `None` if they must be encoded again.
+        self._parts: tuple[bytes, bytes] | None = None
 
     @property
     def header_table_size(self) -> int:
@@ -114,15 +111,46 @@ class CachingEncoder(Encoder):
         if value != self.header_table.maxsize:
             self.header_table.maxsize = value
             self.table_size_changes.append(value)
+            self._parts = None
 
-    def encode(self, headers: Iterable[Field], huffman: bool = True) -> bytes:  # type: ignore[override]
-        table = self.header_table
-        fields = list(headers)
-        if fields == self._fields and not table.resized:
-            return self._block
-        # The first block after a change of the table's size begins with the new size.
-        is_constant = not table.resized
-        table.has_changed = False
-        self._block = super().encode(fields, huffman)
-        self._fields = fields if is_constant and not table.has_changed else None
-        return self._block
+    def encode_request(self, pseudo: list[Field], headers: list[Field]) -> bytes:
+        """Return the field block of a request.
+
+        Args:
+            pseudo: its pseudo-header fields. `:path` is cached apart if it comes last.
+            headers: its other fields.
+        """
+        name, path = pseudo[-1]
+        encoded_path = b""
+        if name == b":path":
+            encoded_path = _encode_path(path)
+            pseudo = pseudo[:-1]
+        parts = self._parts
+        # The list of the request before is often the same object.
+        if (
+            parts is None
+            or pseudo != self._pseudo
+            or (headers is not self._headers and headers != self._headers)
+        ):
+            # The first block after a change of the table's size begins with the new size.
+            is_constant = not self.header_table.resized
+            changes = self.header_table.changes
+            parts = (self.encode(pseudo), self.encode(headers))
+            is_constant = is_constant and self.header_table.changes == changes
+            self._pseudo, self._headers = pseudo, headers
+            self._parts = parts if is_constant else None
+        return parts[0] + encoded_path + parts[1]
+
+
+def _encode_path(path: bytes) -> bytes:
+    """Return `:path` as a literal that is not indexed (RFC 7541, sections 5.1, 5.2 and 6.2.2)."""
+    size = len(path)
+    if size < 127:
+        return bytes((_PATH, size)) + path
+    encoded = bytearray((_PATH, 127))
+    size -= 127
+    while size >= 128:
+        encoded.append(size & 127 | 128)
+        size >>= 7
+    encoded.append(size)
+    return bytes(encoded + path)

@@ -24,6 +24,9 @@ from ._states import (
 )
 from ._upload import HTTP2Upload
 
+SMALL_CHUNK = 1024
+"""Chunks of fewer bytes are joined as they arrive."""
+
 
 class Stream:
     """One request and its response.
@@ -31,6 +34,7 @@ class Stream:
     Attributes of the protocol, for the codec:
         state: see `_states`.
         stream_id: its identifier; 0 while it is idle.
+        send_window: bytes that we may send.
         receive_window: bytes that the server may send.
         unreturned: bytes that were consumed, but not yet added to the server's window.
         interim: how many interim responses have come.
@@ -43,7 +47,7 @@ class Stream:
         is_tunnel: the CONNECT was granted: the data is that of a tunnel, not of a body.
         reads: how often something had been received on the connection when the request was sent.
         head: status and fields of the response.
-        buffer: received data that nobody has taken.
+        chunks: received data that nobody has taken.
         trailers: fields after the body.
         has_ended: the response is complete.
         error: why it never will be.
@@ -55,7 +59,7 @@ class Stream:
 
     __slots__ = (
         "body_left",
-        "buffer",
+        "chunks",
         "error",
         "has_ended",
         "head",
@@ -68,6 +72,7 @@ class Stream:
         "reads",
         "receive_window",
         "request",
+        "send_window",
         "state",
         "stream_id",
         "trailers",
@@ -80,6 +85,7 @@ class Stream:
         """Create an idle stream; arguments as the attributes of these names."""
         self.state: StreamState = IDLE
         self.stream_id: int = 0
+        self.send_window: int = 0
         self.receive_window: int = 0
         self.unreturned: int = 0
         self.interim: int = 0
@@ -90,7 +96,7 @@ class Stream:
         self.is_tunnel: bool = False
         self.reads: int = reads
         self.head: tuple[int, Headers] | None = None
-        self.buffer: bytearray = bytearray()
+        self.chunks: list[bytes | bytearray] = []
         self.trailers: Headers = []
         self.has_ended: bool = False
         self.error: Exception | None = None
@@ -128,7 +134,34 @@ class Stream:
 
     def has_data(self) -> bool:
         """Whether there is no need to wait for data or the end."""
-        return bool(self.buffer) or self.is_over
+        return bool(self.chunks) or self.is_over
+
+    def add_data(self, data: bytes) -> None:
+        """Add received data. Small chunks are joined, since an object for each would take a multiple of their size."""
+        chunks = self.chunks
+        if not chunks or len(data) >= SMALL_CHUNK:
+            chunks.append(data)
+        elif isinstance(chunks[-1], bytearray):
+            chunks[-1] += data
+        else:
+            chunks.append(bytearray(data))
+
+    def take_data(self, max_bytes: int | None = None) -> bytes:
+        """Return received data, at most `max_bytes` of it if that is given; `b""` if there is none."""
+        chunks = self.chunks
+        count = len(chunks)
+        size = 0
+        if max_bytes is not None:
+            for count, chunk in enumerate(chunks, 1):  # noqa: B007
+                size += len(chunk)
+                if size >= max_bytes:
+                    break
+        data = b"".join(chunks[:count])
+        del chunks[:count]
+        if max_bytes is not None and size > max_bytes:
+            chunks.insert(0, data[max_bytes:])
+            data = data[:max_bytes]
+        return data
 
     def fail(self, error: Exception, is_unprocessed: bool) -> None:
         """Note that nothing more can be received or sent, since the server or the network failed."""

@@ -55,9 +55,8 @@ class Tunnel(BackendStream):
         with session.lock:
             if stream.is_released:
                 raise ReadError(_CLOSED_HERE)
-            if stream.buffer:
-                data = bytes(stream.buffer[:max_bytes])
-                del stream.buffer[:max_bytes]
+            if stream.chunks:
+                data = stream.take_data(max_bytes)
                 session.codec.consumed(stream, len(data))
                 session.writer.push()
                 return data

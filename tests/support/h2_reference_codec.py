@@ -1,6 +1,6 @@
-"""The codec over h2. Layer: stream.
+"""A codec over h2, as the reference for `ClientCodec`: both must give the same events for the same frames.
 
-h2 keeps the protocol of streams, the windows for sending and the compression of requests; no other module knows it.
+h2 keeps the protocol of streams, the windows for sending and the compression of requests.
 It is fed frame by frame, so that everything before a fault is told, and with frames that are well-formed (`_frames`).
 These bypass it:
 
@@ -15,29 +15,33 @@ Must not know: the network, clocks, locks, connections, pools.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import h2.events as h2_events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.exceptions import NoAvailableStreamIDError, ProtocolError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
+from hpack import Encoder
 
 from httpcore2_core._exceptions import RemoteProtocolError
-
-from ._closed_streams import ClosedStreams
-from ._codec import (
+from httpcore2_http2._closed_streams import ClosedStreams
+from httpcore2_http2._codec import (
     IDLE_FRAMES_PER_DATA,
     MAX_HEADER_LIST,
     MAX_IDLE_FRAMES,
     MAX_INTERIM,
     MAX_STREAMS,
-    MAX_TABLE,
     CodecListener,
     SettingsReceived,
 )
-from ._errors import ConnectionFault, ErrorCode
-from ._fields import Headers, MalformedResponse, ResponseHeadCache, body_length, check_fields
-from ._frames import (
+from httpcore2_http2._control import CONFIG
+from httpcore2_http2._errors import ConnectionFault, ErrorCode
+from httpcore2_http2._fields import Headers, MalformedResponse, ResponseHeadCache, check_fields
+from httpcore2_http2._frames import (
     ACK,
+    BLOCK_FLAGS,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -49,7 +53,6 @@ from ._frames import (
     MAX_FRAME,
     PADDED,
     PRIORITY,
-    PRIORITY_FIELDS,
     RST_STREAM,
     RST_STREAM_FRAME,
     SETTINGS,
@@ -63,8 +66,8 @@ from ._frames import (
     number,
     two_numbers,
 )
-from ._hpack import CachingEncoder, StatusDecoder
-from ._states import (
+from httpcore2_http2._hpack import CachingDecoder
+from httpcore2_http2._states import (
     ENDED,
     HALF_CLOSED_REMOTE,
     RECEIVE_DATA,
@@ -78,24 +81,31 @@ from ._states import (
     SEND_RST_STREAM,
     states_allowing,
 )
-from ._stream import Stream
+from httpcore2_http2._stream import Stream
 
 # No field block is being received; and not even the server's first frame has come.
 _NO_BLOCK, _NO_FRAME = 0, -1
-# The flags of a frame that holds a field block and nothing else.
-_BLOCK_FLAGS = END_HEADERS | PADDED | PRIORITY_FIELDS
-
 _RECEIVING = states_allowing(RECEIVE_DATA)
 
-# Fields are checked elsewhere, in both directions.
-CONFIG = H2Configuration(
-    client_side=True,
-    header_encoding=None,
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-    validate_inbound_headers=False,
-    normalize_inbound_headers=False,
-)
+
+class StatusDecoder(CachingDecoder):
+    """Returns to h2 only the part of a field block that it needs: the status, if the block begins with one.
+
+    h2 would check a Content-Length, also that of a 304, and end the connection for a wrong one.
+    """
+
+    fields: Sequence[tuple[bytes, bytes]] = ()
+    _is_nested = False
+
+    def decode(self, data: bytes, raw: bool = False) -> Any:
+        if self._is_nested:
+            return super().decode(data, raw)
+        self._is_nested = True
+        try:
+            self.fields = fields = self.decode_block(data)
+        finally:
+            self._is_nested = False
+        return fields[:1] if fields and fields[0][0][:1] == b":" else []
 
 
 class H2Codec:
@@ -151,7 +161,7 @@ class H2Codec:
         del self._h2.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
         self._h2.initiate_connection()
         self._h2.decoder = self._decoder = StatusDecoder(MAX_HEADER_LIST)
-        self._h2.encoder = CachingEncoder(MAX_TABLE)
+        self._h2.encoder = Encoder()
         # A field block reaches h2 as one frame; the size of received frames is checked before.
         self._h2.max_inbound_frame_size = MAX_FIELD_BLOCK
         if connection_window > 65535:
@@ -338,13 +348,17 @@ class H2Codec:
                 return
             frame = FRAME_HEADER.pack(0, 0, DATA, END_STREAM, stream_id)
         elif kind in (HEADERS, CONTINUATION):
-            if flags & _BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
-                block = self._block.add(frame, kind, flags)
+            if flags & BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
+                block = self._block.add(frame[9:], kind, flags)
                 if block is None:
                     self._block_id = stream_id
                     return
                 self._block_id = _NO_BLOCK
-                frame = block
+                size = len(block)
+                flags = self._block.end_stream | END_HEADERS
+                frame = (
+                    FRAME_HEADER.pack(size >> 16, size & 0xFFFF, HEADERS, flags, stream_id) + block
+                )
             if stream is None or stream.state not in _RECEIVING:
                 self._decoder.decode(frame[9:], raw=True)  # the tables must agree
                 self._receive_unexpected(HEADERS, stream_id, 0, stream)
@@ -446,13 +460,13 @@ class H2Codec:
     def _translate_response(self, event: h2_events.Event, stream: Stream) -> None:
         """Tell the listener what an event of h2 means for a response that somebody waits for."""
         if isinstance(event, h2_events.ResponseReceived):
-            status, headers = self._heads.check(self._decoder.fields)
-            stream.body_left = body_length(status, headers, stream.request.method)
+            method = stream.request.method
+            status, headers, stream.body_left = self._heads.check(self._decoder.fields, method)
             stream.head = (status, headers)
             self._idle_frames = 0
             self._listener.on_head(stream)
         elif isinstance(event, h2_events.InformationalResponseReceived):
-            status, _ = self._heads.check(self._decoder.fields)
+            status, _, _ = self._heads.check(self._decoder.fields, stream.request.method)
             if status == 101:
                 raise MalformedResponse(
                     "The server sent status 101, which HTTP/2 does not have (RFC 9113, section 8.6)."
@@ -541,8 +555,13 @@ class H2Codec:
             self.consumed(stream, size - len(data))
         if data:
             self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
-            stream.buffer += data
+            stream.chunks.append(data)
             self._listener.on_data(stream)
 
     def _open_window(self, stream_id: int, count: int) -> None:
         self._frames += WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, count)
+
+    @property
+    def h2(self) -> H2Connection:
+        """The h2 inside."""
+        return self._h2

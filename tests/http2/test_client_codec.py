@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import h2.events
 import pytest
 from hpack import Decoder, Encoder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpcore2 import AsyncHTTP2Connection, HTTP2Connection, RemoteProtocolError
+from httpcore2_http2._client_codec import ClientCodec
 from httpcore2_http2._codec import MAX_IDLE_FRAMES, SettingsReceived
-from httpcore2_http2._h2_codec import H2Codec
 from httpcore2_http2._hpack import CachingEncoder
 
 from ..support.h2codec import (
@@ -52,9 +49,9 @@ def make(stream_window: int = 65535, connection_window: int = 65535) -> Recorded
     return codec
 
 
-def h2_of(codec: RecordedCodec) -> Any:
-    assert isinstance(codec.codec, H2Codec)
-    return codec.codec._h2
+def inside(codec: RecordedCodec) -> ClientCodec:
+    assert isinstance(codec.codec, ClientCodec)
+    return codec.codec
 
 
 def feed(codec: RecordedCodec, data: bytes) -> list[Event]:
@@ -172,25 +169,68 @@ FIELDS = st.lists(
 )
 
 
-@given(st.lists(st.one_of(FIELDS, st.sampled_from([0, 40, 100, 4096, 9999])), max_size=20))
-@example([0, [], 40, 40, [(b"a", b"/"), (b"a", b"/")]])
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from([b"GET", b"POST", b"CONNECT"]), FIELDS),
+            st.sampled_from([0, 40, 100, 4096, 9999]),
+        ),
+        max_size=20,
+    )
+)
+@example([0, (b"GET", []), 40, 40, (b"GET", [(b"a", b"/"), (b"a", b"/")])])
 @settings(deadline=None)
 def test_a_block_decodes_to_the_encoded_fields_whether_it_is_cached_or_not(
-    steps: list[list[tuple[bytes, bytes]] | int],
+    steps: list[tuple[bytes, list[tuple[bytes, bytes]]] | int],
 ) -> None:
     encoder, decoder = CachingEncoder(4096), Decoder()
     for step in steps:
         if isinstance(step, int):
             encoder.header_table_size = step
         else:
-            assert decoder.decode(encoder.encode(step), raw=True) == step
+            method, headers = step
+            pseudo = [(b":method", method), (b":authority", b"a")]
+            if method != b"CONNECT":
+                pseudo.append((b":path", b"/"))
+            block = encoder.encode_request(pseudo, headers)
+            assert decoder.decode(block, raw=True) == pseudo + headers
 
 
-def test_a_request_that_equals_the_one_before_is_compressed_once() -> None:
+def test_a_request_that_equals_the_one_before_is_compressed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     encoder = CachingEncoder(4096)
-    first, second, third = (encoder.encode(REQUEST) for _ in range(3))
+    headers = [(b"x", b"y")]
+    first, second, third = (encoder.encode_request(REQUEST, headers) for _ in range(3))
     assert len(first) > len(second)
-    assert third is second
+    assert third == second
+    monkeypatch.setattr(encoder, "encode", None)
+    other = [*REQUEST[:-1], (b":path", b"/other")]
+    assert encoder.encode_request(other, headers.copy()).endswith(second[-1:])
+
+
+@pytest.mark.parametrize("size", [0, 1, 126, 127, 128, 254, 255, 256, 16_384, 50_000])
+def test_a_path_of_any_length_is_encoded(size: int) -> None:
+    encoder, decoder = CachingEncoder(4096), Decoder()
+    pseudo = [*REQUEST[:-1], (b":path", b"/" * size)]
+    assert decoder.decode(encoder.encode_request(pseudo, []), raw=True) == pseudo
+
+
+def test_a_head_that_is_larger_than_a_frame_is_continued() -> None:
+    codec = make()
+    codec.take()
+    pseudo = [*REQUEST[:-1], (b":path", b"/" * 40_000)]
+    assert codec.open_stream(pseudo, [(b"x", b"y")], end_stream=True) == 3
+    block, kinds, data = b"", [], codec.take()
+    while data:
+        end = 9 + int.from_bytes(data[:3], "big")
+        kinds.append((data[3], data[4]))
+        block += data[9:end]
+        data = data[end:]
+    assert kinds == [(HEADERS, END_STREAM), (CONTINUATION, 0), (CONTINUATION, END_HEADERS)]
+    decoder = Decoder()
+    decoder.decode(Encoder().encode(REQUEST), raw=True)  # as `make` sent it, but for `:path`
+    assert decoder.decode(block, raw=True) == [*pseudo, (b"x", b"y")]
 
 
 def test_a_server_that_allows_no_table_is_sent_a_table_size_of_0() -> None:
@@ -216,22 +256,9 @@ def test_idle_frames_are_counted_until_a_response_arrives() -> None:
 
 def test_open_stream_fails_when_identifiers_run_out() -> None:
     codec = make()
-    h2_of(codec).highest_outbound_stream_id = 2**31 - 3
+    inside(codec)._last_id = 2**31 - 3
     assert codec.open_stream(REQUEST, [], end_stream=True) == 2**31 - 1
     assert codec.open_stream(REQUEST, [], end_stream=True) is None
-
-
-def test_h2_sees_the_status_alone_of_a_field_block() -> None:
-    """h2 uses the decoder that it was given, so that it does not check the fields itself."""
-    codec = make()
-    feed(codec, PREFACE)
-    fields = ((b":status", b"304"), (b"content-length", b"10"), (b"X", b"\r"))
-    (event,) = h2_of(codec).receive_data(frame(HEADERS, END_HEADERS, 1, block(*fields)))
-    assert isinstance(event, h2.events.ResponseReceived), "h2 has another way to tell of a response"
-    assert event.headers == [(b":status", b"304")], (
-        "h2 doesn't use `H2Connection.decoder` as it did"
-    )
-    assert tuple(h2_of(codec).decoder.fields) == fields
 
 
 FRAMES = st.builds(
@@ -297,41 +324,6 @@ def test_a_fault_of_the_peer_is_never_another_exception(frames: list[bytes], siz
     assert len(resets) == len(set(resets))
 
 
-EVENTS_OF_H2 = [
-    kind
-    for kind in vars(h2.events).values()
-    if isinstance(kind, type) and issubclass(kind, h2.events.Event)
-]
-
-
-def event_of(kind: type[h2.events.Event]) -> h2.events.Event:
-    """An event on stream 1, which has no more than it must, whether this release of h2 has it as a dataclass or not."""
-    event = kind.__new__(kind)
-    for name, value in (
-        ("stream_id", 1),
-        ("changed_settings", {}),
-        ("error_code", None),
-        ("remote_reset", True),
-    ):
-        setattr(event, name, value)
-    return event
-
-
-@pytest.mark.parametrize("left", [False, True], ids=["", "of a stream that was left"])
-@pytest.mark.parametrize("is_open", [False, True], ids=["before the head", "after it"])
-@pytest.mark.parametrize("kind", EVENTS_OF_H2, ids=lambda kind: kind.__name__)
-def test_any_event_of_h2_is_translated_or_ignored(
-    kind: type[h2.events.Event], is_open: bool, left: bool
-) -> None:
-    codec = make()
-    feed(codec, PREFACE + HEAD * is_open)
-    if left:
-        codec.release(1)
-    assert isinstance(codec.codec, H2Codec)
-    codec.codec._translate(event_of(kind))
-    assert all(isinstance(event, Event) for event in codec.events)
-
-
 @pytest.mark.parametrize("kind", ["DATA", "HEADERS", "CONTINUATION"])
 def test_a_frame_that_arrives_in_small_parts_is_joined_once(kind: str) -> None:
     """A frame of 16 KiB that comes byte by byte was copied, all that there was of it, for each byte."""
@@ -371,7 +363,7 @@ def test_a_frame_that_arrives_in_small_parts_is_joined_once(kind: str) -> None:
 
 def test_the_configuration_of_h2_is_a_class_attribute_as_in_2_16_2() -> None:
     assert AsyncHTTP2Connection.CONFIG is HTTP2Connection.CONFIG
-    assert h2_of(make()).config is HTTP2Connection.CONFIG
+    assert inside(make())._control._h2.config is HTTP2Connection.CONFIG
 
 
 def test_a_stream_that_has_ended_both_ways_is_not_reset() -> None:

@@ -1,0 +1,514 @@
+"""The client's side of HTTP/2: streams, their states and the frames that the server sends on them. Layer: stream.
+
+`FrameSender` builds the frames to be sent; `ConnectionControl` has the rare frames of the connection, over h2.
+
+Rules: what a frame may do depends on the state of its stream, and follows from the table in `_states`. A field block is
+decoded even if nobody waits for its response, since the dynamic tables of both sides must agree.
+
+Must not know: the network, clocks, locks, sessions, pools.
+"""
+
+from __future__ import annotations
+
+from h2.config import H2Configuration
+from h2.exceptions import ProtocolError
+
+from httpcore2_core._exceptions import RemoteProtocolError
+
+from ._closed_streams import ClosedStreams
+from ._codec import (
+    IDLE_FRAMES_PER_DATA,
+    MAX_HEADER_LIST,
+    MAX_IDLE_FRAMES,
+    MAX_INTERIM,
+    MAX_STREAMS,
+    CodecListener,
+    SettingsReceived,
+)
+from ._control import CONFIG, ConnectionControl
+from ._errors import ConnectionFault, ErrorCode
+from ._fields import Headers, MalformedResponse, ResponseHeadCache, check_fields
+from ._frames import (
+    BLOCK_FLAGS,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEADER,
+    GOAWAY,
+    HEADERS,
+    INITIAL_WINDOW,
+    MAX_FRAME,
+    MAX_WINDOW,
+    PADDED,
+    PING,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    FieldBlock,
+    IncompleteFrame,
+    check_first,
+    check_header,
+    check_order,
+    content,
+    name_frame,
+    number,
+    two_numbers,
+)
+from ._hpack import CachingDecoder, Field
+from ._sender import FrameSender
+from ._states import (
+    ENDED,
+    HALF_CLOSED_REMOTE,
+    RECEIVE_DATA,
+    RECEIVE_END_STREAM,
+    RECEIVE_RST_STREAM,
+    RELEASE,
+    RELEASED,
+    RESET_SENT,
+    SEND_END_STREAM,
+    SEND_HEADERS,
+    SEND_RST_STREAM,
+    states_allowing,
+)
+from ._stream import Stream
+
+_MAX_STREAM_ID = 2**31 - 1
+
+# No field block is being received; and not even the server's first frame has come.
+_NO_BLOCK, _NO_FRAME = 0, -1
+
+_RECEIVING = states_allowing(RECEIVE_DATA)
+_OPEN = states_allowing(SEND_RST_STREAM)
+
+
+class ClientCodec:
+    """The client's side of the HTTP/2 protocol on one connection; see `HTTP2Codec`."""
+
+    def __init__(
+        self,
+        listener: CodecListener,
+        stream_window: int,
+        connection_window: int,
+        config: H2Configuration = CONFIG,
+    ) -> None:
+        """Start the connection: `take()` returns its preface.
+
+        Args:
+            listener: is told what received frames mean.
+            stream_window: the most bytes that a stream may hold and its receiver has not consumed.
+            connection_window: the most bytes that the server may send on all streams together. They count as consumed
+                when they arrive.
+            config: configures h2.
+        """
+        self.limit = MAX_STREAMS
+        self.allows_protocols: bool | None = None
+        self._listener = listener
+        self._is_closed = False
+        self._streams: dict[int, Stream] = {}
+        self._closed = ClosedStreams()
+        self._last_id = -1
+        self._has_released = False  # one of the streams may be RELEASED
+        self._max_streams: int | None = None  # the server's limit
+        self._initial_send_window = INITIAL_WINDOW
+        self._stream_window = stream_window
+        self._connection_window = self._receive_window = connection_window
+        self._unreturned = (
+            0  # bytes that were received, but not yet added to the connection's window
+        )
+        self._incomplete = IncompleteFrame()
+        self._block_id = _NO_FRAME  # the stream of the field block that is being received
+        self._block = FieldBlock()
+        self._decoder = CachingDecoder(MAX_HEADER_LIST)
+        self._heads = ResponseHeadCache()
+        self._idle_frames = 0
+        self._sender = FrameSender()
+        self._control = ConnectionControl(
+            config, stream_window, self._sender.encoder, self._decoder
+        )
+        self._send_control()
+        if connection_window > INITIAL_WINDOW:
+            self._sender.send_window_update(0, connection_window - INITIAL_WINDOW)
+
+    def _send_control(self) -> None:
+        self._sender.outgoing.append(self._control.take())
+
+    # Sending
+
+    def open_stream(
+        self, stream: Stream, pseudo: Headers, headers: Headers, end_stream: bool
+    ) -> bool:
+        stream_id = self._last_id + 2
+        if stream_id > _MAX_STREAM_ID:
+            return False
+        if self._has_released:
+            self._make_room()
+        self._last_id = stream.stream_id = stream_id
+        stream.send_window = self._initial_send_window
+        stream.receive_window = self._stream_window
+        stream.transition(SEND_HEADERS)
+        if end_stream:
+            stream.transition(SEND_END_STREAM)
+        self._streams[stream_id] = stream
+        self._sender.send_headers(stream_id, pseudo, headers, end_stream)
+        # The server may send frames about it, however it ends: if all requests of an hour are given up, that is no
+        # flood.
+        self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
+        return True
+
+    def _make_room(self) -> None:
+        """Reset released streams if the server has no room for another: it counts those that it has not ended."""
+        released = [stream for stream in self._streams.values() if stream.state is RELEASED]
+        is_open = [stream for stream in self._streams.values() if stream.state in _OPEN]
+        if self._max_streams is not None and len(is_open) >= self._max_streams:
+            for stream in released:
+                self.reset(stream)
+            released = []
+        self._has_released = bool(released)
+
+    def window(self, stream: Stream) -> int:
+        return min(self._sender.window, stream.send_window)
+
+    def send_data(self, stream: Stream, data: bytes | memoryview, end_stream: bool) -> None:
+        self._sender.send_data(stream, data, end_stream)
+        if end_stream:
+            stream.transition(SEND_END_STREAM)
+        self._idle_frames = 0  # the server may now send WINDOW_UPDATE frames again
+
+    def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
+        stream_id = stream.stream_id
+        if self._streams.pop(stream_id, None) is None:
+            return  # it is closed already
+        if stream.state is ENDED:
+            self._closed.add_ended(stream_id)
+            return
+        stream.transition(SEND_RST_STREAM)
+        self._closed.add_reset(stream_id, stream.receive_window)
+        self._send_reset(stream_id, code)
+
+    def _send_reset(self, stream_id: int, code: ErrorCode) -> None:
+        if not self._is_closed:
+            self._sender.send_reset(stream_id, code)
+
+    def release(self, stream: Stream) -> None:
+        stream_id = stream.stream_id
+        if stream_id in self._streams:
+            stream.transition(RELEASE)
+            if stream.state is ENDED:
+                del self._streams[stream_id]
+                self._closed.add_ended(stream_id)
+            else:
+                self._has_released = True
+
+    def ping(self) -> None:
+        self._control.ping()
+        self._send_control()
+
+    def take(self) -> bytes:
+        return self._sender.take()
+
+    # Receiving
+
+    def consumed(self, stream: Stream, count: int) -> None:
+        if stream.state in _RECEIVING:
+            stream.unreturned += count
+            if stream.unreturned >= self._stream_window // 2:
+                stream.receive_window += stream.unreturned
+                self._sender.send_window_update(stream.stream_id, stream.unreturned)
+                stream.unreturned = 0
+
+    def receive(self, data: bytes) -> None:
+        if self._incomplete.parts:
+            data = self._incomplete.add(data)
+        position = 0
+        size = len(data)
+        needed = 9
+        try:
+            while size - position >= 9:
+                high, low, kind, flags, stream_id = FRAME_HEADER.unpack_from(data, position)
+                stream_id &= 0x7FFFFFFF
+                length = high << 16 | low
+                if (
+                    kind > HEADERS
+                    or length > MAX_FRAME
+                    or self._block_id
+                    or not stream_id & 1
+                    or stream_id > self._last_id
+                ):
+                    self._check_frame(length, kind, flags, stream_id, data)
+                start = position + 9
+                end = start + length
+                if end > size:
+                    needed = 9 + length
+                    break
+                position = end
+                # Bound the frames that cost the server little (RFC 9113, section 10.5).
+                self._idle_frames += 1
+                if self._idle_frames > MAX_IDLE_FRAMES:
+                    raise ConnectionFault(
+                        "The server sent too many frames that belong to no response: "
+                        f"more than {MAX_IDLE_FRAMES} in a row.",
+                        ErrorCode.ENHANCE_YOUR_CALM,
+                    )
+                if kind == DATA:
+                    self._receive_data(data[start:end], flags, stream_id)
+                elif kind == HEADERS and flags & BLOCK_FLAGS == END_HEADERS:
+                    self._receive_block(data[start:end], flags & END_STREAM, stream_id)
+                else:
+                    self._receive_other(data[start:end], kind, flags, stream_id)
+        except ConnectionFault as exc:
+            self._is_closed = True
+            self._control.close(exc.code)
+            self._send_control()
+            raise RemoteProtocolError(str(exc)) from exc.__cause__
+        except ProtocolError as exc:
+            self._is_closed = True
+            self._send_control()
+            raise RemoteProtocolError(str(exc) or type(exc).__name__) from exc
+        finally:
+            if position < size:
+                self._incomplete.keep(data[position:], needed)
+
+    def _check_frame(self, length: int, kind: int, flags: int, stream_id: int, data: bytes) -> None:
+        """Refuse a frame by its header, before its payload has come. Most frames of responses need no such check."""
+        if self._block_id == _NO_FRAME:
+            check_first(kind, flags, data)
+            self._block_id = _NO_BLOCK
+        check_order(kind, length, stream_id, self._block_id)
+        if kind <= CONTINUATION:
+            check_header(kind, length, flags, stream_id, self._last_id)
+
+    # DATA and HEADERS
+
+    def _receive_data(self, data: bytes, flags: int, stream_id: int) -> None:
+        """Process a DATA frame (RFC 9113, section 6.1)."""
+        stream = self._streams.get(stream_id)
+        size = len(data)  # padding included: section 6.9.1
+        if flags & PADDED:
+            data = content(DATA, data, flags)
+        # Data counts as consumed on the connection when it arrives: the window of a stream bounds what waits in it, so
+        # that a stream that nobody reads can't stop the others.
+        self._receive_window -= size
+        self._unreturned += size
+        if self._receive_window < 0 or (stream is not None and stream.receive_window < size):
+            raise ConnectionFault(
+                f"The server sent more data than it was allowed to: {size} bytes on stream {stream_id}, "
+                f"whose window is {'closed' if stream is None else f'{stream.receive_window} bytes'}, "
+                f"on a connection whose window was {self._receive_window + size} bytes.",
+                ErrorCode.FLOW_CONTROL_ERROR,
+            )
+        if self._unreturned >= self._connection_window // 4:
+            self._receive_window += self._unreturned
+            self._sender.send_window_update(0, self._unreturned)
+            self._unreturned = 0
+        if stream is None or stream.state not in _RECEIVING:
+            self._receive_unexpected(DATA, stream_id, size, stream)
+            return
+        stream.receive_window -= size
+        if stream.state is RELEASED:
+            if flags & END_STREAM:
+                self._end_released(stream)
+            else:
+                self.reset(stream)
+            return
+        if stream.head is None:
+            self._fail_stream(stream, "The server sent data before the response's head.")
+            return
+        if stream.body_left is not None:
+            stream.body_left -= len(data)
+            if stream.body_left < 0:
+                self._fail_stream(stream, "Too much data for the response's Content-Length.")
+                return
+        if size != len(data):
+            self.consumed(stream, size - len(data))
+        if data:
+            self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
+            stream.add_data(data)
+            self._listener.on_data(stream)
+        if flags & END_STREAM:
+            self._end_response(stream)
+
+    def _receive_block(self, block: bytes, end_stream: int, stream_id: int) -> None:
+        """Process a whole field block (RFC 9113, sections 6.2 and 8.1)."""
+        fields = self._decoder.decode_block(block)
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.state not in _RECEIVING:
+            self._receive_unexpected(HEADERS, stream_id, 0, stream)
+            return
+        is_interim = bool(fields) and fields[0][0] == b":status" and fields[0][1][:1] == b"1"
+        if is_interim:
+            if end_stream or stream.head is not None:
+                raise ConnectionFault(
+                    f"The server sent an interim response on stream {stream_id} that ends the stream, or after the "
+                    "final response (RFC 9113, section 8.1)."
+                )
+        elif stream.head is not None and not end_stream:
+            raise ConnectionFault(
+                f"The server sent trailers on stream {stream_id} that do not end it (RFC 9113, section 8.1)."
+            )
+        if stream.state is RELEASED:
+            if end_stream:
+                self._end_released(stream)
+            elif not is_interim:
+                stream.head = (0, [])  # nobody waits for it; trailers may follow
+            return
+        try:
+            if is_interim:
+                self._receive_interim(stream, fields)
+            elif stream.head is None:
+                status, headers, stream.body_left = self._heads.check(fields, stream.request.method)
+                stream.head = (status, headers)
+                self._idle_frames = 0
+                self._listener.on_head(stream)
+            else:
+                stream.trailers = check_fields(fields)
+        except MalformedResponse as exc:
+            if end_stream:
+                stream.transition(RECEIVE_END_STREAM)
+            self._fail_stream(stream, str(exc))
+            return
+        if end_stream:
+            self._end_response(stream)
+
+    def _receive_interim(self, stream: Stream, fields: list[Field]) -> None:
+        status, _, _ = self._heads.check(fields, stream.request.method)
+        if status == 101:
+            raise MalformedResponse(
+                "The server sent status 101, which HTTP/2 does not have (RFC 9113, section 8.6)."
+            )
+        stream.interim += 1
+        if stream.interim > MAX_INTERIM:
+            raise MalformedResponse(
+                f"The server sent too many interim responses: more than {MAX_INTERIM}."
+            )
+
+    def _end_response(self, stream: Stream) -> None:
+        stream.transition(RECEIVE_END_STREAM)
+        if stream.body_left:
+            self._fail_stream(
+                stream,
+                f"Too little data for the response's Content-Length: {stream.body_left} bytes are missing.",
+            )
+            return
+        stream.has_ended = True
+        self._listener.on_end(stream)
+
+    def _end_released(self, stream: Stream) -> None:
+        stream.transition(RECEIVE_END_STREAM)
+        del self._streams[stream.stream_id]
+        self._closed.add_ended(stream.stream_id)
+
+    def _receive_unexpected(
+        self, kind: int, stream_id: int, size: int, stream: Stream | None
+    ) -> None:
+        """Process DATA or HEADERS in a state that doesn't allow it (RFC 9113, section 5.1).
+
+        Args:
+            kind: the frame's type.
+            stream_id: its stream.
+            size: bytes of its payload, if it is DATA.
+            stream: the stream, if it is open or its response was not read.
+        """
+        reason = (
+            f"The server sent {name_frame(kind)} on stream {stream_id} after the response's end."
+        )
+        state = self._closed.state_of(stream_id) if stream is None else stream.state
+        if state is ENDED:
+            raise ConnectionFault(reason, ErrorCode.STREAM_CLOSED)
+        if state is HALF_CLOSED_REMOTE:
+            assert stream is not None, "it is open"
+            self._fail_stream(stream, reason, ErrorCode.STREAM_CLOSED)
+        elif state is RESET_SENT:
+            # It may have been sent before our RST_STREAM was received. Data within the window is no flood.
+            if self._closed.was_allowed(stream_id, size):
+                self._idle_frames -= 1
+        else:
+            self._closed.add_reset(stream_id, 0)
+            self._send_reset(stream_id, ErrorCode.STREAM_CLOSED)
+
+    def _fail_stream(
+        self, stream: Stream, reason: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR
+    ) -> None:
+        """Reset a stream on which the server broke a rule (RFC 9113, section 5.4.2)."""
+        is_awaited = stream.state is not RELEASED
+        self.reset(stream, code)
+        if is_awaited:
+            self._listener.on_stream_error(stream, reason)
+
+    # Other frames
+
+    def _receive_other(self, payload: bytes, kind: int, flags: int, stream_id: int) -> None:
+        """Process a frame that is neither DATA nor a field block by itself. PRIORITY and unknown types are ignored."""
+        if kind == WINDOW_UPDATE:
+            self._receive_window_update(number(payload) & 0x7FFFFFFF, stream_id)
+        elif kind == RST_STREAM:
+            stream = self._streams.get(stream_id)
+            if stream is not None and stream.state is not ENDED:
+                is_awaited = stream.state is not RELEASED
+                stream.transition(RECEIVE_RST_STREAM)
+                del self._streams[stream_id]
+                if is_awaited:
+                    self._listener.on_reset(stream, number(payload))
+        elif kind in (HEADERS, CONTINUATION):
+            block = self._block.add(payload, kind, flags)
+            self._block_id = stream_id if block is None else _NO_BLOCK
+            if block is not None:
+                self._receive_block(block, self._block.end_stream, stream_id)
+        elif kind == GOAWAY:
+            self._listener.on_goaway(*two_numbers(payload), payload[8:])
+        elif kind in (SETTINGS, PING):
+            changed = self._control.receive(payload, kind, flags)
+            if changed is not None:
+                self._apply_settings(changed)
+            self._send_control()
+
+    def _receive_window_update(self, increment: int, stream_id: int) -> None:
+        """Process WINDOW_UPDATE (RFC 9113, section 6.9)."""
+        reason = f"The server sent WINDOW_UPDATE with an increment of 0 for stream {stream_id}."
+        if not stream_id:
+            if not increment:
+                raise ConnectionFault(reason)
+            self._sender.window += increment
+            if self._sender.window > MAX_WINDOW:
+                raise ConnectionFault(
+                    f"The server opened the window of the connection beyond {MAX_WINDOW} bytes "
+                    "(RFC 9113, section 6.9.1).",
+                    ErrorCode.FLOW_CONTROL_ERROR,
+                )
+            self._listener.on_window(None)
+            return
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.state is ENDED:
+            return  # it was sent before the server received our end of the stream
+        stream.send_window += increment
+        if not increment:
+            self._fail_stream(stream, reason)
+        elif stream.send_window > MAX_WINDOW:
+            self._fail_stream(
+                stream,
+                f"The server opened the window of stream {stream_id} beyond {MAX_WINDOW} bytes "
+                "(RFC 9113, section 6.9.1).",
+                ErrorCode.FLOW_CONTROL_ERROR,
+            )
+        else:
+            self._listener.on_window(stream)
+
+    def _apply_settings(self, changed: dict[int, int]) -> None:
+        """Apply the server's settings (RFC 9113, section 6.5.2)."""
+        settings = self._control.server_settings
+        self._sender.max_frame = settings.max_frame_size
+        change = settings.initial_window_size - self._initial_send_window
+        self._initial_send_window = settings.initial_window_size
+        for stream in self._streams.values():
+            stream.send_window += change
+            if stream.send_window > MAX_WINDOW:
+                self._control.take()  # they are not acknowledged
+                raise ConnectionFault(
+                    f"The server's SETTINGS opened the window of stream {stream.stream_id} beyond "
+                    f"{MAX_WINDOW} bytes (RFC 9113, section 6.9.2).",
+                    ErrorCode.FLOW_CONTROL_ERROR,
+                )
+        self._max_streams = settings.max_concurrent_streams
+        self.limit = min(MAX_STREAMS, self._max_streams)
+        self.allows_protocols = settings.enable_connect_protocol == 1
+        self._listener.on_settings(SettingsReceived(changed))
