@@ -25,7 +25,7 @@ FENCES = RawFencedCodeBlockLexer(
     re.compile(r"[ \t]*(?P<language>[\w-]*)(?P<attributes>[^\n]*)$\n", re.MULTILINE)
 )
 DOCTESTS = DocTestStringParser(DocTestEvaluator())
-COMMENT = re.compile(r"<!-- (?P<word>not run|continues)(?:: (?P<reason>[^>]*?))? -->\s*\Z")
+COMMENT = re.compile(r"<!-- (?P<word>not run|needs|continues)(?:: (?P<reason>[^>]*?))? -->\s*\Z")
 PYTHON = ("python", "pycon", "py", "python3")
 
 
@@ -49,6 +49,7 @@ class Block:
         line: where it begins.
         examples: what sybil evaluates: one for Python, one for each statement after `>>>`.
         not_run: why it can't run, if a comment says so.
+        needs: the package that it imports beside ours, if a comment names one.
         continues: whether it goes on where the block before it ends.
         output: what it prints, if the page shows that.
     """
@@ -57,6 +58,7 @@ class Block:
     line: int
     examples: list[Example]
     not_run: str | None = None
+    needs: str | None = None
     continues: bool = False
     output: str | None = None
 
@@ -158,6 +160,8 @@ def _block(
         block.continues = comment["word"] == "continues"
         if comment["word"] == "not run":
             block.not_run = comment["reason"] or ""
+        elif comment["word"] == "needs":
+            block.needs = comment["reason"]
     if fence is not None:
         following = next((each for each in fences if each.start >= fence.end), None)
         if following is not None and _is_output(text, fence, following):

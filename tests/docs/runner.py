@@ -109,7 +109,8 @@ def run_in_fork(program: Program, files: Path) -> str:
 
 def main(name: str, hosts: str) -> None:
     given = json.loads(hosts)
-    os.environ["SSL_CERT_FILE"] = given["trusted"]
+    # The second one is for requests, which does not read the first.
+    os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = given["trusted"]
     redirect(given["ports"], given["domains"])
     for module in PRELOADED:
         importlib.import_module(module)

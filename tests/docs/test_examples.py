@@ -6,10 +6,12 @@ import doctest
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
+from ..support import programs as programs_installed
 from .examples import ROOT, Program, pages, programs, read
 from .hosts import Hosts
 
@@ -44,6 +46,9 @@ def runs(hosts: Hosts) -> Runs:
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_an_example_runs_and_prints_what_the_page_shows(program: Program, runs: Runs) -> None:
+    for block in program.blocks:
+        if block.needs and find_spec(block.needs) is None:
+            programs_installed.missing(block.needs)
     for block, result in zip(program.blocks, runs.results(program), strict=False):
         where = f"{block.page}:{block.line}"
         assert result["error"] is None, f"{where}\n{result['error']}\n{result['output']}"
