@@ -1022,7 +1022,8 @@ def test_a_head_may_have_a_hundred_kibibytes(cut: Callable[[bytes], list[bytes]]
 def test_a_longer_head_is_refused(cut: Callable[[bytes], list[bytes]], surplus: int) -> None:
     codec = started()
     with pytest.raises(
-        RemoteProtocolError, match=r"head is longer than 102400 bytes\. MAX_INCOMPLETE"
+        RemoteProtocolError,
+        match=r"head is longer than 102400 bytes\. To allow more, raise MAX_INCOMPLETE",
     ):
         read(codec, cut(padded(HEAD_LIMIT + surplus)))
 

@@ -48,14 +48,14 @@ def test_all_beginnings_of_a_response_may_become_one(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"\x15\x03\x01\0\x02", r"b'\\x15\\x03\\x01\\x00\\x02'. This is TLS: does the URL"),
-        (b"\0\0\x12\x04\0\0\0\0\0\0", "This is HTTP/2: it takes http1=False, http2=True"),
+        (b"\x15\x03\x01\0\x02", r"b'\\x15\\x03\\x01\\x00\\x02'. This is TLS: the URL may have"),
+        (b"\0\0\x12\x04\0\0\0\0\0\0", "This is HTTP/2: set http1=False, http2=True"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", r"but b'SSH-2.0-OpenSSH_9.6\\r\\n'. This is an SSH server"),
         (b"220 mail.example ESMTP\r\n", "This is a mail or FTP server"),
         (b"421-busy", "This is a mail or FTP server"),
         (b"<!DOCTYPE html>", "HTML or XML without a response head"),
         (b"\r\n\r\n<html>", "HTML or XML without a response head"),
-        (b"GET / HTTP/1.1\r\n", "This is a request: does the server send back"),
+        (b"GET / HTTP/1.1\r\n", "This is a request: the server may send back"),
         (b"HTTP/2 200 OK\r\n", "The status line is malformed"),
         (b"HTTP/1.1 2000 OK\r\n", "The status line is malformed"),
         (b"HTTP/1.1 200\tOK\r\n", "The status line is malformed"),

@@ -10,7 +10,7 @@ import pytest
 import httpcore2
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http11.codec import HTTP11Codec
-from httpcore2_core._http11.upload import PATIENCE, Upload
+from httpcore2_core._http11.upload import WAIT_LIMIT, Upload
 from httpcore2_core._models import ByteStream
 from httpcore2_core._net.coroutines import run_blocking
 
@@ -50,7 +50,7 @@ class ThreadStream(FakeStream):
 
     async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
         assert timeout is not None, "it never waits without end"
-        assert timeout <= PATIENCE
+        assert timeout <= WAIT_LIMIT
         self.fake_runtime.time += timeout
         return self.write_nowait(buffer)
 
@@ -113,7 +113,7 @@ def test_a_thread_waits_for_a_full_socket_in_turns_and_no_longer_than_allowed(
     with pytest.raises(httpcore2.WriteTimeout):
         run_blocking(upload_of(stream, 1000, **limits).send(ByteStream(bytes(1000))))
     assert stream.fake_runtime.time == pytest.approx(1.0)
-    assert stream.calls.count(("read_nowait", 65536)) == pytest.approx(1.0 / PATIENCE, abs=2)
+    assert stream.calls.count(("read_nowait", 65536)) == pytest.approx(1.0 / WAIT_LIMIT, abs=2)
 
 
 def test_a_socket_that_has_room_again_gets_what_is_left() -> None:
@@ -131,7 +131,7 @@ def test_a_socket_that_has_room_again_gets_what_is_left() -> None:
 def test_a_refusal_that_came_before_a_full_socket_timed_out_is_returned() -> None:
     class Full(ThreadStream):
         async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
-            raise httpcore2.WriteTimeout("The peer took in too little.")
+            raise httpcore2.WriteTimeout("The peer accepted too little.")
 
     stream = Full(REFUSAL, b"", room=100)
     head = run_blocking(upload_of(stream, 1000, write=1.0).send(ByteStream(bytes(1000))))
@@ -151,7 +151,7 @@ def test_a_connection_is_asked_once_more_before_a_write_timeout_is_raised(
 ) -> None:
     class Full(FakeNetworkStream):
         async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            raise httpcore2.WriteTimeout("The peer took in too little.")
+            raise httpcore2.WriteTimeout("The peer accepted too little.")
 
     async def scenario() -> None:
         # Of a caller's own stream, nothing can be had without waiting.
@@ -167,7 +167,7 @@ def test_a_connection_is_asked_once_more_before_a_write_timeout_is_raised(
 def test_a_small_body_that_is_not_taken_does_not_lose_the_answer() -> None:
     class Full(ThreadStream):
         async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-            raise httpcore2.WriteTimeout("The peer took in too little.")
+            raise httpcore2.WriteTimeout("The peer accepted too little.")
 
     async def exchange(stream: Full) -> tuple[int, bytes]:
         origin = httpcore2.Origin(b"http", b"example.com", 80)
@@ -275,7 +275,7 @@ def test_a_callers_own_stream_that_can_be_read_in_vain_is_waited_for_once(
                 "POST", server.url, content=runtime.body(b"chunk" for _ in range(20))
             )
             assert reply.content == b"fine"
-            assert backend.streams[0].reads.count(PATIENCE) == 1
+            assert backend.streams[0].reads.count(WAIT_LIMIT) == 1
 
     with scripted_server(handler) as server:
         runtime.run(scenario)
@@ -285,7 +285,7 @@ def test_a_refusal_that_comes_along_with_a_write_timeout_is_returned() -> None:
     class Late(ThreadStream):
         async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
             upload._receive(REFUSAL)
-            raise httpcore2.WriteTimeout("The peer took in too little.")
+            raise httpcore2.WriteTimeout("The peer accepted too little.")
 
     upload = upload_of(Late(room=100), 1000, write=1.0)
     head = run_blocking(upload.send(ByteStream(bytes(1000))))

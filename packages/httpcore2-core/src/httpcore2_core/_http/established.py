@@ -29,11 +29,11 @@ from .trace import Tracer
 
 
 class RequestLimit(NamedTuple):
-    """How many requests a server takes on one connection, as the end of one told."""
+    """How many requests a server processes on one connection, as the end of an earlier connection showed."""
 
     requests: int
     is_certain: bool
-    """Two connections ended so, one after the other: the next is sent no more than that."""
+    """Whether two connections in a row have ended so: the next one is sent no more requests."""
 
 
 class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
@@ -41,12 +41,12 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     Attributes:
         runtime: the stream's.
-        peer: whom it leads to, and through whom, as a text or what becomes one: for the messages of errors.
+        peer: the server, and the proxies before it, for the messages of errors: `str()` is called only for these.
         on_release: set by a pool: called at the end of each exchange with whether the connection can be used again,
             and when it expires on the runtime's clock.
         on_change: set by a pool: called when `capacity`, `is_retired` or `is_closed()` changed, other than at the end
             of an exchange.
-        request_limit: what is known, from this connection or the one before, of how many requests the server takes.
+        request_limit: how many requests the server processes on one connection, if that is known.
     """
 
     request_limit: RequestLimit | None = None
@@ -228,7 +228,7 @@ class Exchange(Protocol):
 
     @property
     def has_body_left(self) -> bool:
-        """Whether there is more of the body to come."""
+        """Whether more of the body follows."""
 
     @property
     def has_switched(self) -> bool:
@@ -240,7 +240,7 @@ class Exchange(Protocol):
 
     @property
     def peer(self) -> object:
-        """Whom it is with, as a text or what becomes one: for the messages of errors."""
+        """The server, and the proxies before it, for the messages of errors."""
 
     def take_remaining(self) -> bytes | None:
         """End the exchange and return the remaining body if it has been received; otherwise return `None`."""

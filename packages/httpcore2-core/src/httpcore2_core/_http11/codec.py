@@ -266,12 +266,12 @@ class HTTP11Codec:
         """Return the response's head; `None` if more bytes are needed.
 
         Raises:
-            RemoteProtocolError: it is no response, is too long, or was broken off.
+            RemoteProtocolError: it is not a response, is too long, or the stream ended within it.
         """
         assert self.response_state is HEAD_DUE, "a response is due"
         data = self._data
         head: ReceivedHead | None = None
-        if type(data) is bytes and self._method != b"CONNECT":  # it came whole
+        if type(data) is bytes and self._method != b"CONNECT":  # it was received whole
             head = self._head
             if head is None or not data.startswith(head.data):
                 head = self.memory.read_head(data, self.head_limit)
@@ -304,7 +304,7 @@ class HTTP11Codec:
         return head.head
 
     def _next_head(self) -> ReceivedHead | None:
-        """Read a head that is not complete yet, or not in the strict form, or follows an interim response."""
+        """Read a head that is not complete, or not in the strict form, or follows an interim response."""
         while True:
             data = self._data
             check_beginning(data)
@@ -318,7 +318,9 @@ class HTTP11Codec:
             block = bytes(data[:end])
             head = None
             has_switched = False
-            if self._method != b"CONNECT":  # whose response may leave HTTP: that is for h11
+            if (
+                self._method != b"CONNECT"
+            ):  # after which another protocol may follow: h11 decides that
                 head = self.memory.read_head(block, self.head_limit)
             if head is None:
                 head, has_switched = self._read_by_h11(block)
@@ -337,7 +339,7 @@ class HTTP11Codec:
             self._interim += 1
             if self._interim > INTERIM_LIMIT:
                 raise RemoteProtocolError(
-                    f"The server sent more than {INTERIM_LIMIT} interim responses "
+                    f"The server sent more than {INTERIM_LIMIT} interim responses (1xx) "
                     "before its response."
                 )
 

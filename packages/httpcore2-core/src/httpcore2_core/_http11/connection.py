@@ -1,9 +1,8 @@
-"""One HTTP/1.1 connection: moves bytes between the codec and the stream, one exchange at a time.
+"""One HTTP/1.1 connection: passes bytes between the codec and the stream, one exchange at a time.
 
-Rules: an exchange ends exactly once, in `_end`, without awaiting, whatever happens: at the end of the
-body, on an error, a cancellation or an early close. Only a connection whose exchange ended cleanly
-is used again.
-Must not know: pools, how the stream was made, what the bytes mean (the codec does).
+Rules: an exchange ends exactly once, in `_end`, without awaiting: at the end of the body, on an error, a cancellation
+or an early close. Only a connection whose exchange was complete is used again. Must not know: pools, how the stream
+was established, the format of messages (the codec does).
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from .._exceptions import (
     add_context,
 )
 from .._http.established import EstablishedConnection, ExchangeBody
+from .._http.fields import Headers
 from .._http.memory import Memory
 from .._http.states import ABORT, ABORTED, FAIL, IDLE, NEW, RELEASE, REQUEST, RESERVED, SEND
 from .._http.timeouts import Timeouts
@@ -33,8 +33,9 @@ from .codec import HEAD_DUE, NO_BODY_LEFT, SENT, SWITCHED, HTTP11Codec
 from .heads import HEAD_LIMIT, HeadMemory, ResponseHead
 from .upload import Upload
 
-# Up to here head and body leave in one write: copying them together costs less than a second segment. The peer's system
-# takes in as much (Linux, macOS and Windows begin with a window of 64 KiB), so nobody watches for a response meanwhile.
+# Up to here head and body leave in one write: copying them together costs less than a second segment. The peer's
+# system buffers as much (Linux, macOS and Windows begin with a window of 64 KiB), so the response is not watched for
+# meanwhile.
 _SMALL_BODY = 60 * 1024
 _READ_SIZE = 64 * 1024
 _NO_INFO: dict[str, Any] = {}  # for a body that nobody traces
@@ -75,12 +76,12 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         settings = settings or self
         self._codec.head_limit = settings.MAX_INCOMPLETE_EVENT_SIZE
         size = settings.READ_NUM_BYTES
-        # The stream knows best, unless somebody has decided otherwise.
+        # The stream's own size is the fastest, unless the setting was changed.
         self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
         self.take_chunk: Callable[[], bytes | None] = self._codec.take_chunk
         self._has_consumed = False
-        # What a proxy is sent, where that is not what the request says: target and header fields.
-        self.rewrite: Callable[[Request], tuple[bytes, list[tuple[bytes, bytes]]]] | None = None
+        # Returns the target and the header fields to send in place of the request's; set for proxies.
+        self.rewrite: Callable[[Request], tuple[bytes, Headers]] | None = None
 
     def use_memory(self, memory: Memory) -> None:
         self._codec.memory = memory.of(HeadMemory)
@@ -115,7 +116,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 else:
                     head = await self._send_traced(request, timeouts, tracer)
             except WriteError as exc:
-                write_error = exc  # the server may have answered before it hung up
+                write_error = exc  # the server may have answered before it closed the connection
                 codec.abandon_request()
             except WriteTimeout:
                 if self._state is RESERVED or codec.response_state is not HEAD_DUE:
@@ -141,7 +142,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 if tracer is not None:
                     await tracer.span("response_closed", {}, self.wait_closed())
             finally:
-                await self.wait_closed()  # a listener may have raised before it began
+                await self.wait_closed()  # a callback may have raised before it was awaited
             raise
         stream = self._public_stream
         switched: PrefixedStream | None = None
@@ -173,7 +174,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         """Send the head, and a small body along with it."""
         if request.method == b"CONNECT" and request.extensions.get("protocol") is not None:
             raise LocalProtocolError(
-                f"extensions['protocol'] is for HTTP/2, and {self._origin} speaks HTTP/1.1. "
+                f"extensions['protocol'] is for HTTP/2, and the connection to {self._origin} uses HTTP/1.1. "
                 "For a WebSocket, send a GET with 'Upgrade: websocket'."
             )
         limit = timeouts.for_write()
@@ -195,7 +196,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return self._stream.write(data, limit)
 
     async def _send_body(self, request: Request, timeouts: Timeouts) -> ResponseHead | None:
-        """Send what is left of the body; return the response's head if it is here already."""
+        """Send the remaining body; return the response's head if it was received meanwhile."""
         if type(request.stream) is ByteStream and self._codec.request_state is SENT:
             return None
         upload = Upload(self._stream, self._codec, self._read_size, timeouts)
@@ -248,10 +249,10 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             data = codec.take_chunk()
             if data is not None:
                 if not received and not self._stream.ended_cleanly:
-                    # RFC 9112, sections 8 and 9.8. Had the body another end, the codec would have missed it.
+                    # RFC 9112, sections 8 and 9.8. If the body had another end, the codec would have raised an error.
                     raise RemoteProtocolError(
-                        "The server closed the TLS connection without close_notify, and nothing else tells whether the "
-                        "body is complete. If the server never sends one, allow that with "
+                        "The server closed the TLS connection without close_notify, which alone marks the end of this "
+                        "body: it may be incomplete. If the server never sends close_notify, allow that with "
                         "ssl_context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF."
                     )
                 return data
@@ -277,11 +278,11 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     @property
     def has_body_left(self) -> bool:
-        """Whether there is more of the body to come."""
+        """Whether more of the body follows."""
         return self._codec.response_state not in NO_BODY_LEFT
 
     @property
-    def trailers(self) -> list[tuple[bytes, bytes]]:
+    def trailers(self) -> Headers:
         """The fields after a chunked body, once it has ended."""
         return self._codec.trailers
 
@@ -307,7 +308,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return self.runtime.now() + min(limit for limit in limits if limit is not None)
 
     def _lost(self) -> None:
-        """Something arrived while no request was under way: whatever it is, no response may follow it."""
+        """Close the connection: bytes, or the end of the stream, arrived while no request was under way."""
         self._change(FAIL)
         self._stream.abort()
         if self.on_change is not None:
@@ -322,8 +323,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     def may_be_resent(self) -> bool:
         """Whether the last exchange failed as it does when the server closes an idle connection.
 
-        This one had been used before, not a byte of the response came, it was not closed on this
-        side, and the body, if any, is still there to be sent again.
+        The connection was used before, no byte of the response was received, the connection was not closed on this
+        side, and the body, if there is one, can be sent again.
         """
         return (
             self._request_count > 1

@@ -1,13 +1,13 @@
-"""h11, which reads and writes what the fast path does not recognise: a request's head, a response's, a trailer section.
+"""The h11 fallback: h11 reads and writes the heads and trailer sections that are not of the fast path's strict form.
 
-It is given complete heads and sections alone, so it scans each of them once, and knows nothing of bodies. What it
-refuses is refused, but for these forms, which servers are known to send. RFC 9112 tells how to read them, so
-the end of the message is certain; the connection is not used again.
+h11 is given complete heads and sections only, so it scans each of them once; bodies are not its task. What h11
+refuses is refused, except for these forms, which some servers send. RFC 9112 says how to read them, so the end of the
+message is certain. The connection is not used again after them.
 
 - An empty line before the status line (section 2.2).
 - Lines of blanks between the status line and the first field (section 2.2); they are skipped.
 - Blanks between a field's name and the colon (section 5.1); they are removed, as a proxy must.
-- Transfer-Encoding with `chunked` more than once: it is decoded once, since the outermost coding tells where the
+- Transfer-Encoding with `chunked` more than once: it is decoded once, since the outermost coding decides where the
   body ends (section 6.3), and nobody applies it twice (section 6.1).
 - Transfer-Encoding with `identity`, which is no coding: before `chunked` it is removed. Alone, the body ends with
   the connection, whatever Content-Length says (section 6.3).
@@ -59,14 +59,14 @@ def check_request(method: bytes, target: bytes, headers: Headers) -> bytes:
 
 
 class FallbackHead(NamedTuple):
-    """A response's head as h11 reads it, and whether the connection leaves HTTP behind it."""
+    """A response's head as h11 reads it, and whether another protocol follows it."""
 
     head: ReceivedHead
     has_switched: bool
 
 
 def read_head(request: tuple[bytes, bytes, Headers], block: bytes) -> FallbackHead:
-    """Read a response's head, of an interim response perhaps.
+    """Read the head of a response, which may be an interim one.
 
     Args:
         request: the method, the target and the fields of the request that it answers.
@@ -105,7 +105,7 @@ def read_head(request: tuple[bytes, bytes, Headers], block: bytes) -> FallbackHe
         elif name == b"keep-alive":
             head.keep_alive_timeout = keep_alive_timeout(value)
     if head.length is not None and (head.chunked or ends_with_connection):
-        # RFC 9112, section 6.3: somebody on the way may have framed it otherwise.
+        # RFC 9112, section 6.3: an intermediary may have framed it otherwise.
         head.length = None
         head.close = True
     if event.status_code in BODILESS:
@@ -134,7 +134,7 @@ def _next_event(connection: h11.Connection, *parts: bytes) -> object:
     import h11
 
     block = parts[-1]
-    # What h11 would refuse, but 100 kB of blanks and a NUL take it 20 s.
+    # h11 would refuse these, but needs 20 s for 100 kB of blanks and a NUL.
     if len(block) > LINE_LIMIT:
         illegal = _find_illegal(block)
         if illegal is not None:
@@ -154,7 +154,7 @@ def _next_event(connection: h11.Connection, *parts: bytes) -> object:
 
 
 def _normalised(block: bytes) -> tuple[bytes, bool]:
-    """Return a head in a form that h11 takes, if there is one, and whether its body ends with the connection."""
+    """Return a head in a form that h11 accepts, if there is one, and whether its body ends with the connection."""
     block = block[status_line_start(block) :]
     blank_lines = _match_blank_lines(block)
     if blank_lines is not None:
@@ -176,5 +176,5 @@ def _normalised(block: bytes) -> tuple[bytes, bool]:
     if set(codings) != {b"chunked"}:
         return block, False  # for h11 to refuse
     first = fields[0]
-    rest = _find_transfer_encoding.sub(b"", block[first.end() :])
-    return block[: first.start()] + first[1] + b": chunked\r\n" + rest, False
+    following = _find_transfer_encoding.sub(b"", block[first.end() :])
+    return block[: first.start()] + first[1] + b": chunked\r\n" + following, False

@@ -1,9 +1,9 @@
-"""Lines as they arrive: what may still become part of a response, and what to say of the rest.
+"""Checks lines as they are received: whether they may be part of a response, and the error if they can't.
 
-A head or trailer section is parsed when its blank line has come. Until then each line is looked at once, when it is
-complete, and of an incomplete one only the beginning. So what can never become a response is refused at once, and a
-peer that sends byte by byte causes no more work than one that sends all at once.
-Must not know: states, h11, the network.
+A head or trailer section is parsed when its blank line was received. Until then each line is checked once, when it is
+complete, and of an incomplete line only the beginning. So bytes that can never become a response are refused at once,
+and a peer that sends byte by byte causes no more work than one that sends all at once. Must not know: states, h11,
+the network.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ from .._http.fields import TOKEN
 # As in Go's net/http; line end included.
 LINE_LIMIT = 4 * 1024
 
-SETTING_HINT = " MAX_INCOMPLETE_EVENT_SIZE of (Async)HTTP11Connection allows more."
+SETTING_HINT = " To allow more, raise MAX_INCOMPLETE_EVENT_SIZE of (Async)HTTP11Connection."
 
 _EXCERPT_SIZE = 60
-# How much of an incomplete line is looked at each time that more of it comes.
+# How much of an incomplete line is checked each time that more of it is received.
 _BEGINNING = 64
 
-# Patterns for lines that h11 may accept. It leaves all control characters alone but these, and so do we.
-_REST_OF_LINE = rb"[^\0\v\f\r\n]*\r?\n"
+# Patterns for lines that h11 may accept. Of the control characters it refuses these, and so do we.
+_LINE_END = rb"[^\0\v\f\r\n]*\r?\n"
 
 _find_blank_line = re.compile(rb"\n\r?\n").search
-_match_status_line = re.compile(
-    rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _REST_OF_LINE + rb"|\r?\n)"
-).match
+_match_status_line = re.compile(rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _LINE_END + rb"|\r?\n)").match
 # Blanks before the colon, and a line of blanks after the status line: see `h11_fallback`.
-_match_field_line = re.compile(rb"(?:" + TOKEN + rb"[ \t]*:|[ \t])" + _REST_OF_LINE).match
+_match_field_line = re.compile(rb"(?:" + TOKEN + rb"[ \t]*:|[ \t])" + _LINE_END).match
 _may_be_field_line = re.compile(rb"[ \t]|\r?\Z|" + TOKEN + rb"[ \t]*(?::|\Z)").match
 _match_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[^\n]*)?\r\n").match
 _may_be_chunk_line = re.compile(rb"[0-9A-Fa-f]{0,20}\Z|[0-9A-Fa-f]{1,20}[ \t]*(?:;|\r?\Z)").match
@@ -39,20 +37,20 @@ _STATUS_LINE = b"HTTP/1.1 200 "
 _begins_status_line = re.compile(rb"HTTP/[0-9]\.[0-9] [0-9]{3}[ \r\n]").fullmatch
 
 _CAUSES = (
-    (rb"[\x14-\x17]\x03[\0-\x04]", "This is TLS: does the URL have to begin with https?"),
-    (rb"\0.{2}\x04\0\0{4}", "This is HTTP/2: it takes http1=False, http2=True."),
+    (rb"[\x14-\x17]\x03[\0-\x04]", "This is TLS: the URL may have to begin with https."),
+    (rb"\0.{2}\x04\0\0{4}", "This is HTTP/2: set http1=False, http2=True."),
     (rb"SSH-", "This is an SSH server."),
     (rb"(?:220|421|554)[ -]", "This is a mail or FTP server."),
-    (rb"\s*<", "This is HTML or XML without a response head (HTTP/0.9 is not supported)."),
-    (rb"[A-Z]+ [^ ]+ HTTP/", "This is a request: does the server send back what it receives?"),
+    (rb"\s*<", "This is HTML or XML without a response head: HTTP/0.9 is not supported."),
+    (rb"[A-Z]+ [^ ]+ HTTP/", "This is a request: the server may send back what it receives."),
     (rb"HTTP/", "The status line is malformed (RFC 9112, section 4)."),
 )
 
 
 def excerpt(data: bytes | bytearray, start: int = 0) -> str:
-    """Return what `data` has from `start` on, escaped, and cut off where it gets long."""
-    shown = bytes(data[start : start + _EXCERPT_SIZE])
-    return repr(shown) if len(data) - start <= _EXCERPT_SIZE else f"{shown!r}…"
+    """Return `data` from `start` on for a message: escaped, and cut off after 60 bytes."""
+    beginning = bytes(data[start : start + _EXCERPT_SIZE])
+    return repr(beginning) if len(data) - start <= _EXCERPT_SIZE else f"{beginning!r}…"
 
 
 # Heads and trailer sections
@@ -66,10 +64,10 @@ def status_line_start(data: bytes | bytearray) -> int:
 
 
 def check_beginning(data: bytes | bytearray) -> None:
-    """Check that `data` begins as a response does, as far as it has come.
+    """Check that `data` begins as a response does, as far as it was received.
 
     Raises:
-        RemoteProtocolError: it is none.
+        RemoteProtocolError: it does not.
     """
     if data == b"\r":
         return
@@ -98,7 +96,7 @@ def find_section_end(
         hint: what to do if it is too long.
 
     Raises:
-        RemoteProtocolError: it is too long, however much of it has come.
+        RemoteProtocolError: it is too long, whether all of it was received or not.
     """
     found = _find_blank_line(data, max(0, scanned - 2))
     # A blank line that is still to come begins with the last byte at the earliest.
@@ -109,15 +107,15 @@ def find_section_end(
 
 
 def check_lines(data: bytes | bytearray, scanned: int, status_line_at: int | None) -> None:
-    """Check the lines of an incomplete head or trailer section as far as they have come.
+    """Check the lines of an incomplete head or trailer section as far as they were received.
 
     Args:
         data: its beginning.
-        scanned: how much of it was there at the last check.
+        scanned: how much of it was checked before.
         status_line_at: where its status line begins; `None` for a trailer section.
 
     Raises:
-        RemoteProtocolError: a line is neither the one that is due nor a field line.
+        RemoteProtocolError: a line is neither the status line nor a field line.
     """
     end = data.rfind(b"\n", scanned) + 1
     if end:
@@ -145,7 +143,7 @@ def match_chunk_line(data: bytes | bytearray, start: int, scanned: int) -> re.Ma
     """Match a chunk's size line (RFC 9112, section 7.1).
 
     Args:
-        data: what has come.
+        data: what was received.
         start: where the line begins.
         scanned: up to where there is no line feed.
 
@@ -153,7 +151,7 @@ def match_chunk_line(data: bytes | bytearray, start: int, scanned: int) -> re.Ma
         The line, of which the size is the first group; `None` if more bytes are needed.
 
     Raises:
-        RemoteProtocolError: it is none, or too long.
+        RemoteProtocolError: it is not a size line, or too long.
     """
     end = data.find(b"\n", max(start, scanned), start + LINE_LIMIT)
     if end >= 0:

@@ -1,16 +1,19 @@
-"""The body of one HTTP/1.1 request on its way, and the response that may come before all of it has gone.
+"""Sends the body of one HTTP/1.1 request, and receives a response that comes before all of it was sent.
 
-Rules: who sends also watches for the response (RFC 9112, section 9.5). A final response of 300 or more ends the
-sending: the server has no use for the body (a redirect wants it elsewhere, if at all), and may take in nothing more of
-it. After 1xx and 2xx the sending goes on; after a 2xx nothing more is received until it is done. A response that is
-here is never lost to a broken connection, and one of 300 or more to no error of the sending: a 2xx says nothing about a
-body that can't be sent in time. A request that was not sent whole is the connection's last.
+Rules:
 
-On event loops a task of its own watches, from the first time on that the sending has to wait, be it for the socket or
-for the caller's body; the body itself is iterated in the caller's task. On threads, and of a caller's own stream, which
-can't be watched, what has come is looked at between writes.
+- The sender also watches for the response (RFC 9112, section 9.5). A final response of 300 or more ends the upload:
+  the server has no use for the body (after a redirect it is sent elsewhere, if at all), and may read nothing more of
+  it. After 1xx and 2xx the upload goes on; after a 2xx nothing more is received until it is done.
+- A response that was received is returned though the connection broke. One of 300 or more is returned though the upload
+  failed in any way; a 2xx is not, since it says nothing about a body that can't be sent in time.
+- A connection whose request was not sent whole is not used again.
 
-Must not know: connections, what becomes of the response.
+On event loops a task of its own watches, as soon as the upload waits for the first time, for the socket or for the
+caller's body. The body is iterated in the caller's task. Threads, and uploads through a caller's own stream, which
+can't be watched, poll between writes.
+
+Must not know: connections, what is done with the response.
 """
 
 from __future__ import annotations
@@ -32,11 +35,11 @@ SLICE = 256 * 1024
 PART = 64 * 1024
 """Bytes that are offered to a socket that was full."""
 
-PATIENCE = 0.05
-"""Seconds that a thread waits to write before it looks at what came, and that a caller's own stream gets to read."""
+WAIT_LIMIT = 0.05
+"""Seconds that a thread waits to write before it polls again, and that a read of a caller's own stream may take."""
 
-PAUSE = 0.001
-"""Seconds between two looks of a thread that need not wait: one takes half as long as to send a small chunk."""
+POLL_INTERVAL = 0.001
+"""Seconds between two polls of a thread that need not wait: a poll takes half as long as sending a small chunk."""
 
 _REFUSED = 300
 
@@ -44,15 +47,15 @@ Body = Iterable[bytes] | AsyncIterable[bytes]
 
 
 class _Stopped(Exception):
-    """Nothing more is to be sent."""
+    """The upload ends before all of the body was sent."""
 
 
 class Upload:
     """The body of one request.
 
     Attributes:
-        head: of the response, if it came before all had been sent.
-        has_begun: the caller's body was begun, and can't be sent again.
+        head: the response's head, if it was received before all of the body was sent.
+        has_begun: whether the iteration of the caller's body has begun, so that it can't be sent again.
     """
 
     __slots__ = (
@@ -60,7 +63,7 @@ class Upload:
         "_has_stopped",
         "_is_async",
         "_is_readable",
-        "_looks_at",
+        "_next_poll",
         "_read_size",
         "_stream",
         "_timeouts",
@@ -72,10 +75,10 @@ class Upload:
     def __init__(
         self, stream: BackendStream, codec: HTTP11Codec, read_size: int, timeouts: Timeouts
     ) -> None:
-        """Begin.
+        """Prepare an upload; nothing is sent yet.
 
         Args:
-            stream: where to write to, and to read from.
+            stream: to write to, and to read from.
             codec: frames the body, and reads the response.
             read_size: how many bytes to read at a time.
             timeouts: the request's.
@@ -87,20 +90,20 @@ class Upload:
         runtime = stream.runtime
         self._is_async = not runtime.is_blocking
         self._watches = self._is_async and stream.is_resumable
-        self._looks_at = runtime.now() + PAUSE if runtime.is_blocking else 0.0
-        self._is_readable = True  # a caller's own stream gives something when it says so
+        self._next_poll = runtime.now() + POLL_INTERVAL if runtime.is_blocking else 0.0
+        self._is_readable = True  # a caller's own stream may be polled
         self._has_stopped = False
         self.has_begun = False
         self.head: ResponseHead | None = None
 
     async def send(self, body: Body) -> ResponseHead | None:
-        """Send `body`; return the response's head if it is here already.
+        """Send `body`; return the response's head if it was received meanwhile.
 
         Raises:
-            WriteTimeout: the total is over, or the peer took in too little.
+            WriteTimeout: the total is over, or the peer accepted too little in time.
             WriteError: the connection broke, or was closed on this side.
-            RemoteProtocolError: what came is no response.
-            LocalProtocolError: the body is not as long as declared.
+            RemoteProtocolError: the received bytes are not a response.
+            LocalProtocolError: the body has not the length that the request declares.
         """
         timeouts = self._timeouts
         try:
@@ -127,8 +130,8 @@ class Upload:
         return self.head
 
     def final_poll(self) -> ResponseHead | None:
-        """After a `WriteTimeout`, return the head of a response that has come nevertheless, and refuses the body."""
-        self._take_in()
+        """After a `WriteTimeout`, return the head of a received response of 300 or more, if there is one."""
+        self._poll()
         self._codec.abandon_request()
         return self.head if self._is_refused else None
 
@@ -165,22 +168,23 @@ class Upload:
             await write(data, self._timeouts.for_write())
 
     def _limit(self) -> float | None:
-        """Return how long the next write may take, after the caller's body had the turn.
+        """Return how long the next write may take, after the caller's body was iterated.
 
-        It may have kept it too long (on threads it can), or swallowed the cancellation that was to end it.
+        The body may have taken too long (on threads nothing stops it), or swallowed the cancellation that was to end
+        it.
         """
         if self._has_stopped:
             raise _Stopped
         return self._timeouts.for_write()
 
     async def _write(self, data: bytes, limit: float | None) -> None:
-        """Look at what has come, and write."""
+        """Poll for the response if that is due, and write."""
         stream = self._stream
         if stream.is_resumable:
             now = stream.runtime.now()
-            if now >= self._looks_at:
-                self._looks_at = now + PAUSE
-                self._look()
+            if now >= self._next_poll:
+                self._next_poll = now + POLL_INTERVAL
+                self._poll_or_stop()
             sent = stream.write_nowait(data)
             if sent < len(data):
                 await self._write_in_turns(memoryview(data)[sent:], limit)
@@ -189,33 +193,35 @@ class Upload:
             await stream.write(data, limit)
 
     async def _write_in_turns(self, data: memoryview, limit: float | None) -> None:
-        """Write, and look at what came, in turns."""
+        """Poll and write in turns, until all of `data` is written."""
         stream = self._stream
         deadline = Deadline(limit, stream.runtime)
         while data:
-            self._look()
+            self._poll_or_stop()
             left = deadline.left()
             if left == 0:
-                raise WriteTimeout(f"The peer took in too little for {limit} seconds.")
-            patience = PATIENCE if left is None else min(left, PATIENCE)
-            data = data[await stream.write_some(bytes(data[:PART]), patience) :]
+                raise WriteTimeout(
+                    f"The peer accepted no more of the body within {limit} seconds (write timeout)."
+                )
+            wait = WAIT_LIMIT if left is None else min(left, WAIT_LIMIT)
+            data = data[await stream.write_some(bytes(data[:PART]), wait) :]
 
     # The response
 
-    def _look(self) -> None:
-        if self._take_in():
+    def _poll_or_stop(self) -> None:
+        if self._poll():
             raise _Stopped
 
     async def _watch(self) -> bool:
-        """Wait for a response that ends the sending; return `False` when another one is here."""
-        while not self._take_in():
+        """Wait for a response that ends the upload; return `False` if another one is received."""
+        while not self._poll():
             if self.head is not None:
                 return False
             await self._stream.wait_readable()
         return True
 
-    def _take_in(self) -> bool:
-        """Take in what has come of the response, up to its head; return whether to stop sending."""
+    def _poll(self) -> bool:
+        """Receive the response's head as far as it has arrived; return whether the upload ends."""
         while self.head is None and not self._has_stopped:
             try:
                 data = self._stream.read_nowait(self._read_size)
@@ -227,20 +233,21 @@ class Upload:
         return self._has_stopped
 
     async def _read_if_readable(self) -> None:
-        """Do as `_look` where only a read tells what has come."""
+        """Poll a caller's own stream, which can only be read: with a short timeout, if it reports to be readable."""
         stream = self._stream
         while self._is_readable and self.head is None and stream.get_extra_info("is_readable"):
             try:
-                self._receive(await stream.read(self._read_size, PATIENCE))
+                self._receive(await stream.read(self._read_size, WAIT_LIMIT))
             except ReadTimeout:
-                # It was for TLS alone, say. Not to wait for that before each write, don't ask again.
+                # TLS records without data, such as session tickets, look like data. Don't wait for them before each
+                # write.
                 self._is_readable = False
             if self._has_stopped:
                 raise _Stopped
 
     def _receive(self, data: bytes) -> None:
         if not data:
-            # Whether the stream has ended or is broken, the next read tells again.
+            # The next read raises the error, or returns the end again.
             self._has_stopped = True
             return
         self._codec.receive(data)
