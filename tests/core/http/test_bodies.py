@@ -20,12 +20,12 @@ from httpcore2_core._net.coroutines import run_blocking
 
 
 class Body(ReceivedBody):
-    def __init__(self, *pieces: bytes) -> None:
-        self.pieces = list(pieces)
+    def __init__(self, *segments: bytes) -> None:
+        self.segments = list(segments)
         self.is_closed = False
 
     async def next_body_chunk(self) -> bytes:
-        return self.pieces.pop(0) if self.pieces else b""
+        return self.segments.pop(0) if self.segments else b""
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -56,7 +56,7 @@ def test_a_received_body_leaves_all_to_the_connection() -> None:
             run_blocking(coroutine)
 
 
-def test_threads_iterate_over_a_body_in_pieces() -> None:
+def test_threads_iterate_over_a_body_in_chunks() -> None:
     assert list(BlockingBody(Body(b"a", b"b"))) == [b"a", b"b"]
 
 
@@ -71,7 +71,7 @@ def test_threads_read_a_body_as_a_whole_and_close_it() -> None:
 
 class BodyThatIsHere(Body):
     def take_remaining(self) -> bytes | None:
-        return b"".join(self.pieces)
+        return b"".join(self.segments)
 
 
 @pytest.mark.parametrize("wrap", [lambda body: body, BlockingBody], ids=["async", "threads"])
@@ -132,7 +132,7 @@ def test_an_asynchronous_body_is_iterated_as_it_is() -> None:
     assert asyncio.run(joined(stream, is_blocking=False)) == b"ab"
 
 
-def test_an_error_of_a_synchronous_body_comes_through() -> None:
+def test_an_error_of_a_sync_body_reaches_the_caller() -> None:
     def fail() -> Iterator[bytes]:
         yield b"a"
         raise ValueError("mine")

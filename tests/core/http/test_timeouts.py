@@ -37,7 +37,7 @@ def of(**limits: Any) -> tuple[Timeouts, FakeRuntime]:
 
 @pytest.mark.parametrize("extensions", [{}, {"timeout": None}, {"timeout": {}}])
 @each_limit
-def test_nothing_is_limited_unless_asked(extensions: dict[str, Any], phase: str) -> None:
+def test_without_a_timeout_nothing_is_limited(extensions: dict[str, Any], phase: str) -> None:
     timeouts = Timeouts.of(extensions, FakeRuntime())
     assert LIMITS[phase][0](timeouts) is None
     assert timeouts.for_pause(0.5) == 0.5

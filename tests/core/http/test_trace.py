@@ -58,11 +58,11 @@ async def step(result: Any) -> Any:
     return result
 
 
-def test_nobody_is_told_if_nobody_wants_to_know() -> None:
+def test_there_is_no_tracer_without_a_callback_and_an_enabled_logger() -> None:
     assert tracer() is None
 
 
-def test_nobody_can_be_listening_before_logging_is_imported(
+def test_there_is_no_logger_before_logging_is_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delitem(sys.modules, "logging")
@@ -80,14 +80,14 @@ def test_the_prefix_names_the_logger(records: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("info", [{}, {"return_value": None}])
-def test_what_says_nothing_is_not_logged(
+def test_an_empty_payload_is_not_logged(
     records: pytest.LogCaptureFixture, info: dict[str, Any]
 ) -> None:
     run_blocking(tracing().event("a_step.complete", info))
     assert records.messages == ["a_step.complete"]
 
 
-def test_a_logger_that_does_not_listen_is_told_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disabled_logger_gets_no_records(caplog: pytest.LogCaptureFixture) -> None:
     events: Events = []
     run_blocking(tracing(remembering(events)).event("a_step.started", {}))
     assert events == [("http11.a_step.started", {})]

@@ -41,28 +41,28 @@ def bytewise(data: bytes) -> list[bytes]:
     return [data[at : at + 1] for at in range(len(data))]
 
 
-def body_of(codec: HTTP11Codec, pieces: Iterable[bytes] = ()) -> bytes:
-    """The rest of the body, read to its end."""
-    rest = iter(pieces)
+def body_of(codec: HTTP11Codec, segments: Iterable[bytes] = ()) -> bytes:
+    """The remaining body, read to its end."""
+    remaining = iter(segments)
     body = b""
     while (data := codec.take_chunk()) != b"":
         if data is None:
-            codec.receive(next(rest))
+            codec.receive(next(remaining))
         else:
             body += data
-    for piece in rest:
-        codec.receive(piece)
+    for segment in remaining:
+        codec.receive(segment)
     return body
 
 
-def read(codec: HTTP11Codec, pieces: Iterable[bytes]) -> tuple[ResponseHead, bytes]:
-    """Head and body, from all of `pieces`."""
-    rest = iter(pieces)
+def read(codec: HTTP11Codec, segments: Iterable[bytes]) -> tuple[ResponseHead, bytes]:
+    """Head and body, from all of `segments`."""
+    remaining = iter(segments)
     while True:
-        codec.receive(next(rest))
+        codec.receive(next(remaining))
         head = codec.take_head()
         if head is not None:
-            return head, body_of(codec, rest)
+            return head, body_of(codec, remaining)
 
 
 # States
@@ -257,7 +257,9 @@ def test_a_body_needs_more_bytes_until_it_has_ended(state: ResponseState) -> Non
 
 
 @pytest.mark.parametrize("state", [state for state in ResponseState if state not in READING])
-def test_only_a_head_is_due_before_a_byte_of_it_has_come(state: ResponseState) -> None:
+def test_a_response_is_unanswered_only_before_the_first_byte_of_its_head(
+    state: ResponseState,
+) -> None:
     codec = RESPONSE_STATES[state]()
     assert codec.is_unanswered == (state is ResponseState.HEAD)
     codec.receive(b"H")
@@ -311,18 +313,18 @@ def test_a_connection_that_the_peer_closed_is_not_used_again() -> None:
     assert not codec.is_reusable
 
 
-# The rest of a body at once
+# A remaining body that is taken at once
 
 
 @pytest.mark.parametrize("state", ResponseState)
-def test_only_a_complete_response_has_a_rest_without_waiting(state: ResponseState) -> None:
+def test_only_a_complete_response_has_a_remaining_body_to_take(state: ResponseState) -> None:
     codec = RESPONSE_STATES[state]()
     assert codec.take_remaining() == (b"" if state is ResponseState.DONE else None)
     assert codec.response_state is state
 
 
 @pytest.mark.parametrize("data", [b"", b"ab", b"abc", b"abcd"])
-def test_the_rest_is_all_that_is_here_or_is_left_to_be_read(data: bytes) -> None:
+def test_the_remaining_body_is_taken_whole_or_not_at_all(data: bytes) -> None:
     codec = received(OK + b"Content-Length: 3\r\n\r\n" + data)
     is_all = data == b"abc"
     assert codec.take_remaining() == (data if is_all else None)
@@ -331,7 +333,7 @@ def test_the_rest_is_all_that_is_here_or_is_left_to_be_read(data: bytes) -> None
         assert body_of(codec, [b"abc"[len(data) :]] if data != b"abcd" else []) == b"abc"
 
 
-def test_the_rest_is_what_was_not_read_before() -> None:
+def test_the_remaining_body_is_the_part_that_was_not_read_before() -> None:
     codec = received(OK + b"Content-Length: 3\r\n\r\na")
     assert codec.take_chunk() == b"a"
     codec.receive(b"bc")
@@ -340,7 +342,7 @@ def test_the_rest_is_what_was_not_read_before() -> None:
 
 
 @pytest.mark.parametrize("length", [b"0", b"3"])
-def test_there_is_no_rest_where_the_connection_is_not_used_again(length: bytes) -> None:
+def test_no_remaining_body_is_taken_if_the_connection_is_not_reusable(length: bytes) -> None:
     body = bytes(int(length))
     closing = received(OK + b"Connection: close\r\nContent-Length: " + length + b"\r\n\r\n" + body)
     assert closing.take_remaining() is None
@@ -761,8 +763,8 @@ def test_bytes_after_a_response_condemn_the_connection(
     case: Case, surplus: bytes, is_apart: bool
 ) -> None:
     codec = started(case.method)
-    pieces = [case.data, surplus] if is_apart else [case.data + surplus]
-    _, body = read(codec, pieces)
+    segments = [case.data, surplus] if is_apart else [case.data + surplus]
+    _, body = read(codec, segments)
     assert body == case.body
     assert not codec.is_reusable
     assert codec.leading_data == surplus
@@ -797,7 +799,7 @@ def test_a_body_without_a_length_ends_with_the_connection(
         (b"CONNECT", [], b"HTTP/1.0 299 \r\nContent-Length: 5\r\n\r\n"),
     ],
 )
-def test_what_follows_an_upgrade_is_the_new_protocol(
+def test_data_after_an_upgrade_belongs_to_the_new_protocol(
     cut: Callable[[bytes], list[bytes]], method: bytes, fields: Headers, head: bytes
 ) -> None:
     codec = started(method, *fields)
@@ -872,10 +874,10 @@ def test_a_connection_that_ends_before_the_response_is_an_error(data: bytes) -> 
     ],
 )
 def test_a_body_that_breaks_off_is_an_error(data: bytes, message: str) -> None:
-    for pieces in ([data], bytewise(data)):
+    for segments in ([data], bytewise(data)):
         codec = started()
         with pytest.raises(RemoteProtocolError, match=message):
-            read(codec, [*pieces, b""])
+            read(codec, [*segments, b""])
         assert not codec.is_reusable
 
 
@@ -987,7 +989,7 @@ NO_RESPONSE = [
 @each_cut
 @pytest.mark.parametrize("surplus", [b"", b"x", b"\r\n"])
 @pytest.mark.parametrize("data", NO_RESPONSE)
-def test_what_can_never_become_a_response_is_refused_while_the_connection_is_open(
+def test_bytes_that_can_never_become_a_response_are_refused_while_the_connection_is_open(
     data: bytes, surplus: bytes, cut: Callable[[bytes], list[bytes]]
 ) -> None:
     codec = started()

@@ -13,7 +13,7 @@ stricter in these ways:
 - there are at most `INTERIM_LIMIT` interim responses; a chunk's size line has at most `LINE_LIMIT` bytes;
   extensions and trailers may outweigh the data by so much only.
 
-It is laxer, where RFC 9112 tells how to read what servers are known to send (`in_the_form_of_h11`). After all of
+It is laxer where RFC 9112 says how to read forms that some servers send (`in_the_form_of_h11`). After all of
 these but the last the connection is not used again:
 
 - an empty line before a status line;
@@ -93,14 +93,14 @@ def sent_by_us(request: Request, codec: HTTP11Codec | None = None) -> tuple[HTTP
     return codec, sent + codec.send_data(request.body) + codec.end_request()
 
 
-def read_by_h11(request: Request, pieces: Iterable[bytes]) -> Outcome:
+def read_by_h11(request: Request, segments: Iterable[bytes]) -> Outcome:
     connection, _ = sent_by_h11(request)
     result = Result.INCOMPLETE
     head = None
     body = b""
     trailers: Headers = []
-    for piece in pieces:
-        connection.receive_data(piece)
+    for segment in segments:
+        connection.receive_data(segment)
         while result is Result.INCOMPLETE:
             try:
                 event = connection.next_event()
@@ -138,27 +138,27 @@ def read_by_h11(request: Request, pieces: Iterable[bytes]) -> Outcome:
 
 def read_by_us(
     request: Request,
-    pieces: Iterable[bytes],
+    segments: Iterable[bytes],
     codec: HTTP11Codec | None = None,
     *,
-    asks_for_rest: bool = False,
+    takes_remaining: bool = False,
 ) -> Outcome:
     codec, _ = sent_by_us(request, codec)
     result = Result.INCOMPLETE
     head = None
     body = b""
-    for piece in pieces:
-        codec.receive(piece)
+    for segment in segments:
+        codec.receive(segment)
         try:
             if head is None:
                 head = codec.take_head()
                 if codec.response_state is ResponseState.SWITCHED:
                     result = Result.SWITCHED
             while head is not None and result is Result.INCOMPLETE:
-                rest = codec.take_remaining() if asks_for_rest else None
-                if rest is not None:
+                remaining = codec.take_remaining() if takes_remaining else None
+                if remaining is not None:
                     assert codec.is_reusable
-                    body += rest
+                    body += remaining
                     result = Result.COMPLETE
                     break
                 data = codec.take_chunk()
@@ -287,7 +287,7 @@ def without_fields(outcome: Outcome, *names: bytes) -> Outcome:
 
 
 def cut(data: bytes, positions: Iterable[int]) -> list[bytes]:
-    """`data` in pieces, none of them empty."""
+    """`data` in segments, none of them empty."""
     bounds = [0, *sorted({at for at in positions if 0 < at < len(data)}), len(data)]
     return [data[start:end] for start, end in pairwise(bounds) if start < end]
 
@@ -308,14 +308,14 @@ def agree(request: Request, data: bytes, positions: Iterable[int], is_open: bool
     """Hold that the codec reads `data`, however it is cut, as h11 does; return what it read."""
     end = [] if is_open else [b""]
     first = None
-    for pieces, codec, asks_for_rest in (
+    for segments, codec, takes_remaining in (
         (cut(data, ()), HTTP11Codec(), False),
         (cut(data, ()), used(data), True),
         (cut(data, positions), used(data), False),
         (cut(data, positions), used(data), True),
         (cut(data, range(len(data))), HTTP11Codec(), True),
     ):
-        ours = read_by_us(request, [*pieces, *end], codec, asks_for_rest=asks_for_rest)
+        ours = read_by_us(request, [*segments, *end], codec, takes_remaining=takes_remaining)
         first = first or ours
         assert ours == first
     assert first is not None
@@ -645,8 +645,8 @@ def test_bytes_after_a_response_are_not_part_of_it_and_condemn_the_connection(
     alone = read_by_us(request, cut(data, ()))
     if alone.result is not Result.COMPLETE:
         return
-    for pieces in ([data + surplus], [data, surplus], cut(data + surplus, range(1000))):
-        assert read_by_us(request, pieces) == alone._replace(
+    for segments in ([data + surplus], [data, surplus], cut(data + surplus, range(1000))):
+        assert read_by_us(request, segments) == alone._replace(
             left=alone.left + surplus, is_reusable=False
         )
 

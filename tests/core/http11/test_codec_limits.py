@@ -23,14 +23,14 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 
 
-def result(pieces: Iterable[bytes], head_limit: int, method: bytes = b"GET") -> object:
-    """What a codec makes of a response that comes in pieces: `None` if it is refused."""
+def result(segments: Iterable[bytes], head_limit: int, method: bytes = b"GET") -> object:
+    """What a codec makes of a response that comes in segments: `None` if it is refused."""
     codec = HTTP11Codec(head_limit)
     codec.start_request(method, b"/", [HOST], None)
     head = None
     body = b""
-    for piece in pieces:
-        codec.receive(piece)
+    for segment in segments:
+        codec.receive(segment)
         try:
             head = head or codec.take_head()
             if head is None:
@@ -67,9 +67,9 @@ def results(
 ) -> object:
     """What a codec makes of `data`, which is the same however they are cut."""
     whole = result([data], head_limit, method)
-    for pieces in cuttings(data, marks):
-        pieces = [piece for piece in pieces if piece]
-        assert result(pieces, head_limit, method) == whole, [len(piece) for piece in pieces]
+    for segments in cuttings(data, marks):
+        segments = [segment for segment in segments if segment]
+        assert result(segments, head_limit, method) == whole, [len(segment) for segment in segments]
     return whole
 
 
@@ -99,7 +99,7 @@ def test_a_long_size_line_is_read_wherever_it_begins() -> None:
     )
 
 
-def test_trailers_count_towards_what_may_outweigh_the_data() -> None:
+def test_trailers_count_towards_the_overhead_limit() -> None:
     assert results(CHUNKED + b"0\r\nX: " + b"y" * 110_000 + b"\r\n\r\n") is None
     assert results(CHUNKED + b"0\r\nX: " + b"y" * 17_000 + b"\r\n\r\n") is None
 

@@ -56,9 +56,9 @@ class Received(bytearray):
 @pytest.fixture(autouse=True)
 def counting(monkeypatch: pytest.MonkeyPatch) -> None:
     def scanning(search: Callable[..., Any]) -> Callable[..., Any]:
-        def scan(data: bytes, start: int = 0, *rest: int) -> Any:
-            found = search(data, start, *rest)
-            end = min(rest[0], len(data)) if rest else len(data)
+        def scan(data: bytes, start: int = 0, *remaining: int) -> Any:
+            found = search(data, start, *remaining)
+            end = min(remaining[0], len(data)) if remaining else len(data)
             Received.work += max(0, (end if found is None else found.end()) - start)
             return found
 
@@ -83,7 +83,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fed(data: bytes, size: int, method: bytes = b"GET") -> HTTP11Codec:
-    """A codec that has read `data` in pieces of that size; it may be incomplete, or refused."""
+    """A codec that has read `data` in segments of that size; it may be incomplete, or refused."""
     codec = HTTP11Codec()
     codec.start_request(method, b"/", [HOST], None)
     head = None
@@ -121,15 +121,15 @@ BODIES = {
     "small chunks": CHUNKED + b"1\r\na\r\n" * 4000 + b"0\r\n\r\n",
     "small chunks with extensions": CHUNKED + b"1;x\r\na\r\n" * 4000 + b"0\r\n\r\n",
 }
-# How often a byte may be looked at: by the searches for the ends of lines and of the head, by the check of a line
-# and its beginning (64 bytes each time), by whoever reads the whole.
+# How often a byte may be scanned: by the searches for the ends of lines and of the head, by the check of a line and its
+# beginning (64 bytes each time), and by the parser of the whole head.
 OFTEN = 128
 
 
 @pytest.mark.parametrize("size", [1, 2, 100, 10_000])
 @pytest.mark.parametrize("method", [b"GET", b"CONNECT"])
 @pytest.mark.parametrize("data", HEADS.values(), ids=HEADS)
-def test_no_byte_of_a_head_is_looked_at_again_and_again(
+def test_each_byte_of_a_head_is_scanned_a_bounded_number_of_times(
     data: bytes, method: bytes, size: int
 ) -> None:
     codec = fed(data, size, method)
@@ -139,7 +139,7 @@ def test_no_byte_of_a_head_is_looked_at_again_and_again(
 
 @pytest.mark.parametrize("size", [1, 2, 100, 10_000])
 @pytest.mark.parametrize("data", BODIES.values(), ids=BODIES)
-def test_no_byte_of_a_body_is_looked_at_again_and_again(data: bytes, size: int) -> None:
+def test_each_byte_of_a_body_is_scanned_a_bounded_number_of_times(data: bytes, size: int) -> None:
     fed(data, size)
     assert Received.work <= OFTEN * len(data)
 
@@ -156,7 +156,7 @@ def test_twice_the_bytes_are_twice_the_work(data: bytes) -> None:
     assert works[2] <= 2.5 * works[1] + 10_000
 
 
-def test_what_is_incomplete_grows_in_place() -> None:
+def test_incomplete_data_grows_in_place() -> None:
     codec = HTTP11Codec()
     codec.start_request(b"GET", b"/", [HOST], None)
     for byte in CONTINUE + OK + b"X: ":
@@ -188,7 +188,7 @@ def lines_run(function: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"1;x\r\na\r\n", b"1 \t;x=y\r\na\r\n"])
-def test_chunks_that_come_together_cost_the_same_each(chunk: bytes) -> None:
+def test_chunks_received_together_cost_the_same_each(chunk: bytes) -> None:
     counts = []
     for number in (250, 500):
         codec = fed(CHUNKED, len(CHUNKED))

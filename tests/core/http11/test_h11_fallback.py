@@ -42,7 +42,7 @@ def test_the_reason_for_a_refusal_is_kept() -> None:
 # Heads
 
 
-def test_a_head_is_read_with_what_it_means() -> None:
+def test_a_head_is_read_together_with_its_framing() -> None:
     block = b"HTTP/1.1 404\nX: a\n b\nConnection: x, Close\nKeep-Alive: timeout=5\nContent-Length: 3\n\n"
     head, has_switched = reading(block)
     assert not has_switched
@@ -185,7 +185,7 @@ def test_a_head_that_is_not_odd_leaves_the_connection_in_use(coding: bytes) -> N
         (b"Transfer-Encoding: identity\r\nContent-Length: x\r\n", "bad Content-Length"),
     ],
 )
-def test_what_has_no_certain_meaning_is_refused(fields: bytes, message: str) -> None:
+def test_an_ambiguous_head_is_refused(fields: bytes, message: str) -> None:
     with pytest.raises(RemoteProtocolError, match=message):
         reading(OK + fields + b"\r\n")
 

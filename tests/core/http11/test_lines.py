@@ -1,4 +1,4 @@
-"""Lines as they arrive: each is refused as soon as it can't become part of a response, and looked at once."""
+"""Lines as they are received: each is checked once, and refused as soon as it can't become part of a response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_one_empty_line_may_precede_the_status_line(data: bytes, start: int) -> 
         b"\nHTTP/1.1 200\r\n",
     ],
 )
-def test_all_beginnings_of_a_response_may_become_one(data: bytes) -> None:
+def test_each_beginning_of_a_response_is_accepted(data: bytes) -> None:
     for size in range(len(data) + 1):
         check_beginning(data[:size])
 
@@ -63,7 +63,9 @@ def test_all_beginnings_of_a_response_may_become_one(data: bytes) -> None:
         (b"\rHTTP/1.1 200 OK\r\n", "Check the host and the port of the URL"),
     ],
 )
-def test_what_is_no_response_is_refused_with_its_likely_cause(data: bytes, message: str) -> None:
+def test_bytes_that_are_no_response_are_refused_with_the_likely_cause(
+    data: bytes, message: str
+) -> None:
     for received in (data, bytearray(data)):
         with pytest.raises(RemoteProtocolError, match=message):
             check_beginning(received)
@@ -84,7 +86,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_all_beginnings_of_a_field_line_may_become_one(line: bytes) -> None:
+def test_each_beginning_of_a_field_line_is_accepted(line: bytes) -> None:
     before = b"HTTP/1.1 200 OK\r\nA: b\r\n"
     for scanned in range(len(line) + 1):
         for size in range(scanned, len(line) + 1):
@@ -122,7 +124,7 @@ def test_a_line_that_is_no_field_is_refused_when_that_is_certain(line: bytes, si
 
 
 @pytest.mark.parametrize("line", [b"HTTP/1.1 200 \0\r\n", b"HTTP/1.1 200 a\rb\n", b"X: y\r\n"])
-def test_a_status_line_with_what_none_has_is_refused(line: bytes) -> None:
+def test_a_malformed_status_line_is_refused(line: bytes) -> None:
     with pytest.raises(RemoteProtocolError, match="illegal header line: b'"):
         check_lines(line, 0, 0)
 
@@ -183,7 +185,7 @@ def test_a_chunk_line_is_read_when_it_is_complete(line: bytes, size: int) -> Non
         (b"5;" + b"a" * (LINE_LIMIT - 3) + b"\r\n", "size line is longer than 4096 bytes"),
     ],
 )
-def test_a_chunk_line_is_refused_when_it_can_become_none(line: bytes, message: str) -> None:
+def test_a_malformed_chunk_line_is_refused_at_once(line: bytes, message: str) -> None:
     for more in (b"", b"\r\nmore\r\n"):
         for before in (b"", b"x" * 10):
             with pytest.raises(RemoteProtocolError, match=message):

@@ -32,12 +32,12 @@ class ThreadRuntime(FakeRuntime):
 
 
 class ThreadStream(FakeStream):
-    """A stream whose pieces come one after the other, and whose socket takes what there is room for."""
+    """A stream that receives one segment after the other, and whose socket has limited room."""
 
     is_resumable = True
 
-    def __init__(self, *pieces: bytes, room: int = 1 << 30) -> None:
-        super().__init__(*pieces)
+    def __init__(self, *segments: bytes, room: int = 1 << 30) -> None:
+        super().__init__(*segments)
         self.fake_runtime = ThreadRuntime()
         self.room = room
         self.sent = b""
@@ -61,7 +61,7 @@ def upload_of(stream: FakeStream, size: int, **limits: float) -> Upload:
     return Upload(stream, codec, 65536, Timeouts(**limits, runtime=stream.runtime))
 
 
-def test_a_thread_looks_for_a_response_when_the_body_has_had_the_turn() -> None:
+def test_a_thread_polls_for_a_response_after_each_chunk_of_the_body() -> None:
     stream = ThreadStream(REFUSAL)
     upload = upload_of(stream, 6)
     closed = []
@@ -81,7 +81,7 @@ def test_a_thread_looks_for_a_response_when_the_body_has_had_the_turn() -> None:
     assert upload.has_begun
 
 
-def test_a_thread_looks_no_more_often_than_is_worth_it() -> None:
+def test_a_thread_polls_at_most_once_in_an_interval() -> None:
     stream = ThreadStream()
     run_blocking(upload_of(stream, 1000).send(b"x" for _ in range(1000)))
     assert stream.calls == []
@@ -89,7 +89,7 @@ def test_a_thread_looks_no_more_often_than_is_worth_it() -> None:
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["before a chunk", "before the end"])
-def test_a_total_that_passes_while_a_body_blocks_its_thread_is_noticed_when_it_returns(
+def test_a_total_that_ends_while_a_body_blocks_its_thread_is_noticed_after_it(
     last: bool,
 ) -> None:
     stream = ThreadStream()
@@ -106,7 +106,7 @@ def test_a_total_that_passes_while_a_body_blocks_its_thread_is_noticed_when_it_r
 
 
 @pytest.mark.parametrize("limits", [{"write": 1.0}, {"total": 1.0}], ids=["write", "total"])
-def test_a_thread_waits_for_a_full_socket_in_turns_and_no_longer_than_allowed(
+def test_a_thread_waits_for_a_full_socket_and_polls_in_turns_until_the_write_timeout(
     limits: dict[str, float],
 ) -> None:
     stream = ThreadStream(room=100)
@@ -116,7 +116,7 @@ def test_a_thread_waits_for_a_full_socket_in_turns_and_no_longer_than_allowed(
     assert stream.calls.count(("read_nowait", 65536)) == pytest.approx(1.0 / WAIT_LIMIT, abs=2)
 
 
-def test_a_socket_that_has_room_again_gets_what_is_left() -> None:
+def test_the_remaining_data_is_written_when_a_full_socket_has_room_again() -> None:
     class Draining(ThreadStream):
         async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
             self.room = 70_000
@@ -128,7 +128,7 @@ def test_a_socket_that_has_room_again_gets_what_is_left() -> None:
     assert stream.sent == content
 
 
-def test_a_refusal_that_came_before_a_full_socket_timed_out_is_returned() -> None:
+def test_a_refusal_before_a_write_timeout_is_returned() -> None:
     class Full(ThreadStream):
         async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
             raise httpcore2.WriteTimeout("The peer accepted too little.")
@@ -146,7 +146,7 @@ def test_a_success_does_not_hide_that_a_full_socket_timed_out() -> None:
     assert upload.final_poll() is None
 
 
-def test_a_connection_is_asked_once_more_before_a_write_timeout_is_raised(
+def test_a_connection_is_polled_once_more_before_a_write_timeout_is_raised(
     runtime: TestedRuntime,
 ) -> None:
     class Full(FakeNetworkStream):
@@ -207,14 +207,14 @@ def test_a_total_that_is_over_before_the_head_leaves_the_connection_as_it_was() 
 
 
 class AlwaysReadable(CustomStream):
-    """Says that it can be read, since something came that is not for whoever reads."""
+    """Reports to be readable although a read returns nothing, as after a TLS session ticket."""
 
     def get_extra_info(self, info: str) -> Any:
         return True if info == "is_readable" else super().get_extra_info(info)
 
 
 @pytest.mark.parametrize("ending", ["refused", "interim", "ended"])
-def test_what_comes_to_a_callers_own_stream_is_read_between_the_chunks(
+def test_a_callers_own_stream_is_read_between_the_chunks(
     runtime: TestedRuntime, ending: str
 ) -> None:
     answered = runtime.event()
@@ -243,7 +243,7 @@ def test_what_comes_to_a_callers_own_stream_is_read_between_the_chunks(
     async def chunks_in_turns() -> AsyncIterator[bytes]:
         for chunk in chunks():
             yield chunk
-            await runtime.let_others_run()  # an event loop has to take in what came
+            await runtime.let_others_run()  # an event loop has to receive the data
 
     async def scenario() -> None:
         backend = CustomBackend(runtime.backend())
@@ -281,7 +281,7 @@ def test_a_callers_own_stream_that_can_be_read_in_vain_is_waited_for_once(
         runtime.run(scenario)
 
 
-def test_a_refusal_that_comes_along_with_a_write_timeout_is_returned() -> None:
+def test_a_refusal_at_the_time_of_a_write_timeout_is_returned() -> None:
     class Late(ThreadStream):
         async def write_some(self, buffer: bytes, timeout: float | None = None) -> int:
             upload._receive(REFUSAL)
