@@ -230,6 +230,21 @@ def test_a_unix_socket_is_connected(loop: Loop, unix_listener: socket.socket) ->
     loop.run(main)
 
 
+def test_a_socket_that_connects_at_once_is_not_waited_for(
+    loop: Loop, unix_listener: socket.socket
+) -> None:
+    # TCP over the loopback interface may do so, and a unix socket always does.
+    path = unix_listener.getsockname()
+    address = (socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path)
+
+    async def main() -> None:
+        sock = await loop.backend._connect_address(address, None, ())
+        assert sock.getpeername() == path
+        sock.close()
+
+    loop.run(main)
+
+
 def test_a_unix_socket_that_is_not_there_is_an_error_of_connecting(
     loop: Loop, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ Must not know: sockets, HTTP, the pool.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Iterable
 from typing import Any, Generic, TypeVar
 
@@ -89,9 +90,9 @@ class DelegatingBackend(AsyncNetworkBackend, Generic[S]):
     Arguments are passed as httpcore2 has always passed them, by name: many backends accept the last ones as `**kwargs`.
     """
 
+    @abstractmethod
     def _delegate(self) -> AsyncNetworkBackend | NetworkBackend:
         """Return the backend for the next call."""
-        raise NotImplementedError
 
     def _adapt(self, stream: Any) -> S:
         """Return a stream of the other backend as one of this backend's."""
