@@ -34,6 +34,7 @@ IGNORED = {
     "connect/test_socks.py",
     "http11/test_upload.py",
     "pool/test_ledger_interruptions.py",
+    "pool/test_locked_ledger.py",
     "test_patterns.py",
     "testing/test_recording.py",
     "testing/test_script.py",

@@ -1,6 +1,7 @@
 """The ledger for threads: one lock makes each operation atomic.
 
-Rules: an operation holds the lock from its beginning to its end, and nothing else holds it.
+Rules: an operation holds the lock from its beginning to its end, and nothing else holds it. A forked child gets locks
+of its own: one that another thread held when the process forked stays locked there.
 Must not know: what an operation decides.
 """
 
@@ -9,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import RLock
 from typing import Any
+from weakref import WeakSet
 
 from .._http.lease import Lease
+from .._net.forks import call_in_children
 from .ledger import Decisions, Ledger
 from .slots import C, Counts, K, Ticket
+
+
+_ledgers: WeakSet[LockedLedger[Any, Any]] = WeakSet()
 
 
 class LockedLedger(Ledger[K, C]):
@@ -21,7 +27,7 @@ class LockedLedger(Ledger[K, C]):
     `connections()` takes no lock: see there.
     """
 
-    __slots__ = ("_lock",)
+    __slots__ = ("__weakref__", "_lock")
 
     def __init__(
         self,
@@ -33,6 +39,7 @@ class LockedLedger(Ledger[K, C]):
         # Re-entrant, since operations call each other; and since the collector or a signal handler may run a caller's
         # code in the middle of one, which closes a response.
         self._lock = RLock()
+        _ledgers.add(self)
 
     def counts(self) -> Counts:
         with self._lock:
@@ -115,3 +122,11 @@ class LockedLedger(Ledger[K, C]):
     def return_decisions(self, taken: Decisions[K, C]) -> None:
         with self._lock:
             super().return_decisions(taken)
+
+
+def _renew_locks() -> None:
+    for ledger in _ledgers:
+        ledger._lock = RLock()
+
+
+call_in_children(_renew_locks)
