@@ -14,11 +14,12 @@ class TimeoutExtension(TypedDict, total=False):
     """Limits in seconds for the phases of a request. A key that is left out, or `None`, sets no limit.
 
     Attributes:
-        pool: for the wait for a connection of the pool (`PoolTimeout`). connect: for the dial with the name
-        resolution, and again for each handshake after it (`ConnectTimeout`). read: for each wait for data from the
-        peer (`ReadTimeout`). write: for each wait until the peer accepts data (`WriteTimeout`). total: for the
-        request as a whole, from the call to the end of the response's body; it raises the exception of the
-            phase in which it ends.
+        pool: for the wait for a connection of the pool (`PoolTimeout`).
+        connect: for the dial with the name resolution, and again for each handshake after it (`ConnectTimeout`).
+        read: for each wait for data from the peer (`ReadTimeout`).
+        write: for each wait until the peer accepts data (`WriteTimeout`).
+        total: for the request as a whole, from the call to the end of the response's body. It raises the exception of
+            the phase in which it ends.
 
     Example:
         ```python
