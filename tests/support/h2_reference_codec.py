@@ -146,6 +146,7 @@ class H2Codec:
         self._block_id = _NO_FRAME  # the stream of the field block that is being received
         self._block = FieldBlock()
         self._idle_frames = 0
+        self._ends_stream = False  # the frame that is processed has END_STREAM
         self._heads = ResponseHeadCache()
         self._h2 = H2Connection(config)
         self._h2.local_settings = Settings(
@@ -378,6 +379,7 @@ class H2Codec:
                 self._receive_no_increment(stream_id, stream)
                 return
             frame = WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, increment)
+        self._ends_stream = bool(kind in (DATA, HEADERS, CONTINUATION) and flags & END_STREAM)
         for event in self._h2.receive_data(frame):
             self._translate(event)
 
@@ -452,6 +454,8 @@ class H2Codec:
             try:
                 self._translate_response(event, stream)
             except MalformedResponse as exc:
+                if self._ends_stream:
+                    stream.transition(RECEIVE_END_STREAM)
                 self._fail_stream(stream, str(exc), ErrorCode.PROTOCOL_ERROR)
         elif isinstance(event, h2_events.StreamEnded):
             stream.transition(RECEIVE_END_STREAM)

@@ -78,6 +78,8 @@ _MAX_STREAM_ID = 2**31 - 1
 # No field block is being received; and not even the server's first frame has come.
 _NO_BLOCK, _NO_FRAME = 0, -1
 
+_NO_HEAD = "The server sent data before the response's head."
+
 _RECEIVING = states_allowing(RECEIVE_DATA)
 _OPEN = states_allowing(SEND_RST_STREAM)
 
@@ -306,13 +308,15 @@ class ClientCodec:
             return
         stream.receive_window -= size
         if stream.state is RELEASED:
-            if flags & END_STREAM:
-                self._end_released(stream)
-            else:
+            if not flags & END_STREAM:
                 self.reset(stream)
+            elif stream.head is None:
+                raise ConnectionFault(_NO_HEAD)
+            else:
+                self._end_released(stream)
             return
         if stream.head is None:
-            self._fail_stream(stream, "The server sent data before the response's head.")
+            self._fail_stream(stream, _NO_HEAD)
             return
         if stream.body_left is not None:
             stream.body_left -= len(data)
