@@ -191,7 +191,7 @@ class Wire(BackendStream):
             raise ReadError("closed below")
         if self.read_error is not None:
             raise self.read_error
-        assert self.coming or self.is_ended, "this read would wait for ever"
+        assert self.coming or self.is_ended, "this read would never end"
         data = self.read_nowait(max_bytes)
         assert data is not None
         return data
