@@ -48,7 +48,7 @@ from .poolable import Poolable
 from .slots import Counts, Grant, Ticket
 
 # Scheme, host and port, and the `sni_hostname` of requests whose extension names another host.
-_Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, bytes]
+_Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, str]
 _Ticket: TypeAlias = Ticket[_Key, Poolable]
 _Lease: TypeAlias = Lease[Poolable]
 
