@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from ..conftest import in_child
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_closes_a_pool_whose_lock_another_thread_held() -> None:
-    ledger: LockedLedger[str, int] = LockedLedger(1, None, None)
+    ledger: LockedLedger[Any, Any] = LockedLedger(1, None, None)
     pool = ConnectionPool()
     pool._engine._ledger = ledger
     is_held, may_end = threading.Event(), threading.Event()
