@@ -148,6 +148,20 @@ def test_a_released_stream_may_be_ended_by_the_server(end: bytes) -> None:
     assert codec.take() == b""
 
 
+def test_the_response_of_a_released_stream_is_dropped_up_to_its_trailers() -> None:
+    codec = make()
+    feed(codec, PREFACE)
+    codec.release(1)
+    codec.take()
+    trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, block((b"x", b"y")))
+    interim = frame(HEADERS, END_HEADERS, 1, block((b":status", b"103")))
+    assert feed(codec, interim + HEAD + trailers) == []
+    assert codec.take() == b""
+    # Its state is that of any stream that has ended.
+    with pytest.raises(RemoteProtocolError, match="after the response's end"):
+        feed(codec, HEAD)
+
+
 def test_field_blocks_are_cached_as_long_as_their_table_is_the_same() -> None:
     encoder = Encoder()
     codec = RecordedCodec()

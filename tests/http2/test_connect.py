@@ -688,7 +688,9 @@ def test_an_extended_connect_that_the_server_does_not_support_is_not_sent(
 def test_an_extended_connect_is_refused_over_http11(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool() as pool:
-            with pytest.raises(httpcore2.LocalProtocolError, match=r"for HTTP/2, and http://.*"):
+            with pytest.raises(
+                httpcore2.LocalProtocolError, match=r"for HTTP/2, and the connection to http://.*"
+            ):
                 await pool.request("CONNECT", server.url, extensions=WEBSOCKET)
             assert (await pool.request("GET", server.url)).content == b"fine"
 

@@ -42,11 +42,11 @@ def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> N
     counterpart: Any = pool.connections[0]
     writer = counterpart._counterpart.established._session.writer
 
-    def flush(*_: object) -> None:
-        del writer.flush
+    def push(*_: object) -> None:
+        del writer.push
         raise exc
 
-    writer.flush = flush
+    writer.push = push
     pool.request("GET", url)
 
 

@@ -250,13 +250,15 @@ class H2Codec:
 
     # Receiving
 
-    def consumed(self, stream: Stream, count: int) -> None:
+    def consumed(self, stream: Stream, count: int) -> bool:
         if stream.state in _RECEIVING:
             stream.unreturned += count
             if stream.unreturned >= self._stream_window // 2:
                 stream.receive_window += stream.unreturned
                 self._open_window(stream.stream_id, stream.unreturned)
                 stream.unreturned = 0
+                return True
+        return False
 
     def receive(self, data: bytes) -> None:
         if self._parts:

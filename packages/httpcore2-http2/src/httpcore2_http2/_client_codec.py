@@ -11,7 +11,6 @@ Must not know: the network, clocks, locks, sessions, pools.
 from __future__ import annotations
 
 from h2.config import H2Configuration
-from h2.exceptions import ProtocolError
 
 from httpcore2_core._exceptions import RemoteProtocolError
 
@@ -155,8 +154,12 @@ class ClientCodec:
         self._sender.send_headers(stream_id, pseudo, headers, end_stream)
         # The server may send frames about it, however it ends: if all requests of an hour are given up, that is no
         # flood.
-        self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
+        self._forgive_idle_frames()
         return True
+
+    def _forgive_idle_frames(self) -> None:
+        count = self._idle_frames - IDLE_FRAMES_PER_DATA
+        self._idle_frames = count if count > 0 else 0
 
     def _make_room(self) -> None:
         """Reset released streams if the server has no room for another: it counts those that it has not ended."""
@@ -211,13 +214,16 @@ class ClientCodec:
 
     # Receiving
 
-    def consumed(self, stream: Stream, count: int) -> None:
-        if stream.state in _RECEIVING:
-            stream.unreturned += count
-            if stream.unreturned >= self._stream_window // 2:
-                stream.receive_window += stream.unreturned
-                self._sender.send_window_update(stream.stream_id, stream.unreturned)
-                stream.unreturned = 0
+    def consumed(self, stream: Stream, count: int) -> bool:
+        if stream.state not in _RECEIVING:
+            return False
+        stream.unreturned += count
+        if stream.unreturned < self._stream_window // 2:
+            return False
+        stream.receive_window += stream.unreturned
+        self._sender.send_window_update(stream.stream_id, stream.unreturned)
+        stream.unreturned = 0
+        return True
 
     def receive(self, data: bytes) -> None:
         if self._incomplete.parts:
@@ -263,10 +269,6 @@ class ClientCodec:
             self._control.close(exc.code)
             self._send_control()
             raise RemoteProtocolError(str(exc)) from exc.__cause__
-        except ProtocolError as exc:
-            self._is_closed = True
-            self._send_control()
-            raise RemoteProtocolError(str(exc) or type(exc).__name__) from exc
         finally:
             if position < size:
                 self._incomplete.keep(data[position:], needed)
@@ -326,7 +328,7 @@ class ClientCodec:
         if size != len(data):
             self.consumed(stream, size - len(data))
         if data:
-            self._idle_frames = max(0, self._idle_frames - IDLE_FRAMES_PER_DATA)
+            self._forgive_idle_frames()
             stream.add_data(data)
             self._listener.on_data(stream)
         if flags & END_STREAM:

@@ -120,8 +120,11 @@ class HTTP2Codec(Protocol):
 
     # Receiving
 
-    def consumed(self, stream: Stream, count: int) -> None:
-        """Note that the caller has taken `count` bytes of the stream's data: the server may send as many again."""
+    def consumed(self, stream: Stream, count: int) -> bool:
+        """Note that the caller has taken `count` bytes of the stream's data: the server may send as many again.
+
+        Return whether there are bytes to write.
+        """
 
     def receive(self, data: bytes) -> None:
         """Process received bytes, and tell the listener what they mean.

@@ -119,7 +119,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 if request.method == b"CONNECT":
                     await self._check_protocol(request, timeouts)
                 exchange = self._open_exchange(request)
-                await session.writer.flush(timeouts.for_write(), exchange.stream.has_head)
+                if session.writer.unsent:
+                    await session.writer.flush(timeouts.for_write(), exchange.stream.has_head)
                 if exchange.stream.upload is not None:
                     await exchange.send_body(timeouts)
                 head = exchange.stream.head or await exchange.receive_head(timeouts)
@@ -218,7 +219,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             )
 
     def _open_exchange(self, request: Request) -> HTTP2Exchange:
-        """Open a stream, and queue the request's head and as much of its body as is here and may be sent."""
+        """Open a stream, and send the request's head and as much of its body as is possible without waiting."""
         session = self._session
         with session.lock:
             if len(session.writer.unsent) > _MAX_UNSENT:
@@ -241,6 +242,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange)
             if stream.upload is not None and stream.upload.iterator is None:
                 exchange.queue_slice(stream.upload)
+            session.writer.push()
             return exchange
 
     def _end_exchange(self, stream: Stream | None) -> None:

@@ -73,9 +73,10 @@ class ConnectionControl:
     def receive(self, payload: bytes, kind: int, flags: int) -> dict[int, int] | None:
         """Process a SETTINGS or PING frame; return the settings that it changes, or `None` if it has none.
 
+        The frame is well-formed, and its values are checked here, so that h2 finds no fault in it.
+
         Raises:
             ConnectionFault: a setting is out of its range.
-            ProtocolError: h2 refuses the frame, and `take()` returns a GOAWAY.
         """
         if kind == SETTINGS:
             check_settings(payload)

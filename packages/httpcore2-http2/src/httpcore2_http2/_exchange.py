@@ -206,8 +206,8 @@ class HTTP2Exchange:
         with session.lock:
             if stream.chunks:
                 chunk = stream.take_data()
-                session.codec.consumed(stream, len(chunk))
-                session.writer.push()
+                if session.codec.consumed(stream, len(chunk)):
+                    session.writer.push()
                 return chunk
             return b"" if stream.has_ended else None
 

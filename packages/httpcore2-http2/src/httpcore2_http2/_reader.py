@@ -21,6 +21,9 @@ from httpcore2_core._net.runtime import Deadline, Waiter
 from ._keepalive import KeepAlive
 from ._writer import PATIENCE, Writer
 
+CHEAP_READ = 2 * 1024
+"""Bytes whose processing takes less than `LONG`, whatever they are."""
+
 LONG = 0.01
 """Seconds of processing received data after which other tasks get a turn: a server may have sent it for no other
 purpose than to keep this one busy."""
@@ -130,6 +133,8 @@ class Reader:
                     await writer.write_once(turn, left)
                 else:
                     await self._read_for_all(pause)
+                    if is_ready():
+                        continue  # most reads bring the response: the time does not matter
                 left = deadline.left()
                 if left == 0 and not is_ready():
                     raise timeout_error(
@@ -141,8 +146,7 @@ class Reader:
             with self.lock:
                 turns.remove(turn)
                 role.leave(turn)
-                if writer.role.holder is turn:
-                    writer.role.leave(turn)
+                writer.role.leave(turn)
 
     def poll(self) -> bool:
         """Receive data that has arrived, if nobody reads; return whether there may be more; under the lock.
@@ -194,16 +198,16 @@ class Reader:
             pass  # the caller checks whether its own time is over
         except NetworkError as exc:
             received = exc
-        seconds = 0.0
+        began: float | None = None
         with self.lock:
             if self._is_closed:
                 pass
             elif received is not None:
-                began = runtime.now()
+                if isinstance(received, bytes) and len(received) > CHEAP_READ:
+                    began = runtime.now()
                 self._on_read(received)
-                seconds = runtime.now() - began
             else:
                 self._on_silence()
         self._after_read()
-        if seconds > LONG:
+        if began is not None and runtime.now() - began > LONG:
             await runtime.sleep(0)

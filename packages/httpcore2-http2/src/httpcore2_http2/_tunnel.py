@@ -57,8 +57,8 @@ class Tunnel(BackendStream):
                 raise ReadError(_CLOSED_HERE)
             if stream.chunks:
                 data = stream.take_data(max_bytes)
-                session.codec.consumed(stream, len(data))
-                session.writer.push()
+                if session.codec.consumed(stream, len(data)):
+                    session.writer.push()
                 return data
             if stream.has_ended:
                 return b""

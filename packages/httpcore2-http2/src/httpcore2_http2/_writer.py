@@ -100,6 +100,9 @@ class Writer:
         """Write replies to received frames as `push` does; return whether few enough are queued; under the lock."""
         queued = self._queued
         self.push()
+        if not self.unsent:
+            self._replies = 0
+            return True
         self._replies = min(self._replies + self._queued - queued, len(self.unsent))
         return self._replies <= MAX_REPLIES
 
