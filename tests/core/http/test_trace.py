@@ -60,6 +60,8 @@ async def step(result: Any) -> Any:
 
 def test_there_is_no_tracer_without_a_callback_and_an_enabled_logger() -> None:
     assert tracer() is None
+    request = Request("GET", "http://example.com/", extensions={"trace": None})
+    assert Tracer.of("http11", request, is_blocking=True) is None
 
 
 def test_there_is_no_logger_before_logging_is_imported(

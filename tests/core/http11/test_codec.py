@@ -485,6 +485,12 @@ def test_codecs_that_share_a_memory_keep_equal_heads_once() -> None:
     assert first._head is second._head
 
 
+def test_a_host_field_in_a_response_means_nothing() -> None:
+    head, body = read(started(), [OK + b"Host: a\r\nContent-Length: 2\r\n\r\nok"])
+    assert head.headers == [(b"Host", b"a"), (b"Content-Length", b"2")]
+    assert body == b"ok"
+
+
 def test_a_head_that_begins_like_the_last_one_is_read_for_itself() -> None:
     for length in (1, 12, 123):
         head = OK + b"Content-Length: %d\r\n" % length

@@ -139,11 +139,6 @@ class HTTP11Codec:
         """Change the response side, by an event's column of its table."""
         self.response_state = event[self.response_state]
 
-    def forget(self) -> None:
-        """Drop the heads of the last exchange: the connection is closed, and its response may be kept for long."""
-        self._block = self._head = None
-        self._target = self._sent_head = b""
-
     # The request
 
     def start_request(
