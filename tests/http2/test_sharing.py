@@ -10,7 +10,8 @@ from h2.errors import ErrorCodes
 
 import httpcore2
 
-from ..support.h2peer import NARROW, H2Peer, answering, speaking
+from ..support.h2peer import HEADERS, NARROW, H2Peer, answering, speaking
+from ..support.h2state import session
 from ..support.runtimes import TestedRuntime
 from ..support.scripted_servers import scripted_server
 from .conftest import PoolMaker
@@ -643,4 +644,37 @@ def test_closing_the_pool_ends_all_requests(runtime: TestedRuntime, h2_pool: Poo
             assert pool.connections == []
 
     with scripted_server(speaking(script), allow_disconnect=True) as server:
+        runtime.run(scenario)
+
+
+def test_requests_of_tasks_that_run_at_the_same_time_are_written_together(
+    runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if runtime.name == "threads":
+        pytest.skip("threads do not run in one loop")
+
+    async def scenario() -> None:
+        async with h2_pool(runtime) as pool:
+
+            async def fetch() -> None:
+                assert (await pool.request("GET", server.url)).content == b"fine"
+
+            await fetch()
+            stream = session(pool).stream
+            write_nowait = stream.write_nowait
+            writes = 0
+
+            def count(buffer: bytes) -> int:
+                nonlocal writes
+                writes += buffer[3] == HEADERS
+                return write_nowait(buffer)
+
+            monkeypatch.setattr(stream, "write_nowait", count)
+            await fetch()
+            assert writes == 1
+            await runtime.gather(*[fetch] * 20)
+            # The first request of a connection that is idle does not wait for others.
+            assert writes <= 4
+
+    with scripted_server(speaking(answering())) as server:
         runtime.run(scenario)

@@ -119,6 +119,11 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 if request.method == b"CONNECT":
                     await self._check_protocol(request, timeouts)
                 exchange = self._open_exchange(request)
+                if session.exchanges > 1 and not self.runtime.is_blocking:
+                    # Tasks that run in the same iteration of the loop queue their requests, too: one write takes all.
+                    # A task that is cancelled here writes them when it resets its stream.
+                    await self.runtime.sleep(0)
+                session.writer.write_queued()
                 if session.writer.unsent:
                     await session.writer.flush(timeouts.for_write(), exchange.stream.has_head)
                 if exchange.stream.upload is not None:
@@ -219,7 +224,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             )
 
     def _open_exchange(self, request: Request) -> HTTP2Exchange:
-        """Open a stream, and send the request's head and as much of its body as is possible without waiting."""
+        """Open a stream, and queue the request's head and as much of its body as is here and may be sent."""
         session = self._session
         with session.lock:
             if len(session.writer.unsent) > _MAX_UNSENT:
@@ -242,7 +247,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange)
             if stream.upload is not None and stream.upload.iterator is None:
                 exchange.queue_slice(stream.upload)
-            session.writer.push()
             return exchange
 
     def _end_exchange(self, stream: Stream | None) -> None:

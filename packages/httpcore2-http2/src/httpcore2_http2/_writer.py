@@ -96,6 +96,11 @@ class Writer:
                 return
             self._mark_sent(taken)
 
+    def write_queued(self) -> None:
+        """Write what can be written without waiting."""
+        with self.lock:
+            self.push()
+
     def push_replies(self) -> bool:
         """Write replies to received frames as `push` does; return whether few enough are queued; under the lock."""
         queued = self._queued
