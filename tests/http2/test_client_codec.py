@@ -162,6 +162,14 @@ def test_the_response_of_a_released_stream_is_dropped_up_to_its_trailers() -> No
         feed(codec, HEAD)
 
 
+def test_a_released_stream_that_ends_without_a_head_is_a_connection_error() -> None:
+    codec = make()
+    feed(codec, PREFACE)
+    codec.release(1)
+    with pytest.raises(RemoteProtocolError, match="data before the response's head"):
+        feed(codec, frame(DATA, END_STREAM, 1))
+
+
 def test_field_blocks_are_cached_as_long_as_their_table_is_the_same() -> None:
     encoder = Encoder()
     codec = RecordedCodec()
