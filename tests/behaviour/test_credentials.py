@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -18,31 +18,35 @@ from httpcore2_core._net.sync_backend import SyncBackendAdapter
 LIMIT = 4242.5
 
 
-def reachable() -> Iterator[object]:
-    """Every object of the process that an object with references leads to."""
-    seen = set()
-    pending: list[object] = gc.get_objects()
-    while pending:
-        found = pending.pop()
-        if id(found) not in seen:
-            seen.add(id(found))
-            yield found
-            # Tuples and dicts of bytes alone are unknown to the collector.
-            pending += gc.get_referents(found)
+def holds(found: object, text: str, data: bytes) -> bool:
+    """Whether an object has a part of the request."""
+    if isinstance(found, str):
+        return found is not text and text in found
+    if isinstance(found, (bytes, bytearray)):
+        return found is not data and data in found
+    return isinstance(found, Timeouts) and found.read == LIMIT
 
 
 def survivors(backwards: str) -> list[object]:
-    """All that holds the text, which is given backwards: it must not be found here."""
+    """Return all objects of the process that have the text, which is given backwards: its own copies don't count."""
     gc.collect()
     text = backwards[::-1]
     data = text.encode()
-    return [
-        found
-        for found in reachable()
-        if (isinstance(found, str) and found is not text and text in found)
-        or (isinstance(found, (bytes, bytearray)) and found is not data and data in found)
-        or (isinstance(found, Timeouts) and found.read == LIMIT)
-    ]
+    found: list[object] = []
+    objects = gc.get_objects()
+    seen = set(map(id, objects))
+    seen |= {id(each) for each in (objects, seen, found)}
+    # Tuples and dictionaries of bytes alone are not tracked by the collector, so they are entered, too.
+    while objects:
+        holder = objects.pop()
+        if holds(holder, text, data):
+            found.append(holder)
+        for each in gc.get_referents(holder):
+            if id(each) not in seen:
+                seen.add(id(each))
+                if isinstance(each, (tuple, dict, str, bytes, bytearray)) or gc.is_tracked(each):
+                    objects.append(each)
+    return found
 
 
 def options_of(kind: type[Stream]) -> dict[str, Any]:
