@@ -17,7 +17,6 @@ from .._net.forks import call_in_children
 from .ledger import Decisions, Ledger
 from .slots import C, Counts, K, Ticket
 
-
 _ledgers: WeakSet[LockedLedger[Any, Any]] = WeakSet()
 
 
