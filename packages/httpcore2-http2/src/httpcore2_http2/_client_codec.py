@@ -96,7 +96,7 @@ class ClientCodec:
         """Start the connection: `take()` returns its preface.
 
         Args:
-            listener: is told what received frames mean.
+            listener: is notified of received frames.
             stream_window: the most bytes that a stream may hold and its receiver has not consumed.
             connection_window: the most bytes that the server may send on all streams together. They count as consumed
                 when they arrive.

@@ -1,13 +1,13 @@
 """The interface between a session and its codec, which keeps the HTTP/2 protocol without I/O. Layer: stream.
 
     codec.open_stream(stream, ...)          then window(stream), send_data(stream, ...); or reset(stream)
-    codec.receive(data)                     received bytes; the listener is told what they mean
+    codec.receive(data)                     received bytes; the listener is notified
     codec.consumed(stream, ...)             the caller has taken so many bytes of a stream's data
     codec.take()                            the bytes to write, after any of these
 
 A session knows nothing else of a codec, so another implementation can take its place.
-Rules: an error of the connection raises `RemoteProtocolError`, an error of one stream is told to the listener
-(RFC 9113, section 5.4). What arrived before an error has been told when it is raised. Frames that cost the server
+Rules: an error of the connection raises `RemoteProtocolError`, an error of one stream is reported to the listener
+(RFC 9113, section 5.4). Everything before an error is reported before it is raised. Frames that cost the server
 little and us time or memory are counted.  Must not know: how a codec does it, the network.
 """
 
@@ -45,7 +45,7 @@ class SettingsReceived(NamedTuple):
 
 
 class CodecListener(Protocol):
-    """What a codec tells of received frames, in their order. No method may raise."""
+    """Is notified of received frames, in their order. No method may raise."""
 
     def on_head(self, stream: Stream) -> None:
         """The head of a final response has come: `stream.head`."""
@@ -104,16 +104,16 @@ class HTTP2Codec(Protocol):
         """Send part of a request's body, no longer than the window."""
 
     def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        """Send RST_STREAM, unless the stream is closed already; nothing is told of it any more."""
+        """Send RST_STREAM, unless the stream is closed already; the listener is not notified of it any more."""
 
     def release(self, stream: Stream) -> None:
-        """Let the server end the stream, of which nothing is told any more.
+        """Let the server end the stream, of which the listener is not notified any more.
 
         If it sends data instead, or its place is needed for another request, the stream is reset.
         """
 
     def ping(self) -> None:
-        """Send PING. The reply is not told: any received data shows that the server is alive."""
+        """Send PING. The reply is not reported: any received data shows that the server is alive."""
 
     def take(self) -> bytes:
         """Return the bytes to write."""
@@ -127,9 +127,9 @@ class HTTP2Codec(Protocol):
         """
 
     def receive(self, data: bytes) -> None:
-        """Process received bytes, and tell the listener what they mean.
+        """Process received bytes, and notify the listener.
 
         Raises:
-            RemoteProtocolError: the connection can't be used any more; `take()` returns a GOAWAY that tells the server
-                why.
+            RemoteProtocolError: the connection can't be used any more; `take()` returns a GOAWAY with the
+                error code.
         """

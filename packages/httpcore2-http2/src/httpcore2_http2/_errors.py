@@ -39,7 +39,7 @@ class ConnectionFault(Exception):
     """The server broke a rule in a way that ends the connection (a connection error: RFC 9113, section 5.4.1).
 
     Attributes:
-        code: the error code of the GOAWAY frame that tells the server.
+        code: the error code of the GOAWAY frame that is sent.
     """
 
     def __init__(self, reason: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:

@@ -5,7 +5,7 @@ If the response's head comes before the body was sent, the remaining body is sen
 caller's body keeps an event loop waiting, a task beside it waits for a response that makes the body useless, and the
 request's total timeout goes on: either cancels the body, which is iterated in the caller's own task.
 
-Must not know: other exchanges, who reads and writes on behalf of whom, the format of frames.
+Must not know: other exchanges, the participant that reads or writes on behalf of all, the format of frames.
 """
 
 from __future__ import annotations

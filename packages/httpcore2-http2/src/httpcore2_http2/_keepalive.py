@@ -1,6 +1,6 @@
 """When to send a PING to a silent server, and when to give the connection up (RFC 9113, section 6.7). Layer: session.
 
-Rules: any frame counts as the reply. There is no timer: whoever reads or waits asks this object whether a PING is due.
+Rules: any frame counts as the reply. There is no timer: the participants that read or wait check whether a PING is due.
 
 Must not know: frames, the network, clocks (`now` is an argument, in seconds).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 SILENCE_BEFORE_PING = 1.0
 """Seconds of silence after which a request that is given up makes us doubt that the server is alive. After a shorter
-silence it was the caller who was impatient."""
+silence, the caller was impatient."""
 
 # Seconds in which to read a reply that arrived while nobody waited, or while the reader had no turn.
 _GRACE = 0.05
@@ -22,7 +22,7 @@ class KeepAlive:
         is_ping_pending: a PING was sent, and nothing was received since.
         due: when something must be done while requests wait: send a PING, or give the connection up; `None` for never.
         longest_wait: seconds after which a reader checks `due` again, since a PING may have been sent after it began to
-            wait; `None` if none is ever sent.
+            wait; `None` if PING is never sent.
         timeout: seconds that the server has for the reply.
     """
 

@@ -97,7 +97,7 @@ class Session:
         Args:
             stream: an established connection.
             origin: the server, for messages.
-            create_codec: makes the codec that tells this session about received frames.
+            create_codec: makes the codec that notifies this session of received frames.
             settings: how to read, and when to send PING.
             change_state: changes the connection's state; called under the lock when no further request is accepted, and
                 when the connection ends.
@@ -238,7 +238,7 @@ class Session:
         return has_more
 
     def watch(self) -> None:
-        """Receive data that arrives while no request is under way, where the stream can tell."""
+        """Receive data that arrives while no request is under way, if the stream supports it."""
         self.stream.watch(self._on_arrival)
 
     def _on_arrival(self) -> None:
@@ -318,7 +318,7 @@ class Session:
             self.writer.push()
             self.reader.wake_all()  # the reply is due before the end of their waits
 
-    # What the codec tells (`CodecListener`)
+    # Notifications by the codec (`CodecListener`)
 
     def on_head(self, stream: Stream) -> None:
         self.last_head_read = self.reads
