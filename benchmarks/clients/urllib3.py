@@ -16,17 +16,18 @@ def create(settings: Settings, package: str) -> Client | AsyncClient:
 class _Client(Client):
     def __init__(self, settings: Settings) -> None:
         self._headers = settings.headers
-        manager, given = urllib3.PoolManager, {}
-        if settings.proxy is not None:
-            manager, given = urllib3.ProxyManager, {"proxy_url": settings.proxy}
-        self._pool = manager(
-            **given,
-            maxsize=settings.connections,
-            block=True,
-            headers=settings.headers,
-            timeout=urllib3.Timeout(connect=settings.patience, read=settings.patience),
-            retries=False,
-            ca_certs=settings.authority,
+        options: dict[str, Any] = {
+            "maxsize": settings.connections,
+            "block": True,
+            "headers": settings.headers,
+            "timeout": urllib3.Timeout(connect=settings.patience, read=settings.patience),
+            "retries": False,
+            "ca_certs": settings.authority,
+        }
+        self._pool: urllib3.PoolManager = (
+            urllib3.PoolManager(**options)
+            if settings.proxy is None
+            else urllib3.ProxyManager(settings.proxy, **options)
         )
 
     def close(self) -> None:
