@@ -142,7 +142,7 @@ class Reader:
         )
         self._page = context.new_page()
         self._page.on("request", self._on_request)
-        self._page.on("requestfailed", lambda request: self._add(f"failed: {request.url}"))
+        self._page.on("requestfailed", self._on_failure)
         self._page.on("console", self._on_console)
         self._page.on("pageerror", lambda error: self._add(f"script: {error}"))
 
@@ -152,6 +152,11 @@ class Reader:
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((self._base, "data:", "blob:")):
             self._add(f"request to {request.url}")
+
+    def _on_failure(self, request: Request) -> None:
+        # Leaving a page cancels what it still loads.
+        if request.failure != "net::ERR_ABORTED":
+            self._add(f"failed: {request.url} ({request.failure})")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
