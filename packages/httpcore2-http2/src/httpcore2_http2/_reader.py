@@ -184,8 +184,7 @@ class Reader:
         if await waiter.wait(timeout):
             return
         with self.lock:
-            if not self._is_closed:
-                self._on_silence()
+            self._on_silence()
         self._after_read()
 
     async def _read_for_all(self, timeout: float | None) -> None:
