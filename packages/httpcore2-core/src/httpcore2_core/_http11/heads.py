@@ -58,7 +58,7 @@ BODILESS = (204, 304)
 class FieldNames(dict[bytes, bytes]):
     """What names of fields mean: the name in lower case if it is one of the meaningful, else `_OTHER`.
 
-    Each name is checked once, and remembered; `None` is the answer for what is no name. Bounded: a peer may make
+    Each name is checked once, and remembered; the result for an illegal name is `None`. Bounded: a peer may make
     names up.
     """
 
