@@ -3,6 +3,8 @@
 CPython checks for a pending exception when it enters a function, after a call and at the end of a loop's body.
 `interrupted_at` raises one at the n-th of these places in the code of httpcore2.
 Rules: the interpreter itself raises the exception, so the tests cover the places where it can occur, and no others.
+The cyclic collector does not run meanwhile: its finalisers and weak references' callbacks would receive the exception,
+and Python prints what those raise instead of propagating it.
 Must not know: the operation that is interrupted.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import dis
+import gc
 import os
 import sys
 import threading
@@ -93,6 +96,8 @@ def interrupted_at(
     assert threading.current_thread() is threading.main_thread()
     places = _Places(number)
     before = sys.gettrace()
+    was_collecting = gc.isenabled()
+    gc.disable()
     try:
         sys.settrace(places.trace)
         warm_up()
@@ -103,6 +108,8 @@ def interrupted_at(
         assert places.was_reached
     finally:
         sys.settrace(before)
+        if was_collecting:
+            gc.enable()
     return places.was_reached
 
 
