@@ -40,6 +40,7 @@ PROMPT = ("published", "aiohttp", "pyreqwest")
 
 Runtime = Literal["threads", "asyncio", "uvloop", "trio", "anyio"]
 Operation = Literal["get", "post", "upload", "download", "idle", "import"]
+ServerName = Literal["nginx", "caddy", "h2o", "haproxy"]
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,17 @@ class Case:
         size: the size of the response's body, or of the request's for an upload, in bytes.
         origins: the number of origins that the requests are spread over.
         tls: whether the client uses TLS 1.3.
-        http2: whether the client uses HTTP/2 over TLS.
+        http2: whether the client uses HTTP/2: by ALPN over TLS, with prior knowledge in clear text.
+        server: the server that it connects to; those besides nginx serve GET over HTTP/2 and TLS.
         proxy: the kind of proxy, if any.
         keep_alive: whether connections are reused.
         patience: the value of each of the four timeouts, in seconds.
         limit: the most requests in a round. It bounds what a round leaves in the system, such as ports in TIME_WAIT.
-        clients: the clients that a short run compares with.
+        clients: the clients that a short run compares with. One without HTTP/2 takes part over HTTP/1.1.
         others: the clients that a long run adds.
         variants: the same client with other parameters, to compare with.
         pythons: the further Pythons on which it is compared with itself.
-        goals: for each client, the least ratio to its requests a second.
+        goals: for each client or variant, the least ratio to its requests a second.
         costs: for each variant, the greatest ratio to its CPU time a request.
         most: for `idle`, `import` and the peak of memory of a transfer: the upper limit in bytes or seconds.
         is_daily: whether a short run includes it.
@@ -82,20 +84,21 @@ class Case:
     origins: int = 1
     tls: bool = False
     http2: bool = False
+    server: ServerName = "nginx"
     proxy: Literal["forward", "tunnel"] | None = None
     keep_alive: bool = True
     patience: float = 5.0
     limit: int = 1_000_000
     clients: tuple[str, ...] = ()
     others: tuple[str, ...] = PEERS
-    variants: tuple[tuple[str, Mapping[str, int]], ...] = ()
+    variants: tuple[tuple[str, Mapping[str, int | str]], ...] = ()
     pythons: tuple[str, ...] = ()
     goals: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     most: float | None = None
     is_daily: bool = True
 
-    def variant(self, changes: Mapping[str, int]) -> Case:
+    def variant(self, changes: Mapping[str, int | str]) -> Case:
         return replace(self, variants=(), **changes)  # type: ignore[arg-type]
 
     @property
@@ -133,6 +136,124 @@ def _gets() -> list[Case]:
                 )
             )
     return cases
+
+
+def _over_http2() -> list[Case]:
+    """HTTP/2 over TLS on one connection, unless a title says otherwise."""
+    one = Case("http2-16", "asyncio, HTTP/2, 16 streams", tls=True, http2=True, connections=1)
+    return [
+        replace(
+            one,
+            name="http2-1",
+            title="asyncio, HTTP/2, 1 stream",
+            tasks=1,
+            variants=(("this, HTTP/1.1", {"http2": False}),),
+            goals={"this, HTTP/1.1": 0.7},
+            is_daily=False,
+        ),
+        replace(
+            one,
+            clients=("published", "pyreqwest", "niquests"),
+            others=ALL,
+            goals={"published": 7, "pyreqwest": 1, "niquests": 10},
+        ),
+        replace(
+            one,
+            name="http2-clear",
+            title="asyncio, HTTP/2 in clear text, 16 streams",
+            tls=False,
+            clients=("published", "pyreqwest", "niquests"),
+            goals={"published": 7, "pyreqwest": 1, "niquests": 10},
+            is_daily=False,
+        ),
+        replace(
+            one,
+            name="http2-16-100k",
+            title="asyncio, HTTP/2, 16 streams, 100 KiB",
+            size=100 * KIB,
+            clients=("published", "pyreqwest", "niquests"),
+            goals={"published": 6, "pyreqwest": 1},
+        ),
+        replace(
+            one,
+            name="http2-100",
+            title="asyncio, HTTP/2, 100 streams",
+            tasks=100,
+            clients=("pyreqwest",),
+            variants=(("this, 16 streams", {"tasks": 16}),),
+            goals={"pyreqwest": 1},
+            costs={"this, 16 streams": 1.1},
+            is_daily=False,
+        ),
+        replace(
+            one,
+            name="http2-download",
+            title="asyncio, HTTP/2, 10 MiB down, streamed",
+            operation="download",
+            tasks=1,
+            size=10 * MIB,
+            clients=("aiohttp", "published", "pyreqwest"),
+            goals={"aiohttp": 0.8},
+            most=2 * MIB,
+            is_daily=False,
+        ),
+        replace(
+            one,
+            name="http2-upload",
+            title="asyncio, HTTP/2, 10 MiB up",
+            operation="upload",
+            tasks=1,
+            size=10 * MIB,
+            clients=("aiohttp", "published", "pyreqwest"),
+            goals={"aiohttp": 0.8},
+            is_daily=False,
+        ),
+        *(
+            replace(
+                one,
+                name=f"http2-trio{suffix}",
+                title=f"trio, HTTP/2, 16 streams{also}",
+                runtime="trio",
+                size=size,
+                clients=("published",),
+                variants=(("this, asyncio", {"runtime": "asyncio"}),),
+                goals={"published": 2, "this, asyncio": 0.8},
+            )
+            for suffix, also, size in (("", "", KIB), ("-100k", ", 100 KiB", 100 * KIB))
+        ),
+        replace(
+            one,
+            name="http2-thread",
+            title="one thread, HTTP/2",
+            runtime="threads",
+            tasks=1,
+            clients=("published", "pycurl", "pyreqwest"),
+            is_daily=False,
+        ),
+        replace(
+            one,
+            name="http2-threads-16",
+            title="16 threads, HTTP/2",
+            runtime="threads",
+            clients=("published", "pyreqwest"),
+            goals={"published": 4},
+            is_daily=False,
+        ),
+        *(
+            replace(
+                one,
+                name=f"http2-{server}",
+                title=f"asyncio, HTTP/2, 16 streams, {server}",
+                server=server,
+                clients=("pyreqwest",),
+                others=PROMPT,
+                variants=(("this, nginx", {"server": "nginx"}),),
+                goals={"this, nginx": 0.7},
+                is_daily=False,
+            )
+            for server in ("caddy", "h2o", "haproxy")
+        ),
+    ]
 
 
 CASES = [
@@ -229,58 +350,7 @@ CASES = [
         tls=True,
         is_daily=False,
     ),
-    Case(
-        "http2-1",
-        "asyncio, HTTP/2, 1 stream",
-        tls=True,
-        http2=True,
-        tasks=1,
-        connections=1,
-        is_daily=False,
-    ),
-    Case(
-        "http2-16",
-        "asyncio, HTTP/2, 16 streams",
-        tls=True,
-        http2=True,
-        connections=1,
-        clients=("published", "niquests"),
-        others=ALL,
-        goals={"published": 2, "niquests": 1.5},
-    ),
-    Case(
-        "http2-16-100k",
-        "asyncio, HTTP/2, 16 streams, 100 KiB",
-        tls=True,
-        http2=True,
-        connections=1,
-        size=100 * KIB,
-        clients=("published", "niquests"),
-        goals={"published": 2, "niquests": 1.5},
-    ),
-    Case(
-        "http2-100",
-        "asyncio, HTTP/2, 100 streams",
-        tls=True,
-        http2=True,
-        tasks=100,
-        connections=1,
-        is_daily=False,
-    ),
-    *(
-        Case(
-            f"http2-trio{suffix}",
-            f"trio, HTTP/2, 16 streams{also}",
-            runtime="trio",
-            tls=True,
-            http2=True,
-            connections=1,
-            size=size,
-            clients=("published",),
-            goals={"published": 2},
-        )
-        for suffix, also, size in (("", "", KIB), ("-100k", ", 100 KiB", 100 * KIB))
-    ),
+    *_over_http2(),
     Case(
         "uvloop",
         "uvloop, 16 connections",

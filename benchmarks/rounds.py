@@ -62,11 +62,12 @@ def entrants(case: Case, clients: Sequence[str], python: str) -> list[Entrant]:
     found += [
         Entrant(label, this, case.variant(changes), python) for label, changes in case.variants
     ]
-    found += [
-        Entrant(name, KINDS[name], case, python)
-        for name in clients
-        if name != THIS and KINDS[name].can(case)
-    ]
+    for name in clients:
+        kind = KINDS[name]
+        falls_back = name in case.clients and not kind.http2
+        own = case.variant({"http2": False}) if falls_back else case
+        if name != THIS and kind.can(own):
+            found.append(Entrant(name, kind, own, python))
     return found
 
 
@@ -181,9 +182,10 @@ def job_for(entrant: Entrant, server: Server, core: int | None) -> Job:
     case = entrant.case
     origins = [server.tls if case.tls else server.plain]
     if case.http2:
-        if server.http2 is None:
-            raise Failed(f"{server.name} doesn't speak HTTP/2")
-        origins = [server.http2]
+        origin = server.http2.get((case.server, case.tls))
+        if origin is None:
+            raise Failed(f"{case.server} is not installed")
+        origins = [origin]
     elif case.origins > 1:
         if len(server.origins) < case.origins:
             raise Failed("so many loopback addresses need Linux and nginx")

@@ -1,8 +1,9 @@
 """The server: nginx, or uvicorn if nginx is not installed, on the loopback interface and on its own core.
 
-It has three ports (plain, TLS, HTTP/2). Each serves the pages `/1024`, `/102400`, …, named after their size. The
-ports without HTTP/2 also serve `/post`, whose response is the page of 1 KiB, and `/sink`, which reads the body of the
-request and responds with its size. The plain port accepts absolute URLs, as a forward proxy does. Tunnels need squid.
+It has four ports (plain, TLS, HTTP/2 over TLS and in clear text). Each serves the pages `/1024`, `/102400`, …, named
+after their size, and `/sink`, which reads the body of the request and responds with its size. The ports without HTTP/2
+also serve `/post`, whose response is the page of 1 KiB. The plain port accepts absolute URLs, as a forward proxy does.
+Tunnels need squid. caddy and h2o serve the pages over HTTP/2, too; haproxy forwards to nginx.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.programs import find
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, ServerName
 from benchmarks.environments import ROOT
 from benchmarks.machine import pin, raise_limit_of_descriptors
 from benchmarks.pages import page
@@ -52,18 +53,14 @@ http {{
         {listen}
         # nginx refuses POST to static files, but can serve one as the error page.
         location = /post {{ error_page 405 =200 /1024; }}
-        location = /sink {{
-            proxy_pass http://127.0.0.1:{counter};
-            proxy_method GET;
-            proxy_pass_request_body off;
-            proxy_set_header Content-Length "";
-            proxy_set_header Received $request_length;
-        }}
+        {sink}
     }}
     server {{
         listen 127.0.0.1:{http2} ssl http2;
+        listen 127.0.0.1:{clear} http2;
         # A client that falls back to HTTP/1.1 fails here.
         if ($server_protocol != HTTP/2.0) {{ return 505; }}
+        {sink}
     }}
     server {{
         listen 127.0.0.1:{counter};
@@ -71,6 +68,75 @@ http {{
     }}
 }}
 """
+
+
+_SINK = """
+        location = /sink {{
+            proxy_pass http://127.0.0.1:{counter};
+            proxy_method GET;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_set_header Received $request_length;
+        }}
+"""
+
+# The other servers of HTTP/2: the command, and its configuration.
+_CADDY = (
+    "caddy run --adapter caddyfile --config {file}",
+    """{{
+	admin off
+	auto_https off
+	log {{
+		level ERROR
+	}}
+	servers {{
+		protocols h1 h2
+	}}
+}}
+https://127.0.0.1:{port} {{
+	tls {folder}/server.pem {folder}/server.pem
+	root * {folder}/pages
+	file_server
+}}
+""",
+)
+_H2O = (
+    "h2o -m worker -c {file}",
+    """
+num-threads: 1
+http2-max-concurrent-requests-per-connection: 128
+listen:
+  host: 127.0.0.1
+  port: {port}
+  ssl:
+    certificate-file: {folder}/server.pem
+    key-file: {folder}/server.pem
+    ocsp-update-interval: 0
+hosts:
+  default:
+    paths:
+      /:
+        file.dir: {folder}/pages
+        file.mime.setdefaulttype: application/octet-stream
+""",
+)
+_HAPROXY = (
+    "haproxy -db -f {file}",
+    """
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 60s
+    timeout client 60s
+    timeout server 60s
+listen all
+    bind 127.0.0.1:{port} ssl crt {folder}/server.pem alpn h2
+    http-reuse always
+    server nginx {backend}
+""",
+)
+_OTHERS: Mapping[ServerName, tuple[str, str]] = {"caddy": _CADDY, "h2o": _H2O, "haproxy": _HAPROXY}
 
 
 @dataclass
@@ -81,7 +147,7 @@ class Server:
         name: its name and version.
         plain: the origin for HTTP/1.1 in clear text.
         tls: the origin for HTTP/1.1 over TLS 1.3.
-        http2: the origin for HTTP/2, or `None` if the server does not support it.
+        http2: the origins for HTTP/2, by the name of the server, and whether it is over TLS.
         tunnel: the origin of a proxy that accepts CONNECT, if there is one.
         authority: the file with the certificate of the authority that issued the server's.
         origins: further origins in clear text.
@@ -90,7 +156,7 @@ class Server:
     name: str
     plain: str
     tls: str
-    http2: str | None
+    http2: dict[tuple[ServerName, bool], str]
     tunnel: str | None
     authority: Path
     origins: Sequence[str]
@@ -111,7 +177,13 @@ def running(cases: Sequence[Case], core: int | None) -> Iterator[Server]:
         (folder / "pages" / "post").touch()
         _certify(folder)
         tunnel = stack.enter_context(_squid(folder, core)) if with_tunnel else None
-        yield stack.enter_context(_nginx_or_uvicorn(folder, origins, tunnel, core))
+        server = stack.enter_context(_nginx_or_uvicorn(folder, origins, tunnel, core))
+        if server.http2:
+            for other in sorted({case.server for case in cases} - {"nginx"}):
+                origin = stack.enter_context(_other_server(other, folder, server.plain, core))
+                if origin is not None:
+                    server.http2[other, True] = origin
+        yield server
 
 
 def _certify(folder: Path) -> None:
@@ -146,10 +218,10 @@ def _nginx_or_uvicorn(
             _process([*_UVICORN, "--port", tls, *certificate], [tls], core),
         ):
             yield Server(
-                "uvicorn", _origin(plain), _origin(tls, "https"), None, tunnel, authority, more
+                "uvicorn", _origin(plain), _origin(tls, "https"), {}, tunnel, authority, more
             )
         return
-    plain, tls, http2, counter = _free_ports(4)
+    plain, tls, http2, clear, counter = _free_ports(5)
     listen = [f"127.0.0.1:{plain}", f"127.0.0.1:{tls} ssl"]
     if sys.platform == "linux":  # where all of 127.0.0.0/8 is on the loopback interface
         hosts = [f"127.0.{1 + index // 250}.{1 + index % 250}" for index in range(origins)]
@@ -159,25 +231,44 @@ def _nginx_or_uvicorn(
     (folder / "nginx.conf").write_text(
         _CONFIGURATION.format(
             folder=folder,
+            sink=_SINK.format(counter=counter),
             counter=counter,
             http2=http2,
+            clear=clear,
             descriptors=min(descriptors, 16384) - 64,
             listen="\n".join(f"listen {address} backlog=4096;" for address in listen),
         )
     )
     command = [program, "-p", folder, "-c", folder / "nginx.conf"]
     version = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr
-    with _process(command, [plain, tls, http2, counter], core):
+    with _process(command, [plain, tls, http2, clear, counter], core):
         name = version.strip().rpartition(" ")[2]
         yield Server(
             name,
             _origin(plain),
             _origin(tls, "https"),
-            _origin(http2, "https"),
+            {("nginx", True): _origin(http2, "https"), ("nginx", False): _origin(clear)},
             tunnel,
             authority,
             more,
         )
+
+
+@contextmanager
+def _other_server(
+    name: ServerName, folder: Path, backend: str, core: int | None
+) -> Iterator[str | None]:
+    """Run a server for HTTP/2 over TLS; the context's value is its origin, or `None` if it is not installed."""
+    if find(name) is None:
+        yield None
+        return
+    (port,) = _free_ports(1)
+    command, configuration = _OTHERS[name]
+    file = folder / f"{name}.conf"
+    address = backend.partition("//")[2]
+    file.write_text(configuration.format(port=port, folder=folder, backend=address))
+    with _process(command.format(file=file).split(), [port], core):
+        yield _origin(port, "https")
 
 
 _SQUID = """

@@ -13,7 +13,7 @@ from benchmarks import plot, publish, report
 from benchmarks.cases import CASES, THIS, Case
 from benchmarks.clients import KINDS
 from benchmarks.environments import OWN_PYTHON, ROOT
-from benchmarks.rounds import Entrant, Plan, run_case
+from benchmarks.rounds import Entrant, Plan, entrants, run_case
 from benchmarks.server import Server
 
 STORED = json.loads(publish.RESULTS.read_text())
@@ -45,7 +45,7 @@ def test_a_run_is_printed_stored_and_resumed(tmp_path: Path) -> None:
 
 def test_a_client_that_fails_is_named_and_the_others_are_measured() -> None:
     case = next(case for case in CASES if case.name == "get-1k-16")
-    nobody = Server("none", "http://127.0.0.1:1", "", None, None, Path(), ())
+    nobody = Server("none", "http://127.0.0.1:1", "", {}, None, Path(), ())
     missing = Entrant("aiohttp", KINDS["aiohttp"], case, OWN_PYTHON)
     outcome = run_case(
         case,
@@ -116,6 +116,16 @@ def test_the_plots_are_those_of_the_stored_results() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_case_is_only_compared_with_clients_that_support_it(case: Case) -> None:
-    assert set(case.goals) <= set(case.clients)
-    assert set(case.costs) <= {label for label, _ in case.variants}
-    assert all(KINDS[name].can(case) for name in (THIS, *case.clients))
+    variants = {label for label, _ in case.variants}
+    assert set(case.goals) <= {*case.clients, *variants}
+    assert set(case.costs) <= variants
+    over_http1 = case.variant({"http2": False})
+    assert all(KINDS[name].can(case if KINDS[name].http2 else over_http1) for name in case.clients)
+
+
+def test_a_client_without_http2_that_a_case_names_is_measured_over_http1() -> None:
+    case = next(case for case in CASES if case.name == "http2-download")
+    found = {
+        each.label: each.case.http2 for each in entrants(case, ["aiohttp", "pyreqwest"], OWN_PYTHON)
+    }
+    assert found == {THIS: True, "aiohttp": False, "pyreqwest": True}

@@ -178,6 +178,6 @@ KINDS = {
     ),
     "niquests": Kind("niquests", "niquests", "niquests", "niquests", _ASYNCIO | _THREADS, True),
     "urllib3": Kind("urllib3", "urllib3", "urllib3", "urllib3", _THREADS),
-    "pycurl": Kind("pycurl", "pycurl", "pycurl", "pycurl", _THREADS),
+    "pycurl": Kind("pycurl", "pycurl", "pycurl", "pycurl", _THREADS, True, has_pool=False),
     "standard": Kind("http.client", "standard", "http.client", None, _THREADS, proxies=False),
 }

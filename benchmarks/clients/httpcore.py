@@ -24,6 +24,8 @@ class _Shared:
         self._options: dict[str, Any] = {
             "max_connections": settings.connections,
             "http2": settings.http2,
+            # Without TLS there is no ALPN: the client must know that the server speaks HTTP/2.
+            "http1": not settings.http2 or settings.authority is not None,
         }
         if settings.authority is not None:
             self._options["ssl_context"] = ssl.create_default_context(cafile=settings.authority)

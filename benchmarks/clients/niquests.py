@@ -28,6 +28,7 @@ def _configure(session: Any, settings: Settings) -> Any:
 
 def _options(settings: Settings) -> dict[str, Any]:
     return {
+        "disable_http1": settings.http2 and settings.authority is None,
         "disable_http2": not settings.http2,
         "disable_http3": True,
         "pool_connections": 1,

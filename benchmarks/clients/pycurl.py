@@ -40,6 +40,8 @@ class _Client(Client):
         handle.setopt(pycurl.HTTPHEADER, [*self._headers, "Expect:"])
         handle.setopt(pycurl.FORBID_REUSE, not self._settings.keep_alive)
         handle.setopt(pycurl.PROXY, self._settings.proxy or "")
+        if self._settings.http2:
+            handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
         if self._settings.authority is not None:
             handle.setopt(pycurl.CAINFO, self._settings.authority)
         return handle

@@ -30,6 +30,8 @@ def _configure(builder: Any, settings: Settings) -> Any:
         .timeout(patience)
         .http2(settings.http2)
     )
+    if settings.http2 and settings.authority is None:
+        builder = builder.http2_prior_knowledge()
     if settings.proxy is None:
         builder = builder.no_proxy()
     else:
