@@ -36,6 +36,7 @@ IGNORED = {
     "pool/test_ledger_interruptions.py",
     "pool/test_locked_ledger.py",
     "test_patterns.py",
+    "testing/test_network.py",
     "testing/test_recording.py",
     "testing/test_script.py",
 }

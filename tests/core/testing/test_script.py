@@ -142,6 +142,51 @@ def test_a_request_without_a_reply_fails_the_test(runtime: TestedRuntime) -> Non
     runtime.run(scenario)
 
 
+def test_replies_can_be_added_while_the_script_is_in_use() -> None:
+    script = Script(lambda request: reply(200, b"first"))
+    with httpcore2.ConnectionPool(network_backend=ScriptedBackend(script)) as pool:
+        assert pool.request("GET", URL).content == b"first"
+        script.add(reply(200, b"second"), reply(200, b"third"))
+        assert [pool.request("GET", URL).content for _ in range(3)] == [
+            b"first",
+            b"second",
+            b"third",
+        ]
+    script.verify()
+
+
+def test_a_script_with_unused_replies_names_them() -> None:
+    def unused(request: ReceivedRequest) -> bytes:
+        return reply(500)
+
+    script = Script(reply(200), reply(503), httpcore2.ReadTimeout("slow"), unused, b"")
+    with httpcore2.ConnectionPool(network_backend=ScriptedBackend(script)) as pool:
+        pool.request("GET", URL)
+    with pytest.raises(AssertionError) as caught:
+        script.verify()
+    assert str(caught.value) == (
+        "Requests received: 1. These replies of the script were not used: "
+        "b'HTTP/1.1 503 Service Unavailable', ReadTimeout('slow'), unused, b''"
+    )
+
+
+def test_a_function_in_the_last_place_may_be_left() -> None:
+    Script(lambda request: reply(200)).verify()
+    with pytest.raises(AssertionError, match=r"not used: b'HTTP/1\.1 204 No Content'$"):
+        Script(reply(204), lambda request: reply(200)).verify()
+
+
+def test_a_request_without_a_reply_is_reported_even_if_the_program_caught_the_error() -> None:
+    script = Script()
+    with (
+        httpcore2.ConnectionPool(network_backend=ScriptedBackend(script)) as pool,
+        suppress(AssertionError),
+    ):
+        pool.request("GET", f"{URL}notes")
+    with pytest.raises(AssertionError, match=r"no reply left for GET /notes \(request 1\)\."):
+        script.verify()
+
+
 def test_reading_more_than_the_script_sends_fails_the_test(runtime: TestedRuntime) -> None:
     unfinished = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"
 

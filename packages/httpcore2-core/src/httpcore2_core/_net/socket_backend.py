@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from .._exceptions import ConnectError
 from .backend_stream import BackendStream
+from .connection_guard import check_address, check_path
 from .errors import connect_timeout
 from .happy_eyeballs import connect_first, interleave
 from .network_interfaces import SOCKET_OPTION
@@ -53,6 +54,7 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> S:
+        check_address(host, port)
         options = (*self._tcp_options, *(socket_options or ()))
         stream = self._stream_of(self._connect_tcp(host, port, local_address, options))
         return await self._within(timeout, stream, f"connection to {host}:{port}")
@@ -65,10 +67,12 @@ class SocketBackend(RuntimeBackend, Generic[S]):
     ) -> S:
         if not hasattr(socket, "AF_UNIX"):
             raise ConnectError("This platform has no unix domain sockets.")
+        check_path(path)
         stream = self._stream_of(self._connect_unix(path, tuple(socket_options or ())))
         return await self._within(timeout, stream, f"connection to {path}")
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
+        check_address(host, None)
         resolving = self._resolve(host, 0, socket.AF_INET)
         found = await self._within(timeout, resolving, f"address of {host}")
         address: str = found[0][4][0]

@@ -2,7 +2,8 @@
 
 **For programs.** A `Script` holds the replies of a server in order, and records each request.
 `ScriptedBackend` and `AsyncScriptedBackend` serve it without a network, `ScriptedServer` serves it over sockets.
-`RecordingBackend` and `AsyncRecordingBackend` record the bytes that pass through any other backend. Where the replies
+`RecordingBackend` and `AsyncRecordingBackend` record the bytes that pass through any other backend.
+`forbid_network` makes the connections that a test should not open fail. Where the replies
 do not depend on the requests, `MockBackend` and `AsyncMockBackend` of the package itself are enough.
 
 **For network backends.** Each check is a coroutine function that takes a `Subject`: the backend under test, a way to
@@ -28,6 +29,7 @@ from . import _backend_checks, _stream_checks
 from ._checks import BackendUnderTest as Subject
 from ._checks import Check
 from ._checks import thread_backend_under_test as thread_subject
+from ._network import forbid_network
 from ._recording import AsyncRecordingBackend, Recording, RecordingBackend
 from ._script import (
     AsyncScriptedBackend,
@@ -52,6 +54,7 @@ __all__ = [
     "ScriptedServer",
     "Subject",
     "backend_checks",
+    "forbid_network",
     "reply",
     "resolver_checks",
     "run_blocking",

@@ -135,7 +135,36 @@ class Script:
     def __init__(self, *replies: Reply) -> None:
         self._replies = deque(replies)
         self._lock = Lock()
+        self._without_reply: str | None = None
         self.requests: list[ReceivedRequest] = []
+
+    def add(self, *replies: Reply) -> None:
+        """Add replies after those that are left.
+
+        Args:
+            replies: the replies, as in the constructor. A function that was the last reply replies once more.
+        """
+        with self._lock:
+            self._replies.extend(replies)
+
+    def verify(self) -> None:
+        """Check that each request got a reply, and that each reply was used. A function in the last place may be left.
+
+        Raises:
+            AssertionError: the script had no reply for a request, even if the program caught that error; or replies
+                are left. The message names them.
+        """
+        with self._lock:
+            if self._without_reply is not None:
+                raise AssertionError(self._without_reply)
+            unused = [_summary(each) for each in self._replies]
+            if self._replies and callable(self._replies[-1]):
+                unused.pop()
+            if unused:
+                raise AssertionError(
+                    f"Requests received: {len(self.requests)}. "
+                    f"These replies of the script were not used: {', '.join(unused)}"
+                )
 
     def answer(self, request: ReceivedRequest) -> bytes | Exception:
         """Record a request, and return the reply to it.
@@ -153,14 +182,22 @@ class Script:
             self.requests.append(request)
             if not self._replies:
                 target = request.target.decode("latin-1")
-                raise AssertionError(
+                self._without_reply = (
                     f"The script has no reply left for {request.method.decode()} {target} "
                     f"(request {len(self.requests)})."
                 )
+                raise AssertionError(self._without_reply)
             found = self._replies[0]
             if len(self._replies) > 1 or not callable(found):
                 self._replies.popleft()
         return found(request) if callable(found) else found
+
+
+def _summary(answer: Reply) -> str:
+    """Describe a reply: the status line of a response, or the exception, or the name of the function."""
+    if callable(answer):
+        return getattr(answer, "__name__", repr(answer))
+    return repr(answer.partition(b"\r\n")[0] if isinstance(answer, bytes) else answer)
 
 
 class ScriptedConnection:
