@@ -1,4 +1,4 @@
-"""The one version of the five distributions.
+"""The one version of all distributions.
 
 python scripts/version.py            print it
 python scripts/version.py 3.1.0      write it to all files, and rewrite the bills of materials

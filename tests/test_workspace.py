@@ -1,4 +1,4 @@
-"""The five distributions have one version and the same metadata, and each has its licence, README and type marker."""
+"""The distributions have one version and the same metadata, and each has its licence, README and type marker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def source_of(package: Path) -> Path:
     return package / "src" / package.name.replace("-", "_")
 
 
-def test_there_are_five_distributions() -> None:
+def test_the_distributions_are_those_of_the_list() -> None:
     assert [path.name for path in PACKAGES] == [
         "httpcore2",
         "httpcore2-asyncio",
