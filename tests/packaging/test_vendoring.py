@@ -112,7 +112,7 @@ def test_the_instructions_for_vendoring_work(
 
 @pytest.fixture(scope="module")
 def projects(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return a project with copies of all packages that can be vendored: by the tool with their dependencies, or by hand without."""
+    """Return a project with copies of all vendorable packages: by the tool with their dependencies, or by hand without."""
     tool = started(tmp_path_factory.mktemp("tool"))
     for block in blocks():
         if block.title.endswith(".txt"):
