@@ -112,7 +112,7 @@ def test_the_instructions_for_vendoring_work(
 
 @pytest.fixture(scope="module")
 def projects(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return a project with copies of all vendorable packages: by the tool with their dependencies, or by hand without."""
+    """Return a project with copies of all vendorable packages: made by the tool, or by hand without dependencies."""
     tool = started(tmp_path_factory.mktemp("tool"))
     for block in blocks():
         if block.title.endswith(".txt"):
