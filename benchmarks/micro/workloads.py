@@ -13,11 +13,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from hpack import NeverIndexedHeaderTuple
+
 import httpcore2
 from httpcore2_asyncio._stream import AsyncIOStream
 from httpcore2_core._arguments import RequestMemory
 from httpcore2_core._http.interfaces import build_request
 from httpcore2_core._http.lease import Lease
+from httpcore2_core._http.stream_fields import RequestFieldsCache
+from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import TimeoutMemory
 from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._net.coroutines import run_blocking
@@ -25,9 +29,7 @@ from httpcore2_core._net.thread_backend import ThreadStream
 from httpcore2_core._net.thread_runtime import ThreadRuntime
 from httpcore2_core._pool.ledger import Ledger
 from httpcore2_http2._client_codec import ClientCodec
-from httpcore2_http2._fields import RequestFieldsCache
 from httpcore2_http2._stream import Stream as HTTP2RequestStream
-from httpcore2_http2._upload import HTTP2Upload
 
 from .peers import (
     ANSWER,
@@ -203,7 +205,7 @@ def ledger_wait() -> Iterator[Operations]:
 def http2_codec() -> Iterator[Operations]:
     """An HTTP/2 exchange."""
     codec = ClientCodec(SilentListener(), 1 << 20, 1 << 24)
-    cache = RequestFieldsCache()
+    cache = RequestFieldsCache(NeverIndexedHeaderTuple)
     codec.take()
     codec.receive(SETTINGS)
     pseudo = [(b":method", b"GET"), (b":authority", b"a"), (b":scheme", b"https"), (b":path", b"/")]
@@ -212,7 +214,7 @@ def http2_codec() -> Iterator[Operations]:
     def run(count: int) -> None:
         for _ in range(count):
             _, _, headers = cache.prepare(_RAW_HEADERS)
-            upload = HTTP2Upload(b"", None, None)
+            upload = StreamUpload(b"", None, None)
             stream = HTTP2RequestStream(request, upload, 0)
             assert codec.open_stream(stream, pseudo, headers, True)
             codec.take()

@@ -21,10 +21,9 @@ import httpcore2_core
 import httpcore2_http2
 import httpcore2_trio
 from httpcore2_core import _urls
-from httpcore2_core._http import fields
+from httpcore2_core._http import fields, stream_fields
 from httpcore2_core._http11 import chunked, h11_fallback, heads, lines
 from httpcore2_core._http11.heads import HEAD_LIMIT, FieldNames, HeaderBlock, read_head
-from httpcore2_http2 import _fields
 
 PACKAGES = (httpcore2, httpcore2_core, httpcore2_asyncio, httpcore2_trio, httpcore2_http2)
 
@@ -160,13 +159,13 @@ CASES: dict[str, tuple[Match, Callable[[bytes], bool], list[bytes], int]] = {
         5,
     ),
     "authority": (
-        _fields._is_authority,
+        stream_fields._is_authority,
         is_authority,
         [b"a", b"1", b":", b"[", b"]", b".", b"/", b" ", b"\n"],
         6,
     ),
     "received name": (
-        _fields._is_received_name,
+        stream_fields._is_received_name,
         lambda data: is_all(data, VISIBLE - frozenset(b":ABCDEFGHIJKLMNOPQRSTUVWXYZ")),
         [b"Z", b"[", b"@", *COMMON],
         4,
@@ -259,7 +258,7 @@ def operations(parsed: object) -> Iterator[str]:
 def test_no_pattern_uses_an_operation_that_some_releases_match_wrongly() -> None:
     found = patterns()
     assert "httpcore2_core._http.fields.is_value" in found
-    assert "httpcore2_http2._fields._is_authority" in found
+    assert "httpcore2_core._http.stream_fields._is_authority" in found
     assert len(found) > 20
     for name, pattern in found.items():
         used = set(operations(_parser.parse(pattern.pattern, pattern.flags)))

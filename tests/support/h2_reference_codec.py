@@ -26,6 +26,8 @@ from h2.settings import SettingCodes, Settings
 from hpack import Encoder
 
 from httpcore2_core._exceptions import RemoteProtocolError
+from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.stream_fields import MalformedResponse, ResponseHeadCache, check_fields
 from httpcore2_http2._closed_streams import ClosedStreams
 from httpcore2_http2._codec import (
     IDLE_FRAMES_PER_DATA,
@@ -38,7 +40,6 @@ from httpcore2_http2._codec import (
 )
 from httpcore2_http2._control import CONFIG
 from httpcore2_http2._errors import ConnectionFault, ErrorCode
-from httpcore2_http2._fields import Headers, MalformedResponse, ResponseHeadCache, check_fields
 from httpcore2_http2._frames import (
     ACK,
     BLOCK_FLAGS,

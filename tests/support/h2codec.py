@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from httpcore2 import URL, Request
+from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_http2._client_codec import ClientCodec
 from httpcore2_http2._codec import CodecListener, HTTP2Codec, SettingsReceived
 from httpcore2_http2._errors import ErrorCode
-from httpcore2_http2._fields import Headers
 from httpcore2_http2._stream import Stream
-from httpcore2_http2._upload import HTTP2Upload
 
 
 class HeadReceived(NamedTuple):
@@ -88,7 +88,7 @@ class RecordedCodec:
 
     def open_stream(self, pseudo: Headers, headers: Headers, end_stream: bool) -> int | None:
         """Send a request's head and return its stream; `None` if there are no identifiers left."""
-        upload = None if pseudo[0][1] == b"CONNECT" else HTTP2Upload(b"", None, None)
+        upload = None if pseudo[0][1] == b"CONNECT" else StreamUpload(b"", None, None)
         stream = Stream(Request(pseudo[0][1], URL("http://a/")), upload, 0)
         if not self.codec.open_stream(stream, pseudo, headers, end_stream):
             return None

@@ -13,6 +13,8 @@ from __future__ import annotations
 from h2.config import H2Configuration
 
 from httpcore2_core._exceptions import RemoteProtocolError
+from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.stream_fields import MalformedResponse, ResponseHeadCache, check_fields
 
 from ._closed_streams import ClosedStreams
 from ._codec import (
@@ -26,7 +28,6 @@ from ._codec import (
 )
 from ._control import CONFIG, ConnectionControl
 from ._errors import ConnectionFault, ErrorCode
-from ._fields import Headers, MalformedResponse, ResponseHeadCache, check_fields
 from ._frames import (
     BLOCK_FLAGS,
     CONTINUATION,

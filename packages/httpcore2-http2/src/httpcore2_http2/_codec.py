@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from httpcore2_core._http.fields import Headers
+
 from ._errors import ErrorCode
-from ._fields import Headers
 from ._stream import Stream
 
 MAX_STREAMS = 100

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from hpack import NeverIndexedHeaderTuple
+
 from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
@@ -21,6 +23,8 @@ from httpcore2_core._http.established import (
     RequestLimit,
 )
 from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
+from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of, pseudo_headers
+from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import Origin, Request, Response, received_response
@@ -29,11 +33,9 @@ from httpcore2_core._net.backend_stream import BackendStream
 from ._client_codec import ClientCodec
 from ._control import CONFIG
 from ._exchange import HTTP2Exchange
-from ._fields import RequestFieldsCache, protocol_of, pseudo_headers
 from ._session import Session, SessionSettings
 from ._stream import Stream
 from ._tunnel import Tunnel
-from ._upload import HTTP2Upload
 
 if TYPE_CHECKING:
     from h2.config import H2Configuration
@@ -103,7 +105,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         self._session = Session(
             self._stream, origin, create_codec, reading, self._change, self._on_session_change
         )
-        self._fields = RequestFieldsCache()
+        self._fields = RequestFieldsCache(NeverIndexedHeaderTuple)
 
     # Requests
 
@@ -236,7 +238,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 )
             authority, length, headers = self._fields.prepare(request.headers)
             pseudo = pseudo_headers(request, authority)
-            upload = HTTP2Upload.of(request, length, self.runtime.is_blocking)
+            upload = StreamUpload.of(request, length, self.runtime.is_blocking)
             stream = session.open_stream(request, upload, pseudo, headers)
             if stream is None:
                 session.retire()

@@ -14,15 +14,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from httpcore2_core._exceptions import WriteTimeout
+from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._net.coroutines import before_suspending
 from httpcore2_core._net.runtime import Waiter
 
-from ._fields import Headers
 from ._session import Session
 from ._stream import Stream
-from ._upload import HTTP2Upload
 from ._writer import EAGER_SLICES, SLICE
 
 
@@ -70,7 +70,7 @@ class HTTP2Exchange:
     async def _interruptible(
         self,
         send: Callable[[Timeouts, Waiter], Coroutine[Any, Any, None]],
-        upload: HTTP2Upload,
+        upload: StreamUpload,
         timeouts: Timeouts,
     ) -> None:
         """Send until that is done, the request's total is over, or a response makes the body useless."""
@@ -104,7 +104,7 @@ class HTTP2Exchange:
 
     async def _send_some(
         self,
-        upload: HTTP2Upload,
+        upload: StreamUpload,
         timeouts: Timeouts,
         has_come: Callable[[], bool],
         waiter: Waiter | None = None,
@@ -143,7 +143,7 @@ class HTTP2Exchange:
                 WriteTimeout,
             )
 
-    def queue_slice(self, upload: HTTP2Upload) -> bool:
+    def queue_slice(self, upload: StreamUpload) -> bool:
         """Queue as much of the current chunk as the windows allow; false if that is nothing; under the lock."""
         codec = self._session.codec
         stream = self.stream

@@ -5,9 +5,10 @@ Must not know: received frames, h2, the network.
 
 from __future__ import annotations
 
+from httpcore2_core._http.fields import Headers
+
 from ._codec import MAX_TABLE
 from ._errors import ErrorCode
-from ._fields import Headers
 from ._frames import (
     CONTINUATION,
     DATA,

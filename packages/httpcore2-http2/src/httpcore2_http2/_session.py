@@ -28,7 +28,10 @@ from httpcore2_core._exceptions import (
     TimeoutException,
 )
 from httpcore2_core._http.established import RequestLimit
+from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
+from httpcore2_core._http.stream_fields import is_granted, protocol_of
+from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import IDEMPOTENT_METHODS, Origin, Request
 from httpcore2_core._net.backend_stream import BackendStream
@@ -37,17 +40,15 @@ from httpcore2_core._net.runtime import Runtime
 
 from ._codec import CodecListener, HTTP2Codec, SettingsReceived
 from ._errors import ErrorCode, name_code
-from ._fields import Headers, is_granted, protocol_of
 from ._keepalive import KeepAlive
 from ._reader import Reader
 from ._stream import Stream
-from ._upload import HTTP2Upload
 from ._writer import MAX_REPLIES, Writer
 
 # Exceptions with which an exchange may end. Any other comes from outside, or from the caller's code.
 _EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)
 # The functions that call the caller's code in the middle of an exchange.
-_CALLS_CALLER = (HTTP2Upload.next_chunk.__code__, Tracer.event.__code__)
+_CALLS_CALLER = (StreamUpload.next_chunk.__code__, Tracer.event.__code__)
 
 
 class SessionSettings(NamedTuple):
@@ -159,7 +160,7 @@ class Session:
     def open_stream(
         self,
         request: Request,
-        upload: HTTP2Upload | None,
+        upload: StreamUpload | None,
         pseudo: Headers,
         headers: Headers,
     ) -> Stream | None:

@@ -8,10 +8,11 @@ Must not know: frames, the network, locks.
 
 from __future__ import annotations
 
+from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._models import Request
 from httpcore2_core._net.roles import Turn
 
-from ._fields import Headers
 from ._states import (
     ENDED,
     HALF_CLOSED_LOCAL,
@@ -22,7 +23,6 @@ from ._states import (
     StreamEvent,
     StreamState,
 )
-from ._upload import HTTP2Upload
 
 SMALL_CHUNK = 1024
 """Chunks of fewer bytes are joined as they arrive."""
@@ -81,7 +81,7 @@ class Stream:
         "upload",
     )
 
-    def __init__(self, request: Request, upload: HTTP2Upload | None, reads: int) -> None:
+    def __init__(self, request: Request, upload: StreamUpload | None, reads: int) -> None:
         """Create an idle stream; arguments as the attributes of these names."""
         self.state: StreamState = IDLE
         self.stream_id: int = 0
@@ -91,7 +91,7 @@ class Stream:
         self.interim: int = 0
         self.body_left: int | None = None
         self.request: Request = request
-        self.upload: HTTP2Upload | None = upload
+        self.upload: StreamUpload | None = upload
         self.is_connect: bool = upload is None
         self.is_tunnel: bool = False
         self.reads: int = reads

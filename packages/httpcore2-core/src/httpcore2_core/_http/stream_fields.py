@@ -1,4 +1,4 @@
-"""The fields of requests and responses in HTTP/2 (RFC 9113, section 8). Layer: frames.
+"""The fields of requests and responses in HTTP/2 and HTTP/3 (RFC 9113, section 8; RFC 9114, section 4).
 
 Must not know: streams, frames, how fields are compressed.
 """
@@ -6,16 +6,14 @@ Must not know: streams, frames, how fields are compressed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from hpack import NeverIndexedHeaderTuple
+from .._exceptions import LocalProtocolError
+from .._models import Request, enforce_bytes
+from .fields import Headers, is_length, is_target, is_token, is_value
 
-from httpcore2_core._exceptions import LocalProtocolError
-from httpcore2_core._http.fields import is_length, is_target, is_token, is_value
-from httpcore2_core._models import Request, enforce_bytes
-
-Headers = list[tuple[bytes, bytes]]
+MakeField = Callable[[bytes, bytes], tuple[bytes, bytes]]
 
 _is_authority = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|[-._~!$&'()*+,;=%0-9A-Za-z]+):[0-9]{1,5}"
@@ -43,7 +41,7 @@ class MalformedResponse(Exception):
 
 
 class RequestFields(NamedTuple):
-    """A request's fields in the form of HTTP/2.
+    """A request's fields in the form of HTTP/2 and HTTP/3.
 
     Attributes:
         authority: the value of Host, which becomes `:authority`; `None` if there is none.
@@ -56,8 +54,12 @@ class RequestFields(NamedTuple):
     headers: Headers
 
 
-def prepare_headers(headers: Headers) -> RequestFields:
-    """Convert a request's fields to HTTP/2: names in lower case, connection-specific fields removed.
+def prepare_headers(headers: Headers, make_secret: MakeField) -> RequestFields:
+    """Convert a request's fields to HTTP/2 or HTTP/3: names in lower case, connection-specific fields removed.
+
+    Args:
+        headers: the request's.
+        make_secret: makes a field that must not be found out from the size of compressed fields.
 
     Raises:
         LocalProtocolError: a field has an illegal name or value, or Host or Content-Length stands twice.
@@ -85,7 +87,7 @@ def prepare_headers(headers: Headers) -> RequestFields:
         elif lowered in dropped or (lowered == b"te" and value.lower() != b"trailers"):
             continue
         elif lowered in _SECRETS or (lowered == b"cookie" and len(value) < _SHORT_COOKIE):
-            prepared.append(NeverIndexedHeaderTuple(lowered, value))
+            prepared.append(make_secret(lowered, value))
         else:
             if lowered == b"content-length":
                 if is_length(value) is None or length is not None:
@@ -98,16 +100,18 @@ def prepare_headers(headers: Headers) -> RequestFields:
 class RequestFieldsCache:
     """`prepare_headers` for the requests of one connection, which mostly have the same fields as the one before."""
 
-    __slots__ = ("_fields", "_headers")
+    __slots__ = ("_fields", "_headers", "_make_secret")
 
-    def __init__(self) -> None:
+    def __init__(self, make_secret: MakeField) -> None:
+        """Begin with no fields; the argument is that of `prepare_headers`."""
+        self._make_secret = make_secret
         self._headers: Headers | None = None
         self._fields: RequestFields | None = None
 
     def prepare(self, headers: Headers) -> RequestFields:
-        """Return `prepare_headers(headers)`."""
+        """Return what `prepare_headers` does."""
         if self._fields is None or self._headers != headers:
-            self._fields = prepare_headers(headers)
+            self._fields = prepare_headers(headers, self._make_secret)
             self._headers = headers.copy()
         return self._fields
 

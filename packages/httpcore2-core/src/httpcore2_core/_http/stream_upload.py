@@ -1,4 +1,4 @@
-"""The body of a request that is being sent. Layer: stream.
+"""The body of a request that is being sent on a stream of HTTP/2 or HTTP/3.
 
 Must not know: frames, windows, the network.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from httpcore2_core._exceptions import LocalProtocolError
-from httpcore2_core._http.bodies import check_size, close_generator, enforce_chunk, iterate
-from httpcore2_core._models import ByteStream, Request
+from .._exceptions import LocalProtocolError
+from .._models import ByteStream, Request
+from .bodies import check_size, close_generator, enforce_chunk, iterate
 
 
-class HTTP2Upload:
+class StreamUpload:
     """The part of a request's body that was not sent.
 
     Attributes:
@@ -45,7 +45,7 @@ class HTTP2Upload:
         self._left = length
 
     @classmethod
-    def of(cls, request: Request, length: int | None, is_blocking: bool) -> HTTP2Upload | None:
+    def of(cls, request: Request, length: int | None, is_blocking: bool) -> StreamUpload | None:
         """Return the body of `request`; `None` for CONNECT, which has none.
 
         Args:
