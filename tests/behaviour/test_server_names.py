@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,65 +11,10 @@ import trustme
 
 import httpcore2
 
-from ..support.h2peer import answering, speaking
 from ..support.runtimes import TestedRuntime
-from ..support.scripted_proxies import PROXY_KINDS, scripted_proxy
-from ..support.scripted_servers import canned_responses, response, scripted_server
-
-FINE = response(b"fine")
-ROUTES = {
-    "direct": None,
-    "tunnel": PROXY_KINDS["http"],
-    "https tunnel": PROXY_KINDS["https"],
-    "SOCKS5": PROXY_KINDS["socks5"],
-    "SOCKS4": PROXY_KINDS["socks4"],
-}
-
-
-@dataclass
-class Origin:
-    """A server whose certificate is valid for some names.
-
-    Attributes:
-        url: its URL.
-        options: the arguments of a pool that reaches it.
-        names: the server name of each handshake.
-    """
-
-    url: str
-    options: dict[str, Any]
-    names: list[str | None] = field(default_factory=list)
-
-
-@contextmanager
-def serving(
-    authority: trustme.CA, names: list[str], protocol: str, route: str = "direct"
-) -> Iterator[Origin]:
-    """Run a server whose certificate is valid for `names`, and the proxy of the route, if it has one."""
-    is_http2 = protocol == "HTTP/2"
-    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*names).configure_cert(server_tls)
-    server_tls.set_alpn_protocols(["h2"] if is_http2 else ["http/1.1"])
-    client_tls, proxy_tls = (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
-    proxy_server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(proxy_server_tls)
-    for context in (client_tls, proxy_tls):
-        authority.configure_trust(context)
-
-    def record(sock: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        origin.names.append(name)
-
-    server_tls.sni_callback = record
-    handler = speaking(answering()) if is_http2 else canned_responses([FINE] * 9)
-    with scripted_server(handler, tls=server_tls, allow_disconnect=True) as server:
-        origin = Origin(server.url, {"ssl_context": client_tls, "http2": is_http2})
-        kind = ROUTES[route]
-        if kind is None:
-            yield origin
-            return
-        with scripted_proxy(kind, server.port, proxy_server_tls, proxy_tls) as proxy:
-            origin.options["proxy"] = proxy.proxy()
-            yield origin
+from ..support.scripted_proxies import scripted_proxy
+from ..support.scripted_servers import canned_responses, scripted_server
+from ..support.tls_origins import FINE, ROUTES, tls_origin
 
 
 async def fetch(pool: httpcore2.AsyncConnectionPool, url: str, name: object) -> None:
@@ -94,7 +37,7 @@ def test_a_connection_verified_for_one_server_name_is_not_used_for_another(
             await fetch(pool, origin.url, "a.test")
             assert len(pool.connections) == 1
 
-    with serving(certificate_authority, ["a.test"], protocol, route) as origin:
+    with tls_origin(certificate_authority, ["a.test"], protocol, route) as origin:
         runtime.run(scenario)
     # No SNI is sent for an address (RFC 6066, section 3).
     assert origin.names == ["a.test", "b.test", None]
@@ -113,7 +56,7 @@ def test_each_server_name_has_its_own_connections(
                 f"{protocol}, IDLE, Request Count: 2"[-24:]
             ] * 3
 
-    with serving(
+    with tls_origin(
         certificate_authority, ["a.test", "b.test", "127.0.0.1"], protocol, route
     ) as origin:
         runtime.run(scenario)
@@ -128,7 +71,7 @@ def test_server_names_are_compared_regardless_of_type_case_and_final_dot(
             for name in ("a.test", b"a.test", "A.Test", b"a.TEST", "a.test.", bytearray(b"a.test")):
                 await fetch(pool, origin.url, name)
 
-    with serving(certificate_authority, ["a.test"], "HTTP/1.1") as origin:
+    with tls_origin(certificate_authority, ["a.test"], "HTTP/1.1") as origin:
         runtime.run(scenario)
     assert origin.names == ["a.test"]
 
@@ -141,7 +84,7 @@ def test_an_empty_server_name_and_the_host_of_the_url_are_equivalent_to_none(
             for name in (None, "LOCALHOST", b"localhost.", "", b""):
                 await fetch(pool, url, name)
 
-    with serving(certificate_authority, ["localhost"], "HTTP/1.1") as origin:
+    with tls_origin(certificate_authority, ["localhost"], "HTTP/1.1") as origin:
         url = origin.url.replace("127.0.0.1", "localhost")
         origin.options["local_address"] = "0.0.0.0"  # the server has no other address
         runtime.run(scenario)
@@ -188,7 +131,7 @@ def test_requests_for_other_server_names_count_as_those_for_other_origins(
             "The pool allows 1: 1 are active, 1 of them to this origin; "
         )
 
-    with serving(certificate_authority, ["a.test", "b.test"], "HTTP/1.1") as origin:
+    with tls_origin(certificate_authority, ["a.test", "b.test"], "HTTP/1.1") as origin:
         runtime.run(scenario)
     assert origin.names == ["a.test", "b.test"]
 
@@ -214,7 +157,7 @@ def test_a_connection_without_a_pool_refuses_another_server_name(
         assert (await connection.request("GET", url, extensions=extensions)).status == 200
         await connection.aclose()
 
-    with serving(certificate_authority, ["a.test", "127.0.0.1"], protocol) as origin:
+    with tls_origin(certificate_authority, ["a.test", "127.0.0.1"], protocol) as origin:
         runtime.run(scenario)
     assert origin.names == ["a.test"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_type_hints
+from typing import Any
 
 import httpcore2
 from httpcore2_core._http.timeouts import Timeouts
@@ -34,4 +34,4 @@ def test_no_key_is_required() -> None:
         httpcore2.ResponseExtensions,
         httpcore2.TimeoutExtension,
     ):
-        assert set(get_type_hints(extension)) == extension.__optional_keys__
+        assert set(extension.__annotations__) == extension.__optional_keys__

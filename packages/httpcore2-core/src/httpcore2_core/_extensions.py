@@ -7,7 +7,10 @@ have keys of its own. Must not know: how an extension is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class TimeoutExtension(TypedDict, total=False):
@@ -45,6 +48,8 @@ class RequestExtensions(TypedDict, total=False):
         timeout: limits in seconds; see `TimeoutExtension`.
         trace: called with the name and the payload of each trace event; an async function on event loops.
         sni_hostname: the server name that TLS sends and verifies, in place of the URL's host (RFC 6066, section 3).
+        ssl_context: the TLS context for the origin, in place of the pool's. Its ALPN protocols are set for each
+            connection. Requests share a connection only if they have the same context, the same object.
         target: the request target, in place of the URL's path and query, such as `*` (RFC 9112, section 3.2).
         protocol: with CONNECT over HTTP/2, the protocol to speak with the server, such as `websocket` (RFC 8441).
 
@@ -61,6 +66,7 @@ class RequestExtensions(TypedDict, total=False):
     timeout: TimeoutExtension | Mapping[str, float | None]
     trace: Callable[[str, dict[str, Any]], Any]
     sni_hostname: str | bytes
+    ssl_context: ssl.SSLContext
     target: str | bytes
     protocol: str | bytes
 

@@ -11,7 +11,7 @@ from weakref import ref
 
 from .._connect.connection_config import ConnectionConfig
 from .._connect.route import Route, direct_route
-from .._connect.tls_handshake import server_name_override
+from .._connect.tls_handshake import TLSOverrides, tls_overrides
 from .._distributions import load_http2
 from .._exceptions import ConnectError, ConnectionNotAvailable
 from .._http.bodies import check_body_api
@@ -117,8 +117,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._backend: RuntimeBackend | None = config.network_backend
         # The connection over the stream, once there is one. An attribute that is first set later would take 1 KiB.
         self.established: EstablishedConnection | None = None
-        # The name that its certificate was checked for, where that is not the origin's host.
-        self._server_name: str | None = None
+        # What the request that it was made for said about TLS.
+        self._tls: TLSOverrides | None = None
         self._has_begun = False
         self._has_failed = False
         self.on_release: Callable[[bool, float | None], None] | None = None
@@ -139,7 +139,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             The response. The caller reads its body, and then calls `aclose()` on it.
 
         Raises:
-            RuntimeError: the request is for another origin, or has another `sni_hostname` than the first.
+            RuntimeError: the request is for another origin, or has another `sni_hostname` or `ssl_context` than the
+                first.
             ConnectionNotAvailable: the connection is closed, or has no room for another request.
             TypeError: the body is a sync iterable.
             LocalProtocolError: the request violates HTTP, or the origin's host is malformed.
@@ -157,7 +158,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 f"Attempted to send request to {request.url.origin} on connection to {self._origin}"
             )
         if self._has_begun:
-            self._check_server_name(request)
+            self._check_tls(request)
         runtime = self._use_backend().runtime
         check_body_api(request.stream, runtime.is_blocking)
         timeouts = Timeouts.of(request.extensions, runtime)
@@ -166,12 +167,23 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         assert self.established is not None, "connect() has returned"
         return await self.established.exchange(request, timeouts)
 
-    def _check_server_name(self, request: Request) -> None:
-        name = server_name_override(request)
-        if name != self._server_name:
+    def _check_tls(self, request: Request) -> None:
+        """Refuse a request for which the origin was not verified."""
+        tls = tls_overrides(request, self._config.ssl_context)
+        if tls == self._tls:
+            return
+        name, context = tls or TLSOverrides()
+        made_name, made_context = self._tls or TLSOverrides()
+        if name != made_name:
             raise RuntimeError(
                 f"Attempted to send a request with the sni_hostname {name!r} on a connection to {self._origin} "
-                f"that was made with {self._server_name!r}: its certificate was checked for no other name. "
+                f"that was made with {made_name!r}: its certificate was checked for no other name. "
+                "Use another connection, or a pool."
+            )
+        if context is not made_context:
+            raise RuntimeError(
+                f"Attempted to send a request with another ssl_context than that with which the connection to "
+                f"{self._origin} was made: its certificate was checked by that one alone. "
                 "Use another connection, or a pool."
             )
 
@@ -179,8 +191,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """Establish the connection. Pools call it once, before they use `established`.
 
         Args:
-            request: the request that the connection is established for: its `trace` is called, and its `sni_hostname`
-                is the server name.
+            request: the request that the connection is established for: its `trace` is called, its `sni_hostname` is
+                the server name, and its `ssl_context` the TLS context.
             timeouts: the limits of that request.
 
         Raises:
@@ -197,7 +209,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """
         if self._has_begun:
             raise ConnectionNotAvailable
-        self._server_name = server_name_override(request)
+        self._tls = tls_overrides(request, self._config.ssl_context)
         self._has_begun = True
         try:
             check_origin(self._origin)

@@ -29,7 +29,7 @@ def request(
         content: the body: bytes, or an iterable of bytes.
         extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
             `write` and `total`, by default none; `trace` is a function that is called with each event; `sni_hostname`
-            is the server name for TLS; `target` replaces the target of the URL.
+            is the server name for TLS, and `ssl_context` the TLS context; `target` replaces the target of the URL.
 
     Returns:
         The response. `response.content` is its body.
@@ -84,7 +84,7 @@ def stream(
         content: the body: bytes, or an iterable of bytes.
         extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
             `write` and `total`, by default none; `trace` is a function that is called with each event; `sni_hostname`
-            is the server name for TLS; `target` replaces the target of the URL.
+            is the server name for TLS, and `ssl_context` the TLS context; `target` replaces the target of the URL.
 
     Returns:
         A context manager that gives the response.

@@ -20,6 +20,8 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 HTTP_SCHEMES = (b"http", b"https")
 
 _LONGEST_REASON = 200
+# The extensions of a request that the exchange with the proxy has no part in.
+_FOR_ORIGIN = frozenset(("protocol", "sni_hostname", "ssl_context", "target"))
 
 
 def merged(fields: Headers, overriding: Headers) -> Headers:
@@ -46,7 +48,7 @@ class HTTPTunnel:
             extensions={
                 name: value
                 for name, value in setup.request.extensions.items()
-                if name not in ("protocol", "sni_hostname", "target")
+                if name not in _FOR_ORIGIN
             },
         )
         connection = EstablishedHTTP11Connection(proxy.origin, setup.stream)

@@ -105,7 +105,7 @@ def proxy_route(proxy: Proxy, origin: Origin, config: ConnectionConfig) -> Route
             ("http/1.1",),
             f"TLS handshake with the proxy {hop} for {origin}",
             "connection",
-            obeys_sni_hostname=False,
+            obeys_extensions=False,
         )
     ]
     if origin.scheme != b"http":

@@ -1,4 +1,4 @@
-"""The TLS handshake with an origin or a proxy, and the name that the peer's certificate must hold for.
+"""The TLS handshake with an origin or a proxy: its context, and the name that the peer's certificate must hold for.
 
 Must not know: how TLS records are made, what is sent over the stream, connections, pools.
 """
@@ -20,18 +20,55 @@ if TYPE_CHECKING:
 _SECURE_SCHEMES = (b"https", b"wss")
 
 
-def server_name_override(request: Request) -> str | None:
-    """Return the name that the origin's certificate must hold for, if `sni_hostname` differs from the URL's host.
+class TLSOverrides(NamedTuple):
+    """What a request's extensions say about TLS with its origin, in place of the URL and of the connection's settings.
 
-    A connection was verified for one name, and is used for no request with another. Without TLS there is none.
-    Names are the same whatever their case, and with a final dot (RFC 9110, section 4.2.3; RFC 6066, section 3).
+    A connection was verified for one name, by one context, and is used for no request with others.
+
+    Attributes:
+        server_name: the name that the certificate must hold for, if it is not the URL's host.
+        ssl_context: the TLS context, if it is not that of the settings. It is compared by identity: equal settings
+            can't be told from different ones.
+    """
+
+    server_name: str | None = None
+    ssl_context: ssl.SSLContext | None = None
+
+
+_NO_OVERRIDES = TLSOverrides()
+
+
+def tls_overrides(request: Request, ssl_context: ssl.SSLContext | None) -> TLSOverrides | None:
+    """Return what the extensions of `request` override; `None` for nothing, as without TLS.
+
+    Args:
+        request: the request.
+        ssl_context: that of the settings.
 
     Raises:
-        TypeError: the extension is neither text nor bytes.
+        TypeError: `sni_hostname` is neither text nor bytes, or `ssl_context` is not an `ssl.SSLContext`.
+    """
+    if request.url.scheme not in _SECURE_SCHEMES:
+        return None
+    context = request.extensions.get("ssl_context")
+    if context is not None and not hasattr(context, "wrap_bio"):
+        raise TypeError(
+            f"extensions['ssl_context'] must be an ssl.SSLContext, but got {type(context).__name__}."
+        )
+    overrides = TLSOverrides(
+        _server_name_override(request), None if context is ssl_context else context
+    )
+    return None if overrides == _NO_OVERRIDES else overrides
+
+
+def _server_name_override(request: Request) -> str | None:
+    """Return the name of the extension `sni_hostname`, if it differs from the URL's host.
+
+    Names are the same whatever their case, and with a final dot (RFC 9110, section 4.2.3; RFC 6066, section 3).
     """
     name = request.extensions.get("sni_hostname")
     url = request.url
-    if not name or url.scheme not in _SECURE_SCHEMES:
+    if not name:
         return None
     if not isinstance(name, (str, bytes, bytearray)):
         raise TypeError(
@@ -46,11 +83,11 @@ class TLSHandshake(NamedTuple):
 
     Attributes:
         origin: the peer: an origin, or a proxy.
-        ssl_context: the caller's context; `None` for the shared default of `protocols`.
+        ssl_context: that of the settings; `None` for the shared default of `protocols`.
         protocols: the protocols to offer by ALPN, the preferred one first.
         purpose: as for `SetupStage`.
         prefix: the first part of the names of its trace events.
-        obeys_sni_hostname: whether the request's extension of that name is about this peer.
+        obeys_extensions: whether the request's `sni_hostname` and `ssl_context` are about this peer.
     """
 
     origin: Origin
@@ -58,25 +95,26 @@ class TLSHandshake(NamedTuple):
     protocols: tuple[str, ...]
     purpose: str
     prefix: str
-    obeys_sni_hostname: bool = True
+    obeys_extensions: bool = True
 
     async def run(self, setup: StreamSetup) -> None:
         if self.origin.scheme not in _SECURE_SCHEMES:
             return
-        context = self.ssl_context or shared_ssl_context(self.protocols)
-        name = None
-        if self.obeys_sni_hostname:
-            name = setup.request.extensions.get("sni_hostname")
+        given, name = self.ssl_context, None
+        if self.obeys_extensions:
+            extensions = setup.request.extensions
+            given = extensions.get("ssl_context") or given
+            name = extensions.get("sni_hostname")
         info: dict[str, Any] = {
-            "ssl_context": context,
+            "ssl_context": given or shared_ssl_context(self.protocols),
             "server_hostname": server_name(name or self.origin.host),
             "timeout": setup.timeouts.for_connect(),
         }
 
         def start_tls() -> Coroutine[Any, Any, BackendStream]:
-            if self.ssl_context is not None:
+            if given is not None:
                 # As late as possible: the same context may be that of a proxy, which is offered fewer protocols.
-                offer_protocols(self.ssl_context, self.protocols)
+                offer_protocols(given, self.protocols)
             return setup.stream.start_tls(**info)
 
         await setup.replace_stream(self.prefix, "start_tls", info, start_tls)

@@ -91,8 +91,9 @@ class RequestInterface:
             content: the body: bytes, or an iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
-                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
+                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
+                `"websocket"` (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -163,8 +164,9 @@ class RequestInterface:
             content: the body: bytes, or an iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
-                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
+                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
+                `"websocket"` (RFC 8441).
 
         Returns:
             A context manager that gives the response.
@@ -311,8 +313,9 @@ class AsyncRequestInterface:
             content: the body: bytes, or an async iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
-                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
+                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
+                `"websocket"` (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -390,8 +393,9 @@ class AsyncRequestInterface:
             content: the body: bytes, or an async iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS; `target` replaces the target of the URL; `protocol` is
-                the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
+                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
+                `"websocket"` (RFC 8441).
 
         Returns:
             An async context manager that gives the response.

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from .._connect.tls_handshake import server_name_override
+from .._connect.tls_handshake import TLSOverrides, tls_overrides
 from .._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
@@ -47,8 +47,9 @@ from .locked_ledger import LockedLedger
 from .poolable import Poolable
 from .slots import Counts, Grant, Ticket
 
-# Scheme, host and port, and the `sni_hostname` of requests whose extension names another host.
-_Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, str]
+# Scheme, host and port, and what extensions say about TLS. A key that has a context keeps it alive, so that no other
+# one gets its identity; the ledger drops a key with its last connection and waiting request.
+_Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, TLSOverrides]
 _Ticket: TypeAlias = Ticket[_Key, Poolable]
 _Lease: TypeAlias = Lease[Poolable]
 
@@ -112,7 +113,7 @@ class Engine:
         )
         self._close_pending: list[Poolable] = []
         # How many requests an origin takes on a connection, where that is known.
-        self._request_limits: dict[_Key, RequestLimit] = {}
+        self._request_limits: dict[tuple[bytes, bytes, int], RequestLimit] = {}
 
     # The runtime
 
@@ -174,8 +175,8 @@ class Engine:
 
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
-            TypeError: an async body was given to the sync API, or the reverse; or `sni_hostname` is neither
-                text nor bytes.
+            TypeError: an async body was given to the sync API, or the reverse; `sni_hostname` is neither text nor
+                bytes; or `ssl_context` is not an `ssl.SSLContext`.
         """
         runtime = self._bind()
         url = request.url
@@ -186,10 +187,11 @@ class Engine:
         timeouts = self._timeouts.of(request.extensions, runtime)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key: _Key = (url.scheme, url.host, port)
-        if "sni_hostname" in request.extensions:
-            name = server_name_override(request)
-            if name is not None:
-                key = (*key, name)
+        extensions = request.extensions
+        if "sni_hostname" in extensions or "ssl_context" in extensions:
+            tls = tls_overrides(request, self._config.connection.ssl_context)
+            if tls is not None:
+                key = (*key, tls)
         ledger = self._ledger
         attempts = attempts_without_progress = 0
         began = ledger.arrivals
@@ -339,7 +341,7 @@ class Engine:
         await connection.connect(request, timeouts)
         established = connection.established
         assert established is not None, "connect() has returned"
-        limit = self._request_limits.get(key)
+        limit = self._request_limits.get(key[:3])
         if limit is not None:
             established.request_limit = limit
         self._ledger.established(connection, established.capacity)
@@ -361,8 +363,10 @@ class Engine:
 
     def _pool_timeout(self, request: Request, limit: float | None) -> PoolTimeout:
         origin = request.url.origin
-        name = server_name_override(request)
-        named = "" if name is None else f" with the sni_hostname {name!r}"
+        tls = tls_overrides(request, self._config.connection.ssl_context) or TLSOverrides()
+        named = "" if tls.server_name is None else f" with the sni_hostname {tls.server_name!r}"
+        if tls.ssl_context is not None:
+            named += " with the request's own ssl_context"
         counts = self._ledger.counts()
         to_origin = sum(
             connection.can_handle_request(origin) for connection in self._ledger.connections()
@@ -393,7 +397,7 @@ class Engine:
         established = connection.established
         assert established is not None, "what is not established does not change"
         if established.request_limit is not None:
-            self._request_limits[key] = established.request_limit
+            self._request_limits[key[:3]] = established.request_limit
             if len(self._request_limits) > _MAX_REQUEST_LIMITS:
                 # Another thread may do the same: of a copy, and only if it is still there.
                 self._request_limits.pop(next(iter(self._request_limits.copy())), None)
