@@ -41,7 +41,8 @@ class AsyncConnectionPool
     async __aexit__(self, exc_type=None, exc_value=None, traceback=None)
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
-        local_address=None, uds=None, network_backend=None, socket_options=None)
+        local_address=None, uds=None, network_backend=None, socket_options=None,
+        *, resend=True)
     __repr__(self)
     async aclose(self)
     connections
@@ -108,7 +109,8 @@ class AsyncHTTPProxy(AsyncConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, proxy_headers=None, ssl_context=None,
         proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
-        network_backend=None, socket_options=None)
+        network_backend=None, socket_options=None,
+        *, resend=True)
 class AsyncIOBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)
@@ -139,7 +141,8 @@ class AsyncNetworkStream
 class AsyncSOCKSProxy(AsyncConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
-        network_backend=None)
+        network_backend=None,
+        *, resend=True)
 class ConnectError(NetworkError)
 class ConnectTimeout(TimeoutException)
 class ConnectionInterface
@@ -161,7 +164,8 @@ class ConnectionPool
     __exit__(self, exc_type=None, exc_value=None, traceback=None)
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
-        local_address=None, uds=None, network_backend=None, socket_options=None)
+        local_address=None, uds=None, network_backend=None, socket_options=None,
+        *, resend=True)
     __repr__(self)
     close(self)
     connections
@@ -228,7 +232,8 @@ class HTTPProxy(ConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, proxy_headers=None, ssl_context=None,
         proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
-        network_backend=None, socket_options=None)
+        network_backend=None, socket_options=None,
+        *, resend=True)
 class LocalProtocolError(ProtocolError)
 class MockBackend(NetworkBackend)
     __init__(self, buffer, http2=False)
@@ -285,7 +290,8 @@ SOCKET_OPTION
 class SOCKSProxy(ConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
-        network_backend=None)
+        network_backend=None,
+        *, resend=True)
 class SyncBackend(NetworkBackend)
     connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     connect_unix_socket(self, path, timeout=None, socket_options=None)

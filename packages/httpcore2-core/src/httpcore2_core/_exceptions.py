@@ -16,9 +16,12 @@ class ConnectionNotAvailable(Exception):
     Attributes:
         made_progress: whether the server processed other requests of this connection in the meantime, so that another
             attempt is worthwhile.
+        reason: the error with which the server ended a request that it did not process; `None` if the request was not
+            sent.
     """
 
     made_progress = False
+    reason: Exception | None = None
 
 
 class ProxyError(Exception):

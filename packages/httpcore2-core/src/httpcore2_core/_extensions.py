@@ -50,6 +50,7 @@ class RequestExtensions(TypedDict, total=False):
         sni_hostname: the server name that TLS sends and verifies, in place of the URL's host (RFC 6066, section 3).
         ssl_context: the TLS context for the origin, in place of the pool's. Its ALPN protocols are set for each
             connection. Requests share a connection only if they have the same context, the same object.
+        resend: `False` to send the request at most once; by default as the pool's `resend` says.
         target: the request target, in place of the URL's path and query, such as `*` (RFC 9112, section 3.2).
         protocol: with CONNECT over HTTP/2, the protocol to speak with the server, such as `websocket` (RFC 8441).
 
@@ -67,6 +68,7 @@ class RequestExtensions(TypedDict, total=False):
     trace: Callable[[str, dict[str, Any]], Any]
     sni_hostname: str | bytes
     ssl_context: ssl.SSLContext
+    resend: bool
     target: str | bytes
     protocol: str | bytes
 

@@ -156,6 +156,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             if exchange is not None and exchange.is_unprocessed(exc):
                 again = ConnectionNotAvailable(str(exc))
                 again.made_progress = exchange.stream.made_progress
+                again.reason = exchange.stream.error
                 raise again from exc
             raise
         stream = exchange.stream

@@ -69,6 +69,9 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         uds: the path of a unix socket to connect to, instead of TCP, at which the proxy can be reached.
         network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
         socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+        resend: whether a request that the server did not process, or did not answer before it closed an idle
+            connection, is sent again on another connection, if that does no harm. The extension `resend` has
+            precedence.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
@@ -76,6 +79,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+        TypeError: `resend` is not a bool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -112,6 +116,8 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         uds: str | None = None,
         network_backend: AsyncNetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resend: bool = True,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -127,6 +133,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             uds,
             network_backend,
             socket_options,
+            resend=resend,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -158,6 +165,9 @@ class HTTPProxy(ConnectionPool):
         uds: the path of a unix socket to connect to, instead of TCP, at which the proxy can be reached.
         network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
         socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+        resend: whether a request that the server did not process, or did not answer before it closed an idle
+            connection, is sent again on another connection, if that does no harm. The extension `resend` has
+            precedence.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
@@ -165,6 +175,7 @@ class HTTPProxy(ConnectionPool):
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+        TypeError: `resend` is not a bool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -194,6 +205,8 @@ class HTTPProxy(ConnectionPool):
         uds: str | None = None,
         network_backend: NetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resend: bool = True,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -209,6 +222,7 @@ class HTTPProxy(ConnectionPool):
             uds,
             network_backend,
             socket_options,
+            resend=resend,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -234,12 +248,16 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             is used without asking, also over plain TCP.
         retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
         network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
+        resend: whether a request that the server did not process, or did not answer before it closed an idle
+            connection, is sent again on another connection, if that does no harm. The extension `resend` has
+            precedence.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
             be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
+        TypeError: `resend` is not a bool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -271,6 +289,8 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
         http2: bool = False,
         retries: int = 0,
         network_backend: AsyncNetworkBackend | None = None,
+        *,
+        resend: bool = True,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -283,6 +303,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             http2,
             retries,
             network_backend=network_backend,
+            resend=resend,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth
@@ -307,12 +328,16 @@ class SOCKSProxy(ConnectionPool):
             is used without asking, also over plain TCP.
         retries: how often to repeat a failed attempt to connect, after 0, 0.5, 1, 2, … seconds.
         network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
+        resend: whether a request that the server did not process, or did not answer before it closed an idle
+            connection, is sent again on another connection, if that does no harm. The extension `resend` has
+            precedence.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
             be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
+        TypeError: `resend` is not a bool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -337,6 +362,8 @@ class SOCKSProxy(ConnectionPool):
         http2: bool = False,
         retries: int = 0,
         network_backend: NetworkBackend | None = None,
+        *,
+        resend: bool = True,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -349,6 +376,7 @@ class SOCKSProxy(ConnectionPool):
             http2,
             retries,
             network_backend=network_backend,
+            resend=resend,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth

@@ -47,12 +47,16 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             reached.
         network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
         socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+        resend: whether a request that the server did not process, or did not answer before it closed an idle
+            connection, is sent again on another connection, if that does no harm. The extension `resend` has
+            precedence.
 
     Raises:
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         UnsupportedProtocol: the scheme of the proxy's URL is unknown.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
+        TypeError: `resend` is not a bool.
 
     Example:
         The second request is sent on the connection of the first.
@@ -81,6 +85,8 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         uds: str | None = None,
         network_backend: NetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resend: bool = True,
     ) -> None:
         connection = ConnectionConfig(
             ssl_context,
@@ -93,7 +99,9 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             adapt_sync_backend(network_backend),
             None if socket_options is None else list(socket_options),
         )
-        self._set_up(PoolConfig(connection, proxy, max_connections, max_keepalive_connections))
+        self._set_up(
+            PoolConfig(connection, proxy, max_connections, max_keepalive_connections, resend)
+        )
         self._given_network_backend = network_backend
 
     @property

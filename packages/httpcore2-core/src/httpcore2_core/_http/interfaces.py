@@ -92,8 +92,8 @@ class RequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
                 event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
-                `"websocket"` (RFC 8441).
+                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
+                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -165,8 +165,8 @@ class RequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
                 event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
-                `"websocket"` (RFC 8441).
+                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
+                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             A context manager that gives the response.
@@ -314,8 +314,8 @@ class AsyncRequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
                 event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
-                `"websocket"` (RFC 8441).
+                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
+                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -394,8 +394,8 @@ class AsyncRequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
                 event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as
-                `"websocket"` (RFC 8441).
+                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
+                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             An async context manager that gives the response.

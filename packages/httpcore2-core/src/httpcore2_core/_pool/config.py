@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .._connect.connection_config import ConnectionConfig
 from .._connect.proxies import check_proxy
-from .._models import Proxy
+from .._models import Proxy, Request
 
 
 class PoolConfig(NamedTuple):
@@ -20,12 +20,14 @@ class PoolConfig(NamedTuple):
         proxy: the proxy that they go through; `None` for none.
         max_connections: how many connections may be open at a time; `None` for any number.
         max_keepalive_connections: how many of them may be idle; `None` for all.
+        resend: whether a request that the server did not process may be sent again, if its extension does not say so.
     """
 
     connection: ConnectionConfig
     proxy: Proxy | None = None
     max_connections: int | None = 10
     max_keepalive_connections: int | None = None
+    resend: bool = True
 
     @property
     def multiplexing_schemes(self) -> tuple[bytes, ...]:
@@ -33,6 +35,18 @@ class PoolConfig(NamedTuple):
         if not self.connection.http2:
             return ()
         return (b"https", b"wss") if self.connection.http1 else (b"https", b"wss", b"http", b"ws")
+
+    def may_resend(self, request: Request) -> bool:
+        """Return whether `request` may be sent again if the server did not process it.
+
+        Raises:
+            TypeError: its extension `resend` is neither true nor false.
+        """
+        resend = request.extensions.get("resend")
+        if resend is None:
+            return self.resend
+        _check_switch("extensions['resend']", resend)
+        return bool(resend)
 
     def check(self) -> None:
         """Refuse settings that no pool can have.
@@ -42,6 +56,7 @@ class PoolConfig(NamedTuple):
                 can't be sent.
             UnsupportedProtocol: the scheme of the proxy's URL is unknown.
             ImportError: HTTP/2 is allowed, or the proxy is a SOCKS5 proxy, and what that needs is not installed.
+            TypeError: `resend` is neither true nor false.
         """
         self.connection.check()
         for name, value in (
@@ -51,5 +66,11 @@ class PoolConfig(NamedTuple):
         ):
             if value is not None and value < 0:
                 raise ValueError(f"{name} must be 0 or more, but got {value}.")
+        _check_switch("resend", self.resend)
         if self.proxy is not None:
             check_proxy(self.proxy)
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, but got {type(value).__name__}.")

@@ -176,7 +176,7 @@ class Engine:
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
             TypeError: an async body was given to the sync API, or the reverse; `sni_hostname` is neither text nor
-                bytes; or `ssl_context` is not an `ssl.SSLContext`.
+                bytes; `ssl_context` is not an `ssl.SSLContext`; or `resend` is neither true nor false.
         """
         runtime = self._bind()
         url = request.url
@@ -192,6 +192,10 @@ class Engine:
             tls = tls_overrides(request, self._config.connection.ssl_context)
             if tls is not None:
                 key = (*key, tls)
+        may_resend = (
+            self._config.resend if "resend" not in extensions else self._config.may_resend(request)
+        )
+        refusal: Exception | None = None
         ledger = self._ledger
         attempts = attempts_without_progress = 0
         began = ledger.arrivals
@@ -235,6 +239,8 @@ class Engine:
                         self._update(connection, key)
                     else:
                         self._close(connection)  # it was closed in this very moment
+                    if not may_resend:
+                        refusal = exc.reason
                     arrival = began
                     attempts += 1
                     attempts_without_progress = (
@@ -250,8 +256,15 @@ class Engine:
                 except (NetworkError, RemoteProtocolError):
                     # The server closed an idle connection while the request was on its way to it: it did
                     # not answer, and to send it again does no harm (RFC 9110, section 9.2.2).
-                    if not (established.may_be_resent and request.method in IDEMPOTENT_METHODS):
+                    if not (
+                        may_resend
+                        and established.may_be_resent
+                        and request.method in IDEMPOTENT_METHODS
+                    ):
                         raise
+                if refusal is not None:
+                    refusal.add_note("The request was not sent again, since `resend` is False.")
+                    raise refusal
         except BaseException:
             if lease is not None:
                 self._give_up(lease, uses, has_begun, runtime)
