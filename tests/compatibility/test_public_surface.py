@@ -48,6 +48,7 @@ class AsyncConnectionPool
     connections
     create_connection(self, origin)
     async handle_async_request(self, request)
+    observe(self, observer)
     async request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
 class AsyncHTTP11Connection(AsyncConnectionInterface)
@@ -143,6 +144,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool)
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         network_backend=None,
         *, resend=True)
+class CloseReason
 class ConnectError(NetworkError)
 class ConnectTimeout(TimeoutException)
 class ConnectionInterface
@@ -171,6 +173,7 @@ class ConnectionPool
     connections
     create_connection(self, origin)
     handle_request(self, request)
+    observe(self, observer)
     request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
 class HTTP11Connection(ConnectionInterface)
@@ -259,6 +262,25 @@ class NetworkStream
     read(self, max_bytes, timeout=None)
     start_tls(self, ssl_context, server_hostname=None, timeout=None)
     write(self, buffer, timeout=None)
+class Observation
+    __enter__(self)
+    __exit__(self, exc_type=None, exc_value=None, traceback=None)
+    __init__(self)
+    remove(self)
+class ObservedConnection
+    __init__(self, origin, started_at)
+    __repr__(self)
+class Observer
+    connection_acquired(self, token, connection, reused, waited, time)
+    connection_active(self, connection, time)
+    connection_closed(self, connection, reason, time)
+    connection_idle(self, connection, time)
+    connection_opened(self, connection, time)
+    request_ended(self, token, status, error, sent, received, time)
+    request_queued(self, token, time)
+    request_resent(self, token, count, cause, time)
+    request_started(self, request, time)
+    response_received(self, token, response, time)
 class Origin
     __eq__(self, other)
     __init__(self, scheme, host, port)
@@ -312,6 +334,7 @@ class UnsupportedProtocol
 class WriteError(NetworkError)
 class WriteTimeout(TimeoutException)
 default_ssl_context()
+observe(observer)
 request(method, url, *, headers=None, content=None, extensions=None)
 stream(method, url, *, headers=None, content=None, extensions=None)
 """

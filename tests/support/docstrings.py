@@ -13,6 +13,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -94,7 +95,8 @@ def _of_class(name: str, cls: type[Any]) -> Iterator[Documented]:
     parameters: tuple[str, ...] = ()
     fields = getattr(cls, "_fields", None) or tuple(getattr(cls, "__dataclass_fields__", ()))
     init = cls.__init__
-    if isinstance(init, FunctionType) and not fields:
+    # Nobody makes members of an enum.
+    if isinstance(init, FunctionType) and not fields and not issubclass(cls, Enum):
         parameters = _parameters(init, bound=True)
         doc = f"{doc}\n\n{inspect.cleandoc(init.__doc__ or '')}".strip()
     elif fields:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from httpcore2_core._http.bodies import ReceivedBody
+from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.memory import Memory
+from httpcore2_core._http.observation import RequestObservation
+from httpcore2_core._http.observer import ObservedConnection
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._models import Origin, Request, Response
 from httpcore2_core._net.runtime_backend import RuntimeBackend
@@ -37,6 +40,9 @@ class FakeConnection:
 
     may_be_resent = False
     close_pending = False
+    close_reason: CloseReason | None = None
+    http_version = "HTTP/1.1"
+    peer_address: object = None
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -48,6 +54,7 @@ class FakeConnection:
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
+        self.observed: ObservedConnection | None = None
 
     @property
     def established(self) -> FakeConnection:
@@ -56,7 +63,9 @@ class FakeConnection:
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         pass
 
-    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+    async def exchange(
+        self, request: Request, timeouts: Timeouts, observation: RequestObservation | None
+    ) -> Response:
         response = Response(200)
         response.stream = FakeBody()
         return response

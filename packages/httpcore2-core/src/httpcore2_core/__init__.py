@@ -30,12 +30,15 @@ from ._exceptions import (
     WriteTimeout,
 )
 from ._extensions import RequestExtensions, ResponseExtensions, TimeoutExtension
+from ._http.close_reason import CloseReason
 from ._http.interfaces import (
     AsyncConnectionInterface,
     AsyncRequestInterface,
     ConnectionInterface,
     RequestInterface,
 )
+from ._http.observation import Observation, observe
+from ._http.observer import ObservedConnection, Observer
 from ._models import URL, Origin, Proxy, Request, Response
 from ._net.backend_stream import BackendStream
 from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
@@ -66,6 +69,7 @@ __all__ = [
     "AsyncRequestInterface",
     "AsyncSOCKSProxy",
     "BackendStream",
+    "CloseReason",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionInterface",
@@ -80,6 +84,9 @@ __all__ = [
     "NetworkBackend",
     "NetworkError",
     "NetworkStream",
+    "Observation",
+    "ObservedConnection",
+    "Observer",
     "Origin",
     "PoolTimeout",
     "ProtocolError",
@@ -104,6 +111,7 @@ __all__ = [
     "WriteError",
     "WriteTimeout",
     "default_ssl_context",
+    "observe",
     "request",
     "stream",
 ]

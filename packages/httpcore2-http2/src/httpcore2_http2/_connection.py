@@ -22,6 +22,7 @@ from httpcore2_core._http.established import (
     ExchangeBody,
     RequestLimit,
 )
+from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
 from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of, pseudo_headers
 from httpcore2_core._http.stream_upload import StreamUpload
@@ -109,7 +110,12 @@ class EstablishedHTTP2Connection(EstablishedConnection):
 
     # Requests
 
-    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+    async def exchange(
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        observation: RequestObservation | None = None,
+    ) -> Response:
         session = self._session
         tracer = Tracer.of("http2", request, self.runtime.is_blocking)
         exchange: HTTP2Exchange | None = None
@@ -272,6 +278,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     # Life
 
     def _on_session_change(self) -> None:
+        self.close_reason = self._session.close_reason
         if self.on_change is not None:
             self.on_change()
 

@@ -27,6 +27,7 @@ from httpcore2_core._exceptions import (
     RemoteProtocolError,
     TimeoutException,
 )
+from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
@@ -81,6 +82,7 @@ class Session:
         last_head_read: which of the reads brought a response's head last.
         is_retired: no new request is accepted.
         is_closed: the connection has ended.
+        close_reason: why it has; `None` if this side has closed it.
         new_settings: settings of the server that were not reported to a `trace` callback yet.
     """
 
@@ -134,6 +136,7 @@ class Session:
         self.last_head_read = 0
         self.is_retired = False
         self.is_closed = False
+        self.close_reason: CloseReason | None = None
         self.new_settings: SettingsReceived | None = None
         self._origin = origin
         self._change_state = change_state
@@ -407,6 +410,10 @@ class Session:
             return
         self.is_closed = True
         self._has_changed = True
+        if self.exchanges:
+            self.close_reason = CloseReason.EXCHANGE_FAILED
+        elif not is_ours:
+            self.close_reason = CloseReason.RETIRED if self.is_retired else CloseReason.PEER
         self._change_state(ABORT if is_ours else FAIL)
         self.stream.abort()
         if self.writer.error is not None:

@@ -15,10 +15,13 @@ from typing import Any
 
 from .._exceptions import ConnectionNotAvailable
 from .._http.bodies import ReceivedBody, iterate
+from .._http.close_reason import CloseReason
 from .._http.connection_status import ConnectionStatus
 from .._http.established import RequestLimit
 from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface
 from .._http.memory import Memory
+from .._http.observation import RequestObservation
+from .._http.observer import ObservedConnection
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.network_adapters import CallerRuntime, adapt_sync_stream
@@ -92,6 +95,9 @@ class CallerConnection:
     may_be_resent = False
     is_retired = False
     request_limit: RequestLimit | None = None
+    close_reason: CloseReason | None = None
+    http_version: str | None = None
+    peer_address: Any = None
 
     def __init__(
         self,
@@ -116,11 +122,14 @@ class CallerConnection:
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
+        self.observed: ObservedConnection | None = None
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Do nothing: a caller's connection connects when it is given its first request."""
 
-    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+    async def exchange(
+        self, request: Request, timeouts: Timeouts, observation: RequestObservation | None
+    ) -> Response:
         self._has_begun = True
         try:
             response = await self._send(request)

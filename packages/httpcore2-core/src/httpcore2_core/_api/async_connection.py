@@ -18,6 +18,7 @@ from .._http.bodies import check_body_api
 from .._http.established import EstablishedConnection
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.memory import Memory
+from .._http.observer import ObservedConnection
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.backend_stream import BackendStream
@@ -124,6 +125,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
+        self.observed: ObservedConnection | None = None
         # Its façade for the sync API, if there is one.
         self.sync_facade: ref[Any] | None = None
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._arguments import RequestMemory
+from .._http.observation import Observation, install
+from .._http.observer import Observer
 from .._models import Origin
 from .._net.network_adapters import default_backend
 from .._net.runtime_backend import RuntimeBackend
@@ -39,6 +41,20 @@ class PoolBase:
         connection = self._config.connection._replace(network_backend=backend)
         self._config = self._config._replace(connection=connection)
         self._engine.use_backend(backend)
+
+    def observe(self, observer: Observer) -> Observation:
+        """Install an observer, which is told what the pool does from now on.
+
+        Args:
+            observer: the observer. Any number may be installed, and one may observe several pools.
+
+        Returns:
+            The installed observer: `remove()`, or the end of a `with` block, removes it.
+
+        Raises:
+            TypeError: `observer` is not an `Observer`.
+        """
+        return install(self._engine.observers.own, observer)
 
     def _make_connection(self, origin: Origin) -> AsyncHTTPConnection:
         return make_connection(self._config.proxy, origin, self._config.connection)

@@ -15,8 +15,10 @@ from .._models import Origin, Request, Response
 from .._net.backend_stream import BackendStream
 from .._net.runtime import Runtime
 from .bodies import ReceivedBody, check_body_api
+from .close_reason import CloseReason
 from .interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .memory import Memory
+from .observation import RequestObservation
 from .states import (
     ABORTED,
     CLOSED,
@@ -47,9 +49,11 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         on_change: set by a pool: called when `capacity`, `is_retired` or `is_closed()` changed, other than at the end
             of an exchange.
         request_limit: how many requests the server processes on one connection, if that is known.
+        close_reason: why it was closed, if an exchange or the peer has ended it.
     """
 
     request_limit: RequestLimit | None = None
+    close_reason: CloseReason | None = None
 
     _version: str
     _first_state: ConnectionState
@@ -117,12 +121,18 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         return await self.exchange(request, Timeouts.of(request.extensions, self.runtime))
 
     @abstractmethod
-    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+    async def exchange(
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        observation: RequestObservation | None = None,
+    ) -> Response:
         """Send a request, and return its response with the body unread.
 
         Args:
             request: the request. Its body is sync on threads, and async on event loops.
             timeouts: the limits of the request.
+            observation: reports the events of the request; `None` if it has no observer.
 
         Returns:
             The response.
@@ -138,6 +148,16 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         """
 
     # Life
+
+    @property
+    def http_version(self) -> str:
+        """The version of HTTP, such as `HTTP/1.1`."""
+        return self._version
+
+    @property
+    def peer_address(self) -> Any:
+        """The address of the other end of the stream, as the socket reports it; `None` if that is not known."""
+        return self._stream.get_extra_info("server_addr")
 
     @property
     @abstractmethod

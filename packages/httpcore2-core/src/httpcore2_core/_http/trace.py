@@ -42,6 +42,13 @@ def log(prefix: str, message: str) -> None:
         logger.debug(message)
 
 
+def log_exception(prefix: str, message: str, error: Exception) -> None:
+    """Log an exception that was not raised, with its traceback, also if the program has not imported `logging`."""
+    import logging
+
+    logging.getLogger(f"{PREFIX}httpcore2.{prefix}").error(message, exc_info=error)
+
+
 class Tracer:
     """Reports the operations of one request under one prefix."""
 

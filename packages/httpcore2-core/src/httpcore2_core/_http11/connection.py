@@ -20,9 +20,11 @@ from .._exceptions import (
     WriteTimeout,
     add_context,
 )
+from .._http.close_reason import CloseReason
 from .._http.established import EstablishedConnection, ExchangeBody
 from .._http.fields import Headers
 from .._http.memory import Memory
+from .._http.observation import RequestObservation
 from .._http.states import ABORT, ABORTED, FAIL, IDLE, NEW, RELEASE, REQUEST, RESERVED, SEND
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
@@ -88,7 +90,12 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     # Requests
 
-    async def exchange(self, request: Request, timeouts: Timeouts) -> Response:
+    async def exchange(
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        observation: RequestObservation | None = None,
+    ) -> Response:
         tracer = Tracer.of("http11", request, self.runtime.is_blocking)
         try:
             self._change(REQUEST)
@@ -299,6 +306,11 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 self._expires_at = self._next_expiry()
             self._stream.watch(self._lost)
         else:
+            codec = self._codec
+            is_complete = codec.response_state in NO_BODY_LEFT and codec.request_state is SENT
+            self.close_reason = (
+                CloseReason.NOT_PERSISTENT if is_complete else CloseReason.EXCHANGE_FAILED
+            )
             self._stream.abort()
         if self.on_release is not None:
             self.on_release(is_reusable, self._expires_at)
@@ -310,6 +322,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     def _lost(self) -> None:
         """Close the connection: bytes, or the end of the stream, arrived while no request was under way."""
         self._change(FAIL)
+        self.close_reason = CloseReason.PEER
         self._stream.abort()
         if self.on_change is not None:
             self.on_change()

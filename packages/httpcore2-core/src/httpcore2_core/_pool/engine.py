@@ -32,9 +32,12 @@ from .._exceptions import (
     add_context,
 )
 from .._http.bodies import check_body_api
+from .._http.close_reason import CloseReason
 from .._http.established import RequestLimit
 from .._http.lease import Lease
 from .._http.memory import Memory
+from .._http.observation import ObservedBody, Observers, RequestObservation, everywhere
+from .._http.observer import ObservedConnection
 from .._http.timeouts import TimeoutMemory, Timeouts
 from .._http.trace import log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
@@ -65,6 +68,13 @@ _MAX_REQUEST_LIMITS = 100
 _RECOVERY_INTERVAL = 0.5
 
 
+def _reason(connection: Poolable) -> CloseReason:
+    """Return why a connection closed itself."""
+    established = connection.established
+    reason = None if established is None else established.close_reason
+    return reason or CloseReason.EXCHANGE_FAILED
+
+
 def _unsupported(scheme: bytes) -> UnsupportedProtocol:
     if not scheme:
         return UnsupportedProtocol("Request URL is missing an 'http://' or 'https://' protocol.")
@@ -93,6 +103,8 @@ class Engine:
         self._multiplexing_schemes = config.multiplexing_schemes
         self.memory = Memory()
         self._timeouts = self.memory.of(TimeoutMemory)
+        self.observers = Observers()
+        self._own_observers = self.observers.own
         token = None
         if self._backend is not None and self._backend.runtime.is_blocking:
             # All threads share one runtime; resolve it here, once, so that two threads cannot race to do it.
@@ -158,12 +170,17 @@ class Engine:
         self._reset(token)
         for connection in left:
             connection.abort()
+            self._closed(connection, CloseReason.LOST)
         return backend.runtime
 
     # A request
 
     async def handle(
-        self, request: Request, create: Callable[[Origin], Poolable], pool: object
+        self,
+        request: Request,
+        create: Callable[[Origin], Poolable],
+        pool: object,
+        observation: RequestObservation | None = None,
     ) -> Response:
         """Send `request` on a connection of its origin, and return its response, the body still to be read.
 
@@ -172,6 +189,7 @@ class Engine:
             create: makes a connection where there is none to use.
             pool: the pool itself: the response's body refers to it, so that the pool isn't finalised while the body is
                 read.
+            observation: the request as its observers see it; made here if there are any.
 
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
@@ -179,6 +197,8 @@ class Engine:
                 bytes; `ssl_context` is not an `ssl.SSLContext`; or `resend` is neither true nor false.
         """
         runtime = self._bind()
+        if (self._own_observers or everywhere) and observation is None:
+            return await self._handle_observed(request, create, pool, runtime)
         url = request.url
         if url.scheme not in _SCHEMES:
             raise _unsupported(url.scheme)
@@ -213,18 +233,22 @@ class Engine:
                 if ledger.closing:
                     self._apply_decisions()
                 if lease is None:
-                    lease = await self._acquire(key, arrival, request, timeouts, runtime, create)
+                    lease = await self._acquire(
+                        key, arrival, request, timeouts, runtime, create, observation
+                    )
                 uses = lease.uses
                 connection = lease.connection
                 established = connection.established
                 assert established is not None, "only an established connection is granted"
                 if established.is_stale():
-                    self._close(connection)
+                    self._close(connection, CloseReason.PEER)
                     arrival = began
                     continue
+                if observation is not None:
+                    observation.acquired(self._describe(connection))
                 try:
                     has_begun = True
-                    response = await established.exchange(request, timeouts)
+                    response = await established.exchange(request, timeouts, observation)
                     # From here on nothing is called: the body has the connection now.
                     body: Any = response.stream
                     body.pool = pool
@@ -238,7 +262,8 @@ class Engine:
                         # whatever its method (RFC 9113, section 8.7).
                         self._update(connection, key)
                     else:
-                        self._close(connection)  # it was closed in this very moment
+                        # It was closed in this very moment.
+                        self._close(connection, CloseReason.PEER)
                     if not may_resend:
                         refusal = exc.reason
                     arrival = began
@@ -253,7 +278,9 @@ class Engine:
                         raise RemoteProtocolError(
                             f"The request was sent {attempts} times, and never processed. {exc}"
                         ) from exc
-                except (NetworkError, RemoteProtocolError):
+                    if observation is not None and refusal is None:
+                        observation.repeated(exc.reason)
+                except (NetworkError, RemoteProtocolError) as exc:
                     # The server closed an idle connection while the request was on its way to it: it did
                     # not answer, and to send it again does no harm (RFC 9110, section 9.2.2).
                     if not (
@@ -262,6 +289,8 @@ class Engine:
                         and request.method in IDEMPOTENT_METHODS
                     ):
                         raise
+                    if observation is not None:
+                        observation.repeated(exc)
                 if refusal is not None:
                     refusal.add_note("The request was not sent again, since `resend` is False.")
                     raise refusal
@@ -269,6 +298,28 @@ class Engine:
             if lease is not None:
                 self._give_up(lease, uses, has_begun, runtime)
             raise
+
+    async def _handle_observed(
+        self,
+        request: Request,
+        create: Callable[[Origin], Poolable],
+        pool: object,
+        runtime: Runtime,
+    ) -> Response:
+        """Do the same as `handle()`, and report the start and the end of the request."""
+        observation = RequestObservation(self.observers, request, runtime.now)
+        body: ObservedBody | None = None
+        try:
+            response = await self.handle(request, create, pool, observation)
+            received: Any = response.stream
+            response.stream = body = ObservedBody(received, observation)
+            observation.response_received(response)
+        except BaseException as exc:
+            if body is not None:
+                await body.aclose()  # the caller has not got it
+            observation.ended(exc)
+            raise
+        return response
 
     def _give_up(self, lease: _Lease, uses: int | None, has_begun: bool, runtime: Runtime) -> None:
         """The request failed, or was interrupted: make sure that its use of the connection is over.
@@ -296,6 +347,7 @@ class Engine:
         timeouts: Timeouts,
         runtime: Runtime,
         create: Callable[[Origin], Poolable],
+        observation: RequestObservation | None,
     ) -> _Lease:
         """Wait for a connection, or dial one, as the ledger grants it."""
         lease: _Lease = Lease()
@@ -316,13 +368,19 @@ class Engine:
                 except PoolTimeout as exc:
                     add_context(exc, request.url.origin)
                     raise
+                if observation is not None:
+                    observation.queued()
                 await self._wait(ticket, limit, runtime)
+                if observation is not None:
+                    observation.granted()
                 if ticket.grant is None:
                     raise self._pool_timeout(request, limit)
             if ticket.grant is Grant.REUSE:
                 assert ticket.lease is not None, "it is what was granted"
                 return ticket.lease
-            await self._dial(ticket, key, request, timeouts, create)
+            if observation is not None:
+                observation.dialled()
+            await self._dial(ticket, key, request, timeouts, create, runtime)
         except BaseException:
             if found is not None:
                 self._give_up(found, None, False, runtime)
@@ -340,6 +398,7 @@ class Engine:
         request: Request,
         timeouts: Timeouts,
         create: Callable[[Origin], Poolable],
+        runtime: Runtime,
     ) -> None:
         """Make the connection that `ticket` was granted a slot for, and establish it."""
         origin = request.url.origin
@@ -347,6 +406,7 @@ class Engine:
         connection.on_release = partial(self._release, connection)
         connection.on_change = partial(self._update, connection, key)
         connection.memory = self.memory
+        connection.observed = observed = ObservedConnection(origin, runtime.now())
         if not self._ledger.add(ticket, connection):
             raise ConnectError(
                 f"The pool was closed while a request to {origin} waited for a connection."
@@ -359,6 +419,9 @@ class Engine:
             established.request_limit = limit
         self._ledger.established(connection, established.capacity)
         self._apply_decisions()
+        observed.opened_at = runtime.now()
+        if self._own_observers or everywhere:
+            self.observers.opened(self._describe(connection), observed.opened_at)
 
     async def _wait(self, ticket: _Ticket, limit: float | None, runtime: Runtime) -> None:
         """Wait until `ticket` is granted something, at most `limit` seconds."""
@@ -402,6 +465,7 @@ class Engine:
             ledger.checkin(connection, self._backend.runtime.now(), expires_at)
         else:
             ledger.discard(connection)
+            self._closed(connection, _reason(connection))
         if ledger.granted or ledger.closing:
             self._apply_decisions()
 
@@ -415,7 +479,7 @@ class Engine:
                 # Another thread may do the same: of a copy, and only if it is still there.
                 self._request_limits.pop(next(iter(self._request_limits.copy())), None)
         if connection.is_closed():
-            self._ledger.close(connection)
+            self._ledger.close(connection, _reason(connection))
         elif established.is_retired:
             self._ledger.retire(connection)
         else:
@@ -426,9 +490,9 @@ class Engine:
                 noted = capacity
         self._apply_decisions()
 
-    def _close(self, connection: Poolable) -> None:
+    def _close(self, connection: Poolable, reason: CloseReason) -> None:
         """`connection` can't be used any more."""
-        self._ledger.close(connection)
+        self._ledger.close(connection, reason)
         self._apply_decisions()
 
     def _apply_decisions(self) -> None:
@@ -459,6 +523,23 @@ class Engine:
             connection.abort()
         if connection.close_pending:
             self._close_pending.append(connection)
+        self._closed(connection, self._ledger.close_reasons.pop(connection, CloseReason.LOST))
+
+    def _closed(self, connection: Poolable, reason: CloseReason) -> None:
+        """Report that `connection` was closed; only the first call for it counts."""
+        observed = connection.observed
+        if observed is not None:
+            assert self._backend is not None, "there was a request"
+            self.observers.closed(observed, reason, self._backend.runtime.now())
+
+    def _describe(self, connection: Poolable) -> ObservedConnection:
+        """Return an established connection as observers know it."""
+        observed, established = connection.observed, connection.established
+        assert observed is not None and established is not None, "it was dialled"
+        if observed.http_version is None:
+            observed.http_version = established.http_version
+            observed.peer_address = established.peer_address
+        return observed
 
     async def _wait_closed(self) -> None:
         """Await what the closing of callers' own streams has left to do."""

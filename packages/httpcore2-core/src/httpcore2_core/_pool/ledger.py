@@ -46,6 +46,7 @@ from operator import attrgetter
 from typing import Any, Generic
 from weakref import ref
 
+from .._http.close_reason import CloseReason
 from .._http.lease import Lease
 from .queue import Queue
 from .slots import C, Grant, Group, K, Slot, Ticket
@@ -215,7 +216,7 @@ class Ledger(Queue[K, C]):
                 self._release(slot, ticket.lease, slot.expires_at, now)
         elif slot is not None and self._slots.get(slot.connection) is slot:
             if slot.state is DIALING:
-                self._close(slot)
+                self._close(slot, CloseReason.DIAL_FAILED)
                 self._end_dial(slot.group, ticket)
             else:
                 self._release(slot, self._lease_of(slot), now + self._keepalive_expiry, now)
@@ -232,7 +233,7 @@ class Ledger(Queue[K, C]):
         self._begin()
         slot = self._slots.get(lease.connection)
         if slot is not None and lease.uses == uses:
-            self._close(slot)
+            self._close(slot, CloseReason.EXCHANGE_FAILED)
             self._grant_slots()
         self._is_changing = False
 
@@ -293,7 +294,7 @@ class Ledger(Queue[K, C]):
         self._is_changing = True
         slot.capacity = capacity
         if slot.state is IDLE and not capacity:
-            self._close(slot)
+            self._close(slot, CloseReason.RETIRED)
         elif slot.state is not RETIRED:
             self._grant_room(slot, self._lease_of(slot))
         self._is_changing = False
@@ -343,7 +344,7 @@ class Ledger(Queue[K, C]):
         assert slot.state is not DIALING, "retire() before established()"
         self._is_changing = True
         if slot.state is IDLE:
-            self._close(slot)
+            self._close(slot, CloseReason.RETIRED)
         else:
             slot.change(_RETIRED)
             slot.group.available.pop(slot, None)
@@ -366,8 +367,9 @@ class Ledger(Queue[K, C]):
             self._grant_slots()
         self._is_changing = False
 
-    def close(self, connection: C) -> None:
+    def close(self, connection: C, reason: CloseReason = CloseReason.EXCHANGE_FAILED) -> None:
         """Discard `connection`, and decide that it is to be closed, whether the ledger holds it or not."""
+        self.close_reasons[connection] = reason
         self.closing.append(connection)
         self.discard(connection)
 
@@ -378,7 +380,7 @@ class Ledger(Queue[K, C]):
         """
         self._begin()
         while self._idle and now > (slot := next(iter(self._idle))).expires_at:
-            self._close(slot)
+            self._close(slot, CloseReason.EXPIRED)
         self._is_changing = False
 
     def recover(self) -> None:
@@ -388,7 +390,7 @@ class Ledger(Queue[K, C]):
         count = len(self.lost)
         for slot in [slot for slot in self._slots.values() if slot.is_lost]:
             ticket = slot.ticket
-            self._close(slot)
+            self._close(slot, CloseReason.LOST)
             self._end_dial(slot.group, ticket)
         for ticket in sorted(
             (each for each in self._tickets if each.is_lost), key=attrgetter("number")
@@ -410,6 +412,7 @@ class Ledger(Queue[K, C]):
             ticket.grant = Grant.CLEARED
         idle: OrderedDict[Slot[K, C], None] = OrderedDict()
         queue: OrderedDict[Ticket[K, C] | Group[K, C], Group[K, C]] = OrderedDict()
+        self.close_reasons.update(dict.fromkeys(connections, CloseReason.POOL_CLOSED))
         # From here on nothing is called.
         self.closing += connections
         self.granted += tickets
@@ -437,7 +440,7 @@ class Ledger(Queue[K, C]):
         """Reserve a connection that others use, too. One that has expired or was lost is closed: `None`."""
         lease = slot.holder()
         if slot.state is IDLE or lease is None:
-            self._close(slot)
+            self._close(slot, CloseReason.LOST if lease is None else CloseReason.EXPIRED)
             self._grant_slots()
             return None
         slot.in_use += 1
@@ -455,7 +458,7 @@ class Ledger(Queue[K, C]):
         slot.in_use = in_use
         slot.expires_at = expires_at
         if not in_use and expires_at <= now:
-            self._close(slot)
+            self._close(slot, CloseReason.EXPIRED)
             self._grant_slots()
         else:
             self._use_room(slot, lease)
@@ -466,12 +469,13 @@ class Ledger(Queue[K, C]):
             if slot.state is BUSY:
                 self._grant_room(slot, lease)
             return
-        if (
-            slot.state is RETIRED
-            or not slot.capacity
-            or (self._queue and next(iter(self._queue.values())) is not slot.group)
-        ):
-            self._close(slot)
+        reason: CloseReason | None = None
+        if slot.state is RETIRED or not slot.capacity:
+            reason = CloseReason.RETIRED
+        elif self._queue and next(iter(self._queue.values())) is not slot.group:
+            reason = CloseReason.EVICTED
+        if reason is not None:
+            self._close(slot, reason)
             self._grant_slots()
             return
         self._grant_room(slot, lease)
@@ -480,7 +484,7 @@ class Ledger(Queue[K, C]):
             slot.change(_RESTED)
             self._idle[slot] = None
             if len(self._idle) > self._max_keepalive:
-                self._close(next(iter(self._idle)))
+                self._close(next(iter(self._idle)), CloseReason.EVICTED)
 
     def _grant_room(self, slot: Slot[K, C], lease: Lease[C]) -> None:
         """Grant the room of `slot` to the waiters of its key, and leave the rest to requests that arrive later."""
@@ -515,11 +519,11 @@ class Ledger(Queue[K, C]):
         self._rebuild()
         for slot in list(self._slots.values()):
             if slot.state is IDLE and not slot.capacity:
-                self._close(slot)
+                self._close(slot, CloseReason.RETIRED)
             elif slot.state is BUSY or slot.state is RETIRED:
                 self._use_room(slot, self._lease_of(slot))
         while len(self._idle) > self._max_keepalive:
-            self._close(next(iter(self._idle)))
+            self._close(next(iter(self._idle)), CloseReason.EVICTED)
         self._grant_slots()
         # Waiters that were granted something may not have been notified.
         self.granted += [ticket for ticket in self._tickets if ticket.grant is not None]

@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
+from .._http.close_reason import CloseReason
 from .._http.lease import Lease
 from .._net.forks import call_in_children
 from .ledger import Decisions, Ledger
@@ -98,9 +99,9 @@ class LockedLedger(Ledger[K, C]):
         with self._lock:
             super().discard(connection)
 
-    def close(self, connection: C) -> None:
+    def close(self, connection: C, reason: CloseReason = CloseReason.EXCHANGE_FAILED) -> None:
         with self._lock:
-            super().close(connection)
+            super().close(connection, reason)
 
     def expire(self, now: float) -> None:
         with self._lock:

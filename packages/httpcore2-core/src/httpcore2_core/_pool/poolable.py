@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from .._http.close_reason import CloseReason
 from .._http.established import RequestLimit
 from .._http.memory import Memory
+from .._http.observation import RequestObservation
+from .._http.observer import ObservedConnection
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 
@@ -20,12 +23,18 @@ class Established(Protocol):
     Attributes:
         request_limit: how many requests the server takes on a connection, if that is known; the pool passes it on to
             the next connection of the origin.
+        close_reason: why it was closed, if an exchange or the peer has ended it.
     """
 
     request_limit: RequestLimit | None
+    close_reason: CloseReason | None
 
-    def exchange(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, Response]:
+    def exchange(
+        self, request: Request, timeouts: Timeouts, observation: RequestObservation | None
+    ) -> Coroutine[Any, Any, Response]:
         """Send `request` and return its response, whose body is a `ReceivedBody`, still to be read.
+
+        It reports to `observation`, unless that is `None`.
 
         Raises:
             ConnectionNotAvailable: the request was not sent, or not processed, and may be sent on another connection.
@@ -33,6 +42,14 @@ class Established(Protocol):
 
     def is_stale(self) -> bool:
         """Whether a connection that was used before must not be used again. Polls the network."""
+
+    @property
+    def http_version(self) -> str | None:
+        """Such as `"HTTP/1.1"`; `None` if that is not known."""
+
+    @property
+    def peer_address(self) -> Any:
+        """The address of the server or the proxy; `None` if that is not known."""
 
     @property
     def capacity(self) -> int:
@@ -62,11 +79,13 @@ class Poolable(Protocol):
         on_change: set by the pool: called when `is_closed()`, or `capacity` or `is_retired` of `established`, changed
             other than at the end of an exchange.
         memory: set by the pool: remembers what its connections need not do again, until the pool is closed.
+        observed: set by the pool: the connection as observers know it.
     """
 
     on_release: Callable[[bool, float | None], None] | None
     on_change: Callable[[], None] | None
     memory: Memory | None
+    observed: ObservedConnection | None
 
     def __hash__(self) -> int: ...
 

@@ -11,6 +11,7 @@ from abc import ABC
 from itertools import takewhile
 from math import inf
 
+from .._http.close_reason import CloseReason
 from .slots import C, Grant, Group, K, Tables, Ticket
 
 
@@ -31,7 +32,7 @@ class Queue(Tables[K, C], ABC):
         # First, lest the group be dropped with the connection that is closed for the dial.
         ticket.group.slots += 1
         if len(self._slots) + self._dials >= self._max_connections:
-            self._close(next(iter(self._idle)))
+            self._close(next(iter(self._idle)), CloseReason.EVICTED)
         self._dials += 1
 
     def _grant_slots(self) -> None:

@@ -20,6 +20,7 @@ from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import ref
 
+from .._http.close_reason import CloseReason
 from .._http.lease import Lease
 from .states import BUSY, DIALING, IDLE, TRANSITIONS, SlotEvent, SlotState
 
@@ -190,6 +191,7 @@ class Tables(ABC, Generic[K, C]):
         "_queue",
         "_slots",
         "_tickets",
+        "close_reasons",
         "closing",
         "granted",
         "lost",
@@ -200,6 +202,8 @@ class Tables(ABC, Generic[K, C]):
         # waited.
         self.closing: list[C] = []
         self.granted: list[Ticket[K, C]] = []
+        # Why each of `closing` is to be closed; the pool removes what it has read.
+        self.close_reasons: dict[C, CloseReason] = {}
         # While it is not empty, `recover()` may find something. Python itself appends to it, so that no exception comes
         # in between.
         self.lost: list[object] = []
@@ -260,9 +264,10 @@ class Tables(ABC, Generic[K, C]):
             slot.holder = ref(lease, self._note_lost)
         return lease
 
-    def _close(self, slot: Slot[K, C]) -> None:
+    def _close(self, slot: Slot[K, C], reason: CloseReason) -> None:
         """Remove the connection, and decide that it is to be closed."""
         # Nothing is called in between.
+        self.close_reasons[slot.connection] = reason
         del self._slots[slot.connection]
         self.closing.append(slot.connection)
         self._forget(slot)

@@ -1,0 +1,327 @@
+"""Calls the observers of a pool: for requests, by `RequestObservation`, and for connections, by `Observers`.
+
+Rules: no lock is held while an observer is called. What an observer raises is logged, unless it is no `Exception`. A
+pool without observers makes one check for each request, and none below it: what reports to an observation has `None` in
+its place.
+Must not know: where the events come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from types import TracebackType
+from typing import Any
+
+from .._models import Request, Response
+from .._net.forks import call_in_children
+from .bodies import ReceivedBody
+from .close_reason import CloseReason
+from .observer import ObservedConnection, Observer
+from .trace import log_exception
+
+_lock = Lock()
+"""For the counts of the requests on a connection: on threads several requests share one (HTTP/2)."""
+
+
+class Observation:
+    """An installed observer. It is removed by `remove()`, or at the end of a `with` block.
+
+    Example:
+        ```python
+        import httpcore2
+
+        with httpcore2.ConnectionPool() as http:
+            with http.observe(httpcore2.Observer()):
+                http.request("GET", "https://www.example.com/")
+        ```
+    """
+
+    __slots__ = ("_installed",)
+
+    def __init__(self) -> None:
+        self._installed: dict[Observation, Observer] = {}
+
+    def remove(self) -> None:
+        """Remove the observer; a second call does nothing.
+
+        Requests that have started are still reported to it.
+        """
+        self._installed.pop(self, None)
+
+    def __enter__(self) -> Observation:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.remove()
+
+
+everywhere: dict[Observation, Observer] = {}
+"""The observers of all pools, which the program has installed and can remove."""
+
+
+def observe(observer: Observer) -> Observation:
+    """Install an observer for all pools of the process, those that exist and those to come.
+
+    Args:
+        observer: is told what the pools do. The same object may be installed more than once, and is then told as often.
+
+    Returns:
+        The installed observer: `remove()` removes it.
+
+    Raises:
+        TypeError: `observer` is not an `Observer`.
+
+    Example:
+        ```python
+        import httpcore2
+
+
+        class Statuses(httpcore2.Observer):
+            def request_ended(self, token, status, error, sent, received, time):
+                print(status)
+
+
+        with httpcore2.observe(Statuses()):
+            httpcore2.request("GET", "https://www.example.com/")
+        ```
+
+        ```text
+        200
+        ```
+    """
+    return install(everywhere, observer)
+
+
+def install(installed: dict[Observation, Observer], observer: Observer) -> Observation:
+    """Add an observer to those of a pool, or to those of all.
+
+    Raises:
+        TypeError: `observer` is not an `Observer`.
+    """
+    if not isinstance(observer, Observer):
+        raise TypeError(
+            f"observer must be an instance of httpcore2.Observer, but got {type(observer).__name__}."
+        )
+    observation = Observation()
+    observation._installed = installed
+    installed[observation] = observer
+    return observation
+
+
+class Observers:
+    """The observers of one pool, and those of all pools.
+
+    Attributes:
+        own: those of the pool.
+    """
+
+    __slots__ = ("own",)
+
+    def __init__(self) -> None:
+        self.own: dict[Observation, Observer] = {}
+
+    def current(self) -> list[Observer]:
+        """Return all observers, in the order in which they were installed, those of all pools first."""
+        return [*everywhere.values(), *self.own.values()]
+
+    def notify(self, call: Callable[[Observer], None]) -> None:
+        """Call each observer with an event of a connection."""
+        for observer in self.current():
+            try:
+                call(observer)
+            except Exception as exc:  # noqa: BLE001 - it is logged, and the transport goes on
+                _log(observer, exc)
+
+    def opened(self, connection: ObservedConnection, time: float) -> None:
+        """A connection was established."""
+        self.notify(lambda each: each.connection_opened(connection, time))
+
+    def closed(self, connection: ObservedConnection, reason: CloseReason, time: float) -> None:
+        """A connection was closed; only the first reason counts."""
+        if connection.closed_at is None:
+            connection.closed_at = time
+            self.notify(lambda each: each.connection_closed(connection, reason, time))
+
+
+class RequestObservation:
+    """One request, and the observers that were there when it started.
+
+    Attributes:
+        now: the clock of the runtime.
+        sent: the bytes of the request's body that were sent.
+        received: the bytes of the response's body that the caller was given.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_entries",
+        "_has_dialled",
+        "_has_ended",
+        "_observers",
+        "_queued_at",
+        "_resent",
+        "_status",
+        "_waited",
+        "now",
+        "received",
+        "sent",
+    )
+
+    def __init__(self, observers: Observers, request: Request, now: Callable[[], float]) -> None:
+        self.now = now
+        self.sent = 0
+        self.received = 0
+        self._observers = observers
+        self._connection: ObservedConnection | None = None
+        self._has_dialled = False
+        self._has_ended = False
+        self._queued_at = self._waited = 0.0
+        self._resent = 0
+        self._status: int | None = None
+        self._entries: list[tuple[Observer, Any]] = []
+        time = now()
+        for observer in observers.current():
+            token = None
+            try:
+                token = observer.request_started(request, time)
+            except Exception as exc:  # noqa: BLE001 - as in `_notify`
+                _log(observer, exc)
+            self._entries.append((observer, token))
+
+    def _notify(self, call: Callable[[Observer, Any], None]) -> None:
+        for observer, token in self._entries:
+            try:
+                call(observer, token)
+            except Exception as exc:  # noqa: BLE001 - it is logged, and the request goes on
+                _log(observer, exc)
+
+    def queued(self) -> None:
+        """The request waits for a connection."""
+        self._queued_at = time = self.now()
+        self._notify(lambda each, token: each.request_queued(token, time))
+
+    def granted(self) -> None:
+        """The request does not wait any more."""
+        self._waited += self.now() - self._queued_at
+
+    def dialled(self) -> None:
+        """The request makes a connection."""
+        self._has_dialled = True
+
+    def acquired(self, connection: ObservedConnection) -> None:
+        """The request has a connection."""
+        time = self.now()
+        is_reused, waited = not self._has_dialled, self._waited
+        with _lock:
+            self._connection = connection
+            connection.requests += 1
+            connection.in_use += 1
+            is_first = connection.in_use == 1
+        if is_first:
+            self._observers.notify(lambda each: each.connection_active(connection, time))
+        self._notify(
+            lambda each, token: each.connection_acquired(token, connection, is_reused, waited, time)
+        )
+
+    def repeated(self, cause: Exception | None) -> None:
+        """The request goes to another connection, since `cause` ended the exchange; `None` if nothing was sent."""
+        time = self.now()
+        self._released(time)
+        self._waited, self._has_dialled = 0.0, False
+        if cause is not None:
+            self._resent += 1
+            count = self._resent
+            self._notify(lambda each, token: each.request_resent(token, count, cause, time))
+
+    def response_received(self, response: Response) -> None:
+        """The head of the response was received."""
+        self._status = response.status
+        time = self.now()
+        self._notify(lambda each, token: each.response_received(token, response, time))
+
+    def ended(self, error: BaseException | None) -> None:
+        """The request is over, and has given its connection back. Only the first call counts."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        time = self.now()
+        self._released(time)
+        status, sent, received = self._status, self.sent, self.received
+        self._notify(
+            lambda each, token: each.request_ended(token, status, error, sent, received, time)
+        )
+
+    def _released(self, time: float) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        with _lock:
+            self._connection = None
+            connection.in_use -= 1
+            is_last = not connection.in_use
+        if is_last and connection.closed_at is None:
+            self._observers.notify(lambda each: each.connection_idle(connection, time))
+
+
+class ObservedBody(ReceivedBody):
+    """The body of a response whose request is observed: the request ends when the body does."""
+
+    __slots__ = ("_body", "_observation")
+
+    def __init__(self, body: ReceivedBody, observation: RequestObservation) -> None:
+        self._body = body
+        self._observation = observation
+        self.is_closed = body.is_closed
+        self.lease = None
+
+    def take_remaining(self) -> bytes | None:
+        try:
+            remaining = self._body.take_remaining()
+        except BaseException as exc:
+            self._end(exc)
+            raise
+        if remaining is not None:
+            self._observation.received += len(remaining)
+            self._end(None)
+        return remaining
+
+    async def next_body_chunk(self) -> bytes:
+        try:
+            chunk = await self._body.next_body_chunk()
+        except BaseException as exc:
+            self._end(exc)
+            raise
+        self._observation.received += len(chunk)
+        if self._body.is_closed:
+            self._end(None)
+        return chunk
+
+    async def aclose(self) -> None:
+        try:
+            await self._body.aclose()
+        except BaseException as exc:
+            self._end(exc)
+            raise
+        self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        self.is_closed = True
+        self._observation.ended(error)
+
+
+def _log(observer: Observer, error: Exception) -> None:
+    log_exception("observer", f"{type(observer).__name__} raised {type(error).__name__}.", error)
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = Lock()
+
+
+call_in_children(_renew_lock)

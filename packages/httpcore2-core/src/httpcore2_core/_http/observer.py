@@ -1,0 +1,232 @@
+"""What observers are told: the public base class, and the connection that it names.
+
+Must not know: where the events come from, how observers are called.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from .._models import Origin, Request, Response
+from .close_reason import CloseReason
+
+_ids = count(1)
+
+
+class ObservedConnection:
+    """A connection as observers know it: the same object in all events of one connection.
+
+    It can be the key of a dictionary, and refers to nothing of the pool.
+
+    Attributes:
+        id: a number that no other connection of the process has.
+        origin: the origin that it leads to.
+        peer_address: the address and the port of the server or the proxy, or the path of a unix socket; `None` until it
+            is established, and for backends that do not report it.
+        http_version: `"HTTP/1.1"` or `"HTTP/2"`; `None` until it is established.
+        started_at: when the dial began, in seconds on the monotonic clock of the runtime.
+        opened_at: when it was established, in seconds on that clock; `None` before.
+        closed_at: when it was closed, in seconds on that clock; `None` before.
+        requests: how many requests it was acquired for while an observer was installed.
+
+    Example:
+        ```python
+        import httpcore2
+
+
+        class Reuse(httpcore2.Observer):
+            def connection_acquired(self, token, connection, reused, waited, time):
+                print(connection.origin, connection.http_version, reused)
+
+
+        with httpcore2.ConnectionPool() as http:
+            http.observe(Reuse())
+            http.request("GET", "https://www.example.com/")
+            http.request("GET", "https://www.example.com/")
+        ```
+
+        ```text
+        https://www.example.com:443 HTTP/1.1 False
+        https://www.example.com:443 HTTP/1.1 True
+        ```
+    """
+
+    __slots__ = (
+        "closed_at",
+        "http_version",
+        "id",
+        "in_use",
+        "opened_at",
+        "origin",
+        "peer_address",
+        "requests",
+        "started_at",
+    )
+
+    def __init__(self, origin: Origin, started_at: float) -> None:
+        self.id: int = next(_ids)
+        self.origin: Origin = origin
+        self.peer_address: tuple[str, int] | str | None = None
+        self.http_version: str | None = None
+        self.started_at: float = started_at
+        self.opened_at: float | None = None
+        self.closed_at: float | None = None
+        self.requests: int = 0
+        self.in_use = 0  # of these requests, those that have not ended
+
+    def __repr__(self) -> str:
+        version = self.http_version or "not established"
+        return f"<ObservedConnection {self.id} [{str(self.origin)!r}, {version}]>"
+
+
+class Observer:
+    """Base class of observers, which are told what pools do. All methods do nothing; override those that are needed.
+
+    `pool.observe(observer)` installs an observer for one pool, and `httpcore2.observe(observer)` for all.
+
+    - The methods are plain functions on every runtime. They are called without any lock of the transport, in the task
+      or thread of the request, and delay it by the time that they take. On threads several may be called at once.
+    - An exception that a method raises is logged by the logger `httpcore2.observer`, and the request goes on. A
+      `BaseException` that is no `Exception`, such as `KeyboardInterrupt`, is raised.
+    - `time` is in seconds on the monotonic clock of the runtime: differences have a meaning.
+    - A request of which an observer was told the start ends in exactly one `request_ended`, unless its response is
+      never read or closed.
+    - `connection_closed` may be called by the garbage collector, which closes a pool that was dropped: an observer
+      with a lock needs a re-entrant one.
+
+    Example:
+        ```python
+        import httpcore2
+
+
+        class Durations(httpcore2.Observer):
+            def request_started(self, request, time):
+                return time
+
+            def request_ended(self, token, status, error, sent, received, time):
+                assert time >= token
+                print(status, received, "bytes")
+
+
+        with httpcore2.ConnectionPool() as http:
+            http.observe(Durations())
+            http.request("GET", "https://www.example.com/")
+        ```
+
+        ```text
+        200 13 bytes
+        ```
+    """
+
+    # Requests
+
+    def request_started(self, request: Request, time: float) -> Any:
+        """Called when a request was given to the pool.
+
+        Args:
+            request: the request.
+            time: the time, in seconds.
+
+        Returns:
+            The token of the request: any object, which the further events of the request get.
+        """
+        return None
+
+    def request_queued(self, token: Any, time: float) -> None:
+        """Called when a request has to wait, since all connections are in use.
+
+        Args:
+            token: of the request.
+            time: the time, in seconds.
+        """
+
+    def connection_acquired(
+        self, token: Any, connection: ObservedConnection, reused: bool, waited: float, time: float
+    ) -> None:
+        """Called when a request has a connection. A request that is sent again acquires another one.
+
+        Args:
+            token: of the request.
+            connection: the connection.
+            reused: whether it existed before; otherwise it was made for this request.
+            waited: the time that the request was queued, in seconds.
+            time: the time, in seconds.
+        """
+
+    def request_resent(self, token: Any, count: int, cause: Exception, time: float) -> None:
+        """Called when a request is going to be sent again, on another connection.
+
+        Args:
+            token: of the request.
+            count: how often it was sent again, this time included.
+            cause: how the last attempt failed.
+            time: the time, in seconds.
+        """
+
+    def response_received(self, token: Any, response: Response, time: float) -> None:
+        """Called when the head of the response was received, before the caller gets the response.
+
+        Args:
+            token: of the request.
+            response: the response, whose body is not read yet. The observer may add to its `extensions`.
+            time: the time, in seconds.
+        """
+
+    def request_ended(
+        self,
+        token: Any,
+        status: int | None,
+        error: BaseException | None,
+        sent: int,
+        received: int,
+        time: float,
+    ) -> None:
+        """Called when a request is over: its response was read or closed, or it failed.
+
+        Args:
+            token: of the request.
+            status: the status of the response; `None` if no response was received.
+            error: how the request failed, also while the body was read, or was cancelled; `None` if it did not.
+            sent: the bytes of the request's body that were sent, those of earlier attempts included.
+            received: the bytes of the response's body that the caller was given.
+            time: the time, in seconds.
+        """
+
+    # Connections
+
+    def connection_opened(self, connection: ObservedConnection, time: float) -> None:
+        """Called when a connection was established, with all handshakes.
+
+        Args:
+            connection: the connection.
+            time: the time, in seconds.
+        """
+
+    def connection_active(self, connection: ObservedConnection, time: float) -> None:
+        """Called when a connection that no request used is acquired by one.
+
+        Args:
+            connection: the connection.
+            time: the time, in seconds.
+        """
+
+    def connection_idle(self, connection: ObservedConnection, time: float) -> None:
+        """Called when the last request on a connection has ended, and the connection stays open.
+
+        Args:
+            connection: the connection.
+            time: the time, in seconds.
+        """
+
+    def connection_closed(
+        self, connection: ObservedConnection, reason: CloseReason, time: float
+    ) -> None:
+        """Called when a connection was closed, or could not be established; it is the last event of a connection.
+
+        Args:
+            connection: the connection. `time - connection.started_at` is its age, and `connection.requests` counts the
+                requests that it served.
+            reason: why it was closed.
+            time: the time, in seconds.
+        """
