@@ -7,7 +7,7 @@ Rules: a fault changes one thing. The checks that it names must fail, both witho
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from httpcore2_core import (
     SOCKET_OPTION,
 )
 from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.datagram_stream import DatagramStream
 from httpcore2_core._net.runtime import Runtime, Waiter
 from httpcore2_core._net.runtime_backend import RuntimeBackend
 
@@ -60,15 +61,45 @@ class DelegatingStream(BackendStream):
         return self.inner.get_extra_info(info)
 
 
+class DelegatingDatagramStream(DatagramStream):
+    """A datagram stream that delegates every call to another one."""
+
+    def __init__(self, inner: DatagramStream) -> None:
+        self.inner = inner
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.inner.runtime
+
+    def send(self, datagrams: Sequence[bytes]) -> int:
+        return self.inner.send(datagrams)
+
+    async def receive(self, timeout: float | None = None) -> list[bytes]:
+        return await self.inner.receive(timeout)
+
+    def receive_nowait(self) -> list[bytes]:
+        return self.inner.receive_nowait()
+
+    def watch(self, callback: Callable[[], None] | None) -> None:
+        self.inner.watch(callback)
+
+    def abort(self) -> None:
+        self.inner.abort()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.inner.get_extra_info(info)
+
+
 class DelegatingBackend(RuntimeBackend):
     """A backend that delegates every call to another one, and records the streams that it opens."""
 
     stream_class: type[DelegatingStream] = DelegatingStream
+    datagram_class: type[DelegatingDatagramStream] = DelegatingDatagramStream
 
     def __init__(self, inner: RuntimeBackend) -> None:
         self.inner = inner
         self.runtime = inner.runtime
-        self.opened: list[BackendStream] = []
+        self.opened: list[BackendStream | DatagramStream] = []
 
     async def connect_tcp(
         self,
@@ -89,6 +120,18 @@ class DelegatingBackend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> BackendStream:
         return self._opened(await self.inner.connect_unix_socket(path, timeout, socket_options))
+
+    async def connect_udp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> DatagramStream:
+        stream = await self.inner.connect_udp(host, port, timeout, local_address, socket_options)
+        self.opened.append(stream)
+        return self.datagram_class(stream)
 
     def _opened(self, stream: Any) -> BackendStream:
         self.opened.append(stream)
@@ -157,6 +200,8 @@ def detected_by(*checks: str, hangs: bool = False, watches: bool = False) -> Cal
             backend = DelegatingBackend(inner)
             if issubclass(broken, DelegatingStream):
                 backend.stream_class = broken
+            elif issubclass(broken, DelegatingDatagramStream):
+                backend.datagram_class = broken
             else:
                 assert issubclass(broken, DelegatingRuntime)
                 backend.runtime = broken(inner.runtime)

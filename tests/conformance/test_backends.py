@@ -14,6 +14,8 @@ from httpcore2_core.testing import (
     Check,
     Subject,
     backend_checks,
+    datagram_checks,
+    datagram_watching_checks,
     resolver_checks,
     run_blocking,
     runtime_checks,
@@ -58,8 +60,9 @@ def checks_of(name: str) -> tuple[Check, ...]:
     return (
         *backend_checks,
         *runtime_checks,
+        *datagram_checks,
         *(() if name in WITH_OWN_RESOLVER else resolver_checks),
-        *(watching_checks if name in WATCHING else ()),
+        *((*watching_checks, *datagram_watching_checks) if name in WATCHING else ()),
     )
 
 

@@ -19,9 +19,12 @@ from httpcore2_core.testing import (
     Subject,
     _backend_checks,
     _checks,
+    _datagram_checks,
     _peers,
     _stream_checks,
     backend_checks,
+    datagram_checks,
+    datagram_watching_checks,
     resolver_checks,
     run_blocking,
     runtime_checks,
@@ -29,12 +32,19 @@ from httpcore2_core.testing import (
     watching_checks,
 )
 
-from . import backend_faults, runtime_faults, stream_faults  # noqa: F401 - they register their faults
+from . import backend_faults, datagram_faults, runtime_faults, stream_faults  # noqa: F401 - they register their faults
 from .faults import FAULTS, DelegatingBackend, Fault
 
 CHECKS: dict[str, Check] = {
     str(check): check
-    for check in (*backend_checks, *resolver_checks, *runtime_checks, *watching_checks)
+    for check in (
+        *backend_checks,
+        *resolver_checks,
+        *runtime_checks,
+        *watching_checks,
+        *datagram_checks,
+        *datagram_watching_checks,
+    )
 }
 
 
@@ -80,7 +90,7 @@ def run(check: Check, under_test: Subject, watches: bool) -> Exception | None:
 def test_a_layer_without_a_fault_passes_every_check(
     name: str, under_test: Subject, close_later: list[DelegatingBackend]
 ) -> None:
-    watches = CHECKS[name] in watching_checks
+    watches = CHECKS[name] in (*watching_checks, *datagram_watching_checks)
     backend = DelegatingBackend(httpcore2.AsyncIOBackend() if watches else ThreadBackend())
     close_later.append(backend)
     assert run(CHECKS[name], replace(under_test, backend=backend), watches) is None
@@ -103,7 +113,7 @@ def test_a_fault_fails_its_check(
 ) -> None:
     if fault.hangs:
         # A check that hangs does so for `LIMIT` seconds.
-        for module in (_backend_checks, _checks, _peers, _stream_checks):
+        for module in (_backend_checks, _checks, _datagram_checks, _peers, _stream_checks):
             monkeypatch.setattr(module, "LIMIT", 0.1, raising=False)
     backend = fault.make(httpcore2.AsyncIOBackend() if fault.watches else ThreadBackend())
     close_later.append(backend)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from httpcore2_core._net.readiness import Address, Nursery
 from httpcore2_core._net.socket_backend import DeadlinePassed, SocketBackend
 
+from ._datagrams import AsyncIODatagramStream
 from ._nursery import TaskNursery
 from ._runtime import RUNTIME, AsyncIORuntime
 from ._stream import AsyncIOStream
@@ -57,6 +58,11 @@ class AsyncIOBackend(SocketBackend[AsyncIOStream]):
 
     async def _make_stream(self, sock: socket.socket) -> AsyncIOStream:
         return await AsyncIOStream.adopt(sock)
+
+    def _make_datagram_stream(
+        self, sock: socket.socket, further: Iterator[socket.socket] | None
+    ) -> AsyncIODatagramStream:
+        return AsyncIODatagramStream(sock, further)
 
     async def _limited(self, timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
         limit = asyncio.timeout(timeout)

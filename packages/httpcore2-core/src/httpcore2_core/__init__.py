@@ -41,6 +41,7 @@ from ._http.observation import Observation, observe
 from ._http.observer import ObservedConnection, Observer
 from ._models import URL, Origin, Proxy, Request, Response
 from ._net.backend_stream import BackendStream
+from ._net.datagram_stream import DatagramStream, SyncDatagramStream
 from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
 from ._net.network_interfaces import (
     SOCKET_OPTION,
@@ -75,6 +76,7 @@ __all__ = [
     "ConnectionInterface",
     "ConnectionNotAvailable",
     "ConnectionPool",
+    "DatagramStream",
     "HTTP11Connection",
     "HTTPConnection",
     "HTTPProxy",
@@ -104,6 +106,7 @@ __all__ = [
     "RuntimeBackend",
     "SOCKSProxy",
     "SyncBackend",
+    "SyncDatagramStream",
     "TimeoutException",
     "TimeoutExtension",
     "UnsupportedProtocol",

@@ -70,10 +70,14 @@ class Race(Generic[T]):
 
     def error(self) -> ConnectError:
         """Make one error of those of all attempts; its cause is the last one."""
-        texts = list(dict.fromkeys(str(error) for error in self._errors))
-        error = ConnectError("; ".join(texts))
-        error.__cause__ = self._errors[-1]
-        return error
+        return race_error(self._errors)
+
+
+def race_error(errors: Sequence[OSError]) -> ConnectError:
+    """Make one error of those of all addresses; its cause is the last one."""
+    error = ConnectError("; ".join(dict.fromkeys(str(error) for error in errors)))
+    error.__cause__ = errors[-1]
+    return error
 
 
 async def connect_first(

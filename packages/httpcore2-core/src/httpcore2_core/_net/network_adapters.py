@@ -10,22 +10,24 @@ Must not know: HTTP, the pool.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._distributions import PREFIX
 from .._exceptions import ReadError, WriteError
 from .backend_stream import BackendStream
+from .datagram_stream import DatagramStream, SyncDatagramStream
 from .detection import AutoBackend, detect_backend, is_patched, running_loop
 from .errors import CLOSED_HERE
 from .network_interfaces import (
+    SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
     NetworkBackend,
     NetworkStream,
 )
 from .runtime import Runtime, Waiter
-from .runtime_backend import DelegatingBackend, RuntimeBackend, result_of
+from .runtime_backend import DelegatingBackend, RuntimeBackend, no_udp, opens_datagrams, result_of
 from .sync_backend import THREADS, SyncBackend, SyncStream
 
 if TYPE_CHECKING:
@@ -229,6 +231,33 @@ class CallerBackend(DelegatingBackend[BackendStream], RuntimeBackend):
 
     def _adapt(self, stream: Any) -> BackendStream:
         return adapt_async_stream(stream)
+
+    @property
+    def has_udp(self) -> bool:
+        return opens_datagrams(self._delegate())
+
+    async def connect_udp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> DatagramStream:
+        backend: Any = self._delegate()
+        if not opens_datagrams(backend):
+            raise no_udp(backend)
+        stream = await result_of(
+            backend.connect_udp(
+                host=host,
+                port=port,
+                timeout=timeout,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+        )
+        adapted: DatagramStream = stream.inner if isinstance(stream, SyncDatagramStream) else stream
+        return adapted
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         return await detect_backend().resolve_ipv4(host, timeout)

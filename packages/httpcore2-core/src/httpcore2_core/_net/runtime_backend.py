@@ -9,7 +9,9 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Iterable
 from typing import Any, Generic, TypeVar
 
+from .._exceptions import ConnectError
 from .backend_stream import BackendStream
+from .datagram_stream import DatagramStream
 from .network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
@@ -64,6 +66,45 @@ class RuntimeBackend(AsyncNetworkBackend):
     ) -> BackendStream:
         raise NotImplementedError
 
+    async def connect_udp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> DatagramStream:
+        """Open a stream of datagrams to and from a host, for HTTP/3.
+
+        UDP has no connections: that the host can be reached shows when its first datagram comes back. If it has several
+        addresses, the stream tries them one after the other (RFC 8305).
+
+        Args:
+            host: the name or the IP address.
+            port: the port.
+            timeout: the limit on resolving the name, in seconds; `None` is no limit.
+            local_address: the address to send from, which also selects the address family. `None` and `""` are any.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+
+        Returns:
+            The stream.
+
+        Raises:
+            ConnectTimeout: the name was not resolved within `timeout`.
+            ConnectError: the name was not resolved, there is no route to any address, or the backend has no UDP.
+        """
+        raise no_udp(self)
+
+    @property
+    def has_udp(self) -> bool:
+        """Whether `connect_udp` is there, and may be used.
+
+        Returns:
+            `False` also for a class that overrides `connect_tcp` and inherits `connect_udp`: what the override guards
+            or records must not be passed by.
+        """
+        return opens_datagrams(self)
+
     async def sleep(self, seconds: float) -> None:
         await self.runtime.sleep(seconds)
 
@@ -82,6 +123,29 @@ class RuntimeBackend(AsyncNetworkBackend):
             ConnectError: the name has no IPv4 address.
         """
         raise NotImplementedError
+
+
+def no_udp(backend: object) -> ConnectError:
+    """Make the error for a backend without UDP."""
+    return ConnectError(
+        f"The network backend {type(backend).__name__} has no connect_udp method, which HTTP/3 needs: "
+        "add one that returns a DatagramStream, or use HTTP/1.1 or HTTP/2."
+    )
+
+
+def opens_datagrams(backend: AsyncNetworkBackend | NetworkBackend) -> bool:
+    """Whether datagrams may be sent by a backend's `connect_udp`.
+
+    Not if its `connect_tcp` was overridden or replaced, and its `connect_udp` was not: what it guards or records must
+    not be passed by.
+    """
+    kind = type(backend)
+    for base in kind.__mro__:
+        if "connect_udp" in vars(base):
+            return base is not RuntimeBackend and "connect_tcp" not in vars(backend)
+        if "connect_tcp" in vars(base):
+            return False
+    return False
 
 
 class DelegatingBackend(AsyncNetworkBackend, Generic[S]):

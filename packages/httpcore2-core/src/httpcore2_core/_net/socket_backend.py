@@ -14,15 +14,22 @@ import math
 import os
 import socket
 from abc import abstractmethod
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Generic, TypeVar
 
 from .._exceptions import ConnectError
 from .backend_stream import BackendStream
 from .connection_guard import check_address, check_path
+from .datagram_socket import (
+    RECEIVE_BUFFER,
+    ReadinessDatagramStream,
+    SocketDatagramStream,
+    datagram_address,
+)
+from .datagram_stream import DatagramStream
 from .errors import connect_timeout
-from .happy_eyeballs import connect_first, interleave
+from .happy_eyeballs import connect_first, interleave, race_error
 from .network_interfaces import SOCKET_OPTION
 from .readiness import Address, Nursery, ReadinessRuntime
 from .runtime_backend import RuntimeBackend
@@ -31,6 +38,8 @@ from .socket_stream import SocketStream
 # Seconds after which a unix socket whose backlog is full is tried again. Linux gives no sign of when it has room: that
 # depends on the server's next `accept`.
 BACKLOG_RETRY = 0.01
+
+_UDP_OPTIONS: tuple[SOCKET_OPTION, ...] = ((socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER),)
 
 S = TypeVar("S", bound=BackendStream)
 T = TypeVar("T")
@@ -71,6 +80,19 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         stream = self._stream_of(self._connect_unix(path, tuple(socket_options or ())))
         return await self._within(timeout, stream, f"connection to {path}")
 
+    async def connect_udp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> DatagramStream:
+        check_address(host, port)
+        options = (*_UDP_OPTIONS, *(socket_options or ()))
+        opening = self._connect_udp(host, port, local_address, options)
+        return await self._within(timeout, opening, f"address of {host}:{port}")
+
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         check_address(host, None)
         resolving = self._resolve(host, 0, socket.AF_INET)
@@ -93,6 +115,12 @@ class SocketBackend(RuntimeBackend, Generic[S]):
     @abstractmethod
     async def _make_stream(self, sock: socket.socket) -> S:
         """Make a stream of a connected socket. The socket is closed if that fails."""
+
+    @abstractmethod
+    def _make_datagram_stream(
+        self, sock: socket.socket, further: Iterator[socket.socket] | None
+    ) -> SocketDatagramStream:
+        """Make a stream of a connected UDP socket; `further` makes the sockets to the other addresses."""
 
     @abstractmethod
     async def _limited(self, timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
@@ -130,6 +158,20 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         if len(addresses) > 1:
             return await self._connect_first(addresses, source, options)
         return await self._connect_address(addresses[0], source, options)
+
+    async def _connect_udp(
+        self, host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]
+    ) -> DatagramStream:
+        family, source = socket.AF_UNSPEC, None
+        if local_address:
+            family, _, _, _, source = (await self._resolve(local_address, 0, family))[0]
+        addresses = interleave(await self._resolve(host, port, family))
+        errors: list[OSError] = []
+        sockets = connect_udp_sockets(addresses, source, options, errors)
+        sock = next(sockets, None)
+        if sock is None:
+            raise race_error(errors)
+        return self._make_datagram_stream(sock, sockets if len(addresses) > 1 else None)
 
     async def _connect_first(
         self,
@@ -175,6 +217,7 @@ class ReadinessBackend(SocketBackend[SocketStream]):
 
     runtime: ReadinessRuntime
     stream_class = SocketStream
+    datagram_class: Callable[..., SocketDatagramStream] = ReadinessDatagramStream
 
     # A request is written at once: Nagle's algorithm could only delay it.
     _tcp_options = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
@@ -192,6 +235,11 @@ class ReadinessBackend(SocketBackend[SocketStream]):
 
     async def _make_stream(self, sock: socket.socket) -> SocketStream:
         return self.stream_class(sock, self.runtime)
+
+    def _make_datagram_stream(
+        self, sock: socket.socket, further: Iterator[socket.socket] | None
+    ) -> SocketDatagramStream:
+        return self.datagram_class(self.runtime, sock, further)
 
     async def _limited(self, timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
         deadline = self.runtime.deadline(timeout)
@@ -219,6 +267,27 @@ def make_socket(
         sock.close()
         raise
     return sock
+
+
+def connect_udp_sockets(
+    addresses: Sequence[Address],
+    source: tuple[Any, ...] | None,
+    options: Sequence[SOCKET_OPTION],
+    errors: list[OSError],
+) -> Iterator[socket.socket]:
+    """Make the UDP sockets to `addresses`, each when it is needed; `errors` gets those of addresses without a route."""
+    for address in addresses:
+        try:
+            sock = make_socket(datagram_address(address), source, options)
+            try:
+                sock.connect(address[4])
+            except BaseException:
+                sock.close()
+                raise
+        except OSError as exc:
+            errors.append(exc)
+        else:
+            yield sock
 
 
 def begin_to_connect(sock: socket.socket, target: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend_stream import BackendStream
 from .coroutines import run_blocking
+from .datagram_stream import SyncDatagramStream
 from .network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
@@ -86,7 +87,48 @@ class SyncBackendAdapter(NetworkBackend):
         run_blocking(self._counterpart.sleep(seconds))
 
 
-class SyncBackend(SyncBackendAdapter):
+class DatagramBackend(SyncBackendAdapter):
+    """The sync counterpart of the backend for threads.
+
+    `connect_udp` is not a method of `SyncBackend` itself: where `connect_tcp` is replaced there, datagrams must not
+    pass by the replacement.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(THREADS)
+
+    def connect_udp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> SyncDatagramStream:
+        """Open a stream of datagrams to and from a host, for HTTP/3.
+
+        UDP has no connections: that the host can be reached shows when its first datagram comes back. If it has several
+        addresses, the stream tries them one after the other (RFC 8305).
+
+        Args:
+            host: the name or the IP address.
+            port: the port.
+            timeout: the limit on resolving the name, in seconds; `None` is no limit.
+            local_address: the address to send from, which also selects the address family. `None` and `""` are any.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+
+        Returns:
+            The stream.
+
+        Raises:
+            ConnectTimeout: the name was not resolved within `timeout`.
+            ConnectError: the name was not resolved, or there is no route to any address.
+        """
+        opening = THREADS.connect_udp(host, port, timeout, local_address, socket_options)
+        return SyncDatagramStream(run_blocking(opening))
+
+
+class SyncBackend(DatagramBackend):
     """Opens connections for threads.
 
     A sync pool that is given no backend connects in the same way by itself. This class is for backends of your own that
@@ -102,9 +144,6 @@ class SyncBackend(SyncBackendAdapter):
                 return super().connect_tcp(host, port, **options)
         ```
     """
-
-    def __init__(self) -> None:
-        super().__init__(THREADS)
 
 
 def public_sync_stream(stream: AsyncNetworkStream | NetworkStream) -> NetworkStream:

@@ -19,38 +19,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._exceptions import ReadError, WriteError
+from .descriptors import Descriptor
 from .errors import CLOSED_HERE, read_timeout
 from .forks import generation
 from .happy_eyeballs import Race, close_all
 from .network_interfaces import SOCKET_OPTION
-from .polling import Poller
 from .readiness import Address, ReadinessRuntime
 from .socket_backend import ReadinessBackend, begin_to_connect, check_connected, make_socket
 from .socket_stream import SocketStream
+from .thread_datagrams import ThreadDatagramStream
 from .thread_runtime import LONGEST_POLL, ThreadRuntime
-
-
-class Descriptor:
-    """A right to use the descriptor of a socket. When the last reference to it is gone, the socket is closed.
-
-    The count of references is the count of users. It costs a local variable, holds without the GIL, and is right
-    after any exception: one that a signal handler raises between two bytecodes can't leave the count too high.
-    """
-
-    __slots__ = ("_is_released", "_socket", "poller")
-
-    def __init__(self, sock: socket.socket, poller: Poller | None) -> None:
-        self._socket = sock
-        self.poller = poller
-        self._is_released = False
-
-    def release(self) -> None:
-        """Have the last user close the socket; else the socket warns, when collected, that nobody has closed it."""
-        self._is_released = True
-
-    def __del__(self) -> None:
-        if self._is_released:
-            self._socket.close()
 
 
 class ThreadStream(SocketStream):
@@ -161,6 +139,7 @@ class ThreadBackend(ReadinessBackend):
     """Opens connections for threads."""
 
     stream_class = ThreadStream
+    datagram_class = ThreadDatagramStream
 
     def __init__(self) -> None:
         self.runtime: ThreadRuntime = ThreadRuntime()

@@ -10,13 +10,15 @@ do not depend on the requests, `MockBackend` and `AsyncMockBackend` of the packa
 run tasks concurrently, and two TLS contexts. It connects to a peer on the loopback interface, and raises
 `AssertionError`, or the backend's own error, when the backend does not do what the interface says. Checks need no test
 framework and run on any event loop. Each ends by itself within some seconds, unless a call of the backend never
-returns. There are four lists:
+returns. There are six lists:
 
 - `backend_checks`: for every backend and its streams.
 - `resolver_checks`: for backends that resolve names with `socket.getaddrinfo`, which these checks replace while they
   run. They check how a name with several addresses is connected to.
 - `runtime_checks`: for a `RuntimeBackend`, whose streams are `BackendStream`s.
 - `watching_checks`: for a `RuntimeBackend` whose streams call a watcher.
+- `datagram_checks`: for a `RuntimeBackend` with `connect_udp`, which HTTP/3 needs.
+- `datagram_watching_checks`: for one whose datagram streams call a watcher.
 
 Run a check with `asyncio.run(check(Subject(backend=MyBackend(), ...)))`, or for a backend for threads with
 `run_blocking(check(thread_subject(MyBackend(), ...)))`.
@@ -25,7 +27,7 @@ Run a check with `asyncio.run(check(Subject(backend=MyBackend(), ...)))`, or for
 from __future__ import annotations
 
 from .._net.coroutines import run_blocking
-from . import _backend_checks, _stream_checks
+from . import _backend_checks, _datagram_checks, _stream_checks
 from ._checks import BackendUnderTest as Subject
 from ._checks import Check
 from ._checks import thread_backend_under_test as thread_subject
@@ -54,6 +56,8 @@ __all__ = [
     "ScriptedServer",
     "Subject",
     "backend_checks",
+    "datagram_checks",
+    "datagram_watching_checks",
     "forbid_network",
     "reply",
     "resolver_checks",
@@ -70,3 +74,5 @@ runtime_checks: tuple[Check, ...] = (
     *_backend_checks.runtime_checks.list,
 )
 watching_checks: tuple[Check, ...] = tuple(_stream_checks.watching_checks.list)
+datagram_checks: tuple[Check, ...] = tuple(_datagram_checks.checks.list)
+datagram_watching_checks: tuple[Check, ...] = tuple(_datagram_checks.watching_checks.list)
