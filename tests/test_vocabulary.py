@@ -39,6 +39,7 @@ ALLOWED = (
     ("tests/test_vocabulary.py", r".*", "the list of these words"),
     ("*", r"[Hh]ello, world", "the body of examples"),
     ("*", r"prefers-color-scheme|color-scheme|color_scheme", "the terms of CSS and of browsers"),
+    ("*", r"NO_COLOR|no_color|color_system|force_color", "the terms of terminals, and of rich"),
     ("docs/assets/site.css", r"[\w-]*colou?rs?[\w-]*", "CSS"),
     ("scripts/check_site.py", r"\w*[cC]olou?r\w*", "CSS"),
 )

@@ -33,6 +33,7 @@ def test_the_distributions_are_those_of_the_list() -> None:
     assert [path.name for path in PACKAGES] == [
         "httpcore2",
         "httpcore2-asyncio",
+        "httpcore2-cli",
         "httpcore2-core",
         "httpcore2-http2",
         "httpcore2-trio",

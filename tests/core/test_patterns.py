@@ -17,6 +17,7 @@ import pytest
 
 import httpcore2
 import httpcore2_asyncio
+import httpcore2_cli
 import httpcore2_core
 import httpcore2_http2
 import httpcore2_trio
@@ -25,7 +26,14 @@ from httpcore2_core._http import fields, stream_fields
 from httpcore2_core._http11 import chunked, h11_fallback, heads, lines
 from httpcore2_core._http11.heads import HEAD_LIMIT, FieldNames, HeaderBlock, read_head
 
-PACKAGES = (httpcore2, httpcore2_core, httpcore2_asyncio, httpcore2_trio, httpcore2_http2)
+PACKAGES = (
+    httpcore2,
+    httpcore2_core,
+    httpcore2_asyncio,
+    httpcore2_trio,
+    httpcore2_http2,
+    httpcore2_cli,
+)
 
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 VISIBLE = frozenset(range(0x21, 0x7F))

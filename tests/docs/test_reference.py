@@ -20,6 +20,7 @@ REFERENCE = ROOT / "docs" / "reference"
 MODULES = [
     "httpcore2",
     "httpcore2_asyncio",
+    "httpcore2_cli",
     "httpcore2_core",
     "httpcore2_core.testing",
     "httpcore2_http2",

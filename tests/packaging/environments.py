@@ -25,6 +25,7 @@ OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DISTRIBUTIONS = (
     "httpcore2",
     "httpcore2-asyncio",
+    "httpcore2-cli",
     "httpcore2-core",
     "httpcore2-http2",
     "httpcore2-trio",

@@ -10,9 +10,11 @@ import asyncio
 import importlib
 import json
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 http: Any = importlib.import_module("httpcore2" if find_spec("httpcore2") else "httpcore2_core")
@@ -93,6 +95,20 @@ def on_installed_runtimes(version: bytes, **options: Any) -> None:
         run_trio(on_a_loop)
 
 
+def by_command() -> None:
+    """Download a file by the script of the command line, and by `python -m httpcore2` if that is installed."""
+    commands = [[str(Path(sys.executable).parent / "httpcore2")]]
+    if find_spec("httpcore2"):
+        commands.append([sys.executable, "-m", "httpcore2"])
+        done = subprocess.run([*commands[-1], "-V"], capture_output=True, text=True, check=False)
+        if done.returncode == 2:
+            raise ImportError(done.stderr.strip())
+    for command in commands:
+        arguments = ["--cacert", servers["authority"], URLS[1]]
+        done_ = subprocess.run([*command, *arguments], capture_output=True, check=True)
+        assert done_.stdout == bytes(1000)
+
+
 JOBS = {
     "threads": on_threads,
     "asyncio": on_asyncio,
@@ -100,6 +116,7 @@ JOBS = {
     "anyio": on_anyio,
     "http2": over_http2,
     "socks": through_socks,
+    "cli": by_command,
 }
 
 

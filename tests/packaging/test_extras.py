@@ -14,6 +14,7 @@ CORE = {"httpcore2-core", "certifi", "h11"}
 TRIO = {"trio", "attrs", "idna", "outcome", "sniffio", "sortedcontainers"}
 ANYIO = {"anyio", "idna", "typing-extensions"}
 HTTP2 = {"h2", "hpack", "hyperframe"}
+CLI = {"click", "markdown-it-py", "mdurl", "pygments", "rich"}
 
 # The distributions that each extra adds to `httpcore2`, including indirect dependencies.
 EXTRAS = {
@@ -22,6 +23,7 @@ EXTRAS = {
     "trio": {"httpcore2-trio", *TRIO},
     "http2": {"httpcore2-http2", *HTTP2},
     "socks": {"socksio"},
+    "cli": {"httpcore2-cli", *CLI},
 }
 SETS = {
     "httpcore2": {"httpcore2"},
@@ -33,6 +35,7 @@ SETS = {
     "httpcore2-asyncio[anyio]": {"httpcore2-asyncio", *ANYIO},
     "httpcore2-trio": {"httpcore2-trio", *TRIO},
     "httpcore2-http2": {"httpcore2-http2", *HTTP2},
+    "httpcore2-cli": {"httpcore2-cli", *CLI},
 }
 PAIRS = {
     f"httpcore2[{','.join(names)}]": {"httpcore2"}.union(*(EXTRAS[name] for name in names))
@@ -48,6 +51,7 @@ NEEDS = {
     "trio": {"httpcore2-trio"},
     "http2": {"httpcore2-http2"},
     "socks": {"socksio"},
+    "cli": {"httpcore2-cli"},
 }
 
 
@@ -112,6 +116,7 @@ SIBLINGS = {
     "httpcore2-asyncio": {"asyncio", "anyio"},
     "httpcore2-trio": {"trio"},
     "httpcore2-http2": {"http2"},
+    "httpcore2-cli": {"cli"},
 }
 
 

@@ -28,6 +28,8 @@ pytestmark = pytest.mark.xdist_group("vendoring")
 
 THIRD_PARTIES = ("certifi", "h11", "h2", "hpack", "hyperframe", "socksio")
 PUBLISHED = "2.16.2"
+# The command line is a program, not a part of another one.
+VENDORED = tuple(name for name in DISTRIBUTIONS if name != "httpcore2-cli")
 
 # Every host name of an example resolves to the server on the loopback interface.
 EXAMPLE = """
@@ -116,14 +118,14 @@ def projects(environment: Environment, tmp_path_factory: pytest.TempPathFactory)
     tool = started(tmp_path_factory.mktemp("tool"))
     for block in blocks():
         if block.title.endswith(".txt"):
-            ours = [f"{name}=={version()}" for name in DISTRIBUTIONS]
+            ours = [f"{name}=={version()}" for name in VENDORED]
             (tool / block.title).write_text("\n".join([*ours, *THIRD_PARTIES]))
         elif block.title:
             (tool / block.title).write_text(block.text)
     environment.shell("pip install vendoring && vendoring sync", tool)
 
     hand = started(tmp_path_factory.mktemp("hand"))
-    for distribution in DISTRIBUTIONS:
+    for distribution in VENDORED:
         for name, content in files_of(wheel_of(distribution)).items():
             if ".dist-info/" not in name:
                 path = hand / "acme" / "_vendor" / name

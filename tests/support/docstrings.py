@@ -27,6 +27,7 @@ MODULES = (
     "httpcore2_asyncio",
     "httpcore2_trio",
     "httpcore2_http2",
+    "httpcore2_cli",
 )
 
 _SECTION = re.compile(r"(Args|Returns|Yields|Raises|Attributes|Example):\n?\Z")

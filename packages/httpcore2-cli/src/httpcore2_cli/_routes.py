@@ -1,0 +1,93 @@
+"""Network backends that connect to another host, port or address than that of the URL (--connect-to, --resolve).
+
+Must not know: HTTP, TLS, options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from httpcore2_core import (
+    SOCKET_OPTION,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    NetworkBackend,
+    NetworkStream,
+)
+
+Redirect = tuple[str, int, str, int]
+"""A host and a port of URLs, and those to connect to. An empty host and the port 0 stand for any, and for the same."""
+
+Addresses = tuple[str, int, tuple[str, ...]]
+"""A host, a port, and the addresses of that host."""
+
+
+class Route:
+    """Decides where a connection goes.
+
+    Args:
+        connect_to: the first entry that matches counts.
+        resolve: addresses of hosts, those that follow from `connect_to` too. The host `*` stands for any.
+    """
+
+    def __init__(self, connect_to: Iterable[Redirect], resolve: Iterable[Addresses]) -> None:
+        self._connect_to = tuple(connect_to)
+        self._resolve = tuple(resolve)
+
+    def target(self, host: str, port: int) -> tuple[str, int]:
+        """Return the host, or its address, and the port to connect to."""
+        for from_host, from_port, to_host, to_port in self._connect_to:
+            if from_host in ("", host.lower()) and from_port in (0, port):
+                host, port = to_host or host, to_port or port
+                break
+        for name, number, addresses in self._resolve:
+            if name in ("*", host.lower()) and number == port:
+                return addresses[0], port
+        return host, port
+
+
+class RoutedBackend(NetworkBackend):
+    """A network backend for threads, with a route."""
+
+    def __init__(self, backend: NetworkBackend, route: Route) -> None:
+        self._backend = backend
+        self._route = route
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> NetworkStream:
+        host, port = self._route.target(host, port)
+        return self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+
+    def connect_unix_socket(self, path: str, *options: Any, **named: Any) -> NetworkStream:
+        return self._backend.connect_unix_socket(path, *options, **named)
+
+
+class AsyncRoutedBackend(AsyncNetworkBackend):
+    """A network backend for event loops, with a route."""
+
+    def __init__(self, backend: AsyncNetworkBackend, route: Route) -> None:
+        self._backend = backend
+        self._route = route
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        host, port = self._route.target(host, port)
+        return await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+
+    async def connect_unix_socket(
+        self, path: str, *options: Any, **named: Any
+    ) -> AsyncNetworkStream:
+        return await self._backend.connect_unix_socket(path, *options, **named)

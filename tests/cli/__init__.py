@@ -1,0 +1,1 @@
+"""The command line: click's runner, pseudo-terminals, and real servers."""

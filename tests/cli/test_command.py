@@ -1,0 +1,107 @@
+"""The command line itself: usage, version, completion, and the ways to start it."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import httpcore2_cli
+from httpcore2_cli._version import version_text
+
+from .conftest import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "No URL was given"),
+        (["-L", "http://a/"], "Redirects are not followed: this is a transport."),
+        (["--compressed", "http://a/"], "Content is not decoded: this is a transport."),
+        (["-d", "a", "-I", "http://a/"], "Only one of -d or --data-binary, -T and -I"),
+        (["--key", "k", "http://a/"], "--key needs --cert"),
+        (["-4", "-6", "http://a/"], "Only one of -4 and -6"),
+        (["--http1.1", "--http2", "http://a/"], "Only one of --http1.1 and --http2"),
+        (["-m", "0", "http://a/"], "0.0 is not in the range x>0"),
+        (["--resolve", "a", "http://a/"], "HOST:PORT:ADDRESS[,ADDRESS]..., but got 'a'"),
+        (["-C", "x", "http://a/"], "a number of bytes, but got 'x'"),
+        (["-H", "@/none", "http://a/"], "/none cannot be read: No such file or directory."),
+        (["--unknown", "http://a/"], "No such option"),
+        (["-C", "-", "http://a/"], "-C needs a file: add -o FILE or -O."),
+    ],
+)
+def test_a_faulty_command_line_is_exit_code_2(run: Run, arguments: list[str], message: str) -> None:
+    outcome = run(*arguments)
+    assert outcome.code == 2
+    assert outcome.output == b""
+    assert message in outcome.error.replace("\n", " ")
+
+
+def test_the_version_lists_what_is_installed(run: Run) -> None:
+    outcome = run("-V")
+    assert outcome.code == 0
+    assert outcome.output.decode() == f"{version_text(find_spec)}\n"
+    assert "Features: anyio asyncio HTTP2 SOCKS4 SOCKS5 threads trio UnixSockets" in version_text(
+        find_spec
+    )
+    assert version_text(lambda name: None).endswith("Features: SOCKS4 threads UnixSockets")
+
+
+def test_the_function_and_the_module_run_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        httpcore2_cli.main(["-V"])
+    assert exit_.value.code == 0
+    by_function = capsys.readouterr().out
+    for module in ("httpcore2_cli", "httpcore2"):
+        monkeypatch.setattr("sys.argv", [module, "-V"])
+        with pytest.raises(SystemExit) as exit_:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        assert exit_.value.code == 0
+        assert capsys.readouterr().out == by_function
+
+
+def test_the_front_door_names_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpcore2_cli", None)
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_module("httpcore2", run_name="__main__", alter_sys=True)
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == (
+        "python -m httpcore2 needs a distribution that is not installed. "
+        "Run: pip install 'httpcore2[cli]'\n"
+    )
+
+
+def test_the_front_door_does_not_run_the_command_when_it_is_imported() -> None:
+    runpy.run_module("httpcore2.__main__", run_name="imported")
+
+
+def test_the_version_and_the_help_load_nothing_of_the_transport() -> None:
+    script = (
+        "import sys, httpcore2_cli\n"
+        "try: httpcore2_cli.main(['-V'])\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "httpcore2_cli._command" in loaded
+    assert not loaded & {"rich", "asyncio", "trio", "anyio", "httpcore2_cli._session"}
+
+
+def test_the_reference_page_is_that_of_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = runpy.run_path(str(ROOT / "scripts" / "command_line.py"))["page"]()
+    assert (ROOT / "docs/reference/command-line.md").read_text() == page, (
+        "run scripts/command_line.py"
+    )
