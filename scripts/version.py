@@ -22,6 +22,7 @@ PLACES = {
     "packages/*/pyproject.toml": rf'^version = "|"{PINNED}',
     "packages/*/src/*/__init__.py": r'^__version__ = "|^check_version\(__name__, "',
     "packages/*/src/*/_distributions.py": r'^VERSION = "',
+    "packages/pytest-httpcore2/src/*/_core.py": r'^check_version\("pytest_httpcore2", "',
     "docs/vendoring.md": PINNED,
     "CITATION.cff": r"^version: ",
 }

@@ -52,6 +52,7 @@ class Block:
         needs: the package that it imports beside ours, if a comment names one.
         continues: whether it goes on where the block before it ends.
         output: what it prints, if the page shows that.
+        file: the name of its file, if that is the title of the block. pytest runs a `test_*.py`.
     """
 
     page: str
@@ -61,6 +62,7 @@ class Block:
     needs: str | None = None
     continues: bool = False
     output: str | None = None
+    file: str = ""
 
 
 @dataclass
@@ -163,6 +165,8 @@ def _block(
         elif comment["word"] == "needs":
             block.needs = comment["reason"]
     if fence is not None:
+        title = re.search(r'title="([^"]*)"', fence.lexemes["attributes"])
+        block.file = title[1] if title else ""
         following = next((each for each in fences if each.start >= fence.end), None)
         if following is not None and _is_output(text, fence, following):
             block.output = following.lexemes["source"]

@@ -2,8 +2,8 @@
 
 Each program runs in a fork of this process, in an empty folder with the files that examples may open. What it prints
 and how it ends is printed as JSON, one line for each program.
-Rules: nothing of a program is changed; the names of hosts lead to the servers of `hosts` by `socket.getaddrinfo`.
-Must not know: pytest.
+Rules: nothing of a program is changed; the names of hosts lead to the servers of `hosts` by `socket.getaddrinfo`. A
+block that is called `test_*.py` is run by pytest, with the plugin of this project.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from .examples import ROOT, Program, programs, read
+from .examples import ROOT, Block, Program, programs, read
 
 LIMIT = 30.0
 """Seconds after which a program is taken to hang."""
@@ -69,9 +69,12 @@ def run(program: Program, files: Path, report: int) -> None:
         os.dup2(output, 2)
         error = None
         try:
-            for example in block.examples:
-                example.namespace = namespace
-                example.evaluate()
+            if block.file.startswith("test_"):
+                run_tests(block)
+            else:
+                for example in block.examples:
+                    example.namespace = namespace
+                    example.evaluate()
         except BaseException:
             error = traceback.format_exc()
         sys.stdout.flush()
@@ -86,6 +89,16 @@ def run(program: Program, files: Path, report: int) -> None:
     if complaints and results[-1]["error"] is None:
         results[-1]["error"] = "\n".join(complaints)
     os.write(report, json.dumps(results).encode() + b"\n")
+
+
+def run_tests(block: Block) -> None:
+    """Have pytest run the tests of a block; raise if one fails."""
+    import pytest
+
+    Path(block.file).write_text("".join(example.parsed for example in block.examples))
+    options = ("-W", "error", "-p", "no:cacheprovider", "-p", "pytest_httpcore2")
+    status = pytest.main(["-q", *options, block.file])
+    assert status == pytest.ExitCode.OK, f"pytest ended with status {status}"
 
 
 def run_in_fork(program: Program, files: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import httpcore2
+import pytest_httpcore2
 from httpcore2_core._http.trace_events import TRACED_OPERATIONS
 
 from .examples import ROOT
@@ -119,6 +120,12 @@ def test_the_trace_events_are_those_of_the_code() -> None:
         else:
             entries = set(re.findall(r"`(\w+)`", rows[operation.name]))
             assert entries == set(operation.started), operation.name
+
+
+def test_the_fixtures_of_the_pytest_plugin_have_a_row_each() -> None:
+    rows = [row[0].strip("`") for row in _rows("testing.md")]
+    names = [name for name in pytest_httpcore2.__all__ if not name.startswith("pytest_")]
+    assert sorted(rows) == names
 
 
 def test_every_page_of_the_reference_is_in_its_table() -> None:

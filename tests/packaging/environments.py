@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DIST = ROOT / "dist"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-DISTRIBUTIONS = (
+IN_ALL = (
     "httpcore2",
     "httpcore2-asyncio",
     "httpcore2-cli",
@@ -30,6 +30,9 @@ DISTRIBUTIONS = (
     "httpcore2-http2",
     "httpcore2-trio",
 )
+"""The distributions that `httpcore2[all]` installs."""
+
+DISTRIBUTIONS = (*IN_ALL, "pytest-httpcore2")
 LIMIT = 120.0
 """Seconds for one command, which may download packages."""
 

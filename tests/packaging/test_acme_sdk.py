@@ -28,7 +28,10 @@ def test_a_library_may_depend_on_the_core_only(tmp_path: Path) -> None:
 
 def test_the_tests_and_types_of_a_library_pass_with_the_built_packages(tmp_path: Path) -> None:
     made = Environment(tmp_path / "environment", OWN_PYTHON)
-    made.install(f"httpcore2[all]=={version()}", str(SDK), "mypy", "pytest", "uvloop")
+    made.install(
+        *(f"httpcore2[all]=={version()}", f"pytest-httpcore2=={version()}"),
+        *(str(SDK), "mypy", "uvloop"),
+    )
     made.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(SDK), f"{SDK}/tests")
     run([PYRIGHT, "--pythonpath", str(made.python)], folder=SDK)
     made.run(

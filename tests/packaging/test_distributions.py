@@ -15,6 +15,11 @@ import pytest
 
 from .environments import DIST, DISTRIBUTIONS, ROOT, files_of, run, version, wheel_of
 
+ENTRY_POINTS = {
+    "httpcore2-cli": "[console_scripts]\nhttpcore2 = httpcore2_cli:main\n",
+    "pytest-httpcore2": "[pytest11]\npytest_httpcore2 = pytest_httpcore2\n",
+}
+
 each_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 
 
@@ -32,7 +37,7 @@ def source_of(distribution: str) -> dict[str, bytes]:
     }
 
 
-def test_only_the_five_distributions_are_built() -> None:
+def test_only_the_distributions_of_the_list_are_built() -> None:
     built = {path.name for path in DIST.iterdir()} - {".gitignore"}
     assert built == {
         path.name for each in DISTRIBUTIONS for path in (wheel_of(each), sdist_of(each))
@@ -47,6 +52,9 @@ def test_a_wheel_contains_only_source_licence_and_bill_of_materials(
     source = source_of(distribution)
     information = f"{distribution.replace('-', '_')}-{version()}.dist-info"
     others = {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE", f"sboms/{distribution}.cdx.json"}
+    if distribution in ENTRY_POINTS:
+        others.add("entry_points.txt")
+        assert files[f"{information}/entry_points.txt"].decode() == ENTRY_POINTS[distribution]
     assert set(files) == set(source) | {f"{information}/{name}" for name in others}
     changed = [name for name, content in source.items() if files[name] != content]
     assert not changed, "run scripts/hatch run build:all"

@@ -8,13 +8,14 @@ from itertools import combinations, product
 import pytest
 
 from .conftest import Make, Work
-from .environments import DISTRIBUTIONS, OWN_PYTHON, PYTHONS, each_python, version
+from .environments import DISTRIBUTIONS, IN_ALL, OWN_PYTHON, PYTHONS, each_python, version
 
 CORE = {"httpcore2-core", "certifi", "h11"}
 TRIO = {"trio", "attrs", "idna", "outcome", "sniffio", "sortedcontainers"}
 ANYIO = {"anyio", "idna", "typing-extensions"}
 HTTP2 = {"h2", "hpack", "hyperframe"}
 CLI = {"click", "markdown-it-py", "mdurl", "pygments", "rich"}
+PYTEST = {"pytest", "iniconfig", "packaging", "pluggy", "pygments"}
 
 # The distributions that each extra adds to `httpcore2`, including indirect dependencies.
 EXTRAS = {
@@ -36,6 +37,7 @@ SETS = {
     "httpcore2-trio": {"httpcore2-trio", *TRIO},
     "httpcore2-http2": {"httpcore2-http2", *HTTP2},
     "httpcore2-cli": {"httpcore2-cli", *CLI},
+    "pytest-httpcore2": {"pytest-httpcore2", *PYTEST},
 }
 PAIRS = {
     f"httpcore2[{','.join(names)}]": {"httpcore2"}.union(*(EXTRAS[name] for name in names))
@@ -126,7 +128,7 @@ def test_uninstalling_a_distribution_leaves_the_others_intact(
     made = environment(OWN_PYTHON, f"httpcore2[all]=={version()}")
     for name, jobs in SIBLINGS.items():
         made.uninstall(name)
-        assert made.ours() == set(DISTRIBUTIONS) - {name}
+        assert made.ours() == set(IN_ALL) - {name}
         for job, outcome in work(made).items():
             if job in jobs:
                 assert command_in(outcome) == f"pip install 'httpcore2[{job}]'"

@@ -17,7 +17,7 @@ PYRIGHT = str(Path(sys.executable).parent / "pyright")
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     made = Environment(tmp_path_factory.mktemp("types") / "environment", OWN_PYTHON)
-    made.install(f"httpcore2[all]=={version()}")
+    made.install(f"httpcore2[all]=={version()}", f"pytest-httpcore2=={version()}")
     return made
 
 

@@ -13,7 +13,7 @@ import trustme
 
 from ..support.scripted_servers import canned_responses, response, scripted_server
 from .environments import (
-    DISTRIBUTIONS,
+    IN_ALL,
     OWN_PYTHON,
     PYTHONS,
     ROOT,
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.xdist_group("vendoring")
 THIRD_PARTIES = ("certifi", "h11", "h2", "hpack", "hyperframe", "socksio")
 PUBLISHED = "2.16.2"
 # The command line is a program, not a part of another one.
-VENDORED = tuple(name for name in DISTRIBUTIONS if name != "httpcore2-cli")
+VENDORED = tuple(name for name in IN_ALL if name != "httpcore2-cli")
 
 # Every host name of an example resolves to the server on the loopback interface.
 EXAMPLE = """

@@ -11,29 +11,30 @@ import pytest
 from acme_sdk import Acme, AcmeError, Note, NotFound, RateLimited
 from acme_server import TOKEN, AcmeServer
 
-from httpcore2_core import (
-    ConnectionPool,
-    MockBackend,
-    NetworkBackend,
-    ReadTimeout,
-    RequestInterface,
-    SyncBackend,
-)
-from httpcore2_core.testing import RecordingBackend, Script, ScriptedBackend, ScriptedServer, reply
+from httpcore2_core import ConnectionPool, MockBackend, NetworkBackend, ReadTimeout
+from httpcore2_core.testing import RecordingBackend, Script, ScriptedServer, reply
 
 URL = "https://acme.example/v1"
 
+pytestmark = pytest.mark.httpcore2_network("loopback")
+
 
 @pytest.fixture(params=["memory", "sockets"])
-def acme(request: pytest.FixtureRequest) -> Iterator[Acme]:
+def acme(request: pytest.FixtureRequest, httpcore2_script: Script) -> Iterator[Acme]:
     """A client with a working server, in memory and over sockets."""
-    script = Script(AcmeServer())
+    httpcore2_script.add(AcmeServer())
     if request.param == "memory":
-        with ConnectionPool(network_backend=ScriptedBackend(script)) as http:
-            yield Acme(http, TOKEN, url=URL)
+        yield Acme(request.getfixturevalue("httpcore2_pool"), TOKEN, url=URL)
     else:
-        with ScriptedServer(script) as server, ConnectionPool() as http:
+        server: ScriptedServer = request.getfixturevalue("httpcore2_server")
+        with ConnectionPool() as http:
             yield Acme(http, TOKEN, url=f"{server.url}v1")
+
+
+@pytest.fixture
+def scripted_acme(httpcore2_pool: ConnectionPool) -> Acme:
+    """A client whose server replies what the test adds to `httpcore2_script`."""
+    return Acme(httpcore2_pool, TOKEN, url=URL, timeouts={"read": 3.0})
 
 
 def test_notes_are_written_read_and_deleted(acme: Acme) -> None:
@@ -59,46 +60,40 @@ def test_attachments_go_both_ways_in_pieces(acme: Acme) -> None:
         pass
 
 
-def _client(http: RequestInterface) -> Acme:
-    return Acme(http, TOKEN, url=URL, timeouts={"read": 3.0})
-
-
-def test_what_acme_refuses_is_told_by_kind() -> None:
-    script = Script(
+def test_what_acme_refuses_is_told_by_kind(scripted_acme: Acme, httpcore2_script: Script) -> None:
+    httpcore2_script.add(
         reply(429, b"Slow down", {"Retry-After": "7"}),
         reply(429),
         reply(500),
         reply(401, b"Who are you?"),
     )
-    with ConnectionPool(network_backend=ScriptedBackend(script)) as http:
-        acme = _client(http)
-        with pytest.raises(RateLimited, match="Slow down") as caught:
-            acme.note(1)
-        assert caught.value.retry_after == 7
-        with pytest.raises(RateLimited) as caught:
-            acme.note(1)
-        assert caught.value.retry_after == 1
-        with pytest.raises(AcmeError, match=r"Acme gave no reason \(500\)"):
-            acme.note(1)
-        with pytest.raises(AcmeError) as refused:
-            acme.delete(1)
-        assert refused.value.status == 401
+    with pytest.raises(RateLimited, match="Slow down") as caught:
+        scripted_acme.note(1)
+    assert caught.value.retry_after == 7
+    with pytest.raises(RateLimited) as caught:
+        scripted_acme.note(1)
+    assert caught.value.retry_after == 1
+    with pytest.raises(AcmeError, match=r"Acme gave no reason \(500\)"):
+        scripted_acme.note(1)
+    with pytest.raises(AcmeError) as refused:
+        scripted_acme.delete(1)
+    assert refused.value.status == 401
 
 
-def test_failures_of_the_network_reach_the_caller_as_they_are() -> None:
-    script = Script(ReadTimeout("too slow"))
-    with (
-        ConnectionPool(network_backend=ScriptedBackend(script)) as http,
-        pytest.raises(ReadTimeout, match="too slow"),
-    ):
-        _client(http).note(1)
+def test_failures_of_the_network_reach_the_caller_as_they_are(
+    scripted_acme: Acme, httpcore2_script: Script
+) -> None:
+    httpcore2_script.add(ReadTimeout("too slow"))
+    with pytest.raises(ReadTimeout, match="too slow"):
+        scripted_acme.note(1)
 
 
-def test_the_bytes_on_the_wire_are_those_of_the_documentation() -> None:
-    backend = RecordingBackend(ScriptedBackend(Script(reply(204))))
-    with ConnectionPool(network_backend=backend) as http:
-        _client(http).delete(7)
-    (recording,) = backend.recordings
+def test_the_bytes_on_the_wire_are_those_of_the_documentation(
+    scripted_acme: Acme, httpcore2_script: Script, httpcore2_backend: RecordingBackend
+) -> None:
+    httpcore2_script.add(reply(204))
+    scripted_acme.delete(7)
+    (recording,) = httpcore2_backend.recordings
     assert recording.address == ("acme.example", 443)
     assert bytes(recording.sent).splitlines() == [
         b"DELETE /v1/notes/7 HTTP/1.1",
@@ -112,13 +107,13 @@ def test_the_bytes_on_the_wire_are_those_of_the_documentation() -> None:
 def test_a_mock_will_do_where_nothing_depends_on_the_request() -> None:
     backend: NetworkBackend = MockBackend([reply(200, b'{"id": 3, "text": "x"}')])
     with ConnectionPool(network_backend=backend) as http:
-        assert _client(http).note(3) == Note(3, "x")
+        assert Acme(http, TOKEN, url=URL).note(3) == Note(3, "x")
 
 
-def test_timeouts_hold() -> None:
-    silent = Script(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
-    with ScriptedServer(silent) as server, ConnectionPool(network_backend=SyncBackend()) as http:
-        acme = Acme(http, TOKEN, url=server.url, timeouts={"read": 0.01})
+def test_timeouts_hold(httpcore2_server: ScriptedServer, httpcore2_script: Script) -> None:
+    httpcore2_script.add(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+    with ConnectionPool() as http:
+        acme = Acme(http, TOKEN, url=httpcore2_server.url, timeouts={"read": 0.01})
         with pytest.raises(ReadTimeout):
             acme.note(1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,23 +10,12 @@ from acme_sdk import AsyncAcme, Note, NotFound, RateLimited
 from acme_server import TOKEN, AcmeServer
 
 from httpcore2_asyncio import AnyIOBackend
-from httpcore2_core import (
-    AsyncConnectionPool,
-    AsyncMockBackend,
-    AsyncNetworkBackend,
-    ConnectError,
-)
-from httpcore2_core.testing import (
-    AsyncRecordingBackend,
-    AsyncScriptedBackend,
-    Script,
-    ScriptedServer,
-    reply,
-)
+from httpcore2_core import AsyncConnectionPool, ConnectError
+from httpcore2_core.testing import AsyncRecordingBackend, Script, ScriptedServer, reply
 
 URL = "https://acme.example/v1"
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.httpcore2_network("loopback")]
 
 
 LOOPS: dict[str, tuple[str, dict[str, bool]]] = {
@@ -43,20 +31,24 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(params=["memory", "sockets", "sockets of anyio"])
-async def acme(request: pytest.FixtureRequest) -> AsyncIterator[AsyncAcme]:
+async def acme(
+    request: pytest.FixtureRequest, httpcore2_script: Script
+) -> AsyncIterator[AsyncAcme]:
     """A client with a working server, in memory and over sockets."""
-    script = Script(AcmeServer())
-    async with AsyncExitStack() as stack:
-        url = URL
-        backend: AsyncNetworkBackend | None = None
-        if request.param == "memory":
-            backend = AsyncScriptedBackend(script)
-        else:
-            url = stack.enter_context(ScriptedServer(script)).url + "v1"
-            if request.param == "sockets of anyio":
-                backend = AnyIOBackend()
-        http = await stack.enter_async_context(AsyncConnectionPool(network_backend=backend))
-        yield AsyncAcme(http, TOKEN, url=url)
+    httpcore2_script.add(AcmeServer())
+    if request.param == "memory":
+        yield AsyncAcme(request.getfixturevalue("httpcore2_async_pool"), TOKEN, url=URL)
+    else:
+        server: ScriptedServer = request.getfixturevalue("httpcore2_server")
+        backend = AnyIOBackend() if request.param == "sockets of anyio" else None
+        async with AsyncConnectionPool(network_backend=backend) as http:
+            yield AsyncAcme(http, TOKEN, url=f"{server.url}v1")
+
+
+@pytest.fixture
+def scripted_acme(httpcore2_async_pool: AsyncConnectionPool) -> AsyncAcme:
+    """A client whose server replies what the test adds to `httpcore2_script`."""
+    return AsyncAcme(httpcore2_async_pool, TOKEN, url=URL)
 
 
 async def test_notes_are_written_read_and_deleted(acme: AsyncAcme) -> None:
@@ -87,11 +79,12 @@ async def test_attachments_go_both_ways_in_pieces(acme: AsyncAcme) -> None:
             pass
 
 
-async def test_what_acme_refuses_is_told_by_kind() -> None:
-    backend = AsyncScriptedBackend(Script(reply(429, b"Slow down", {"Retry-After": "7"})))
-    async with AsyncConnectionPool(network_backend=backend) as http:
-        with pytest.raises(RateLimited, match="Slow down") as caught:
-            await AsyncAcme(http, TOKEN, url=URL).note(1)
+async def test_what_acme_refuses_is_told_by_kind(
+    scripted_acme: AsyncAcme, httpcore2_script: Script
+) -> None:
+    httpcore2_script.add(reply(429, b"Slow down", {"Retry-After": "7"}))
+    with pytest.raises(RateLimited, match="Slow down") as caught:
+        await scripted_acme.note(1)
     assert caught.value.retry_after == 7
 
 
@@ -101,10 +94,13 @@ async def test_failures_of_the_network_reach_the_caller_as_they_are() -> None:
             await AsyncAcme(http, TOKEN, url="http://127.0.0.1:1/").note(1)
 
 
-async def test_the_bytes_on_the_wire_are_those_of_the_documentation() -> None:
-    backend = AsyncRecordingBackend(AsyncMockBackend([reply(200, b'{"id": 3, "text": "x"}')]))
-    async with AsyncConnectionPool(network_backend=backend) as http:
-        assert await AsyncAcme(http, TOKEN, url=URL).write("x") == Note(3, "x")
-    (recording,) = backend.recordings
+async def test_the_bytes_on_the_wire_are_those_of_the_documentation(
+    scripted_acme: AsyncAcme,
+    httpcore2_script: Script,
+    httpcore2_async_backend: AsyncRecordingBackend,
+) -> None:
+    httpcore2_script.add(reply(200, b'{"id": 3, "text": "x"}'))
+    assert await scripted_acme.write("x") == Note(3, "x")
+    (recording,) = httpcore2_async_backend.recordings
     assert recording.sent.startswith(b"POST /v1/notes HTTP/1.1\r\nHost: acme.example\r\n")
     assert recording.sent.endswith(b'Content-Length: 13\r\n\r\n{"text": "x"}')

@@ -88,6 +88,7 @@ def test_a_name_is_not_resolved_for_a_socks4_proxy(runtime: TestedRuntime) -> No
                 await pool.request("GET", "http://www.example.com/")
 
     with forbid_network(allow=[("other.example.com", 80)]):
+        check_address("other.example.com", None)
         runtime.run(scenario)
 
 
