@@ -15,7 +15,6 @@ Must not know: the network, clocks, locks, connections, pools.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import h2.events as h2_events
@@ -27,7 +26,12 @@ from hpack import Encoder
 
 from httpcore2_core._exceptions import RemoteProtocolError
 from httpcore2_core._http.fields import Headers
-from httpcore2_core._http.stream_fields import MalformedResponse, ResponseHeadCache, check_fields
+from httpcore2_core._http.stream_fields import (
+    FieldSection,
+    MalformedResponse,
+    check_fields,
+    check_response,
+)
 from httpcore2_http2._closed_streams import ClosedStreams
 from httpcore2_http2._codec import (
     IDLE_FRAMES_PER_DATA,
@@ -95,7 +99,7 @@ class StatusDecoder(CachingDecoder):
     h2 would check a Content-Length, also that of a 304, and end the connection for a wrong one.
     """
 
-    fields: Sequence[tuple[bytes, bytes]] = ()
+    fields = FieldSection()
     _is_nested = False
 
     def decode(self, data: bytes, raw: bool = False) -> Any:
@@ -133,7 +137,7 @@ class H2Codec:
         self._listener = listener
         self._stream_window = stream_window
         self._connection_window = self._window = connection_window
-        self._frames = b""  # to be sent, bypassing h2
+        self.outgoing: list[bytes | memoryview] = []  # to be sent, bypassing h2
         self._unreturned = (
             0  # bytes that were received, but not yet added to the connection's window
         )
@@ -148,7 +152,6 @@ class H2Codec:
         self._block = FieldBlock()
         self._idle_frames = 0
         self._ends_stream = False  # the frame that is processed has END_STREAM
-        self._heads = ResponseHeadCache()
         self._h2 = H2Connection(config)
         self._h2.local_settings = Settings(
             client=True,
@@ -243,10 +246,9 @@ class H2Codec:
         self._h2.ping(b"httpcor2")
 
     def take(self) -> bytes:
-        data = self._h2.data_to_send()
-        if self._frames:
-            data += self._frames
-            self._frames = b""
+        data: bytes = self._h2.data_to_send()
+        data += b"".join(self.outgoing)
+        self.outgoing.clear()
         return data
 
     # Receiving
@@ -274,9 +276,10 @@ class H2Codec:
         needed = 9
         try:
             while len(data) - position >= 9:
-                high, low, kind, flags, stream_id = FRAME_HEADER.unpack_from(data, position)
+                head, flags, stream_id = FRAME_HEADER.unpack_from(data, position)
                 stream_id &= 0x7FFFFFFF
-                length = high << 16 | low
+                kind = head & 0xFF
+                length = head >> 8
                 if (
                     kind > HEADERS
                     or length > MAX_FRAME
@@ -350,7 +353,7 @@ class H2Codec:
             self._receive_data(frame, flags, stream_id, stream)
             if not flags & END_STREAM or stream_id not in self._streams:
                 return
-            frame = FRAME_HEADER.pack(0, 0, DATA, END_STREAM, stream_id)
+            frame = FRAME_HEADER.pack(DATA, END_STREAM, stream_id)
         elif kind in (HEADERS, CONTINUATION):
             if flags & BLOCK_FLAGS != END_HEADERS or kind == CONTINUATION:
                 block = self._block.add(frame[9:], kind, flags)
@@ -360,9 +363,7 @@ class H2Codec:
                 self._block_id = _NO_BLOCK
                 size = len(block)
                 flags = self._block.end_stream | END_HEADERS
-                frame = (
-                    FRAME_HEADER.pack(size >> 16, size & 0xFFFF, HEADERS, flags, stream_id) + block
-                )
+                frame = FRAME_HEADER.pack(size << 8 | HEADERS, flags, stream_id) + block
             if stream is None or stream.state not in _RECEIVING:
                 self._decoder.decode(frame[9:], raw=True)  # the tables must agree
                 self._receive_unexpected(HEADERS, stream_id, 0, stream)
@@ -412,8 +413,8 @@ class H2Codec:
                 self._idle_frames -= 1
         else:
             self._closed.add_reset(stream_id, 0)
-            self._frames += RST_STREAM_FRAME.pack(
-                0, 4, RST_STREAM, 0, stream_id, ErrorCode.STREAM_CLOSED
+            self.outgoing.append(
+                RST_STREAM_FRAME.pack(0, 4, RST_STREAM, 0, stream_id, ErrorCode.STREAM_CLOSED)
             )
 
     def _receive_no_increment(self, stream_id: int, stream: Stream | None) -> None:
@@ -468,12 +469,12 @@ class H2Codec:
         """Tell the listener what an event of h2 means for a response that somebody waits for."""
         if isinstance(event, h2_events.ResponseReceived):
             method = stream.request.method
-            status, headers, stream.body_left = self._heads.check(self._decoder.fields, method)
-            stream.head = (status, headers)
+            status, headers, stream.body_left = check_response(self._decoder.fields, method)
+            stream.head = (status, headers.copy())
             self._idle_frames = 0
             self._listener.on_head(stream)
         elif isinstance(event, h2_events.InformationalResponseReceived):
-            status, _, _ = self._heads.check(self._decoder.fields, stream.request.method)
+            status, _, _ = check_response(self._decoder.fields, stream.request.method)
             if status == 101:
                 raise MalformedResponse(
                     "The server sent status 101, which HTTP/2 does not have (RFC 9113, section 8.6)."
@@ -566,7 +567,7 @@ class H2Codec:
             self._listener.on_data(stream)
 
     def _open_window(self, stream_id: int, count: int) -> None:
-        self._frames += WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, count)
+        self.outgoing.append(WINDOW_UPDATE_FRAME.pack(0, 4, WINDOW_UPDATE, 0, stream_id, count))
 
     @property
     def h2(self) -> H2Connection:

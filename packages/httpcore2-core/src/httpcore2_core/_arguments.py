@@ -17,6 +17,7 @@ from collections.abc import (
     Sequence,
 )
 from functools import lru_cache
+from operator import is_
 from typing import Any, TypeAlias
 
 from ._extensions import RequestExtensions, ResponseExtensions
@@ -149,14 +150,16 @@ class RequestMemory:
         pairs = [] if value is None else _pairs(value, "headers")
         given, fields, has_host, is_framed = self._fields
         try:
-            is_same = pairs == given and _are_bytes_or_str(pairs)
+            # Most are the very tuples of the last request, whose types were checked then.
+            is_same = pairs == given and (all(map(is_, pairs, given)) or _are_bytes_or_str(pairs))
         except BytesWarning:  # Python runs with -bb, and bytes were compared with text
             is_same = False
         if not is_same:
             fields = enforce_headers(pairs, name="headers")
             has_host = _has_one_of(fields, b"host")
             is_framed = _has_one_of(fields, b"content-length", b"transfer-encoding")
-            self._fields = (list(map(tuple, pairs)), fields, has_host, is_framed)
+            if _are_bytes_or_str(pairs):
+                self._fields = (list(map(tuple, pairs)), fields, has_host, is_framed)
         if has_host:
             head = fields.copy()
         else:

@@ -10,11 +10,18 @@ Must not know: the network, clocks, locks, sessions, pools.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from h2.config import H2Configuration
 
 from httpcore2_core._exceptions import RemoteProtocolError
 from httpcore2_core._http.fields import Headers
-from httpcore2_core._http.stream_fields import MalformedResponse, ResponseHeadCache, check_fields
+from httpcore2_core._http.stream_fields import (
+    FieldSection,
+    MalformedResponse,
+    check_fields,
+    check_response,
+)
 
 from ._closed_streams import ClosedStreams
 from ._codec import (
@@ -55,7 +62,7 @@ from ._frames import (
     number,
     two_numbers,
 )
-from ._hpack import CachingDecoder, Field
+from ._hpack import CachingDecoder
 from ._sender import FrameSender
 from ._states import (
     ENDED,
@@ -81,6 +88,9 @@ _NO_BLOCK, _NO_FRAME = 0, -1
 _NO_HEAD = "The server sent data before the response's head."
 
 _RECEIVING = states_allowing(RECEIVE_DATA)
+_AWAITED = states_allowing(RECEIVE_DATA) & states_allowing(
+    RELEASE
+)  # somebody waits for the response
 _OPEN = states_allowing(SEND_RST_STREAM)
 
 
@@ -114,17 +124,18 @@ class ClientCodec:
         self._max_streams: int | None = None  # the server's limit
         self._initial_send_window = INITIAL_WINDOW
         self._stream_window = stream_window
-        self._connection_window = self._receive_window = connection_window
-        self._unreturned = (
-            0  # bytes that were received, but not yet added to the connection's window
-        )
+        self._connection_window = connection_window
+        self._update_size = connection_window // 4
+        # Bytes that were received, but not yet added to the connection's window.
+        self._unreturned = 0
         self._incomplete = IncompleteFrame()
         self._block_id = _NO_FRAME  # the stream of the field block that is being received
         self._block = FieldBlock()
         self._decoder = CachingDecoder(MAX_HEADER_LIST)
-        self._heads = ResponseHeadCache()
         self._idle_frames = 0
         self._sender = FrameSender()
+        self.outgoing = self._sender.outgoing
+        self.take: Callable[[], bytes] = self._sender.take
         self._control = ConnectionControl(
             config, stream_window, self._sender.encoder, self._decoder
         )
@@ -155,12 +166,8 @@ class ClientCodec:
         self._sender.send_headers(stream_id, pseudo, headers, end_stream)
         # The server may send frames about it, however it ends: if all requests of an hour are given up, that is no
         # flood.
-        self._forgive_idle_frames()
+        self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
         return True
-
-    def _forgive_idle_frames(self) -> None:
-        count = self._idle_frames - IDLE_FRAMES_PER_DATA
-        self._idle_frames = count if count > 0 else 0
 
     def _make_room(self) -> None:
         """Reset released streams if the server has no room for another: it counts those that it has not ended."""
@@ -179,6 +186,8 @@ class ClientCodec:
         self._sender.send_data(stream, data, end_stream)
         if end_stream:
             stream.transition(SEND_END_STREAM)
+            if stream.state is ENDED:
+                self._drop_ended(stream)
         self._idle_frames = 0  # the server may now send WINDOW_UPDATE frames again
 
     def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
@@ -201,17 +210,13 @@ class ClientCodec:
         if stream_id in self._streams:
             stream.transition(RELEASE)
             if stream.state is ENDED:
-                del self._streams[stream_id]
-                self._closed.add_ended(stream_id)
+                self._drop_ended(stream)
             else:
                 self._has_released = True
 
     def ping(self) -> None:
         self._control.ping()
         self._send_control()
-
-    def take(self) -> bytes:
-        return self._sender.take()
 
     # Receiving
 
@@ -232,39 +237,30 @@ class ClientCodec:
         position = 0
         size = len(data)
         needed = 9
+        unpack = FRAME_HEADER.unpack_from
+        find = self._streams.get
         try:
             while size - position >= 9:
-                high, low, kind, flags, stream_id = FRAME_HEADER.unpack_from(data, position)
-                stream_id &= 0x7FFFFFFF
-                length = high << 16 | low
-                if (
-                    kind > HEADERS
-                    or length > MAX_FRAME
-                    or self._block_id
-                    or not stream_id & 1
-                    or stream_id > self._last_id
-                ):
+                head, flags, stream_id = unpack(data, position)
+                kind = head & 0xFF
+                length = head >> 8
+                stream = find(stream_id)
+                if stream is None or kind > HEADERS or length > MAX_FRAME or self._block_id:
+                    stream_id &= 0x7FFFFFFF  # the first bit is reserved
                     self._check_frame(length, kind, flags, stream_id, data)
+                    stream = find(stream_id)
                 start = position + 9
                 end = start + length
                 if end > size:
                     needed = 9 + length
                     break
                 position = end
-                # Bound the frames that cost the server little (RFC 9113, section 10.5).
-                self._idle_frames += 1
-                if self._idle_frames > MAX_IDLE_FRAMES:
-                    raise ConnectionFault(
-                        "The server sent too many frames that belong to no response: "
-                        f"more than {MAX_IDLE_FRAMES} in a row.",
-                        ErrorCode.ENHANCE_YOUR_CALM,
-                    )
                 if kind == DATA:
-                    self._receive_data(data[start:end], flags, stream_id)
+                    self._receive_data(data[start:end], flags, stream_id, stream)
                 elif kind == HEADERS and flags & BLOCK_FLAGS == END_HEADERS:
-                    self._receive_block(data[start:end], flags & END_STREAM, stream_id)
+                    self._receive_block(data[start:end], flags & END_STREAM, stream_id, stream)
                 else:
-                    self._receive_other(data[start:end], kind, flags, stream_id)
+                    self._receive_other(data[start:end], kind, flags, stream_id, stream)
         except ConnectionFault as exc:
             self._is_closed = True
             self._control.close(exc.code)
@@ -273,6 +269,16 @@ class ClientCodec:
         finally:
             if position < size:
                 self._incomplete.keep(data[position:], needed)
+
+    def _count_idle_frame(self) -> None:
+        """Bound the frames that cost the server little (RFC 9113, section 10.5)."""
+        self._idle_frames += 1
+        if self._idle_frames > MAX_IDLE_FRAMES:
+            raise ConnectionFault(
+                "The server sent too many frames that belong to no response: "
+                f"more than {MAX_IDLE_FRAMES} in a row.",
+                ErrorCode.ENHANCE_YOUR_CALM,
+            )
 
     def _check_frame(self, length: int, kind: int, flags: int, stream_id: int, data: bytes) -> None:
         """Refuse a frame by its header, before its payload has come. Most frames of responses need no such check."""
@@ -285,60 +291,77 @@ class ClientCodec:
 
     # DATA and HEADERS
 
-    def _receive_data(self, data: bytes, flags: int, stream_id: int) -> None:
+    def _receive_data(self, data: bytes, flags: int, stream_id: int, stream: Stream | None) -> None:
         """Process a DATA frame (RFC 9113, section 6.1)."""
-        stream = self._streams.get(stream_id)
         size = len(data)  # padding included: section 6.9.1
         if flags & PADDED:
             data = content(DATA, data, flags)
         # Data counts as consumed on the connection when it arrives: the window of a stream bounds what waits in it, so
         # that a stream that nobody reads can't stop the others.
-        self._receive_window -= size
-        self._unreturned += size
-        if self._receive_window < 0 or (stream is not None and stream.receive_window < size):
+        unreturned = self._unreturned + size
+        if unreturned > self._connection_window or (
+            stream is not None and stream.receive_window < size
+        ):
             raise ConnectionFault(
                 f"The server sent more data than it was allowed to: {size} bytes on stream {stream_id}, "
                 f"whose window is {'closed' if stream is None else f'{stream.receive_window} bytes'}, "
-                f"on a connection whose window was {self._receive_window + size} bytes.",
+                f"on a connection whose window was {self._receive_window} bytes.",
                 ErrorCode.FLOW_CONTROL_ERROR,
             )
-        if self._unreturned >= self._connection_window // 4:
-            self._receive_window += self._unreturned
-            self._sender.send_window_update(0, self._unreturned)
-            self._unreturned = 0
-        if stream is None or stream.state not in _RECEIVING:
-            self._receive_unexpected(DATA, stream_id, size, stream)
-            return
-        stream.receive_window -= size
-        if stream.state is RELEASED:
-            if not flags & END_STREAM:
-                self.reset(stream)
-            elif stream.head is None:
-                raise ConnectionFault(_NO_HEAD)
-            else:
-                self._end_released(stream)
-            return
-        if stream.head is None:
-            self._fail_stream(stream, _NO_HEAD)
-            return
-        if stream.body_left is not None:
-            stream.body_left -= len(data)
-            if stream.body_left < 0:
-                self._fail_stream(stream, "Too much data for the response's Content-Length.")
+        if unreturned >= self._update_size:
+            self._sender.send_window_update(0, unreturned)
+            unreturned = 0
+        self._unreturned = unreturned
+        if not data or stream is None or stream.head is None or stream.state not in _AWAITED:
+            self._count_idle_frame()
+            if stream is None or stream.state not in _RECEIVING:
+                self._receive_unexpected(DATA, stream_id, size, stream)
                 return
-        if size != len(data):
-            self.consumed(stream, size - len(data))
-        if data:
-            self._forgive_idle_frames()
+            stream.receive_window -= size
+            if stream.state is RELEASED:
+                self._receive_released(flags, stream)
+                return
+            if stream.head is None:
+                self._fail_stream(stream, _NO_HEAD)
+                return
+        else:
+            stream.receive_window -= size
+            left = stream.body_left
+            if left is not None:
+                stream.body_left = left = left - len(data)
+                if left < 0:
+                    self._fail_stream(stream, "Too much data for the response's Content-Length.")
+                    return
+            if self._idle_frames:
+                self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
             stream.add_data(data)
             self._listener.on_data(stream)
+        if size != len(data):
+            self.consumed(stream, size - len(data))
         if flags & END_STREAM:
             self._end_response(stream)
 
-    def _receive_block(self, block: bytes, end_stream: int, stream_id: int) -> None:
+    def _receive_released(self, flags: int, stream: Stream) -> None:
+        """Process a DATA frame on a stream whose response nobody waits for."""
+        if not flags & END_STREAM:
+            self.reset(stream)
+        elif stream.head is None:
+            raise ConnectionFault(_NO_HEAD)
+        else:
+            self._end_released(stream)
+
+    @property
+    def _receive_window(self) -> int:
+        """Bytes that the server may send on all streams together."""
+        return self._connection_window - self._unreturned
+
+    def _receive_block(
+        self, block: bytes, end_stream: int, stream_id: int, stream: Stream | None
+    ) -> None:
         """Process a whole field block (RFC 9113, sections 6.2 and 8.1)."""
         fields = self._decoder.decode_block(block)
-        stream = self._streams.get(stream_id)
+        if stream is None or stream.head is not None or stream.state not in _AWAITED:
+            self._count_idle_frame()
         if stream is None or stream.state not in _RECEIVING:
             self._receive_unexpected(HEADERS, stream_id, 0, stream)
             return
@@ -361,10 +384,11 @@ class ClientCodec:
             return
         try:
             if is_interim:
+                self._count_idle_frame()
                 self._receive_interim(stream, fields)
             elif stream.head is None:
-                status, headers, stream.body_left = self._heads.check(fields, stream.request.method)
-                stream.head = (status, headers)
+                status, headers, stream.body_left = check_response(fields, stream.request.method)
+                stream.head = (status, headers.copy())
                 self._idle_frames = 0
                 self._listener.on_head(stream)
             else:
@@ -377,8 +401,8 @@ class ClientCodec:
         if end_stream:
             self._end_response(stream)
 
-    def _receive_interim(self, stream: Stream, fields: list[Field]) -> None:
-        status, _, _ = self._heads.check(fields, stream.request.method)
+    def _receive_interim(self, stream: Stream, fields: FieldSection) -> None:
+        status, _, _ = check_response(fields, stream.request.method)
         if status == 101:
             raise MalformedResponse(
                 "The server sent status 101, which HTTP/2 does not have (RFC 9113, section 8.6)."
@@ -398,12 +422,19 @@ class ClientCodec:
             )
             return
         stream.has_ended = True
+        if stream.state is ENDED:
+            self._drop_ended(stream)
         self._listener.on_end(stream)
 
     def _end_released(self, stream: Stream) -> None:
         stream.transition(RECEIVE_END_STREAM)
-        del self._streams[stream.stream_id]
-        self._closed.add_ended(stream.stream_id)
+        self._drop_ended(stream)
+
+    def _drop_ended(self, stream: Stream) -> None:
+        """Remember no more of a stream than that it has ended."""
+        stream_id = stream.stream_id
+        del self._streams[stream_id]
+        self._closed.add_ended(stream_id)
 
     def _receive_unexpected(
         self, kind: int, stream_id: int, size: int, stream: Stream | None
@@ -444,13 +475,15 @@ class ClientCodec:
 
     # Other frames
 
-    def _receive_other(self, payload: bytes, kind: int, flags: int, stream_id: int) -> None:
+    def _receive_other(
+        self, payload: bytes, kind: int, flags: int, stream_id: int, stream: Stream | None
+    ) -> None:
         """Process a frame that is neither DATA nor a field block by itself. PRIORITY and unknown types are ignored."""
+        self._count_idle_frame()
         if kind == WINDOW_UPDATE:
-            self._receive_window_update(number(payload) & 0x7FFFFFFF, stream_id)
+            self._receive_window_update(number(payload) & 0x7FFFFFFF, stream_id, stream)
         elif kind == RST_STREAM:
-            stream = self._streams.get(stream_id)
-            if stream is not None and stream.state is not ENDED:
+            if stream is not None:
                 is_awaited = stream.state is not RELEASED
                 stream.transition(RECEIVE_RST_STREAM)
                 del self._streams[stream_id]
@@ -460,7 +493,7 @@ class ClientCodec:
             block = self._block.add(payload, kind, flags)
             self._block_id = stream_id if block is None else _NO_BLOCK
             if block is not None:
-                self._receive_block(block, self._block.end_stream, stream_id)
+                self._receive_block(block, self._block.end_stream, stream_id, stream)
         elif kind == GOAWAY:
             self._listener.on_goaway(*two_numbers(payload), payload[8:])
         elif kind in (SETTINGS, PING):
@@ -469,7 +502,7 @@ class ClientCodec:
                 self._apply_settings(changed)
             self._send_control()
 
-    def _receive_window_update(self, increment: int, stream_id: int) -> None:
+    def _receive_window_update(self, increment: int, stream_id: int, stream: Stream | None) -> None:
         """Process WINDOW_UPDATE (RFC 9113, section 6.9)."""
         reason = f"The server sent WINDOW_UPDATE with an increment of 0 for stream {stream_id}."
         if not stream_id:
@@ -484,8 +517,7 @@ class ClientCodec:
                 )
             self._listener.on_window(None)
             return
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.state is ENDED:
+        if stream is None:
             return  # it was sent before the server received our end of the stream
         stream.send_window += increment
         if not increment:

@@ -7,7 +7,7 @@ the session.  Must not know: pools, how the stream below was made, the format of
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from hpack import NeverIndexedHeaderTuple
 
@@ -24,11 +24,11 @@ from httpcore2_core._http.established import (
 )
 from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
-from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of, pseudo_headers
+from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
-from httpcore2_core._models import Origin, Request, Response, received_response
+from httpcore2_core._models import ByteStream, Origin, Request, Response, received_response
 from httpcore2_core._net.backend_stream import BackendStream
 
 from ._client_codec import ClientCodec
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 # Bytes that wait for a server that reads nothing, left by requests that were given up. New requests are better sent on
 # another connection. The requests that can be under way at a time have less.
 _MAX_UNSENT = 8 * 1024 * 1024
+_NO_INFO: dict[str, Any] = {}  # for a body that nobody traces
 
 
 class HTTP2Settings(Protocol):
@@ -107,6 +108,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             self._stream, origin, create_codec, reading, self._change, self._on_session_change
         )
         self._fields = RequestFieldsCache(NeverIndexedHeaderTuple)
+        self._public_stream = self._stream.unwrapped
 
     # Requests
 
@@ -119,6 +121,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         session = self._session
         tracer = Tracer.of("http2", request, self.runtime.is_blocking)
         exchange: HTTP2Exchange | None = None
+        owes_flush = False
         self._begin_exchange()
         try:
             if session.keepalive.is_ping_pending:
@@ -126,23 +129,34 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             if tracer is None:
                 if request.method == b"CONNECT":
                     await self._check_protocol(request, timeouts)
-                exchange = self._open_exchange(request)
-                if session.exchanges > 1 and not self.runtime.is_blocking:
+                writer = session.writer
+                with session.lock:
+                    exchange = self._open_exchange(request)
+                    if session.exchanges == 1 or self.runtime.is_blocking:
+                        writer.push()
+                    elif not writer.is_flush_due:
+                        writer.is_flush_due = owes_flush = True
+                stream = exchange.stream
+                if owes_flush:
                     # Tasks that run in the same iteration of the loop queue their requests, too: one write takes all.
-                    # A task that is cancelled here writes them when it resets its stream.
                     await self.runtime.sleep(0)
-                session.writer.write_queued()
-                if session.writer.unsent:
-                    await session.writer.flush(timeouts.for_write(), exchange.stream.has_head)
-                if exchange.stream.upload is not None:
+                    owes_flush = False
+                    with session.lock:
+                        writer.push()
+                if writer.unsent:
+                    await writer.flush(timeouts.for_write(), stream.has_head)
+                if stream.upload is not None:
                     await exchange.send_body(timeouts)
-                head = exchange.stream.head or await exchange.receive_head(timeouts)
+                if stream.head is None:
+                    await session.reader.wait(stream.turns, stream.has_head, timeouts.for_read())
+                head = stream.head or exchange.raise_error()
             else:
                 if not session.request_count:
                     flushing = session.writer.flush(timeouts.for_write())
                     await tracer.span("send_connection_init", {"request": request}, flushing)
                 await self._check_protocol(request, timeouts)
-                exchange = self._open_exchange(request)
+                with session.lock:
+                    exchange = self._open_exchange(request)
                 info = {"request": request, "stream_id": exchange.stream.stream_id}
                 flushing = session.writer.flush(timeouts.for_write(), exchange.stream.has_head)
                 await tracer.span("send_request_headers", info, flushing)
@@ -152,6 +166,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         except BaseException as exc:
             session.abort_if_interrupted(exc)
             add_context(exc, self.peer if exchange is None else exchange.peer)
+            if owes_flush:
+                with session.lock:
+                    session.writer.push()
             self._end_exchange(None if exchange is None else exchange.stream)
             try:
                 if tracer is not None and exchange is not None:
@@ -169,14 +186,17 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         tunnel = Tunnel(session, stream) if stream.is_tunnel else None
         extensions = {
             "http_version": b"HTTP/2",
-            "network_stream": (tunnel or self._stream).unwrapped,
+            "network_stream": self._public_stream if tunnel is None else tunnel.unwrapped,
             "stream_id": stream.stream_id,
         }
-        info = {"request": request, "stream_id": stream.stream_id}
+        info = _NO_INFO
+        if tracer is not None:
+            info = {"request": request, "stream_id": stream.stream_id}
         body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
         if tunnel is not None:
             tunnel.owner = body  # the caller may keep the stream alone
-        return received_response(*head, body, extensions)
+        status, headers = head
+        return received_response(status, headers, body, extensions)
 
     def _begin_exchange(self) -> None:
         self._stream.watch(None)
@@ -233,30 +253,32 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             )
 
     def _open_exchange(self, request: Request) -> HTTP2Exchange:
-        """Open a stream, and queue the request's head and as much of its body as is here and may be sent."""
+        """Open a stream, and queue the head and as much of the body as is here and may be sent; under the lock."""
         session = self._session
-        with session.lock:
-            if len(session.writer.unsent) > _MAX_UNSENT:
-                session.retire()
-            if not session.has_room():
-                raise ConnectionNotAvailable(
-                    f"The connection accepts no further request: {len(session.streams)} of at most "
-                    f"{session.codec.limit} streams are open."
-                )
-            authority, length, headers = self._fields.prepare(request.headers)
-            pseudo = pseudo_headers(request, authority)
+        if len(session.writer.unsent) > _MAX_UNSENT:
+            session.retire()
+        if not session.has_room():
+            raise ConnectionNotAvailable(
+                f"The connection accepts no further request: {len(session.streams)} of at most "
+                f"{session.codec.limit} streams are open."
+            )
+        authority, length, headers = self._fields.prepare(request.headers)
+        pseudo = self._fields.pseudo(request, authority)
+        body = request.stream
+        upload = None
+        if length or type(body) is not ByteStream or body.content or request.method == b"CONNECT":
             upload = StreamUpload.of(request, length, self.runtime.is_blocking)
-            stream = session.open_stream(request, upload, pseudo, headers)
-            if stream is None:
-                session.retire()
-                raise ConnectionNotAvailable("The connection has no stream identifiers left.")
-            if self._state is RESERVED:
-                self._change(SEND)
-            self._request_count = session.request_count
-            exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange)
-            if stream.upload is not None and stream.upload.iterator is None:
-                exchange.queue_slice(stream.upload)
-            return exchange
+        stream = session.open_stream(request, upload, pseudo, headers)
+        if stream is None:
+            session.retire()
+            raise ConnectionNotAvailable("The connection has no stream identifiers left.")
+        if self._state is RESERVED:
+            self._change(SEND)
+        self._request_count = session.request_count
+        exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange)
+        if upload is not None and upload.iterator is None:
+            exchange.queue_slice(upload)
+        return exchange
 
     def _end_exchange(self, stream: Stream | None) -> None:
         """End an exchange, and give up its stream unless it is complete. A second call for a stream does nothing."""
@@ -271,7 +293,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     self._expires_at = self.runtime.now() + self._keepalive_expiry
                 session.watch()
             is_usable = not session.is_closed
-        session.notify()
+        if session.has_changed:
+            session.notify()
         if self.on_release is not None:
             self.on_release(is_usable, self._expires_at)
 

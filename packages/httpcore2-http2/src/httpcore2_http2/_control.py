@@ -80,7 +80,7 @@ class ConnectionControl:
         """
         if kind == SETTINGS:
             check_settings(payload)
-        header = FRAME_HEADER.pack(0, len(payload), kind, flags, 0)
+        header = FRAME_HEADER.pack(len(payload) << 8 | kind, flags, 0)
         for event in self._h2.receive_data(header + payload):
             if isinstance(event, RemoteSettingsChanged):
                 changed = event.changed_settings.items()

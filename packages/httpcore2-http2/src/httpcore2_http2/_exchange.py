@@ -22,6 +22,7 @@ from httpcore2_core._net.coroutines import before_suspending
 from httpcore2_core._net.runtime import Waiter
 
 from ._session import Session
+from ._states import ENDED
 from ._stream import Stream
 from ._writer import EAGER_SLICES, SLICE
 
@@ -173,7 +174,7 @@ class HTTP2Exchange:
         if tracer is not None:
             await self._report_settings(tracer)
         if stream.head is None:
-            self._raise_error()
+            self.raise_error()
         return stream.head
 
     async def _report_settings(self, tracer: Tracer) -> None:
@@ -187,15 +188,17 @@ class HTTP2Exchange:
         """End the exchange and return the remaining body, if it has all arrived; else `None`."""
         session = self._session
         stream = self.stream
-        with session.lock:
-            is_complete = stream.has_ended and stream.has_sent_all
-            if not is_complete or stream.trailers or stream.is_tunnel:
-                return None
-            if session.is_closed or session.is_retired:
-                return None
-            remaining = self.take_chunk()
+        # After the end of a stream nobody adds to its data, so that the lock is not needed.
+        if not stream.has_ended or stream.state is not ENDED:
+            return None
+        if stream.trailers or stream.is_tunnel:
+            return None
+        if session.is_closed or session.is_retired:
+            return None
+        chunks = stream.chunks
+        remaining = chunks.pop() if len(chunks) == 1 else stream.take_data()
         self._end(stream)
-        return remaining
+        return remaining if type(remaining) is bytes else bytes(remaining)
 
     def take_chunk(self) -> bytes | None:
         """Return the part of the response's body that has arrived; `b""` at its end, `None` if there is nothing yet."""
@@ -221,7 +224,7 @@ class HTTP2Exchange:
                 if chunk is not None:
                     return chunk
                 if stream.error is not None:
-                    self._raise_error()
+                    self.raise_error()
                 upload = stream.upload
                 if upload is None or upload.is_stopped:
                     await session.reader.wait(stream.turns, stream.has_data, timeouts.for_read())
@@ -242,7 +245,8 @@ class HTTP2Exchange:
         """Whether `exc` says that the server did not process the request, which may be sent again."""
         return self.stream.is_unprocessed and exc is self.stream.error
 
-    def _raise_error(self) -> NoReturn:
+    def raise_error(self) -> NoReturn:
+        """Raise the error that the stream ended with."""
         assert self.stream.error is not None, "there is one if nothing else came"
         raise self.stream.error
 

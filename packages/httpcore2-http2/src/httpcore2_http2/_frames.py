@@ -33,7 +33,9 @@ MAX_WINDOW = 2**31 - 1
 MAX_FIELD_BLOCK = 256 * 1024
 """The most bytes of a compressed field block. They are kept until its last frame has come."""
 
-FRAME_HEADER = Struct(">BHBBL")
+FRAME_HEADER = Struct(">LBL")
+"""The header of a frame: length and type in one number (`length << 8 | kind`), flags, stream."""
+
 RST_STREAM_FRAME = Struct(">BHBBLL")
 WINDOW_UPDATE_FRAME = Struct(">BHBBLL")
 

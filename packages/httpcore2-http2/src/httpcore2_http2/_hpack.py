@@ -1,7 +1,7 @@
-"""Header compression that caches the last field block in each direction (RFC 7541). Layer: frames.
+"""Header compression that caches field blocks in each direction (RFC 7541). Layer: frames.
 
-Rules: the meaning of a block depends on the dynamic table, so a block is cached only if it neither used nor made a
-change to it.
+Rules: the meaning of a block depends on the dynamic table. So a block is cached only if it made no change to the table,
+and all are dropped when another one changes it.
 
 Must not know: streams, the meaning of fields, except for `:path`.
 """
@@ -11,12 +11,17 @@ from __future__ import annotations
 from hpack import Decoder, Encoder, HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
 
+from httpcore2_core._http.stream_fields import FieldSection
+
 from ._errors import ConnectionFault, ErrorCode
 
 Field = tuple[bytes, bytes]
 
 _SIZE_UPDATES = frozenset(bytes([code]) for code in range(0x20, 0x40))
 
+# Received field blocks that are cached: how many, and the most bytes of one.
+_MAX_BLOCKS = 64
+_MAX_BLOCK = 1024
 
 _PATH = 0x04  # the index of `:path` in the static table, for a field that is not added to the dynamic one
 
@@ -41,25 +46,25 @@ class _Table(HeaderTable):
 
 
 class CachingDecoder(Decoder):
-    """Decodes a field block once if several in a row are equal, as many servers send them within a second."""
+    """Decodes equal field blocks once, as most servers send them within a second for the same resource."""
 
     def __init__(self, max_header_list_size: int) -> None:
         super().__init__(max_header_list_size)
         self.header_table: _Table = _Table()
-        self._block = b""
-        self._fields: list[Field] = []
+        self._sections: dict[bytes, FieldSection] = {}
 
-    def decode_block(self, block: bytes) -> list[Field]:
-        """Return the fields of a block; the same list if it equals the block before.
+    def decode_block(self, block: bytes) -> FieldSection:
+        """Return the fields of a block; the same object for an equal block, unless the table has changed.
 
         Raises:
             ConnectionFault: it can't be decoded, or has too many bytes of fields.
         """
-        if block == self._block and block:
-            return self._fields
+        section = self._sections.get(block)
+        if section is not None:
+            return section
         changes = self.header_table.changes
         try:
-            fields: list[Field] = list(self.decode(block, raw=True))
+            section = FieldSection(self.decode(block, raw=True))
         except OversizedHeaderListError as exc:
             raise ConnectionFault(
                 f"The server sent a field section that is too long: {exc}. "
@@ -74,8 +79,11 @@ class CachingDecoder(Decoder):
             ) from exc
         # A block may begin by changing the table's size (RFC 7541, section 6.3).
         is_constant = self.header_table.changes == changes and block[:1] not in _SIZE_UPDATES
-        self._block, self._fields = (block if is_constant else b""), fields
-        return fields
+        if not is_constant or len(self._sections) == _MAX_BLOCKS:
+            self._sections.clear()
+        if is_constant and len(block) <= _MAX_BLOCK:
+            self._sections[block] = section
+        return section
 
 
 class CachingEncoder(Encoder):
@@ -95,9 +103,12 @@ class CachingEncoder(Encoder):
         super().__init__()
         self.header_table: _Table = _Table()
         self._max_table_size = max_table_size
+        # The fields of the last block, the block, and its two parts before and after `:path`: `None` if it must be
+        # encoded again.
         self._pseudo: list[Field] = []
+        self._constant_pseudo: list[Field] = []
         self._headers: list[Field] = []
-        # The two parts of the last block, before and after `:path`; `None` if they must be encoded again.
+        self._block = b""
         self._parts: tuple[bytes, bytes] | None = None
 
     @property
@@ -118,8 +129,11 @@ class CachingEncoder(Encoder):
 
         Args:
             pseudo: its pseudo-header fields. `:path` is cached apart if it comes last.
-            headers: its other fields.
+            headers: its other fields. Neither list may be changed afterwards.
         """
+        if pseudo is self._pseudo and headers is self._headers and self._parts is not None:
+            return self._block
+        self._pseudo = pseudo
         name, path = pseudo[-1]
         encoded_path = b""
         if name == b":path":
@@ -129,7 +143,7 @@ class CachingEncoder(Encoder):
         # The list of the request before is often the same object.
         if (
             parts is None
-            or pseudo != self._pseudo
+            or pseudo != self._constant_pseudo
             or (headers is not self._headers and headers != self._headers)
         ):
             # The first block after a change of the table's size begins with the new size.
@@ -137,9 +151,11 @@ class CachingEncoder(Encoder):
             changes = self.header_table.changes
             parts = (self.encode(pseudo), self.encode(headers))
             is_constant = is_constant and self.header_table.changes == changes
-            self._pseudo, self._headers = pseudo, headers
+            self._constant_pseudo = pseudo
             self._parts = parts if is_constant else None
-        return parts[0] + encoded_path + parts[1]
+        self._headers = headers
+        self._block = parts[0] + encoded_path + parts[1]
+        return self._block
 
 
 def _encode_path(path: bytes) -> bytes:

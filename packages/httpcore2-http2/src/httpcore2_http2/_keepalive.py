@@ -63,8 +63,10 @@ class KeepAlive:
 
     def data_received(self, now: float) -> None:
         """Note that the server is alive."""
-        self.is_ping_pending = False
-        self.resume(now)
+        self._last_received = now
+        if self.due is not None:
+            self.is_ping_pending = False
+            self.resume(now)
 
     def resume(self, now: float) -> None:
         """Count silence from `now` on: requests wait, and until now there was nothing to receive."""

@@ -16,10 +16,10 @@ from threading import RLock
 from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutException
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.roles import Role, Turn
-from httpcore2_core._net.runtime import Deadline, Waiter
+from httpcore2_core._net.runtime import Waiter
 
 from ._keepalive import KeepAlive
-from ._writer import PATIENCE, Writer
+from ._writer import POLL_INTERVAL, Writer
 
 CHEAP_READ = 2 * 1024
 """Bytes whose processing takes less than `LONG`, whatever they are."""
@@ -99,22 +99,28 @@ class Reader:
             TimeoutException: `timeout_error`, if it took longer.
         """
         runtime = self._runtime
-        deadline = Deadline(limit, runtime)
+        end = None if limit is None else runtime.now() + limit
         left = limit
         writer = self._writer
         role = self.role
         turn = Turn()
-        turns.append(turn)
+        is_over = False
         try:
             while True:
                 waiter: Waiter | None = None
+                must_write = False
                 with self.lock:
                     if is_ready():
+                        self._leave(turn, turns)
+                        is_over = True
                         return
-                    writer.push()
-                    must_write = bool(writer.unsent) and not writer.is_writing
+                    if (writer.outgoing or writer.unsent) and not writer.is_flush_due:
+                        writer.push()
+                        must_write = bool(writer.unsent) and not writer.is_writing
                     if role.holder is not None and role.holder is not turn:
                         waiter = role.enqueue(turn, runtime.create_waiter())
+                        if turn not in turns:
+                            turns.append(turn)
                     elif must_write:
                         role.leave(turn)
                         writer.role.take(turn)
@@ -125,28 +131,63 @@ class Reader:
                     longest = self._longest_wait if due is None else max(0.0, due - runtime.now())
                     if longest is not None and (pause is None or longest < pause):
                         pause = longest
-                    if waiter is None and writer.unsent and (pause is None or pause > PATIENCE):
-                        pause = PATIENCE
+                    if (
+                        waiter is None
+                        and writer.unsent
+                        and (pause is None or pause > POLL_INTERVAL)
+                    ):
+                        pause = POLL_INTERVAL
                 if waiter is not None:
-                    await self._wait_for_reader(waiter, pause)
+                    if not await waiter.wait(pause):
+                        self._watch_time()
                 elif must_write:
                     await writer.write_once(turn, left)
                 else:
-                    await self._read_for_all(pause)
-                    if is_ready():
-                        continue  # most reads bring the response: the time does not matter
-                left = deadline.left()
-                if left == 0 and not is_ready():
-                    raise timeout_error(
-                        f"No data from the server within {limit} seconds (read timeout)."
-                        if timeout_error is ReadTimeout
-                        else f"The server did not open its window for {limit} seconds (write timeout)."
-                    )
+                    received: bytes | Exception | None = None
+                    try:
+                        received = await self._stream.read(self._read_size, pause)
+                    except ReadTimeout:
+                        pass  # whether this participant's time is over is checked below
+                    except NetworkError as exc:
+                        received = exc
+                    began: float | None = None
+                    with self.lock:
+                        if self._is_closed:
+                            pass
+                        elif received is None:
+                            self._on_silence()
+                        else:
+                            if isinstance(received, bytes) and len(received) > CHEAP_READ:
+                                began = runtime.now()
+                            self._on_read(received)
+                        if is_ready():
+                            self._leave(turn, turns)
+                            is_over = True
+                    self._after_read()
+                    if began is not None and runtime.now() - began > LONG:
+                        await runtime.sleep(0)
+                    if is_over:
+                        return  # most reads bring the response: the time does not matter
+                if end is not None:
+                    left = max(0.0, end - runtime.now())
+                    if left == 0 and not is_ready():
+                        raise timeout_error(
+                            f"No data from the server within {limit} seconds (read timeout)."
+                            if timeout_error is ReadTimeout
+                            else f"The server did not open its window for {limit} seconds (write timeout)."
+                        )
         finally:
-            with self.lock:
-                turns.remove(turn)
-                role.leave(turn)
-                writer.role.leave(turn)
+            if not is_over:
+                with self.lock:
+                    self._leave(turn, turns)
+
+    def _leave(self, turn: Turn, turns: list[Turn]) -> None:
+        """End the part that `turn` takes; under the lock. A second call does nothing."""
+        if turn in turns:
+            turns.remove(turn)
+        self.role.leave(turn)
+        if self._writer.role.holder is turn:
+            self._writer.role.leave(turn)
 
     def poll(self) -> bool:
         """Receive data that has arrived, if nobody reads; return whether there may be more; under the lock.
@@ -156,12 +197,14 @@ class Reader:
         Raises:
             NetworkError: the connection broke.
         """
-        left = self._read_size
         # From a caller's own stream nothing can be read without awaiting.
-        while left and not (self.is_reading or self._is_closed) and self.is_resumable:
+        if self.role.holder is not None or not self.is_resumable:
+            return False
+        left = self._read_size
+        while left and not self._is_closed:
             data = self._stream.read_nowait(left)
             if data is None:
-                break
+                return False
             left -= len(data)
             self._on_read(data)
         return not left
@@ -175,38 +218,8 @@ class Reader:
         self._is_closed = True
         self.wake_all()
 
-    async def _wait_for_reader(self, waiter: Waiter, timeout: float | None) -> None:
-        """Wait until this participant is woken or is passed the role.
-
-        It also watches the time for the reader, which can't be woken, and may have begun to wait before a PING was
-        sent.
-        """
-        if await waiter.wait(timeout):
-            return
+    def _watch_time(self) -> None:
+        """Watch the time for the reader, which can't be woken, and may have begun to wait before a PING was sent."""
         with self.lock:
             self._on_silence()
         self._after_read()
-
-    async def _read_for_all(self, timeout: float | None) -> None:
-        """Read once, on behalf of all."""
-        runtime = self._runtime
-        received: bytes | Exception | None = None
-        try:
-            received = await self._stream.read(self._read_size, timeout)
-        except ReadTimeout:
-            pass  # the caller checks whether its own time is over
-        except NetworkError as exc:
-            received = exc
-        began: float | None = None
-        with self.lock:
-            if self._is_closed:
-                pass
-            elif received is not None:
-                if isinstance(received, bytes) and len(received) > CHEAP_READ:
-                    began = runtime.now()
-                self._on_read(received)
-            else:
-                self._on_silence()
-        self._after_read()
-        if began is not None and runtime.now() - began > LONG:
-            await runtime.sleep(0)

@@ -62,7 +62,7 @@ class FrameSender:
         if size <= self.max_frame:
             flags |= END_HEADERS
             self.outgoing += (
-                FRAME_HEADER.pack(size >> 16, size & 0xFFFF, HEADERS, flags, stream_id),
+                FRAME_HEADER.pack(size << 8 | HEADERS, flags, stream_id),
                 block,
             )
             return
@@ -73,7 +73,7 @@ class FrameSender:
             if start + length == size:
                 flags |= END_HEADERS
             self.outgoing += (
-                FRAME_HEADER.pack(length >> 16, length & 0xFFFF, kind, flags, stream_id),
+                FRAME_HEADER.pack(length << 8 | kind, flags, stream_id),
                 part,
             )
             kind, flags = CONTINUATION, 0
@@ -93,7 +93,7 @@ class FrameSender:
             start += length
             flags = END_STREAM if end_stream and start == size else 0
             self.outgoing += (
-                FRAME_HEADER.pack(length >> 16, length & 0xFFFF, DATA, flags, stream.stream_id),
+                FRAME_HEADER.pack(length << 8 | DATA, flags, stream.stream_id),
                 part,
             )
             if start == size:

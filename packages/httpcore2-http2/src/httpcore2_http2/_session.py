@@ -43,6 +43,7 @@ from ._codec import CodecListener, HTTP2Codec, SettingsReceived
 from ._errors import ErrorCode, name_code
 from ._keepalive import KeepAlive
 from ._reader import Reader
+from ._states import ENDED
 from ._stream import Stream
 from ._writer import MAX_REPLIES, Writer
 
@@ -84,6 +85,7 @@ class Session:
         is_closed: the connection has ended.
         close_reason: why it has; `None` if this side has closed it.
         new_settings: settings of the server that were not reported to a `trace` callback yet.
+        has_changed: `notify()` must be called.
     """
 
     def __init__(
@@ -117,7 +119,9 @@ class Session:
             settings.ping_timeout,
             runtime.now(),
         )
-        self.writer: Writer = Writer(stream, self.lock, self.codec.take, self.poll, self.retire)
+        self.writer: Writer = Writer(
+            stream, self.lock, self.codec.outgoing, self.codec.take, self.poll, self.retire
+        )
         self.reader: Reader = Reader(
             stream,
             self.lock,
@@ -138,11 +142,11 @@ class Session:
         self.is_closed = False
         self.close_reason: CloseReason | None = None
         self.new_settings: SettingsReceived | None = None
+        self.has_changed = False
         self._origin = origin
         self._change_state = change_state
         self._on_change = on_change
         self._goaway: tuple[int, bytes] | None = None  # its code and debug data
-        self._has_changed = False  # `on_change` must be called
         self._generation = generation()
 
     # Exchanges
@@ -169,11 +173,9 @@ class Session:
     ) -> Stream | None:
         """Queue the head of `request` on a new stream; `None` if there are no identifiers left; under the lock."""
         stream = Stream(request, upload, self.reads)
-        end_stream = upload is not None and upload.is_done
+        end_stream = upload is None and not stream.is_connect
         if not self.codec.open_stream(stream, pseudo, headers, end_stream):
             return None
-        if end_stream:
-            stream.upload = None
         self.streams[stream.stream_id] = stream
         self.request_count += 1
         return stream
@@ -189,11 +191,12 @@ class Session:
         self.exchanges -= 1
         limit = self.request_limit
         if limit is not None and limit.is_certain:
-            self._has_changed = True  # there is room for one request less
+            self.has_changed = True  # there is room for one request less
             if not self.exchanges and self.request_count >= limit.requests:
                 # Unless the server has sent GOAWAY by now, it processes more.
                 self.request_limit = RequestLimit(limit.requests, self.is_retired)
-        self._close_if_done()
+        if self.is_retired:
+            self._close_if_done()
 
     def release(self, stream: Stream, gently: bool = False) -> None:
         """Send and receive nothing more on the stream; under the lock.
@@ -204,8 +207,11 @@ class Session:
         if stream.is_released:
             return
         stream.is_released = True
-        stream.wake()
+        if stream.turns:
+            stream.wake()
         if self.is_closed:
+            return
+        if stream.state is ENDED:
             return
         if gently and stream.may_send and stream.error is None:
             self.codec.send_data(stream, b"", True)
@@ -235,10 +241,12 @@ class Session:
         """Receive data that has arrived, if nobody reads; return whether there may be more."""
         with self.lock:
             has_more = self._poll_reader()
-            if self.exchanges:
+            if self.exchanges and self.keepalive.due is not None:
                 self._on_silence()
-            self._close_if_done()
-        self.notify()
+            if self.is_retired:
+                self._close_if_done()
+        if self.has_changed:
+            self.notify()
         return has_more
 
     def watch(self) -> None:
@@ -289,7 +297,7 @@ class Session:
             error.__cause__ = exc
             self.fail(error)
         else:
-            if not self.writer.push_replies():
+            if (self.codec.outgoing or self.writer.unsent) and not self.writer.push_replies():
                 self.fail(
                     RemoteProtocolError(
                         f"The server does not read: {MAX_REPLIES // 1024} KiB of PING and SETTINGS replies are queued."
@@ -331,13 +339,16 @@ class Session:
             stream.is_tunnel = is_granted(stream.head[0])
             if not stream.is_tunnel:
                 self.codec.send_data(stream, b"", True)
-        stream.wake()
+        if stream.turns:
+            stream.wake()
 
     def on_data(self, stream: Stream) -> None:
-        stream.wake()
+        if stream.turns:
+            stream.wake()
 
     def on_end(self, stream: Stream) -> None:
-        stream.wake()
+        if stream.turns:
+            stream.wake()
 
     def on_reset(self, stream: Stream, code: int) -> None:
         error = RemoteProtocolError(f"The server reset the stream: {name_code(code)}.")
@@ -355,7 +366,7 @@ class Session:
 
     def on_settings(self, settings: SettingsReceived) -> None:
         self.new_settings = settings
-        self._has_changed = True
+        self.has_changed = True
         self.reader.wake_all()  # windows may have changed with them
 
     def on_goaway(self, last_stream_id: int, code: int, debug_data: bytes) -> None:
@@ -393,7 +404,7 @@ class Session:
         """Accept no new request; under the lock."""
         self.is_retired = True
         self._change_state(RETIRE)
-        self._has_changed = True
+        self.has_changed = True
 
     def _close_if_done(self) -> None:
         if self.is_retired and not self.exchanges:
@@ -409,7 +420,7 @@ class Session:
         if self.is_closed:
             return
         self.is_closed = True
-        self._has_changed = True
+        self.has_changed = True
         if self.exchanges:
             self.close_reason = CloseReason.EXCHANGE_FAILED
         elif not is_ours:
@@ -458,8 +469,8 @@ class Session:
 
     def notify(self) -> None:
         """Call `on_change` if something has changed; without the lock."""
-        if self._has_changed:
-            self._has_changed = False
+        if self.has_changed:
+            self.has_changed = False
             self._on_change()
 
 

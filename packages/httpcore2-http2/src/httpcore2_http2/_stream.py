@@ -42,7 +42,7 @@ class Stream:
 
     Attributes of request and response, for the session and its exchanges:
         request: the request.
-        upload: the part of its body that was not sent; `None` when all was sent, and for CONNECT.
+        upload: the part of its body that was not sent; `None` when all was sent, or if it has no body.
         is_connect: the request is a CONNECT: our half stays open after the head.
         is_tunnel: the CONNECT was granted: the data is that of a tunnel, not of a body.
         reads: how often something had been received on the connection when the request was sent.
@@ -92,7 +92,7 @@ class Stream:
         self.body_left: int | None = None
         self.request: Request = request
         self.upload: StreamUpload | None = upload
-        self.is_connect: bool = upload is None
+        self.is_connect: bool = request.method == b"CONNECT"
         self.is_tunnel: bool = False
         self.reads: int = reads
         self.head: tuple[int, Headers] | None = None

@@ -9,7 +9,7 @@ Must not know: frames, requests, received data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
@@ -27,7 +27,7 @@ fill our memory."""
 EAGER_SLICES = 16
 """Slices of one body that are written without waiting before other tasks get a turn."""
 
-PATIENCE = 0.05
+POLL_INTERVAL = 0.05
 """Seconds after which a participant that waits to write polls for received data, and one that waits to read checks for
 data to write: the server may read nothing before its own data was read."""
 
@@ -38,7 +38,9 @@ class Writer:
     Attributes:
         lock: the session's.
         role: to wait until the stream below takes more bytes.
+        outgoing: is not empty if there are bytes that were not queued yet.
         unsent: queued bytes that the stream below did not take without waiting.
+        is_flush_due: a task will write in the next iteration of its event loop, for all that queue bytes until then.
         error: why nothing more can be written.
     """
 
@@ -46,6 +48,7 @@ class Writer:
         self,
         stream: BackendStream,
         lock: RLock,
+        outgoing: Sequence[object],
         take: Callable[[], bytes],
         poll: Callable[[], object],
         on_error: Callable[[], None],
@@ -55,6 +58,7 @@ class Writer:
         Args:
             stream: where to write to.
             lock: held for every decision, never while waiting.
+            outgoing: as the attribute.
             take: returns the bytes to be queued; called under the lock.
             poll: receives data that has arrived.
             on_error: called under the lock when nothing more can be written.
@@ -63,8 +67,10 @@ class Writer:
         self.role: Role = Role()
         self.unsent: bytes = b""
         self.error: WriteError | None = None
+        self.is_flush_due: bool = False
         self._stream = stream
         self._runtime = stream.runtime
+        self.outgoing: Sequence[object] = outgoing
         self._take = take
         self._poll = poll
         self._on_error = on_error
@@ -80,10 +86,11 @@ class Writer:
 
     def push(self) -> None:
         """Write what can be written without waiting; under the lock."""
-        data = self._take()
-        if self._is_closed or self.error is not None:
-            return
-        if data:
+        self.is_flush_due = False
+        if self.outgoing:
+            data = self._take()
+            if self._is_closed or self.error is not None:
+                return
             self._queued += len(data)
             self.unsent = self.unsent + data if self.unsent else data
         while self.unsent and self.role.holder is None:
@@ -95,11 +102,6 @@ class Writer:
             if not taken:
                 return
             self._mark_sent(taken)
-
-    def write_queued(self) -> None:
-        """Write what can be written without waiting."""
-        with self.lock:
-            self.push()
 
     def push_replies(self) -> bool:
         """Write replies to received frames as `push` does; return whether few enough are queued; under the lock."""
@@ -158,10 +160,10 @@ class Writer:
                 self.role.leave(turn)
 
     async def write_once(self, turn: Turn, timeout: float | None) -> None:
-        """Write for all, as `turn`, which has the role and gives it up. Waits for `PATIENCE` at most, if it can."""
+        """Write for all, as `turn`, which has the role and gives it up. Waits `POLL_INTERVAL` at most, if it can."""
         stream = self._stream
-        if stream.is_resumable and (timeout is None or timeout > PATIENCE):
-            timeout = PATIENCE
+        if stream.is_resumable and (timeout is None or timeout > POLL_INTERVAL):
+            timeout = POLL_INTERVAL
         taken = 0
         error: WriteError | None = None
         try:
@@ -187,9 +189,13 @@ class Writer:
         self.role.wake_all()
 
     def _mark_sent(self, count: int) -> None:
-        self.unsent = self.unsent[count:]
         self._sent += count
-        self._replies = max(0, self._replies - count)
+        if count == len(self.unsent):
+            self.unsent = b""
+            self._replies = 0
+        else:
+            self.unsent = self.unsent[count:]
+            self._replies = max(0, self._replies - count)
 
     def _fail(self, error: WriteError) -> None:
         """Stop writing. Responses may still be readable; the end of the stream fails the other requests."""

@@ -6,7 +6,7 @@ Must not know: streams, frames, how fields are compressed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from .._exceptions import LocalProtocolError
@@ -30,6 +30,8 @@ _SECRETS = frozenset((b"authorization", b"proxy-authorization"))
 # Shorter ones could be guessed byte by byte from the size of compressed headers (RFC 7541, section 7.1.3).
 _SHORT_COOKIE = 20
 
+# The head of a response to these does not describe its content.
+_METHODS_WITHOUT_CONTENT = frozenset((b"HEAD", b"CONNECT"))
 _SCHEMES = {b"ws": b"http", b"wss": b"https"}
 
 
@@ -98,15 +100,18 @@ def prepare_headers(headers: Headers, make_secret: MakeField) -> RequestFields:
 
 
 class RequestFieldsCache:
-    """`prepare_headers` for the requests of one connection, which mostly have the same fields as the one before."""
+    """The fields of one connection's requests, each of which mostly has the same as the one before."""
 
-    __slots__ = ("_fields", "_headers", "_make_secret")
+    __slots__ = ("_constant", "_fields", "_headers", "_make_secret", "_pseudo", "_target")
 
     def __init__(self, make_secret: MakeField) -> None:
         """Begin with no fields; the argument is that of `prepare_headers`."""
         self._make_secret = make_secret
         self._headers: Headers | None = None
         self._fields: RequestFields | None = None
+        self._constant: tuple[bytes, bytes, bytes | None] | None = None
+        self._target = b""
+        self._pseudo: Headers = []
 
     def prepare(self, headers: Headers) -> RequestFields:
         """Return what `prepare_headers` does."""
@@ -114,6 +119,26 @@ class RequestFieldsCache:
             self._fields = prepare_headers(headers, self._make_secret)
             self._headers = headers.copy()
         return self._fields
+
+    def pseudo(self, request: Request, authority: bytes | None) -> Headers:
+        """Return `pseudo_headers(request, authority)`; the same list if they are those of the request before.
+
+        Raises:
+            LocalProtocolError: the method, the target or the Host is illegal, or there is no Host.
+        """
+        url = request.url
+        method = request.method
+        if method == b"CONNECT":
+            return pseudo_headers(request, authority)
+        constant = (method, url.scheme, authority)
+        target = url.target
+        if constant != self._constant:
+            self._pseudo = pseudo_headers(request, authority)
+            self._constant = constant
+        elif target != self._target:
+            self._pseudo = [*self._pseudo[:-1], _checked(b":path", target)]
+        self._target = target
+        return self._pseudo
 
 
 def protocol_of(request: Request) -> bytes | None:
@@ -152,11 +177,19 @@ def pseudo_headers(request: Request, authority: bytes | None) -> Headers:
     ]
     if protocol is not None:
         pseudo.append((b":protocol", protocol))
-    for name, value in pseudo:
-        check = is_token if name == b":method" or name == b":protocol" else is_target
-        if check(value) is None:
-            raise LocalProtocolError(f"Illegal value {value!r} for {name.decode()}")
-    return pseudo
+    return [_checked(name, value) for name, value in pseudo]
+
+
+def _checked(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Return a pseudo-header field.
+
+    Raises:
+        LocalProtocolError: its value is illegal.
+    """
+    check = is_token if name == b":method" or name == b":protocol" else is_target
+    if check(value) is None:
+        raise LocalProtocolError(f"Illegal value {value!r} for {name.decode()}")
+    return name, value
 
 
 # Responses
@@ -214,28 +247,45 @@ def body_length(status: int, headers: Headers, method: bytes) -> int | None:
     return length
 
 
-class ResponseHeadCache:
-    """Checks the heads of one connection's responses. The decoder returns the same list for the same field block."""
+class FieldSection(list[tuple[bytes, bytes]]):
+    """The fields of a decoded block.
 
-    __slots__ = ("_fields", "_head", "_length", "_method")
+    Attributes:
+        checked: what `check_response` has found, since an equal block has the same; `None` before.
+    """
 
-    def __init__(self) -> None:
-        self._fields: Sequence[tuple[bytes, bytes]] | None = None
-        self._method = b""
-        self._head: tuple[int, Headers] = (0, [])
-        self._length: int | None = None
+    __slots__ = ("checked",)
 
-    def check(
-        self, received: Sequence[tuple[bytes, bytes]], method: bytes
-    ) -> tuple[int, Headers, int | None]:
-        """Return a response's status, fields, and `body_length`.
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(fields)
+        self.checked: ResponseHead | None = None
 
-        Raises:
-            MalformedResponse: they are not those of a response.
-        """
-        if received is not self._fields or method != self._method:
-            status, headers = head = check_head(received)
-            self._length = body_length(status, headers, method)
-            self._fields, self._method, self._head = received, method, head
-        status, headers = self._head
-        return status, headers.copy(), self._length
+
+class ResponseHead(NamedTuple):
+    """What the fields of a response's head say.
+
+    Attributes:
+        status: the status code.
+        headers: the fields, which are not to be changed.
+        length: `body_length`.
+    """
+
+    status: int
+    headers: Headers
+    length: int | None
+
+
+def check_response(received: FieldSection, method: bytes) -> ResponseHead:
+    """Return what the head of a response to a request with `method` says. Equal field blocks are checked once.
+
+    Raises:
+        MalformedResponse: the fields are not those of a response.
+    """
+    checked = received.checked
+    if checked is not None and method not in _METHODS_WITHOUT_CONTENT:
+        return checked
+    status, headers = check_head(received)
+    head = ResponseHead(status, headers, body_length(status, headers, method))
+    if method not in _METHODS_WITHOUT_CONTENT:
+        received.checked = head
+    return head
