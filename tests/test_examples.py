@@ -34,3 +34,12 @@ def test_the_verbose_mode_prints_each_phase() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("connection.connect_tcp.started host='127.0.0.1'")
     assert done.stdout.endswith("<Response [200]> 4 bytes\n")
+
+
+def test_the_example_against_forged_requests_refuses_internal_addresses() -> None:
+    with scripted_server(canned_responses([response(b"internal")])) as server:
+        done = run("public_addresses.py", server.url)
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            "refused: 127.0.0.1 has the address 127.0.0.1, which is not public. (connecting to http://127.0.0.1:"
+        )

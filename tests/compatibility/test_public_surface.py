@@ -42,7 +42,7 @@ class AsyncConnectionPool
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resend=True)
+        *, resend=True, resolver=None)
     __repr__(self)
     async aclose(self)
     connections
@@ -92,7 +92,8 @@ class AsyncHTTPConnection(AsyncConnectionInterface)
     async __aenter__(self)
     async __aexit__(self, exc_type=None, exc_value=None, traceback=None)
     __init__(self, origin, ssl_context=None, keepalive_expiry=None, http1=True, http2=False,
-        retries=0, local_address=None, uds=None, network_backend=None, socket_options=None)
+        retries=0, local_address=None, uds=None, network_backend=None, socket_options=None,
+        *, resolver=None)
     __repr__(self)
     async aclose(self)
     can_handle_request(self, origin)
@@ -111,7 +112,7 @@ class AsyncHTTPProxy(AsyncConnectionPool)
         proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
         network_backend=None, socket_options=None,
-        *, resend=True)
+        *, resend=True, resolver=None)
 class AsyncIOBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)
@@ -139,11 +140,18 @@ class AsyncNetworkStream
     async read(self, max_bytes, timeout=None)
     async start_tls(self, ssl_context, server_hostname=None, timeout=None)
     async write(self, buffer, timeout=None)
+class AsyncResolver
+    async aresolve(self, host, port, timeout=None)
 class AsyncSOCKSProxy(AsyncConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         network_backend=None,
-        *, resend=True)
+        *, resend=True, resolver=None)
+class CachingResolver(Resolver, AsyncResolver)
+    __init__(self, ttl=60.0, max_entries=1000, *, resolver=None)
+    async aresolve(self, host, port, timeout=None)
+    clear(self)
+    resolve(self, host, port, timeout=None)
 class CloseReason
 class ConnectError(NetworkError)
 class ConnectTimeout(TimeoutException)
@@ -167,7 +175,7 @@ class ConnectionPool
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resend=True)
+        *, resend=True, resolver=None)
     __repr__(self)
     close(self)
     connections
@@ -217,7 +225,8 @@ class HTTPConnection(ConnectionInterface)
     __enter__(self)
     __exit__(self, exc_type=None, exc_value=None, traceback=None)
     __init__(self, origin, ssl_context=None, keepalive_expiry=None, http1=True, http2=False,
-        retries=0, local_address=None, uds=None, network_backend=None, socket_options=None)
+        retries=0, local_address=None, uds=None, network_backend=None, socket_options=None,
+        *, resolver=None)
     __repr__(self)
     can_handle_request(self, origin)
     can_multiplex(self)
@@ -236,7 +245,7 @@ class HTTPProxy(ConnectionPool)
         proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
         network_backend=None, socket_options=None,
-        *, resend=True)
+        *, resend=True, resolver=None)
 class LocalProtocolError(ProtocolError)
 class MockBackend(NetworkBackend)
     __init__(self, buffer, http2=False)
@@ -297,6 +306,8 @@ class Request
     __init__(self, method, url, *, headers=None, content=None, extensions=None)
     __repr__(self)
 class RequestExtensions
+class Resolver
+    resolve(self, host, port, timeout=None)
 class Response
     __init__(self, status, *, headers=None, content=None, extensions=None)
     __repr__(self)
@@ -313,11 +324,18 @@ class SOCKSProxy(ConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         network_backend=None,
-        *, resend=True)
+        *, resend=True, resolver=None)
+class StaticResolver(Resolver, AsyncResolver)
+    __init__(self, addresses, *, otherwise=None)
+    async aresolve(self, host, port, timeout=None)
+    resolve(self, host, port, timeout=None)
 class SyncBackend(NetworkBackend)
     connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     connect_unix_socket(self, path, timeout=None, socket_options=None)
     sleep(self, seconds)
+class SystemResolver(Resolver, AsyncResolver)
+    async aresolve(self, host, port, timeout=None)
+    resolve(self, host, port, timeout=None)
 class TimeoutException
 class TimeoutExtension
 class TrioBackend(AsyncNetworkBackend)

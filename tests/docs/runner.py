@@ -35,18 +35,24 @@ PRELOADED = ["asyncio", "httpcore2", "logging", "ssl", "trio"]
 def redirect(ports: dict[str, int], domains: dict[str, dict[str, int]]) -> None:
     """Make `socket.getaddrinfo` find the servers of the examples, and no others."""
     genuine = socket.getaddrinfo
+    # The ports of the last look-ups: a program that gets an address may connect to it in a second step.
+    resolved: dict[Any, int] = {}
 
     def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
         if f"{name}:{port}" in ports:
             found = ports[f"{name}:{port}"]
         elif name in LOCAL:
-            return genuine(host, port, *args, **kwargs)
+            return genuine(host, resolved.get(port, port), *args, **kwargs)
         else:
             matching = [domains[each] for each in domains if f".{name}".endswith(f".{each}")]
-            found = matching[0].get(str(port), 0) if matching else 0
+            if not matching:  # an IP address, or a name without one
+                kwargs["flags"] = kwargs.get("flags", 0) | socket.AI_NUMERICHOST
+                return genuine(host, port, *args, **kwargs)
+            found = matching[0].get(str(port), 0)
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        resolved[port] = found
         return genuine("127.0.0.1", found, *args, **kwargs)
 
     socket.getaddrinfo = getaddrinfo

@@ -26,6 +26,7 @@ IGNORED = {
     "net/test_detection.py",
     "net/test_forks.py",
     "net/test_interruptible.py",
+    "net/test_resolvers.py",
     "net/test_ssl_context.py",
     "net/test_sync_backend.py",
     "net/test_thread_backend.py",

@@ -41,6 +41,7 @@ from ._http.observation import Observation, observe
 from ._http.observer import ObservedConnection, Observer
 from ._models import URL, Origin, Proxy, Request, Response
 from ._net.backend_stream import BackendStream
+from ._net.caching_resolver import CachingResolver
 from ._net.datagram_stream import DatagramStream, SyncDatagramStream
 from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
 from ._net.network_interfaces import (
@@ -50,6 +51,8 @@ from ._net.network_interfaces import (
     NetworkBackend,
     NetworkStream,
 )
+from ._net.resolver_interfaces import AsyncResolver, Resolver
+from ._net.resolvers import StaticResolver, SystemResolver
 from ._net.runtime import Runtime, Waiter
 from ._net.runtime_backend import RuntimeBackend
 from ._net.ssl_context import default_ssl_context
@@ -68,8 +71,10 @@ __all__ = [
     "AsyncNetworkBackend",
     "AsyncNetworkStream",
     "AsyncRequestInterface",
+    "AsyncResolver",
     "AsyncSOCKSProxy",
     "BackendStream",
+    "CachingResolver",
     "CloseReason",
     "ConnectError",
     "ConnectTimeout",
@@ -100,13 +105,16 @@ __all__ = [
     "Request",
     "RequestExtensions",
     "RequestInterface",
+    "Resolver",
     "Response",
     "ResponseExtensions",
     "Runtime",
     "RuntimeBackend",
     "SOCKSProxy",
+    "StaticResolver",
     "SyncBackend",
     "SyncDatagramStream",
+    "SystemResolver",
     "TimeoutException",
     "TimeoutExtension",
     "UnsupportedProtocol",

@@ -24,6 +24,7 @@ from .._models import Origin, Request, Response
 from .._net.backend_stream import BackendStream
 from .._net.network_adapters import adapt_async_backend, default_backend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
+from .._net.resolver_interfaces import AsyncResolver, adapt_async_resolver
 from .._net.runtime_backend import RuntimeBackend
 from .._urls import check_origin
 from .http11_connections import AsyncHTTP11Connection
@@ -52,10 +53,12 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         uds: the path of a unix socket to connect to, instead of TCP.
         network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
         socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+        resolver: the `AsyncResolver` that finds the addresses of the host, by default the operating system.
 
     Raises:
         ValueError: neither `http1` nor `http2` is true.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+        TypeError: `resolver` is not of the API of the connection.
 
     Example:
         Two requests on one connection.
@@ -89,6 +92,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         uds: str | None = None,
         network_backend: AsyncNetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
     ) -> None:
         config = ConnectionConfig(
             ssl_context,
@@ -100,6 +105,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             uds,
             adapt_async_backend(network_backend),
             None if socket_options is None else list(socket_options),
+            adapt_async_resolver(resolver),
         )
         config.check()
         self._set_up(origin, config, direct_route(origin, config))

@@ -12,6 +12,7 @@ from .._models import Origin, Proxy, Request, Response
 from .._net.detection import AutoBackend
 from .._net.network_adapters import adapt_async_backend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
+from .._net.resolver_interfaces import AsyncResolver, adapt_async_resolver
 from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable
 from .adapters import adapt_async_connection, public_async_connection
@@ -48,13 +49,15 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         resend: whether a request that the server did not process, or did not answer before it closed an idle
             connection, is sent again on another connection, if that does no harm. The extension `resend` has
             precedence.
+        resolver: the `AsyncResolver` that finds the addresses of hosts, by default the operating system. With a proxy,
+            it is asked for the host of the proxy alone.
 
     Raises:
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         UnsupportedProtocol: the scheme of the proxy's URL is unknown.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
-        TypeError: `resend` is not a bool.
+        TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
     Example:
         Two requests at the same time.
@@ -93,6 +96,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
         *,
         resend: bool = True,
+        resolver: AsyncResolver | None = None,
     ) -> None:
         connection = ConnectionConfig(
             ssl_context,
@@ -104,6 +108,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
             uds,
             adapt_async_backend(network_backend),
             None if socket_options is None else list(socket_options),
+            adapt_async_resolver(resolver),
         )
         self._set_up(
             PoolConfig(connection, proxy, max_connections, max_keepalive_connections, resend)

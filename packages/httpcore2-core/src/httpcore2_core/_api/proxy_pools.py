@@ -12,6 +12,7 @@ from .._connect.http_proxy import HTTP_SCHEMES
 from .._exceptions import UnsupportedProtocol
 from .._models import URL, HeadersAsMapping, HeadersAsSequence, Proxy
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend, NetworkBackend
+from .._net.resolver_interfaces import AsyncResolver, Resolver
 from .async_pool import AsyncConnectionPool
 from .sync_pool import ConnectionPool
 
@@ -72,6 +73,8 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         resend: whether a request that the server did not process, or did not answer before it closed an idle
             connection, is sent again on another connection, if that does no harm. The extension `resend` has
             precedence.
+        resolver: the `AsyncResolver` that finds the addresses of hosts, by default the operating system. With a proxy,
+            it is asked for the host of the proxy alone.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
@@ -79,7 +82,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
-        TypeError: `resend` is not a bool.
+        TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -118,6 +121,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
         *,
         resend: bool = True,
+        resolver: AsyncResolver | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -134,6 +138,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             network_backend,
             socket_options,
             resend=resend,
+            resolver=resolver,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -168,6 +173,8 @@ class HTTPProxy(ConnectionPool):
         resend: whether a request that the server did not process, or did not answer before it closed an idle
             connection, is sent again on another connection, if that does no harm. The extension `resend` has
             precedence.
+        resolver: the `Resolver` that finds the addresses of hosts, by default the operating system. With a proxy,
+            it is asked for the host of the proxy alone.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
@@ -175,7 +182,7 @@ class HTTPProxy(ConnectionPool):
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
-        TypeError: `resend` is not a bool.
+        TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -207,6 +214,7 @@ class HTTPProxy(ConnectionPool):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
         *,
         resend: bool = True,
+        resolver: Resolver | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -223,6 +231,7 @@ class HTTPProxy(ConnectionPool):
             network_backend,
             socket_options,
             resend=resend,
+            resolver=resolver,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -251,13 +260,15 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
         resend: whether a request that the server did not process, or did not answer before it closed an idle
             connection, is sent again on another connection, if that does no harm. The extension `resend` has
             precedence.
+        resolver: the `AsyncResolver` that finds the addresses of hosts, by default the operating system. With a proxy,
+            it is asked for the host of the proxy alone.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
             be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
-        TypeError: `resend` is not a bool.
+        TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -291,6 +302,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
         network_backend: AsyncNetworkBackend | None = None,
         *,
         resend: bool = True,
+        resolver: AsyncResolver | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -304,6 +316,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             retries,
             network_backend=network_backend,
             resend=resend,
+            resolver=resolver,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth
@@ -331,13 +344,15 @@ class SOCKSProxy(ConnectionPool):
         resend: whether a request that the server did not process, or did not answer before it closed an idle
             connection, is sent again on another connection, if that does no harm. The extension `resend` has
             precedence.
+        resolver: the `Resolver` that finds the addresses of hosts, by default the operating system. With a proxy,
+            it is asked for the host of the proxy alone.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
             be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
-        TypeError: `resend` is not a bool.
+        TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
     Example:
         All requests of this pool pass through the proxy.
@@ -364,6 +379,7 @@ class SOCKSProxy(ConnectionPool):
         network_backend: NetworkBackend | None = None,
         *,
         resend: bool = True,
+        resolver: Resolver | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -377,6 +393,7 @@ class SOCKSProxy(ConnectionPool):
             retries,
             network_backend=network_backend,
             resend=resend,
+            resolver=resolver,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth

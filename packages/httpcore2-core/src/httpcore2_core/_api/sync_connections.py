@@ -12,6 +12,7 @@ from weakref import ref
 from .._models import Origin
 from .._net.network_adapters import adapt_sync_backend
 from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
+from .._net.resolver_interfaces import Resolver, adapt_sync_resolver
 from .async_connection import AsyncHTTPConnection
 from .sync_base import SyncConnection
 
@@ -39,10 +40,12 @@ class HTTPConnection(SyncConnection):
         uds: the path of a unix socket to connect to, instead of TCP.
         network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
         socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
+        resolver: the `Resolver` that finds the addresses of the host, by default the operating system.
 
     Raises:
         ValueError: neither `http1` nor `http2` is true.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
+        TypeError: `resolver` is not of the API of the connection.
 
     Example:
         Two requests on one connection.
@@ -71,6 +74,8 @@ class HTTPConnection(SyncConnection):
         uds: str | None = None,
         network_backend: NetworkBackend | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: Resolver | None = None,
     ) -> None:
         super().__init__(
             AsyncHTTPConnection(
@@ -84,6 +89,7 @@ class HTTPConnection(SyncConnection):
                 uds,
                 adapt_sync_backend(network_backend),
                 socket_options,
+                resolver=adapt_sync_resolver(resolver),
             )
         )
         self._counterpart.sync_facade = ref(self)

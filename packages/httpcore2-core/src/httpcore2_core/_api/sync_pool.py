@@ -11,6 +11,7 @@ from .._models import Origin, Proxy, Request, Response
 from .._net.coroutines import run_blocking
 from .._net.network_adapters import adapt_sync_backend
 from .._net.network_interfaces import SOCKET_OPTION, NetworkBackend
+from .._net.resolver_interfaces import Resolver, adapt_sync_resolver
 from .._net.sync_backend import SyncBackend
 from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable
@@ -50,13 +51,15 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         resend: whether a request that the server did not process, or did not answer before it closed an idle
             connection, is sent again on another connection, if that does no harm. The extension `resend` has
             precedence.
+        resolver: the `Resolver` that finds the addresses of hosts, by default the operating system. With a proxy,
+            it is asked for the host of the proxy alone.
 
     Raises:
         ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         UnsupportedProtocol: the scheme of the proxy's URL is unknown.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
-        TypeError: `resend` is not a bool.
+        TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
     Example:
         The second request is sent on the connection of the first.
@@ -87,6 +90,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
         *,
         resend: bool = True,
+        resolver: Resolver | None = None,
     ) -> None:
         connection = ConnectionConfig(
             ssl_context,
@@ -98,6 +102,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             uds,
             adapt_sync_backend(network_backend),
             None if socket_options is None else list(socket_options),
+            adapt_sync_resolver(resolver),
         )
         self._set_up(
             PoolConfig(connection, proxy, max_connections, max_keepalive_connections, resend)

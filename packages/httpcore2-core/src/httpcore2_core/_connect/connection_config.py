@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .._distributions import load_http2
 from .._net.network_interfaces import SOCKET_OPTION
+from .._net.resolver_interfaces import AsyncResolver
 from .._net.runtime_backend import RuntimeBackend
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ConnectionConfig(NamedTuple):
         uds: the path of a unix socket to connect to, in place of TCP; `None` for TCP.
         network_backend: opens the streams; `None` for the backend of the running event loop.
         socket_options: arguments of `setsockopt`, applied before connecting.
+        resolver: finds the addresses of hosts; `None` for the resolver of the operating system.
     """
 
     ssl_context: ssl.SSLContext | None = None
@@ -40,6 +42,7 @@ class ConnectionConfig(NamedTuple):
     uds: str | None = None
     network_backend: RuntimeBackend | None = None
     socket_options: list[SOCKET_OPTION] | None = None
+    resolver: AsyncResolver | None = None
 
     @property
     def alpn_protocols(self) -> tuple[str, ...]:
@@ -52,12 +55,16 @@ class ConnectionConfig(NamedTuple):
         """Refuse settings that allow no connection.
 
         Raises:
-            ValueError: neither HTTP/1.1 nor HTTP/2 is allowed.
+            ValueError: neither HTTP/1.1 nor HTTP/2 is allowed, or a unix socket has a resolver.
             ImportError: HTTP/2 is allowed, and its distribution is not installed.
         """
         if not (self.http1 or self.http2):
             raise ValueError(
                 "http1=False, http2=False leaves no protocol: let at least one be True."
+            )
+        if self.resolver is not None and self.uds is not None:
+            raise ValueError(
+                f"resolver must be None with uds={self.uds!r}, since no name is resolved for a unix socket."
             )
         if self.http2:
             load_http2("http2=True")

@@ -5,11 +5,13 @@ Must not know: TLS, proxies, connections, pools.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from .._http.timeouts import Timeouts
 from .._models import Origin
 from .._net.network_interfaces import SOCKET_OPTION
+from .._net.resolver_interfaces import AsyncResolver
 from .._urls import host_to_dial
 from .connection_config import ConnectionConfig
 from .stream_setup import StreamSetup
@@ -22,11 +24,12 @@ class Endpoint(NamedTuple):
     local_address: str | None
     uds: str | None
     socket_options: list[SOCKET_OPTION] | None
+    resolver: AsyncResolver | None
 
     @classmethod
     def of(cls, origin: Origin, config: ConnectionConfig) -> Endpoint:
         """Return the endpoint of an origin, or of a proxy, which is named as one."""
-        return cls(origin, config.local_address, config.uds, config.socket_options)
+        return cls(origin, config.local_address, config.uds, config.socket_options, config.resolver)
 
     def __str__(self) -> str:
         return (
@@ -49,7 +52,7 @@ class Dial(NamedTuple):
 
     def info(self, timeouts: Timeouts) -> dict[str, Any]:
         """Return the arguments of the backend's method, which trace callbacks receive, too."""
-        origin, local_address, uds, socket_options = self.endpoint
+        origin, local_address, uds, socket_options, _ = self.endpoint
         timeout = timeouts.for_connect()
         if uds is not None:
             return {"path": uds, "timeout": timeout, "socket_options": socket_options}
@@ -62,7 +65,10 @@ class Dial(NamedTuple):
         }
 
     async def run(self, setup: StreamSetup) -> None:
-        method = "connect_tcp" if self.endpoint.uds is None else "connect_unix_socket"
-        connect = getattr(setup.backend, method)
-        info = self.info(setup.timeouts)
-        await setup.replace_stream(self.prefix, method, info, lambda: connect(**info))
+        backend, info = setup.backend, self.info(setup.timeouts)
+        if self.endpoint.uds is None:
+            connect = partial(backend.connect_to, **info, resolver=self.endpoint.resolver)
+            await setup.replace_stream(self.prefix, "connect_tcp", info, connect)
+        else:
+            connect = partial(backend.connect_unix_socket, **info)
+            await setup.replace_stream(self.prefix, "connect_unix_socket", info, connect)

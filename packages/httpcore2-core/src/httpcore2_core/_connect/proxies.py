@@ -94,7 +94,7 @@ def proxy_route(proxy: Proxy, origin: Origin, config: ConnectionConfig) -> Route
         return Route(
             origin,
             Dial(endpoint, dialling, "socks"),
-            SOCKSHandshake(proxy, origin),
+            SOCKSHandshake(proxy, origin, config.resolver),
             TLSHandshake(origin, context, protocols, securing, "socks"),
             retries=config.retries,
         )

@@ -17,6 +17,8 @@ from .._http.timeouts import Timeouts
 from .._models import Origin, Proxy, bracketed
 from .._net.backend_stream import BackendStream
 from .._net.prefixed_stream import PrefixedStream
+from .._net.resolver_interfaces import AsyncResolver
+from .._net.runtime_backend import RuntimeBackend
 from .stream_setup import StreamSetup
 
 SOCKS4_SCHEMES = (b"socks4", b"socks4a")
@@ -66,7 +68,9 @@ def check_socksio() -> None:
 class SOCKSHandshake:
     """Requests a connection to the origin from a SOCKS proxy."""
 
-    def __init__(self, proxy: Proxy, origin: Origin) -> None:
+    def __init__(self, proxy: Proxy, origin: Origin, resolver: AsyncResolver | None) -> None:
+        """Make the stage; `resolver` finds the address of the origin for SOCKS4, which has no names."""
+        self._resolver = resolver
         self._proxy = proxy
         self._origin = origin
         self._version = 4 if proxy.url.scheme in SOCKS4_SCHEMES else 5
@@ -105,9 +109,20 @@ class SOCKSHandshake:
             return socks5(host, port, auth)
         address = _ipv4(host)
         if address is None and self._proxy.url.scheme == b"socks4":
-            found = await setup.backend.resolve_ipv4(host.decode("ascii"), timeouts.for_connect())
-            address = _ipv4(found.encode("ascii"))
+            address = await self._resolve_ipv4(setup.backend, timeouts.for_connect())
         return socks4(host, address, port, b"" if auth is None else auth[0])
+
+    async def _resolve_ipv4(self, backend: RuntimeBackend, timeout: float | None) -> bytes | None:
+        host = self._origin.host.decode("ascii")
+        if self._resolver is None:
+            return _ipv4((await backend.resolve_ipv4(host, timeout)).encode("ascii"))
+        found = await backend.resolve(host, self._origin.port, timeout, resolver=self._resolver)
+        addresses = [address for address in found if ":" not in address]
+        if not addresses:
+            raise ConnectError(
+                f"{host} has no IPv4 address, which SOCKS4 needs, but {', '.join(found)}: use SOCKS5."
+            )
+        return _ipv4(addresses[0].encode("ascii"))
 
 
 def socks4(host: bytes, address: bytes | None, port: int, user_id: bytes) -> Handshake:

@@ -10,7 +10,7 @@ Must not know: HTTP, the pool.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._distributions import PREFIX
@@ -26,6 +26,7 @@ from .network_interfaces import (
     NetworkBackend,
     NetworkStream,
 )
+from .resolver_interfaces import AsyncResolver
 from .runtime import Runtime, Waiter
 from .runtime_backend import DelegatingBackend, RuntimeBackend, no_udp, opens_datagrams, result_of
 from .sync_backend import THREADS, SyncBackend, SyncStream
@@ -260,7 +261,15 @@ class CallerBackend(DelegatingBackend[BackendStream], RuntimeBackend):
         return adapted
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        return await detect_backend().resolve_ipv4(host, timeout)
+        return await self._resolving_backend().resolve_ipv4(host, timeout)
+
+    async def _resolve_by_system(
+        self, host: str, port: int, timeout: float | None
+    ) -> Sequence[str]:
+        return await self._resolving_backend().resolve(host, port, timeout)
+
+    def _resolving_backend(self) -> RuntimeBackend:
+        return detect_backend()
 
 
 class RuntimeBackendAdapter(CallerBackend):
@@ -271,8 +280,23 @@ class RuntimeBackendAdapter(CallerBackend):
         self._backend: RuntimeBackend = backend
         self.runtime = backend.runtime
 
-    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        return await self._backend.resolve_ipv4(host, timeout)
+    async def connect_to(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> BackendStream:
+        stream = await self._backend.connect_to(
+            host, port, timeout, local_address, socket_options, resolver=resolver
+        )
+        return self._adapt(stream)
+
+    def _resolving_backend(self) -> RuntimeBackend:
+        return self._backend
 
 
 class CallerSyncBackend(CallerBackend):
@@ -283,8 +307,8 @@ class CallerSyncBackend(CallerBackend):
     def _adapt(self, stream: Any) -> BackendStream:
         return adapt_sync_stream(stream)
 
-    async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
-        return await THREADS.resolve_ipv4(host, timeout)
+    def _resolving_backend(self) -> RuntimeBackend:
+        return THREADS
 
 
 class SyncDefaultBackend(CallerSyncBackend):
@@ -295,6 +319,20 @@ class SyncDefaultBackend(CallerSyncBackend):
 
     def _delegate(self) -> AsyncNetworkBackend | NetworkBackend:
         return SyncBackend() if is_patched(SyncBackend) else THREADS
+
+    async def connect_to(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> BackendStream:
+        # The methods of `SyncBackend` are called if they were patched.
+        connect = super().connect_to if is_patched(SyncBackend) else THREADS.connect_to
+        return await connect(host, port, timeout, local_address, socket_options, resolver=resolver)
 
     def _adapt(self, stream: Any) -> BackendStream:
         return stream if isinstance(stream, BackendStream) else adapt_sync_stream(stream)

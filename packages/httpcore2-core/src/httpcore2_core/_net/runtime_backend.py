@@ -6,19 +6,21 @@ Must not know: sockets, HTTP, the pool.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from .._exceptions import ConnectError
 from .backend_stream import BackendStream
 from .datagram_stream import DatagramStream
+from .errors import connect_timeout
 from .network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
     NetworkBackend,
 )
-from .runtime import Runtime
+from .resolver_interfaces import AsyncResolver, find_addresses
+from .runtime import Deadline, Runtime
 
 S = TypeVar("S", bound=AsyncNetworkStream)
 T = TypeVar("T")
@@ -66,6 +68,59 @@ class RuntimeBackend(AsyncNetworkBackend):
     ) -> BackendStream:
         raise NotImplementedError
 
+    async def connect_to(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> BackendStream:
+        """Connect over TCP to a host whose addresses a resolver may find. Pools call it for each new connection.
+
+        The default calls `connect_tcp`, for each address in turn if there is a resolver, so that the `connect_tcp` of a
+        derived class sees every attempt.
+
+        Args:
+            host: the name or the IP address.
+            port: the port.
+            timeout: the limit on resolving the name and connecting, in seconds; `None` is no limit.
+            local_address: the address to connect from; `None` and `""` are any.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+            resolver: finds the addresses of the host; `None` for the resolver of the operating system.
+
+        Returns:
+            The stream.
+
+        Raises:
+            ConnectTimeout: the connection was not established within `timeout`.
+            ConnectError: the name was not resolved, or no address accepted the connection.
+        """
+
+        def connect(address: str, limit: float | None) -> Coroutine[Any, Any, BackendStream]:
+            return self.connect_tcp(
+                host=address,
+                port=port,
+                timeout=limit,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+
+        if resolver is None:
+            return await connect(host, timeout)
+        deadline = Deadline(timeout, self.runtime)
+        addresses = await self.resolve(host, port, timeout, resolver=resolver)
+        errors: list[ConnectError] = []
+        for address in addresses:
+            try:
+                return await connect(address, deadline.left())
+            except ConnectError as exc:
+                errors.append(exc)
+        texts = dict.fromkeys(map(str, errors))
+        raise ConnectError("; ".join(texts)) from errors[-1]
+
     async def connect_udp(
         self,
         host: str,
@@ -107,6 +162,51 @@ class RuntimeBackend(AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self.runtime.sleep(seconds)
+
+    async def resolve(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> Sequence[str]:
+        """Find the IP addresses of a host.
+
+        Args:
+            host: the name or the IP address.
+            port: the port that is going to be connected to.
+            timeout: the limit on resolving the name, in seconds; `None` is no limit.
+            resolver: finds the addresses; `None` for the resolver of the operating system.
+
+        Returns:
+            The addresses in text form, the preferred one first.
+
+        Raises:
+            ConnectTimeout: the name was not resolved within `timeout`.
+            ConnectError: the name has no address, or the resolver refused it.
+        """
+        if resolver is None:
+            return await self._resolve_by_system(host, port, timeout)
+        deadline = Deadline(timeout, self.runtime)
+        addresses: list[str] = []
+
+        async def look_up() -> None:
+            addresses.extend(await find_addresses(resolver, host, port, timeout))
+
+        try:
+            has_ended = await self.runtime.interruptible(look_up(), None, timeout)
+        except (OSError, UnicodeError) as exc:
+            raise ConnectError(str(exc)) from exc
+        # A thread can't be cancelled, nor can a resolver that blocks its event loop.
+        if not has_ended or deadline.left() == 0:
+            raise connect_timeout(f"address of {host}", timeout)
+        return addresses
+
+    async def _resolve_by_system(
+        self, host: str, port: int, timeout: float | None
+    ) -> Sequence[str]:
+        raise NotImplementedError
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         """Resolve a name to an IPv4 address, for SOCKS4 proxies, which accept no names.

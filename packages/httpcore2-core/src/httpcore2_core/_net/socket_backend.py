@@ -32,6 +32,8 @@ from .errors import connect_timeout
 from .happy_eyeballs import connect_first, interleave, race_error
 from .network_interfaces import SOCKET_OPTION
 from .readiness import Address, Nursery, ReadinessRuntime
+from .resolver_interfaces import AsyncResolver, find_addresses
+from .runtime import Runtime
 from .runtime_backend import RuntimeBackend
 from .socket_stream import SocketStream
 
@@ -63,9 +65,38 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> S:
+        return await self._open_tcp(host, port, timeout, local_address, socket_options, None)
+
+    async def connect_to(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> BackendStream:
+        if getattr(self.connect_tcp, "__func__", None) is not SocketBackend.connect_tcp:
+            # A derived class, or a test kit, has its own, which has to see every attempt.
+            return await super().connect_to(
+                host, port, timeout, local_address, socket_options, resolver=resolver
+            )
+        return await self._open_tcp(host, port, timeout, local_address, socket_options, resolver)
+
+    async def _open_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[SOCKET_OPTION] | None,
+        resolver: AsyncResolver | None,
+    ) -> S:
         check_address(host, port)
         options = (*self._tcp_options, *(socket_options or ()))
-        stream = self._stream_of(self._connect_tcp(host, port, local_address, options))
+        find = self._resolve if resolver is None else _Lookup(resolver, self.runtime, timeout).find
+        stream = self._stream_of(self._connect_tcp(host, port, local_address, options, find))
         return await self._within(timeout, stream, f"connection to {host}:{port}")
 
     async def connect_unix_socket(
@@ -92,6 +123,14 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         options = (*_UDP_OPTIONS, *(socket_options or ()))
         opening = self._connect_udp(host, port, local_address, options)
         return await self._within(timeout, opening, f"address of {host}:{port}")
+
+    async def _resolve_by_system(
+        self, host: str, port: int, timeout: float | None
+    ) -> Sequence[str]:
+        check_address(host, None)
+        resolving = self._resolve(host, port, socket.AF_UNSPEC)
+        found = await self._within(timeout, resolving, f"address of {host}")
+        return list(dict.fromkeys(map(text_of, found)))
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         check_address(host, None)
@@ -149,12 +188,17 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         return await self._make_stream(await connecting)
 
     async def _connect_tcp(
-        self, host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]
+        self,
+        host: str,
+        port: int,
+        local_address: str | None,
+        options: Sequence[SOCKET_OPTION],
+        find: Callable[[str, int, socket.AddressFamily], Coroutine[Any, Any, Sequence[Address]]],
     ) -> socket.socket:
         family, source = socket.AF_UNSPEC, None
         if local_address:  # an empty one is any, as for `socket.bind`
             family, _, _, _, source = (await self._resolve(local_address, 0, family))[0]
-        addresses = interleave(await self._resolve(host, port, family))
+        addresses = interleave(await find(host, port, family))
         if len(addresses) > 1:
             return await self._connect_first(addresses, source, options)
         return await self._connect_address(addresses[0], source, options)
@@ -249,6 +293,46 @@ class ReadinessBackend(SocketBackend[SocketStream]):
 
     def _open_nursery(self) -> AbstractAsyncContextManager[Nursery]:
         return self.runtime.open_nursery()
+
+
+class _Lookup:
+    """A look-up by a caller's resolver, within the deadline of connecting."""
+
+    def __init__(self, resolver: AsyncResolver, runtime: Runtime, timeout: float | None) -> None:
+        self._resolver = resolver
+        self._runtime = runtime
+        self._timeout = timeout
+
+    async def find(self, host: str, port: int, family: socket.AddressFamily) -> Sequence[Address]:
+        """Return addresses as `socket.getaddrinfo` does, without another look-up.
+
+        Raises:
+            ConnectError: the resolver found no address, or none of the family of `local_address`.
+        """
+        texts = await find_addresses(self._resolver, host, port, self._timeout)
+        # A thread can't be cancelled, nor can a resolver that blocks its event loop: the deadline counts here.
+        await self._runtime.sleep(0)
+        addresses = [address for text in texts for address in numeric(text, port, family)]
+        if not addresses:
+            raise ConnectError(
+                f"None of the addresses of {host} ({', '.join(texts)}) is of the family of local_address."
+            )
+        return addresses
+
+
+def numeric(text: str, port: int, family: socket.AddressFamily) -> Sequence[Address]:
+    """Return an IP address as `socket.getaddrinfo` does; nothing if it is of another family."""
+    if family not in (socket.AF_UNSPEC, socket.AF_INET6 if ":" in text else socket.AF_INET):
+        return ()
+    return socket.getaddrinfo(text, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+
+
+def text_of(address: Address) -> str:
+    """Return the text form of an IP address; that of a link-local one has its zone (RFC 4007, section 11)."""
+    host: str = address[4][0]
+    if address[0] == socket.AF_INET6 and address[4][3] and "%" not in host:
+        return f"{host}%{address[4][3]}"
+    return host
 
 
 def make_socket(
