@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import ssl
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ REQUEST_EVENTS = (
     "request_queued",
     "connection_acquired",
     "request_resent",
+    "request_head_sent",
+    "first_byte_received",
     "response_received",
     "request_ended",
 )
@@ -49,12 +52,16 @@ def test_a_request_and_its_connection_are_reported_from_start_to_end(
         "connection_opened",
         "connection_active",
         "connection_acquired",
+        "request_head_sent",
+        "first_byte_received",
         "response_received",
         "connection_idle",
         "request_ended",
         "request_started",
         "connection_active",
         "connection_acquired",
+        "request_head_sent",
+        "first_byte_received",
         "response_received",
         "connection_idle",
         "request_ended",
@@ -257,6 +264,115 @@ def test_a_body_that_is_streamed_is_counted(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
+@pytest.mark.parametrize("size", [0, 10, 100_000])
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_the_bytes_of_a_request_body_are_counted(
+    runtime: TestedRuntime, size: int, is_traced: bool
+) -> None:
+    observer = RecordingObserver()
+
+    def handler(peer: Peer) -> None:
+        while request := peer.receive_request():
+            assert len(request[1]) == size
+            peer.send(FINE)
+
+    async def scenario() -> None:
+        extensions = {"trace": runtime.trace([])} if is_traced else {}
+        async with runtime.pool() as pool:
+            pool.observe(observer)
+            content = b"x" * size
+            await pool.request("POST", server.url, content=content, extensions=extensions)
+            headers = [("Content-Length", str(size))]
+            await pool.request(
+                "POST",
+                server.url,
+                headers=headers,
+                content=runtime.body([content[:4], content[4:]]),
+                extensions=extensions,
+            )
+        for ended in observer.all("request_ended"):
+            assert ended["sent"] == size
+        assert (
+            observer.names("request_head_sent", "first_byte_received", "response_received")
+            == [
+                "request_head_sent",
+                "first_byte_received",
+                "response_received",
+            ]
+            * 2
+        )
+
+    with scripted_server(handler) as server:
+        runtime.run(scenario)
+
+
+def test_a_response_that_comes_during_the_upload_has_a_first_byte(runtime: TestedRuntime) -> None:
+    observer = RecordingObserver()
+
+    def handler(peer: Peer) -> None:
+        peer.receive_until(b"\r\n\r\n")
+        peer.send(response(b"no", status=b"413 Content Too Large"))
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            pool.observe(observer)
+            content = b"x" * 50_000_000
+            assert (await pool.request("POST", server.url, content=content)).status == 413
+        assert observer.one("request_ended")["sent"] < 50_000_000
+        observer.one("first_byte_received")
+
+    with scripted_server(handler) as server:
+        runtime.run(scenario)
+
+
+def test_a_tls_handshake_is_reported_with_its_parameters(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    observer = RecordingObserver()
+
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls) as pool:
+            pool.observe(observer)
+            await pool.request("GET", server.url)
+
+    with scripted_server(canned_responses([FINE]), tls=server_tls) as server:
+        runtime.run(scenario)
+    started, ended = observer.one("tls_started"), observer.one("tls_ended")
+    assert started["server_name"] == "127.0.0.1"
+    assert (ended["version"], ended["error"]) == ("TLSv1.3", None)
+    assert ended["cipher"].startswith("TLS_")
+    assert started["connection"] is ended["connection"]
+    assert started["connection"].opened_at >= ended["time"] >= started["time"]
+
+
+def test_a_tls_handshake_that_fails_is_reported_with_its_error(
+    runtime: TestedRuntime, server_tls: ssl.SSLContext
+) -> None:
+    observer = RecordingObserver()
+
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=ssl.create_default_context()) as pool:
+            pool.observe(observer)
+            with pytest.raises(httpcore2.ConnectError) as caught:
+                await pool.request("GET", server.url)
+            ended = observer.one("tls_ended")
+            assert ended["error"] is caught.value
+            assert ended["version"] is ended["cipher"] is ended["alpn"] is None
+
+    with scripted_server(canned_responses([FINE]), tls=server_tls, allow_disconnect=True) as server:
+        runtime.run(scenario)
+
+
+def test_a_tls_stream_that_reports_nothing_is_reported_all_the_same() -> None:
+    observer = RecordingObserver()
+    backend = httpcore2.MockBackend([FINE], http2=False)
+    with httpcore2.ConnectionPool(network_backend=backend) as pool:
+        pool.observe(observer)
+        pool.request("GET", "https://x/")
+    ended = observer.one("tls_ended")
+    assert ended["version"] is ended["cipher"] is None
+
+
 def test_an_exception_of_an_observer_is_logged_and_the_request_goes_on(
     runtime: TestedRuntime, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -311,7 +427,7 @@ def test_an_exception_that_ends_a_program_leaves_the_pool_usable(
             assert (await pool.request("GET", server.url, extensions=extensions)).content == b"fine"
             assert "Requests: 0 active, 0 queued" in repr(pool)
 
-    with scripted_server(canned_responses([FINE] * 3)) as server:
+    with scripted_server(canned_responses([FINE] * 3), allow_disconnect=True) as server:
         runtime.run(scenario)
 
 

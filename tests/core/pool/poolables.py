@@ -11,8 +11,7 @@ from httpcore2_core._http.bodies import ReceivedBody
 from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.memory import Memory
-from httpcore2_core._http.observation import RequestObservation
-from httpcore2_core._http.observer import ObservedConnection
+from httpcore2_core._http.observation import ConnectionObservation, RequestObservation
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._models import Origin, Request, Response
 from httpcore2_core._net.runtime_backend import RuntimeBackend
@@ -54,7 +53,7 @@ class FakeConnection:
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
-        self.observed: ObservedConnection | None = None
+        self.observation: ConnectionObservation | None = None
 
     @property
     def established(self) -> FakeConnection:

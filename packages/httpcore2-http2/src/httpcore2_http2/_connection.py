@@ -131,7 +131,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     await self._check_protocol(request, timeouts)
                 writer = session.writer
                 with session.lock:
-                    exchange = self._open_exchange(request)
+                    exchange = self._open_exchange(request, observation)
                     if session.exchanges == 1 or self.runtime.is_blocking:
                         writer.push()
                     elif not writer.is_flush_due:
@@ -145,6 +145,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                         writer.push()
                 if writer.unsent:
                     await writer.flush(timeouts.for_write(), stream.has_head)
+                if observation is not None:
+                    observation.head_sent()
                 if stream.upload is not None:
                     await exchange.send_body(timeouts)
                 if stream.head is None:
@@ -156,13 +158,17 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     await tracer.span("send_connection_init", {"request": request}, flushing)
                 await self._check_protocol(request, timeouts)
                 with session.lock:
-                    exchange = self._open_exchange(request)
+                    exchange = self._open_exchange(request, observation)
                 info = {"request": request, "stream_id": exchange.stream.stream_id}
                 flushing = session.writer.flush(timeouts.for_write(), exchange.stream.has_head)
                 await tracer.span("send_request_headers", info, flushing)
+                if observation is not None:
+                    observation.head_sent()
                 await tracer.span("send_request_body", info, exchange.send_body(timeouts))
                 receiving = exchange.receive_head(timeouts, tracer)
                 head = await tracer.span("receive_response_headers", info, receiving)
+            if observation is not None:
+                observation.data_received()
         except BaseException as exc:
             session.abort_if_interrupted(exc)
             add_context(exc, self.peer if exchange is None else exchange.peer)
@@ -252,7 +258,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 "For a WebSocket, send a GET with 'Upgrade: websocket' over HTTP/1.1."
             )
 
-    def _open_exchange(self, request: Request) -> HTTP2Exchange:
+    def _open_exchange(
+        self, request: Request, observation: RequestObservation | None
+    ) -> HTTP2Exchange:
         """Open a stream, and queue the head and as much of the body as is here and may be sent; under the lock."""
         session = self._session
         if len(session.writer.unsent) > _MAX_UNSENT:
@@ -275,7 +283,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         if self._state is RESERVED:
             self._change(SEND)
         self._request_count = session.request_count
-        exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange)
+        exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange, observation)
         if upload is not None and upload.iterator is None:
             exchange.queue_slice(upload)
         return exchange
@@ -301,7 +309,14 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     # Life
 
     def _on_session_change(self) -> None:
-        self.close_reason = self._session.close_reason
+        session = self._session
+        self.close_reason = session.close_reason
+        if session.reports:
+            with session.lock:
+                reports, session.reports = session.reports, []
+            if self.observation is not None:
+                for report in reports:
+                    report(self.observation)
         if self.on_change is not None:
             self.on_change()
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from httpcore2_core._exceptions import WriteTimeout
 from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
@@ -34,10 +35,15 @@ class HTTP2Exchange:
         stream: the stream that carries it.
     """
 
-    __slots__ = ("_end", "_peer", "_session", "stream")
+    __slots__ = ("_end", "_observation", "_peer", "_session", "stream")
 
     def __init__(
-        self, session: Session, stream: Stream, peer: object, end: Callable[[Stream], None]
+        self,
+        session: Session,
+        stream: Stream,
+        peer: object,
+        end: Callable[[Stream], None],
+        observation: RequestObservation | None = None,
     ) -> None:
         """Create the exchange of a request whose head is queued.
 
@@ -46,10 +52,12 @@ class HTTP2Exchange:
             stream: the stream that carries it.
             peer: names the server, and the proxies before it, for messages.
             end: ends it, without awaiting; a second call does nothing.
+            observation: counts the bytes of the request's body; `None` for nobody.
         """
         self._session = session
         self._peer = peer
         self._end = end
+        self._observation = observation
         self.stream = stream
 
     # The request's body
@@ -158,6 +166,8 @@ class HTTP2Exchange:
         if room <= 0:
             return False
         part = upload.take(room)
+        if self._observation is not None:
+            self._observation.sent += len(part)
         codec.send_data(stream, part, upload.is_done)
         if upload.is_done:
             stream.upload = None

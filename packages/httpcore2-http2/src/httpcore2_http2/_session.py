@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
@@ -30,6 +30,7 @@ from httpcore2_core._exceptions import (
 from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.observation import ConnectionObservation
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
 from httpcore2_core._http.stream_fields import is_granted, protocol_of
 from httpcore2_core._http.stream_upload import StreamUpload
@@ -47,6 +48,10 @@ from ._states import ENDED
 from ._stream import Stream
 from ._writer import MAX_REPLIES, Writer
 
+Report: TypeAlias = Callable[[ConnectionObservation], None]
+
+# Events that wait for the observers: a server may send any number of GOAWAY frames at once.
+_MAX_REPORTS = 10
 # Exceptions with which an exchange may end. Any other comes from outside, or from the caller's code.
 _EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)
 # The functions that call the caller's code in the middle of an exchange.
@@ -84,6 +89,7 @@ class Session:
         is_retired: no new request is accepted.
         is_closed: the connection has ended.
         close_reason: why it has; `None` if this side has closed it.
+        reports: events for observers, which the connection takes when the lock is free.
         new_settings: settings of the server that were not reported to a `trace` callback yet.
         has_changed: `notify()` must be called.
     """
@@ -141,12 +147,14 @@ class Session:
         self.is_retired = False
         self.is_closed = False
         self.close_reason: CloseReason | None = None
+        self.reports: list[Report] = []
         self.new_settings: SettingsReceived | None = None
         self.has_changed = False
         self._origin = origin
         self._change_state = change_state
         self._on_change = on_change
         self._goaway: tuple[int, bytes] | None = None  # its code and debug data
+        self._pinged_at = 0.0
         self._generation = generation()
 
     # Exchanges
@@ -282,6 +290,7 @@ class Session:
             return
         self.reads += 1
         if self.keepalive.is_ping_pending:
+            self._report_ping_answered()
             self.reader.wake_all()
         self.keepalive.data_received(self.runtime.now())
         try:
@@ -303,6 +312,12 @@ class Session:
                         f"The server does not read: {MAX_REPLIES // 1024} KiB of PING and SETTINGS replies are queued."
                     )
                 )
+
+    def _report_ping_answered(self) -> None:
+        now = self.runtime.now()
+        waited = now - self._pinged_at
+        self.reports.append(lambda observation: observation.ping_answered(waited, now))
+        self.has_changed = True
 
     def _on_silence(self) -> None:
         """Send a PING, or give the connection up, if that is due; under the lock."""
@@ -326,6 +341,9 @@ class Session:
     def _send_ping(self, now: float) -> None:
         if not self.keepalive.is_ping_pending:
             self.keepalive.ping_sent(now)
+            self._pinged_at = now
+            self.reports.append(lambda observation: observation.ping_sent(now))
+            self.has_changed = True
             self.codec.ping()
             self.writer.push()
             self.reader.wake_all()  # the reply is due before the end of their waits
@@ -380,6 +398,13 @@ class Session:
             is_certain = before is not None and before.requests == count
             self.request_limit = RequestLimit(count, is_certain)
         self._goaway = code, debug_data
+        if len(self.reports) < _MAX_REPORTS:
+            now = self.runtime.now()
+            self.reports.append(
+                lambda observation: observation.goaway_received(
+                    code, last_stream_id, debug_data, now
+                )
+            )
         self.retire()
         for stream in unprocessed:
             error = RemoteProtocolError(

@@ -20,8 +20,7 @@ from .._http.connection_status import ConnectionStatus
 from .._http.established import RequestLimit
 from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface
 from .._http.memory import Memory
-from .._http.observation import RequestObservation
-from .._http.observer import ObservedConnection
+from .._http.observation import ConnectionObservation, RequestObservation
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.network_adapters import CallerRuntime, adapt_sync_stream
@@ -122,7 +121,7 @@ class CallerConnection:
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
-        self.observed: ObservedConnection | None = None
+        self.observation: ConnectionObservation | None = None
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Do nothing: a caller's connection connects when it is given its first request."""

@@ -18,7 +18,7 @@ from .._http.bodies import check_body_api
 from .._http.established import EstablishedConnection
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.memory import Memory
-from .._http.observer import ObservedConnection
+from .._http.observation import ConnectionObservation
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 from .._net.backend_stream import BackendStream
@@ -131,7 +131,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
-        self.observed: ObservedConnection | None = None
+        self.observation: ConnectionObservation | None = None
         # Its façade for the sync API, if there is one.
         self.sync_facade: ref[Any] | None = None
 
@@ -221,7 +221,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._has_begun = True
         try:
             check_origin(self._origin)
-            stream = await self._route.open(self._use_backend(), request, timeouts)
+            backend = self._use_backend()
+            stream = await self._route.open(backend, request, timeouts, self.observation)
             try:
                 connection = self._make_established(stream)
             except BaseException:
@@ -229,6 +230,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 await stream.wait_closed()
                 raise
             connection.on_release, connection.on_change = self.on_release, self.on_change
+            connection.observation = self.observation
             connection.peer = self._route
             if self.memory is not None:
                 connection.use_memory(self.memory)

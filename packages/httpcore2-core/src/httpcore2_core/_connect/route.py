@@ -6,6 +6,7 @@ Must not know: what is sent over the stream, connections, pools.
 from __future__ import annotations
 
 from .._exceptions import ConnectError, ConnectTimeout, add_context
+from .._http.observation import ConnectionObservation
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import Origin, Request
@@ -41,7 +42,11 @@ class Route:
         return f"{self._origin} through the proxy {dialled}"
 
     async def open(
-        self, backend: RuntimeBackend, request: Request, timeouts: Timeouts
+        self,
+        backend: RuntimeBackend,
+        request: Request,
+        timeouts: Timeouts,
+        observation: ConnectionObservation | None = None,
     ) -> BackendStream:
         """Open a stream to the origin.
 
@@ -49,6 +54,7 @@ class Route:
             backend: opens it.
             request: the first request that it is for.
             timeouts: the limits of that request.
+            observation: reports the stages; `None` for nobody.
 
         Raises:
             ConnectError: the last attempt failed.
@@ -62,7 +68,7 @@ class Route:
         retries_left = self._retries
         while True:
             try:
-                return await self._attempt(StreamSetup(backend, request, timeouts))
+                return await self._attempt(StreamSetup(backend, request, timeouts, observation))
             except (ConnectError, ConnectTimeout):
                 if not retries_left:
                     raise

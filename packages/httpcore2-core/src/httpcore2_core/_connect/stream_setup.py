@@ -19,6 +19,7 @@ from .._exceptions import (
     WriteError,
     WriteTimeout,
 )
+from .._http.observation import ConnectionObservation
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import Request
@@ -33,9 +34,18 @@ class StreamSetup:
         backend: opens the stream.
         request: the first request that the stream is for; its extensions apply to the setup.
         timeouts: the limits of that request.
+        observation: reports the stages; `None` if there is no observer.
     """
 
-    def __init__(self, backend: RuntimeBackend, request: Request, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        backend: RuntimeBackend,
+        request: Request,
+        timeouts: Timeouts,
+        observation: ConnectionObservation | None = None,
+    ) -> None:
+        is_observed = observation is not None and observation.is_observed
+        self.observation = observation if is_observed else None
         self.backend = backend
         self.request = request
         self.timeouts = timeouts

@@ -117,4 +117,26 @@ class TLSHandshake(NamedTuple):
                 offer_protocols(given, self.protocols)
             return setup.stream.start_tls(**info)
 
-        await setup.replace_stream(self.prefix, "start_tls", info, start_tls)
+        observation = setup.observation
+        if observation is None:
+            await setup.replace_stream(self.prefix, "start_tls", info, start_tls)
+            return
+        observation.tls_started(info["server_hostname"])
+        try:
+            await setup.replace_stream(self.prefix, "start_tls", info, start_tls)
+        except BaseException as exc:
+            observation.tls_ended(None, None, None, exc)
+            raise
+        observation.tls_ended(*_agreed(setup.stream), None)
+
+
+def _agreed(stream: BackendStream) -> tuple[str | None, str | None, str | None]:
+    """Return the version of TLS, the cipher, and the protocol of ALPN, as far as the backend reports them."""
+    ssl_object = stream.get_extra_info("ssl_object")
+
+    def call(name: str) -> Any:
+        method = getattr(ssl_object, name, None)  # a mock may lack it
+        return None if method is None else method()
+
+    cipher = call("cipher")
+    return call("version"), None if cipher is None else cipher[0], call("selected_alpn_protocol")

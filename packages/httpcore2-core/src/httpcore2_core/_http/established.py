@@ -18,7 +18,7 @@ from .bodies import ReceivedBody, check_body_api
 from .close_reason import CloseReason
 from .interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .memory import Memory
-from .observation import RequestObservation
+from .observation import ConnectionObservation, RequestObservation
 from .states import (
     ABORTED,
     CLOSED,
@@ -50,10 +50,12 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
             of an exchange.
         request_limit: how many requests the server processes on one connection, if that is known.
         close_reason: why it was closed, if an exchange or the peer has ended it.
+        observation: set by a pool: reports the events of the connection.
     """
 
     request_limit: RequestLimit | None = None
     close_reason: CloseReason | None = None
+    observation: ConnectionObservation | None = None
 
     _version: str
     _first_state: ConnectionState

@@ -1,4 +1,4 @@
-"""Calls the observers of a pool: for requests, by `RequestObservation`, and for connections, by `Observers`.
+"""Calls the observers of a pool: for each request by a `RequestObservation`, for each connection by another one.
 
 Rules: no lock is held while an observer is called. What an observer raises is logged, unless it is no `Exception`. A
 pool without observers makes one check for each request, and none below it: what reports to an observation has `None` in
@@ -13,7 +13,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
-from .._models import Request, Response
+from .._models import Origin, Request, Response
 from .._net.forks import call_in_children
 from .bodies import ReceivedBody
 from .close_reason import CloseReason
@@ -138,15 +138,79 @@ class Observers:
             except Exception as exc:  # noqa: BLE001 - it is logged, and the transport goes on
                 _log(observer, exc)
 
-    def opened(self, connection: ObservedConnection, time: float) -> None:
-        """A connection was established."""
-        self.notify(lambda each: each.connection_opened(connection, time))
 
-    def closed(self, connection: ObservedConnection, reason: CloseReason, time: float) -> None:
-        """A connection was closed; only the first reason counts."""
+class ConnectionObservation:
+    """One connection of a pool, and the observers of that pool.
+
+    Attributes:
+        connection: the connection as observers know it.
+        now: the clock of the runtime.
+    """
+
+    __slots__ = ("_observers", "connection", "now")
+
+    def __init__(self, observers: Observers, origin: Origin, now: Callable[[], float]) -> None:
+        self._observers = observers
+        self.now = now
+        self.connection = ObservedConnection(origin, now())
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether there is any observer."""
+        return bool(self._observers.own or everywhere)
+
+    def tls_started(self, server_name: str) -> None:
+        """A TLS handshake begins."""
+        connection, time = self.connection, self.now()
+        self._observers.notify(lambda each: each.tls_started(connection, server_name, time))
+
+    def tls_ended(
+        self, version: str | None, cipher: str | None, alpn: str | None, error: BaseException | None
+    ) -> None:
+        """A TLS handshake has ended."""
+        connection, time = self.connection, self.now()
+        self._observers.notify(
+            lambda each: each.tls_ended(connection, version, cipher, alpn, error, time)
+        )
+
+    def opened(self, http_version: str | None, peer_address: Any) -> None:
+        """The connection was established."""
+        connection, time = self.describe(http_version, peer_address), self.now()
+        self._observers.notify(lambda each: each.connection_opened(connection, time))
+
+    def describe(self, http_version: str | None, peer_address: Any) -> ObservedConnection:
+        """Return the connection, which is established."""
+        connection = self.connection
+        if connection.http_version is None:
+            connection.http_version = http_version
+            connection.peer_address = peer_address
+        return connection
+
+    def goaway_received(
+        self, code: int, last_stream_id: int, debug_data: bytes, time: float
+    ) -> None:
+        """The server allows no further request (HTTP/2)."""
+        connection = self.connection
+        self._observers.notify(
+            lambda each: each.goaway_received(connection, code, last_stream_id, debug_data, time)
+        )
+
+    def ping_sent(self, time: float) -> None:
+        """A PING was sent (HTTP/2)."""
+        connection = self.connection
+        self._observers.notify(lambda each: each.ping_sent(connection, time))
+
+    def ping_answered(self, waited: float, time: float) -> None:
+        """The server has sent something after a PING (HTTP/2)."""
+        connection = self.connection
+        self._observers.notify(lambda each: each.ping_answered(connection, waited, time))
+
+    def closed(self, reason: CloseReason) -> None:
+        """The connection was closed; only the first reason counts."""
+        connection = self.connection
         if connection.closed_at is None:
-            connection.closed_at = time
-            self.notify(lambda each: each.connection_closed(connection, reason, time))
+            connection.closed_at = time = self.now()
+            self._observers.notify(lambda each: each.connection_closed(connection, reason, time))
 
 
 class RequestObservation:
@@ -163,6 +227,7 @@ class RequestObservation:
         "_entries",
         "_has_dialled",
         "_has_ended",
+        "_has_first_byte",
         "_observers",
         "_queued_at",
         "_resent",
@@ -180,6 +245,7 @@ class RequestObservation:
         self._observers = observers
         self._connection: ObservedConnection | None = None
         self._has_dialled = False
+        self._has_first_byte = False
         self._has_ended = False
         self._queued_at = self._waited = 0.0
         self._resent = 0
@@ -233,11 +299,23 @@ class RequestObservation:
         """The request goes to another connection, since `cause` ended the exchange; `None` if nothing was sent."""
         time = self.now()
         self._released(time)
-        self._waited, self._has_dialled = 0.0, False
+        self._waited, self._has_dialled, self._has_first_byte = 0.0, False, False
         if cause is not None:
             self._resent += 1
             count = self._resent
             self._notify(lambda each, token: each.request_resent(token, count, cause, time))
+
+    def head_sent(self) -> None:
+        """The head of the request was written."""
+        time = self.now()
+        self._notify(lambda each, token: each.request_head_sent(token, time))
+
+    def data_received(self) -> None:
+        """Bytes of the response have arrived; only the first call of an attempt counts."""
+        if not self._has_first_byte:
+            self._has_first_byte = True
+            time = self.now()
+            self._notify(lambda each, token: each.first_byte_received(token, time))
 
     def response_received(self, response: Response) -> None:
         """The head of the response was received."""

@@ -164,6 +164,22 @@ class Observer:
             time: the time, in seconds.
         """
 
+    def request_head_sent(self, token: Any, time: float) -> None:
+        """Called when the head of a request was written to its connection, and a small body along with it.
+
+        Args:
+            token: of the request.
+            time: the time, in seconds.
+        """
+
+    def first_byte_received(self, token: Any, time: float) -> None:
+        """Called when the first bytes of the response have arrived; over HTTP/2, the head of the response.
+
+        Args:
+            token: of the request.
+            time: the time, in seconds.
+        """
+
     def response_received(self, token: Any, response: Response, time: float) -> None:
         """Called when the head of the response was received, before the caller gets the response.
 
@@ -195,6 +211,35 @@ class Observer:
 
     # Connections
 
+    def tls_started(self, connection: ObservedConnection, server_name: str, time: float) -> None:
+        """Called when a TLS handshake begins, with the origin or with an HTTPS proxy.
+
+        Args:
+            connection: the connection that is being established.
+            server_name: the name that the certificate must have.
+            time: the time, in seconds.
+        """
+
+    def tls_ended(
+        self,
+        connection: ObservedConnection,
+        version: str | None,
+        cipher: str | None,
+        alpn: str | None,
+        error: BaseException | None,
+        time: float,
+    ) -> None:
+        """Called when a TLS handshake has ended.
+
+        Args:
+            connection: the connection that is being established.
+            version: such as `"TLSv1.3"`; `None` if it failed, or the backend does not report it.
+            cipher: such as `"TLS_AES_256_GCM_SHA384"`; `None` as for the version.
+            alpn: the protocol that both sides agreed on (RFC 7301), `"h2"` or `"http/1.1"`; `None` if there is none.
+            error: why it failed, or was cancelled; `None` if it was not.
+            time: the time, in seconds.
+        """
+
     def connection_opened(self, connection: ObservedConnection, time: float) -> None:
         """Called when a connection was established, with all handshakes.
 
@@ -216,6 +261,41 @@ class Observer:
 
         Args:
             connection: the connection.
+            time: the time, in seconds.
+        """
+
+    def goaway_received(
+        self,
+        connection: ObservedConnection,
+        code: int,
+        last_stream_id: int,
+        debug_data: bytes,
+        time: float,
+    ) -> None:
+        """Called when the server has announced by GOAWAY that it processes no further request (RFC 9113, section 6.8).
+
+        Args:
+            connection: the connection.
+            code: the error code; 0 (NO_ERROR) if the server shuts down, or limits the requests of a connection.
+            last_stream_id: the last stream that the server processes; requests on later ones are sent again.
+            debug_data: what the server says besides, often nothing.
+            time: the time, in seconds.
+        """
+
+    def ping_sent(self, connection: ObservedConnection, time: float) -> None:
+        """Called when a PING was sent to a server that has long been silent (RFC 9113, section 6.7).
+
+        Args:
+            connection: the connection.
+            time: the time, in seconds.
+        """
+
+    def ping_answered(self, connection: ObservedConnection, waited: float, time: float) -> None:
+        """Called when data arrives after a PING, which shows that the server is alive.
+
+        Args:
+            connection: the connection.
+            waited: the time since the PING, in seconds.
             time: the time, in seconds.
         """
 

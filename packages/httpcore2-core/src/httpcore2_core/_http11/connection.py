@@ -82,6 +82,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
         self.take_chunk: Callable[[], bytes | None] = self._codec.take_chunk
         self._has_consumed = False
+        self._observation: RequestObservation | None = None
         # Returns the target and the header fields to send in place of the request's; set for proxies.
         self.rewrite: Callable[[Request], tuple[bytes, Headers]] | None = None
 
@@ -106,6 +107,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self._request_count += 1
         self._has_consumed = False
         self._expires_at = None
+        self._observation = observation
         codec = self._codec
         head: ResponseHead | None = None
         try:
@@ -113,12 +115,16 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             try:
                 if tracer is None:
                     await self._send_head(request, timeouts)
+                    if observation is not None:
+                        self._head_sent(request, observation)
                     if codec.request_state is not SENT or type(request.stream) is not ByteStream:
                         head = await self._send_body(request, timeouts)
                     if head is None:
                         # Most heads arrive whole, and need no coroutine.
                         size = codec.head_size or self._read_size
                         codec.receive(await self._stream.read(size, timeouts.for_read()))
+                        if observation is not None:
+                            observation.data_received()
                         head = codec.take_head()
                 else:
                     head = await self._send_traced(request, timeouts, tracer)
@@ -128,7 +134,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             except WriteTimeout:
                 if self._state is RESERVED or codec.response_state is not HEAD_DUE:
                     raise
-                head = Upload(self._stream, codec, self._read_size, timeouts).final_poll()
+                head = self._upload(timeouts).final_poll()
                 if head is None:
                     raise
             if head is None or tracer is not None:
@@ -171,6 +177,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     ) -> ResponseHead | None:
         async def send_head() -> None:
             await self._send_head(request, timeouts)
+            if self._observation is not None:
+                self._head_sent(request, self._observation)
 
         info = {"request": request}
         await tracer.span("send_request_headers", info, send_head())
@@ -206,11 +214,20 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         """Send the remaining body; return the response's head if it was received meanwhile."""
         if type(request.stream) is ByteStream and self._codec.request_state is SENT:
             return None
-        upload = Upload(self._stream, self._codec, self._read_size, timeouts)
+        upload = self._upload(timeouts)
         try:
             return await upload.send(request.stream)
         finally:
             self._has_consumed = upload.has_begun
+
+    def _upload(self, timeouts: Timeouts) -> Upload:
+        return Upload(self._stream, self._codec, self._read_size, timeouts, self._observation)
+
+    def _head_sent(self, request: Request, observation: RequestObservation) -> None:
+        stream = request.stream
+        if type(stream) is ByteStream and self._codec.request_state is SENT:
+            observation.sent += len(stream.content)  # it left with the head
+        observation.head_sent()
 
     async def _receive_head(
         self, timeouts: Timeouts, write_error: WriteError | None, head: ResponseHead | None
@@ -219,6 +236,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         try:
             while head is None:
                 codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
+                if self._observation is not None:
+                    self._observation.data_received()
                 head = codec.take_head()
             return head
         except (NetworkError, RemoteProtocolError) as exc:
@@ -299,6 +318,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return self._codec.response_state is SWITCHED
 
     def _end(self, is_reusable: bool) -> None:
+        self._observation = None
         self._change(RELEASE if is_reusable else FAIL)
         is_reusable = self._state is IDLE  # unless it was aborted meanwhile
         if is_reusable:

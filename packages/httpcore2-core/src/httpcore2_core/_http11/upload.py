@@ -22,6 +22,7 @@ from collections.abc import AsyncIterable, Iterable
 
 from .._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 from .._http.bodies import close_generator, iterate
+from .._http.observation import RequestObservation
 from .._http.timeouts import Timeouts
 from .._models import ByteStream
 from .._net.backend_stream import BackendStream
@@ -64,6 +65,7 @@ class Upload:
         "_is_async",
         "_is_readable",
         "_next_poll",
+        "_observation",
         "_read_size",
         "_stream",
         "_timeouts",
@@ -73,7 +75,12 @@ class Upload:
     )
 
     def __init__(
-        self, stream: BackendStream, codec: HTTP11Codec, read_size: int, timeouts: Timeouts
+        self,
+        stream: BackendStream,
+        codec: HTTP11Codec,
+        read_size: int,
+        timeouts: Timeouts,
+        observation: RequestObservation | None = None,
     ) -> None:
         """Prepare an upload; nothing is sent yet.
 
@@ -82,7 +89,9 @@ class Upload:
             codec: frames the body, and reads the response.
             read_size: how many bytes to read at a time.
             timeouts: the request's.
+            observation: reports the response's first byte, and counts the bytes of the body; `None` for nobody.
         """
+        self._observation = observation
         self._stream = stream
         self._codec = codec
         self._read_size = read_size
@@ -147,8 +156,9 @@ class Upload:
         if type(body) is ByteStream:
             content = body.content
             for start in range(0, len(content), SLICE):
-                data = codec.send_data(content[start : start + SLICE])
-                await write(data, self._timeouts.for_write())
+                part = content[start : start + SLICE]
+                await write(codec.send_data(part), self._timeouts.for_write())
+                self._count(part)
         else:
             # It is iterated even if no body is declared: it may turn out not to be empty.
             chunks = aiter(iterate(body, not self._is_async))
@@ -159,6 +169,7 @@ class Upload:
                     data = codec.send_data(chunk)
                     if data:
                         await write(data, limit)
+                        self._count(chunk)
                 self._limit()
             except BaseException:
                 await close_generator(chunks)
@@ -166,6 +177,10 @@ class Upload:
         data = codec.end_request()
         if data:
             await write(data, self._timeouts.for_write())
+
+    def _count(self, part: bytes) -> None:
+        if self._observation is not None:
+            self._observation.sent += len(part)
 
     def _limit(self) -> float | None:
         """Return how long the next write may take, after the caller's body was iterated.
@@ -250,6 +265,8 @@ class Upload:
             # The next read raises the error, or returns the end again.
             self._has_stopped = True
             return
+        if self._observation is not None:
+            self._observation.data_received()
         self._codec.receive(data)
         self.head = self._codec.take_head()
         self._has_stopped = self._is_refused

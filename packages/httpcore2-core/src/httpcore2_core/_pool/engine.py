@@ -36,7 +36,13 @@ from .._http.close_reason import CloseReason
 from .._http.established import RequestLimit
 from .._http.lease import Lease
 from .._http.memory import Memory
-from .._http.observation import ObservedBody, Observers, RequestObservation, everywhere
+from .._http.observation import (
+    ConnectionObservation,
+    ObservedBody,
+    Observers,
+    RequestObservation,
+    everywhere,
+)
 from .._http.observer import ObservedConnection
 from .._http.timeouts import TimeoutMemory, Timeouts
 from .._http.trace import log
@@ -73,6 +79,22 @@ def _reason(connection: Poolable) -> CloseReason:
     established = connection.established
     reason = None if established is None else established.close_reason
     return reason or CloseReason.EXCHANGE_FAILED
+
+
+def _report_closed(connection: Poolable, reason: CloseReason) -> None:
+    """Report that `connection` was closed; only the first call for it counts."""
+    if connection.observation is not None:
+        connection.observation.closed(reason)
+
+
+def _describe(connection: Poolable) -> ObservedConnection:
+    """Return an established connection as observers know it."""
+    observation, established = connection.observation, connection.established
+    assert observation is not None and established is not None, "it was dialled"
+    observed = observation.connection
+    if observed.http_version is None:  # there was no observer when it was established
+        observation.describe(established.http_version, established.peer_address)
+    return observed
 
 
 def _unsupported(scheme: bytes) -> UnsupportedProtocol:
@@ -170,7 +192,7 @@ class Engine:
         self._reset(token)
         for connection in left:
             connection.abort()
-            self._closed(connection, CloseReason.LOST)
+            _report_closed(connection, CloseReason.LOST)
         return backend.runtime
 
     # A request
@@ -245,7 +267,7 @@ class Engine:
                     arrival = began
                     continue
                 if observation is not None:
-                    observation.acquired(self._describe(connection))
+                    observation.acquired(_describe(connection))
                 try:
                     has_begun = True
                     response = await established.exchange(request, timeouts, observation)
@@ -406,7 +428,8 @@ class Engine:
         connection.on_release = partial(self._release, connection)
         connection.on_change = partial(self._update, connection, key)
         connection.memory = self.memory
-        connection.observed = observed = ObservedConnection(origin, runtime.now())
+        observation = ConnectionObservation(self.observers, origin, runtime.now)
+        connection.observation = observation
         if not self._ledger.add(ticket, connection):
             raise ConnectError(
                 f"The pool was closed while a request to {origin} waited for a connection."
@@ -419,9 +442,9 @@ class Engine:
             established.request_limit = limit
         self._ledger.established(connection, established.capacity)
         self._apply_decisions()
-        observed.opened_at = runtime.now()
-        if self._own_observers or everywhere:
-            self.observers.opened(self._describe(connection), observed.opened_at)
+        observation.connection.opened_at = runtime.now()
+        if observation.is_observed:
+            observation.opened(established.http_version, established.peer_address)
 
     async def _wait(self, ticket: _Ticket, limit: float | None, runtime: Runtime) -> None:
         """Wait until `ticket` is granted something, at most `limit` seconds."""
@@ -465,7 +488,7 @@ class Engine:
             ledger.checkin(connection, self._backend.runtime.now(), expires_at)
         else:
             ledger.discard(connection)
-            self._closed(connection, _reason(connection))
+            _report_closed(connection, _reason(connection))
         if ledger.granted or ledger.closing:
             self._apply_decisions()
 
@@ -523,23 +546,7 @@ class Engine:
             connection.abort()
         if connection.close_pending:
             self._close_pending.append(connection)
-        self._closed(connection, self._ledger.close_reasons.pop(connection, CloseReason.LOST))
-
-    def _closed(self, connection: Poolable, reason: CloseReason) -> None:
-        """Report that `connection` was closed; only the first call for it counts."""
-        observed = connection.observed
-        if observed is not None:
-            assert self._backend is not None, "there was a request"
-            self.observers.closed(observed, reason, self._backend.runtime.now())
-
-    def _describe(self, connection: Poolable) -> ObservedConnection:
-        """Return an established connection as observers know it."""
-        observed, established = connection.observed, connection.established
-        assert observed is not None and established is not None, "it was dialled"
-        if observed.http_version is None:
-            observed.http_version = established.http_version
-            observed.peer_address = established.peer_address
-        return observed
+        _report_closed(connection, self._ledger.close_reasons.pop(connection, CloseReason.LOST))
 
     async def _wait_closed(self) -> None:
         """Await what the closing of callers' own streams has left to do."""

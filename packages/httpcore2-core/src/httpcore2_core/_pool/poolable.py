@@ -11,8 +11,7 @@ from typing import Any, Protocol
 from .._http.close_reason import CloseReason
 from .._http.established import RequestLimit
 from .._http.memory import Memory
-from .._http.observation import RequestObservation
-from .._http.observer import ObservedConnection
+from .._http.observation import ConnectionObservation, RequestObservation
 from .._http.timeouts import Timeouts
 from .._models import Origin, Request, Response
 
@@ -79,13 +78,13 @@ class Poolable(Protocol):
         on_change: set by the pool: called when `is_closed()`, or `capacity` or `is_retired` of `established`, changed
             other than at the end of an exchange.
         memory: set by the pool: remembers what its connections need not do again, until the pool is closed.
-        observed: set by the pool: the connection as observers know it.
+        observation: set by the pool: reports the events of the connection.
     """
 
     on_release: Callable[[bool, float | None], None] | None
     on_change: Callable[[], None] | None
     memory: Memory | None
-    observed: ObservedConnection | None
+    observation: ConnectionObservation | None
 
     def __hash__(self) -> int: ...
 
