@@ -121,6 +121,7 @@ def show_version(context: click.Context, parameter: click.Parameter, value: bool
 @click.option("-S", "--show-error", is_flag=True, help="Show errors in spite of -s.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the connection and the heads.")
 @click.option("--trace", is_flag=True, help="Show each event of the transport, with its time.")
+@click.option("--waterfall", is_flag=True, help="Draw the phases where there is no terminal, too.")
 @click.option(
     "--json", is_flag=True, help="Write a line of JSON for each request, in place of the body."
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from stat import S_ISREG
 from typing import BinaryIO
 
 from ._failures import ExitCode, Failure
@@ -38,6 +39,7 @@ class Output:
         offset: the bytes that were there before.
         written: the bytes of the body that were written.
         is_complete: whether the file had the whole body before.
+        is_mid_line: whether what was written does not end a line.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Output:
         self.offset = offset
         self.written = 0
         self.is_complete = False
+        self.is_mid_line = False
         self.stream = stream
         self._guards_terminal = guards_terminal
         self._is_discarded = is_discarded
@@ -106,6 +109,18 @@ class Output:
             raise Failure(ExitCode.WRITE, f"{where} cannot be written: {exc.strerror}.") from exc
         if is_body:
             self.written += len(data)
+        if data:
+            self.is_mid_line = not data.endswith(b"\n")
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether progress is worth showing: the body goes to a file, by its name or by the shell."""
+        if self.path is not None:
+            return True
+        try:
+            return not self._is_discarded and S_ISREG(os.fstat(self.stream.fileno()).st_mode)
+        except OSError:
+            return False  # it is not a file of the system
 
     def _open(self) -> BinaryIO:
         if self.path is None:

@@ -6,13 +6,18 @@ Must not know: how a transfer is done.
 
 from __future__ import annotations
 
-from typing import TextIO
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TextIO
 
 from ._outputs import OutputClosed
 from ._terminal import escape, is_plain, is_terminal
 from ._timeline import Phase
 from ._transfer import Transfer
 from ._verbose import describe
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 class Screen:
@@ -35,6 +40,29 @@ class Screen:
         self.is_plain = is_plain(stream)
         self._is_silent = is_silent
         self._shows_errors = shows_errors or not is_silent
+
+    @property
+    def width(self) -> int:
+        """The columns of the window; 80 without one."""
+        if not self.is_terminal:
+            return 80
+        return os.get_terminal_size(self.stream.fileno()).columns or 80
+
+    def draw(self, lines: Iterable[Text]) -> None:
+        """Show lines with styles."""
+        from rich.console import Console
+
+        console = Console(
+            file=self.stream,
+            width=self.width,
+            force_terminal=not self.is_plain,
+            no_color=self.is_plain,
+            highlight=False,
+        )
+        with console.capture() as capture:
+            for line in lines:
+                console.print(line, no_wrap=True, overflow="crop")
+        self.line(capture.get().removesuffix("\n"))
 
     def line(self, text: str) -> None:
         """Show a line that the user asked for. It is escaped already."""

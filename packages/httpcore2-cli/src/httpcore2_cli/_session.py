@@ -6,9 +6,9 @@ Must not know: click.
 
 from __future__ import annotations
 
-from typing import BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from ._connections import make_client
+from ._connections import make_client, make_proxy
 from ._failures import ExitCode, Failure
 from ._options import Options
 from ._outputs import Output, OutputClosed, size_of
@@ -19,6 +19,9 @@ from ._screen import Screen
 from ._terminal import escape, is_terminal
 from ._transfer import Meter, Transfer
 from ._verbose import EventReader, VerboseReader
+
+if TYPE_CHECKING:
+    from ._waterfall import Waterfall
 
 RETRIED_STATUSES = (408, 429, 500, 502, 503, 504)
 LONGEST_PAUSE = 600.0
@@ -79,6 +82,8 @@ class Session:
                     code = self._report(transfer)
         finally:
             await client.aclose()
+        if self._draws and options.repeat > 1:
+            self._screen.draw(self._waterfall().saving(self._transfers))
         return code
 
     async def _send(self, client: Client, url: str, number: int, turn: int) -> Transfer:
@@ -98,7 +103,7 @@ class Session:
                 is_retried=lambda status, is_last=is_last: (  # type: ignore[misc]
                     not is_last and status in RETRIED_STATUSES
                 ),
-                meter=Meter(),
+                meter=self._meter(),
             )
             if is_last or not is_transient(transfer):
                 return transfer
@@ -107,6 +112,13 @@ class Session:
             pause = min(pause * 2, LONGEST_PAUSE)
             self._screen.warn(f"transient problem, next attempt in {wait:.0f} s.")
             await self._runtime.sleep(wait)
+
+    def _meter(self) -> Meter:
+        if self._options.silent or not self._screen.is_terminal:
+            return Meter()
+        from ._progress import ProgressMeter
+
+        return ProgressMeter(self._screen.stream, is_plain=self._screen.is_plain)
 
     def _prepare(self, url: str, number: int, turn: int) -> Transfer:
         options = self._options
@@ -161,11 +173,29 @@ class Session:
             self._screen.failure(transfer)
         elif transfer.output.is_complete:
             self._screen.note(f"{transfer.output.path} is complete: nothing was downloaded.")
+        if self._draws:
+            if transfer.output.is_mid_line and transfer.output.path is None and self._is_terminal:
+                self._screen.line("")
+            self._screen.draw(self._waterfall().lines(transfer))
         if options.write_out is not None:
             self._write_out(options.write_out, transfer, known)
         if options.json:
             self._write(f"{as_json(known)}\n", to_error=self._body_is_on_stdout(transfer))
         return int(known["exitcode"])
+
+    @property
+    def _draws(self) -> bool:
+        """Whether the phases are drawn: on a terminal, unless the figures go elsewhere, or messages are hidden."""
+        options = self._options
+        is_hidden = options.silent or options.json or not self._screen.is_terminal
+        return options.waterfall or not is_hidden
+
+    def _waterfall(self) -> Waterfall:
+        from ._waterfall import Waterfall
+
+        proxy = make_proxy(self._options)
+        shown = None if proxy is None else escape(bytes(proxy.url).rstrip(b"/"))
+        return Waterfall(self._screen.width, self._screen.is_plain, shown)
 
     def _body_is_on_stdout(self, transfer: Transfer) -> bool:
         return transfer.output.path is None and "-" in self._options.outputs

@@ -6,6 +6,7 @@ Must not know: what is shown, which runtime it is.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -164,6 +165,7 @@ class Transfer:
         Raises:
             OutputClosed: the reader of the standard output has closed it.
         """
+        self._started = time.perf_counter()
         reader = TraceReader(self.timeline, self.clock, self.is_proxied)
         is_http2 = False
 
@@ -201,7 +203,7 @@ class Transfer:
         if self.upload is None:
             self.sent = int(dict(self.request.headers).get(b"Content-Length", b"0"))
             return
-        meter.start(f"upload {self.upload.path}", self.upload.size)
+        meter.start(f"upload of {os.path.basename(self.upload.path)}", self.upload.size)
 
         def on_bytes(count: int) -> None:
             self.sent += count
@@ -229,9 +231,11 @@ class Transfer:
         self.output.check_range(response.status, self.field(b"content-range"))
         if includes_head:
             self.output.write(head_of(response), is_body=False)
-        if self.output.path is not None:
-            self.output.write(b"")  # an empty body makes an empty file
-            meter.start(self.output.path, self.total, self.output.offset)
+        self.output.write(b"")  # an empty body makes an empty file
+        if self.output.is_shown:
+            path = self.output.path
+            label = "standard output" if path is None else os.path.basename(path)
+            meter.start(label, self.total, self.output.offset)
         async for chunk in client.chunks(response):
             self.received += len(chunk)
             self.output.write(chunk)
