@@ -42,7 +42,7 @@ class AsyncConnectionPool
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resend=True, resolver=None)
+        *, resend=True, resolver=None, max_connections_per_origin=None)
     __repr__(self)
     async aclose(self)
     connections
@@ -112,7 +112,8 @@ class AsyncHTTPProxy(AsyncConnectionPool)
         proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
         network_backend=None, socket_options=None,
-        *, resend=True, resolver=None)
+        *, resend=True, resolver=None,
+        max_connections_per_origin=None)
 class AsyncIOBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)
@@ -146,7 +147,8 @@ class AsyncSOCKSProxy(AsyncConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         network_backend=None,
-        *, resend=True, resolver=None)
+        *, resend=True, resolver=None,
+        max_connections_per_origin=None)
 class CachingResolver(Resolver, AsyncResolver)
     __init__(self, ttl=60.0, max_entries=1000, *, resolver=None)
     async aresolve(self, host, port, timeout=None)
@@ -175,7 +177,7 @@ class ConnectionPool
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resend=True, resolver=None)
+        *, resend=True, resolver=None, max_connections_per_origin=None)
     __repr__(self)
     close(self)
     connections
@@ -245,7 +247,8 @@ class HTTPProxy(ConnectionPool)
         proxy_ssl_context=None, max_connections=10, max_keepalive_connections=None,
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
         network_backend=None, socket_options=None,
-        *, resend=True, resolver=None)
+        *, resend=True, resolver=None,
+        max_connections_per_origin=None)
 class LocalProtocolError(ProtocolError)
 class MockBackend(NetworkBackend)
     __init__(self, buffer, http2=False)
@@ -331,7 +334,8 @@ class SOCKSProxy(ConnectionPool)
     __init__(self, proxy_url, proxy_auth=None, ssl_context=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         network_backend=None,
-        *, resend=True, resolver=None)
+        *, resend=True, resolver=None,
+        max_connections_per_origin=None)
 class StaticResolver(Resolver, AsyncResolver)
     __init__(self, addresses, *, otherwise=None)
     async aresolve(self, host, port, timeout=None)

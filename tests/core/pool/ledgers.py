@@ -19,8 +19,9 @@ def new(
     max_connections: int | None = None,
     max_keepalive: int | None = None,
     keepalive_expiry: float | None = None,
+    max_per_key: int | None = None,
 ) -> LedgerOfNumbers:
-    return Ledger(max_connections, max_keepalive, keepalive_expiry)
+    return Ledger(max_connections, max_keepalive, keepalive_expiry, max_per_key)
 
 
 HELD: list[Lease[int]] = []

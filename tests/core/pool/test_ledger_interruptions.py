@@ -20,9 +20,11 @@ _Ledger: TypeAlias = Ledger[str, int]
 class Pool:
     """A ledger with its requests, which hold their leases and tickets, and the connections that were made."""
 
-    def __init__(self, max_connections: int) -> None:
+    def __init__(self, max_connections: int, max_per_key: int | None = None) -> None:
         self.max_connections = max_connections
-        self.ledger: _Ledger = Ledger(max_connections, max_keepalive=1, keepalive_expiry=None)
+        self.ledger: _Ledger = Ledger(
+            max_connections, max_keepalive=1, keepalive_expiry=None, max_per_key=max_per_key
+        )
         self.leases: list[Lease[int]] = []
         self.tickets: list[Ticket[str, int]] = []
         self.made: list[int] = []
@@ -124,6 +126,20 @@ def retired(pool: Pool) -> None:
     pool.acquire("a")
 
 
+def blocked(pool: Pool) -> None:
+    pool.dial("a")
+    for key in "aab":
+        pool.acquire(key)
+    pool.acquire("a")
+
+
+def blocked_and_shared(pool: Pool) -> None:
+    pool.dial("a", capacity=2)
+    pool.take("a")
+    for key in "aba":
+        pool.acquire(key, share=True)
+
+
 SETTINGS: list[Setting] = [
     nothing,
     idle,
@@ -134,6 +150,8 @@ SETTINGS: list[Setting] = [
     shared_with_waiters,
     dialled,
     retired,
+    blocked,
+    blocked_and_shared,
 ]
 
 
@@ -221,6 +239,7 @@ def tables(ledger: _Ledger) -> list[Any]:
             group.slots,
             set(group.available),
             list(group.exclusive_waiters),
+            list(group.blocked or ()),
             list(group.shared_waiters),
             group.dial,
         )
@@ -241,6 +260,8 @@ def assert_consistent(pool: Pool) -> None:
     for ticket in ledger._tickets:
         if ticket.grant is None:
             assert not ticket.group.available
+            if ticket.group.blocked and ticket in ticket.group.blocked:
+                assert not ledger._may_dial(ticket.group)
         else:
             assert ticket in ledger.granted
     for slot in ledger._slots.values():
@@ -256,7 +277,8 @@ def test_an_operation_that_is_interrupted_anywhere_loses_nothing(
     was_reached = True
     while was_reached:
         number += 1
-        pool, spare = (Pool(3 if setting is dialled else 2) for _ in range(2))
+        per_key = 1 if setting in (blocked, blocked_and_shared) else None
+        pool, spare = (Pool(3 if setting is dialled else 2, per_key) for _ in range(2))
         for each_pool in (pool, spare):
             setting(each_pool)
         was_reached = interrupted_at(number, partial(operation, pool), partial(operation, spare))

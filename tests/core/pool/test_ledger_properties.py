@@ -47,15 +47,20 @@ class Request:
 
 @dataclass
 class Model:
-    """What the ledger should do. `queue` holds requests, and keys on behalf of their shared waiters."""
+    """What the ledger should do. `queue` holds requests, and keys on behalf of their shared waiters.
+
+    Requests of keys that may take no further slot are in `blocked`, or are shared waiters whose key is not in the queue.
+    """
 
     max_connections: float
     max_keepalive: float
     keepalive_expiry: float
+    max_per_key: float
     connections: list[Connection] = field(default_factory=list)
     dials: list[Request] = field(default_factory=list)
     waiting: list[Request] = field(default_factory=list)
     queue: list[Request | str] = field(default_factory=list)
+    blocked: list[Request] = field(default_factory=list)
     idle: list[Connection] = field(default_factory=list)  # least recently used first
     available: list[Connection] = field(default_factory=list)  # last used last
     awaited: dict[str, Request] = field(
@@ -66,21 +71,45 @@ class Model:
     granted: list[Request] = field(default_factory=list)
 
     def shared_waiters(self, key: str) -> list[Request]:
-        return [r for r in self.waiting if r.key == key and r not in self.queue]
+        exclusive = self.queue + self.blocked
+        return [r for r in self.waiting if r.key == key and r not in exclusive]
 
     def waiters(self, key: str) -> list[Request]:
-        exclusive = [q for q in self.queue if isinstance(q, Request) and q.key == key]
+        among = self.queue + self.blocked
+        exclusive = [r for r in among if isinstance(r, Request) and r.key == key]
         return exclusive + self.shared_waiters(key)
 
     def used(self) -> int:
         return len(self.connections) + len(self.dials)
 
+    def used_by(self, key: str) -> int:
+        keys = [c.key for c in self.connections] + [r.key for r in self.dials]
+        return keys.count(key)
+
     def can_dial(self) -> bool:
         return self.used() < self.max_connections or bool(self.idle)
 
+    def may_dial(self, key: str) -> bool:
+        """Whether the limit of the key permits one slot more than it has and waits for in the queue."""
+        waiting = sum(self.key_of(claimant) == key for claimant in self.queue)
+        return self.used_by(key) + waiting < self.max_per_key
+
     def tidy(self) -> None:
-        """Forget keys without connections and requests, and places in the queue without waiters."""
+        """Forget keys without connections and requests, and places in the queue without waiters.
+
+        Those that wait for a slot of their key take the places in the queue that the key may have.
+        """
         self.queue = [q for q in self.queue if isinstance(q, Request) or self.shared_waiters(q)]
+        for key in "abc":
+            for request in [r for r in self.blocked if r.key == key]:
+                if self.may_dial(key):
+                    self.blocked.remove(request)
+                    if any(isinstance(q, Request) and q.key == key for q in self.queue):
+                        self.queue.append(request)
+                    else:
+                        self.line_up(request)
+            if self.shared_waiters(key) and key not in self.awaited and key not in self.queue:
+                self.line_up(key)
         live = {c.key for c in self.connections} | {r.key for r in self.dials + self.waiting}
         self.exclusive &= live
 
@@ -116,26 +145,30 @@ class Model:
             self.waiting.insert(place, request)
             if key in self.queue and request.comes_again:
                 self.line_up(key)
-        elif self.can_dial():
+        elif self.can_dial() and self.may_dial(key):
             self.grant_dial(request, together)
         else:
             self.waiting.append(request)
             if together:
                 self.line_up(key)
-            else:
+            elif self.may_dial(key):
                 self.queue.append(request)
+            else:
+                self.blocked.append(request)
 
-    def line_up(self, key: str) -> None:
-        if self.queue and self.arrival(key) < self.arrival(self.queue[0]):
-            self.queue = [key, *(claimant for claimant in self.queue if claimant != key)]
-        elif key not in self.queue:
-            self.queue.append(key)
+    def line_up(self, claimant: Request | str) -> None:
+        if claimant not in self.queue and not self.may_dial(self.key_of(claimant)):
+            return
+        if self.queue and self.arrival(claimant) < self.arrival(self.queue[0]):
+            self.queue = [claimant, *(other for other in self.queue if other != claimant)]
+        elif claimant not in self.queue:
+            self.queue.append(claimant)
 
     def abandon(self, request: Request, now: float) -> None:
         if request.grant is None:
             self.waiting.remove(request)
-            if request in self.queue:
-                self.queue.remove(request)
+            self.queue = [q for q in self.queue if q is not request]
+            self.blocked = [r for r in self.blocked if r is not request]
             self.tidy()
         elif request.grant is Grant.DIAL:
             self.dials.remove(request)
@@ -157,6 +190,7 @@ class Model:
             else:
                 self.waiting.remove(request)
                 self.queue = [q for q in self.queue if q is not request]
+                self.blocked = [r for r in self.blocked if r is not request]
                 self.tidy()
         self.serve()
 
@@ -191,7 +225,7 @@ class Model:
             connection.capacity == 0
             or connection.expires_at <= now
             or self.max_keepalive == 0
-            or (self.queue and self.key_of(self.queue[0]) != connection.key)
+            or self.is_preceded(connection.key)
         ):
             self.close(connection)
         else:
@@ -219,6 +253,17 @@ class Model:
             self.close(self.idle[0])
 
     # Why it happens
+
+    def is_preceded(self, key: str) -> bool:
+        """Whether a request for another key has waited longer for a slot."""
+        if not self.queue or self.key_of(self.queue[0]) == key:
+            return False
+        waiters = self.waiters(key)
+        return (
+            self.max_per_key == FOREVER
+            or not waiters
+            or self.arrival(self.queue[0]) < waiters[0].number
+        )
 
     def key_of(self, claimant: Request | str) -> str:
         return claimant if isinstance(claimant, str) else claimant.key
@@ -248,7 +293,8 @@ class Model:
         if waiters and key not in self.awaited:
             if key in self.exclusive:
                 self.queue = [q for q in self.queue if q != key]
-                self.queue += waiters
+                for waiter in waiters:
+                    (self.queue if self.may_dial(key) else self.blocked).append(waiter)
             elif key not in self.queue:
                 self.line_up(key)
 
@@ -266,6 +312,7 @@ class Model:
             request = self.waiters(connection.key)[0]
             self.waiting.remove(request)
             self.queue = [q for q in self.queue if q is not request]
+            self.blocked = [r for r in self.blocked if r is not request]
             self.tidy()
             connection.in_use += 1
             request.grant = Grant.REUSE
@@ -293,8 +340,9 @@ class Histories(RuleBasedStateMachine):
 
     @initialize(
         max_connections=st.sampled_from([None, 0, 1, 1, 2, 2, 3, 5]),
-        max_keepalive=st.sampled_from([None, None, 0, 1, 2]),
+        max_keepalive=st.sampled_from([None, None, 1, 2]),
         keepalive_expiry=st.sampled_from([None, 0.0, 5.0]),
+        max_per_key=st.sampled_from([None, None, 1, 2]),
         sharing=st.sampled_from([[False], [True], [True], [False, True]]),
         capacities=st.sampled_from([[1], [2, 3], [1, 2, 3]]),
     )
@@ -303,14 +351,18 @@ class Histories(RuleBasedStateMachine):
         max_connections: int | None,
         max_keepalive: int | None,
         keepalive_expiry: float | None,
+        max_per_key: int | None,
         sharing: list[bool],
         capacities: list[int],
     ) -> None:
-        self.ledger: Ledger[str, int] = Ledger(max_connections, max_keepalive, keepalive_expiry)
+        self.ledger: Ledger[str, int] = Ledger(
+            max_connections, max_keepalive, keepalive_expiry, max_per_key
+        )
         self.model = Model(
             max_connections=FOREVER if max_connections is None else max_connections,
             max_keepalive=FOREVER if max_keepalive is None else max_keepalive,
             keepalive_expiry=FOREVER if keepalive_expiry is None else keepalive_expiry,
+            max_per_key=FOREVER if max_per_key is None else max_per_key,
         )
         self.sharing = sharing
         self.capacities = capacities
@@ -324,6 +376,8 @@ class Histories(RuleBasedStateMachine):
         self.in_use: list[tuple[Connection, Lease[int]]] = []
         self.known: list[Connection] = []
         self.woken: set[Request] = set()
+        # The latest arrival in the queue up to each request, after the last step.
+        self.latest: dict[Request, float] = {}
 
     def pick(self, data: st.DataObject, among: list[Any]) -> Any:
         return among[data.draw(st.integers(0, len(among) - 1))]
@@ -514,7 +568,10 @@ class Histories(RuleBasedStateMachine):
         for connection in self.model.connections:
             connection.state = SlotState.GONE
         self.model = Model(
-            self.model.max_connections, self.model.max_keepalive, self.model.keepalive_expiry
+            self.model.max_connections,
+            self.model.max_keepalive,
+            self.model.keepalive_expiry,
+            self.model.max_per_key,
         )
 
     # What always holds
@@ -557,6 +614,8 @@ class Histories(RuleBasedStateMachine):
     def the_limits_are_kept(self) -> None:
         assert self.model.used() <= self.model.max_connections
         assert len(self.model.idle) <= self.model.max_keepalive
+        for key in "abc":
+            assert self.model.used_by(key) <= self.model.max_per_key
 
     @invariant()
     def no_idle_connection_had_expired_when_it_was_checked_in(self) -> None:
@@ -570,17 +629,40 @@ class Histories(RuleBasedStateMachine):
             assert not model.can_dial()
         for request in model.waiting:
             assert not any(c.key == request.key for c in model.available)
-            assert request in model.queue or (request.key in model.queue) is not (
-                request.key in model.awaited
-            )
+            if request in model.blocked:
+                assert not model.may_dial(request.key)
+            elif request not in model.queue and request.key in model.awaited:
+                assert request.key not in model.queue
+            elif request not in model.queue:
+                assert request.key in model.queue or not model.may_dial(request.key)
         for key, awaited in model.awaited.items():
             assert awaited in model.dials or any(c.ticket is awaited for c in self.dialing()), key
 
     @invariant()
     def without_sharing_the_queue_is_in_the_order_of_arrival(self) -> None:
-        if self.sharing == [False]:
+        if self.sharing == [False] and self.model.max_per_key == FOREVER:
             arrivals = [self.model.arrival(claimant) for claimant in self.model.queue]
             assert arrivals == sorted(arrivals)
+
+    @invariant()
+    def nobody_in_the_queue_waits_for_a_request_that_came_later_than_those_ahead(self) -> None:
+        # The latest of those ahead of a request, itself included, is replaced by earlier ones alone: so it is served.
+        if self.sharing != [False]:
+            return  # the place of a key stays where it is when its first shared waiter gives up
+        latest: dict[Request, float] = {}
+        number = 0.0
+        for claimant in self.model.queue:
+            number = max(number, self.model.arrival(claimant))
+            if isinstance(claimant, Request):
+                latest[claimant] = number
+                assert number <= self.latest.get(claimant, FOREVER)
+        self.latest = latest
+
+    @invariant()
+    def the_requests_that_wait_for_a_slot_of_their_key_are_in_the_order_of_arrival(self) -> None:
+        for key in "abc":
+            waiters = [r.number for r in self.model.waiters(key) if not r.comes_again]
+            assert waiters == sorted(waiters) or self.sharing == [False, True]
 
     @invariant()
     def shared_waiters_are_in_the_order_of_arrival(self) -> None:

@@ -75,11 +75,13 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             precedence.
         resolver: the `AsyncResolver` that finds the addresses of hosts, by default the operating system. With a proxy,
             it is asked for the host of the proxy alone.
+        max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
+            but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
         RuntimeError: there is a `proxy_ssl_context`, and the scheme of `proxy_url` is `http`.
-        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
@@ -122,6 +124,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         *,
         resend: bool = True,
         resolver: AsyncResolver | None = None,
+        max_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -139,6 +142,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             socket_options,
             resend=resend,
             resolver=resolver,
+            max_connections_per_origin=max_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -175,11 +179,13 @@ class HTTPProxy(ConnectionPool):
             precedence.
         resolver: the `Resolver` that finds the addresses of hosts, by default the operating system. With a proxy,
             it is asked for the host of the proxy alone.
+        max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
+            but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
         RuntimeError: there is a `proxy_ssl_context`, and the scheme of `proxy_url` is `http`.
-        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
@@ -215,6 +221,7 @@ class HTTPProxy(ConnectionPool):
         *,
         resend: bool = True,
         resolver: Resolver | None = None,
+        max_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -232,6 +239,7 @@ class HTTPProxy(ConnectionPool):
             socket_options,
             resend=resend,
             resolver=resolver,
+            max_connections_per_origin=max_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -262,10 +270,12 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             precedence.
         resolver: the `AsyncResolver` that finds the addresses of hosts, by default the operating system. With a proxy,
             it is asked for the host of the proxy alone.
+        max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
+            but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
-        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
             be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
@@ -303,6 +313,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
         *,
         resend: bool = True,
         resolver: AsyncResolver | None = None,
+        max_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -317,6 +328,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             network_backend=network_backend,
             resend=resend,
             resolver=resolver,
+            max_connections_per_origin=max_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth
@@ -346,10 +358,12 @@ class SOCKSProxy(ConnectionPool):
             precedence.
         resolver: the `Resolver` that finds the addresses of hosts, by default the operating system. With a proxy,
             it is asked for the host of the proxy alone.
+        max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
+            but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
-        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
             be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
@@ -380,6 +394,7 @@ class SOCKSProxy(ConnectionPool):
         *,
         resend: bool = True,
         resolver: Resolver | None = None,
+        max_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -394,6 +409,7 @@ class SOCKSProxy(ConnectionPool):
             network_backend=network_backend,
             resend=resend,
             resolver=resolver,
+            max_connections_per_origin=max_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth

@@ -53,9 +53,11 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             precedence.
         resolver: the `Resolver` that finds the addresses of hosts, by default the operating system. With a proxy,
             it is asked for the host of the proxy alone.
+        max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
+            but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
 
     Raises:
-        ValueError: a number is negative, neither `http1` nor `http2` is true, or the proxy's host, credentials or
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials or
             header fields cannot be sent.
         UnsupportedProtocol: the scheme of the proxy's URL is unknown.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
@@ -91,6 +93,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         *,
         resend: bool = True,
         resolver: Resolver | None = None,
+        max_connections_per_origin: int | None = None,
     ) -> None:
         connection = ConnectionConfig(
             ssl_context,
@@ -105,7 +108,14 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             adapt_sync_resolver(resolver),
         )
         self._set_up(
-            PoolConfig(connection, proxy, max_connections, max_keepalive_connections, resend)
+            PoolConfig(
+                connection,
+                proxy,
+                max_connections,
+                max_keepalive_connections,
+                resend,
+                max_connections_per_origin=max_connections_per_origin,
+            )
         )
         self._given_network_backend = network_backend
 

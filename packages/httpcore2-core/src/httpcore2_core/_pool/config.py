@@ -21,6 +21,7 @@ class PoolConfig(NamedTuple):
         max_connections: how many connections may be open at a time; `None` for any number.
         max_keepalive_connections: how many of them may be idle; `None` for all.
         resend: whether a request that the server did not process may be sent again, if its extension does not say so.
+        max_connections_per_origin: how many of them may be to one origin; `None` for all.
     """
 
     connection: ConnectionConfig
@@ -28,6 +29,7 @@ class PoolConfig(NamedTuple):
     max_connections: int | None = 10
     max_keepalive_connections: int | None = None
     resend: bool = True
+    max_connections_per_origin: int | None = None
 
     @property
     def multiplexing_schemes(self) -> tuple[bytes, ...]:
@@ -52,7 +54,7 @@ class PoolConfig(NamedTuple):
         """Refuse settings that no pool can have.
 
         Raises:
-            ValueError: a number is negative, no protocol is allowed, or the proxy's host, credentials or header fields
+            ValueError: a number is out of its range, no protocol is allowed, or the proxy's host, credentials or header fields
                 can't be sent.
             UnsupportedProtocol: the scheme of the proxy's URL is unknown.
             ImportError: HTTP/2 is allowed, or the proxy is a SOCKS5 proxy, and what that needs is not installed.
@@ -67,6 +69,11 @@ class PoolConfig(NamedTuple):
             if value is not None and value < 0:
                 raise ValueError(f"{name} must be 0 or more, but got {value}.")
         _check_switch("resend", self.resend)
+        if self.max_connections_per_origin is not None and self.max_connections_per_origin < 1:
+            raise ValueError(
+                "max_connections_per_origin must be 1 or more, or None for no limit, "
+                f"but got {self.max_connections_per_origin}."
+            )
         if self.proxy is not None:
             check_proxy(self.proxy)
 

@@ -144,6 +144,7 @@ class Engine:
             self._config.max_connections,
             self._config.max_keepalive_connections,
             self._config.connection.keepalive_expiry,
+            self._config.max_connections_per_origin,
         )
         self._close_pending: list[Poolable] = []
         # How many requests an origin takes on a connection, where that is known.
@@ -470,12 +471,17 @@ class Engine:
         to_origin = sum(
             connection.can_handle_request(origin) for connection in self._ledger.connections()
         )
+        per_origin = self._config.max_connections_per_origin
+        allowed, remedy = f"{self._config.max_connections}", "max_connections"
+        if per_origin is not None:
+            allowed += f", and {per_origin} to each origin"
+            remedy += " or max_connections_per_origin"
         return PoolTimeout(
             f"No connection to {origin}{named} became free within {limit} seconds. "
-            f"The pool allows {self._config.max_connections}: {counts.active_connections} are active, "
+            f"The pool allows {allowed}: {counts.active_connections} are active, "
             f"{to_origin} of them to this origin; "
             f"{counts.queued_requests} requests are waiting. "
-            "Read or close responses sooner, or raise max_connections."
+            f"Read or close responses sooner, or raise {remedy}."
         )
 
     # Ends: none of these awaits

@@ -15,7 +15,10 @@ Rules:
 
 - Slots are what `max_connections` counts. A slot is taken from the moment in which a dial is granted.
 - First come, first served: a freed slot goes to the request that has waited longest, for whichever key, and an idle
-  connection of another key is closed for it if need be. No request waits while a slot is free or a connection idle.
+  connection of another key is closed for it if need be. No request waits while a slot is free or a connection idle,
+  unless its key has as many slots as it may have.
+- A request that waits for a slot of its key delays none of another key, and has its place among the requests of its
+  key. It has a place among all from the moment in which its key may take a slot for it (`queue.py`).
 - Requests of one key that may share a connection wait for one dial together, so that they take one slot at a time
   (`queue.py`). Room on any connection of the key goes to its waiters first.
 - An idle connection whose peer allows no request is closed: no operation would notice when it allows some again.
@@ -78,6 +81,7 @@ class Ledger(Queue[K, C]):
         max_connections: slots, or `None` for any number. With 0 every request waits.
         max_keepalive: how many connections may be idle; `None` for any number.
         keepalive_expiry: seconds after which an idle connection isn't used any more, 0 to keep none; `None` for never.
+        max_per_key: slots of each key, 1 or more; `None` for any number.
     """
 
     __slots__ = ("_expires", "_keepalive_expiry", "_max_keepalive", "arrivals")
@@ -87,8 +91,9 @@ class Ledger(Queue[K, C]):
         max_connections: int | None,
         max_keepalive: int | None,
         keepalive_expiry: float | None,
+        max_per_key: int | None = None,
     ) -> None:
-        super().__init__(max_connections)
+        super().__init__(max_connections, max_per_key)
         self._max_keepalive = inf if max_keepalive is None else max_keepalive
         # Without keep-alive each connection expires as soon as it is idle.
         if max_keepalive == 0:
@@ -180,16 +185,18 @@ class Ledger(Queue[K, C]):
         lease.ticket = ticket
         self._tickets[ticket] = None
         if not may_share or group.is_exclusive:
-            if self._can_dial():
+            if self._can_dial() and (self._max_per_key is None or self._may_dial(group)):
                 self._grant_dial(ticket)
-            else:
+            elif self._max_per_key is None:
                 group.exclusive_waiters[ticket] = None
                 self._queue[ticket] = group
+            else:
+                self._enqueue(group, ticket)
         elif group.shared_waiters or group.dial is not None:
             group.shared_waiters[ticket] = None
             if arrival is not None:
                 self._move_ahead(group, ticket)
-        elif self._can_dial():
+        elif self._can_dial() and (self._max_per_key is None or self._may_dial(group)):
             group.dial = ticket
             self._grant_dial(ticket)
         else:
@@ -318,7 +325,7 @@ class Ledger(Queue[K, C]):
             and slot.capacity
             and lease is not None
             and expiry > now
-            and not (self._queue or group.shared_waiters)
+            and not (self._queue or group.shared_waiters or group.blocked)
             and len(self._idle) < self._max_keepalive
         ):
             # From here on nothing is called.
@@ -472,7 +479,11 @@ class Ledger(Queue[K, C]):
         reason: CloseReason | None = None
         if slot.state is RETIRED or not slot.capacity:
             reason = CloseReason.RETIRED
-        elif self._queue and next(iter(self._queue.values())) is not slot.group:
+        elif (
+            self._queue
+            and next(iter(self._queue.values())) is not slot.group
+            and self._is_preceded(slot.group)
+        ):
             reason = CloseReason.EVICTED
         if reason is not None:
             self._close(slot, reason)
@@ -494,6 +505,8 @@ class Ledger(Queue[K, C]):
             if group.exclusive_waiters:
                 ticket, _ = group.exclusive_waiters.popitem(last=False)
                 del self._queue[ticket]
+            elif group.blocked:
+                ticket, _ = group.blocked.popitem(last=False)
             elif group.shared_waiters:
                 ticket, _ = group.shared_waiters.popitem(last=False)
                 if not group.shared_waiters:
@@ -509,6 +522,8 @@ class Ledger(Queue[K, C]):
             ticket.holder = None
             self.granted.append(ticket)
         group.available.pop(slot, None)
+        if self._max_per_key is not None:
+            self._unblock(group)
 
     def _repair(self) -> None:
         self._is_changing = True

@@ -151,6 +151,7 @@ class Group(Generic[K, C]):
 
     __slots__ = (
         "available",
+        "blocked",
         "dial",
         "exclusive_waiters",
         "is_exclusive",
@@ -175,6 +176,9 @@ class Group(Generic[K, C]):
         # OrderedDict, since finding the first of a dict from which many firsts were deleted is O(n).
         self.exclusive_waiters: OrderedDict[Ticket[K, C], None] = OrderedDict()
         self.shared_waiters: OrderedDict[Ticket[K, C], None] = OrderedDict()
+        # Requests that wait for a slot each, outside the pool's queue, since the key has no more slots. They arrived
+        # after the exclusive waiters. Made when it is needed.
+        self.blocked: OrderedDict[Ticket[K, C], None] | None = None
         # The dial that the shared waiters wait for. Without one the group is in the queue on their behalf.
         self.dial: Ticket[K, C] | None = None
 
@@ -187,6 +191,7 @@ class Tables(ABC, Generic[K, C]):
         "_groups",
         "_idle",
         "_is_changing",
+        "_max_per_key",
         "_note_lost",
         "_queue",
         "_slots",
@@ -197,7 +202,9 @@ class Tables(ABC, Generic[K, C]):
         "lost",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, max_per_key: int | None) -> None:
+        # `None` rather than infinity: without a limit nothing is counted, and no method called for it.
+        self._max_per_key = max_per_key
         # Decisions that were not taken yet: connections to close, and tickets that were granted something while they
         # waited.
         self.closing: list[C] = []
@@ -255,6 +262,27 @@ class Tables(ABC, Generic[K, C]):
     def _repair(self) -> None:
         """Repair what an interrupted operation left."""
 
+    def _may_dial(self, group: Group[K, C]) -> bool:
+        """Whether the limit of the key permits one slot more than it has and waits for in the queue."""
+        if self._max_per_key is None:
+            return True
+        waiting = len(group.exclusive_waiters) + (group in self._queue)
+        return group.slots + waiting < self._max_per_key
+
+    def _enqueue(self, group: Group[K, C], ticket: Ticket[K, C]) -> None:
+        """Let the request of `ticket` wait for a slot of its own."""
+        if self._max_per_key is None or self._may_dial(group):
+            group.exclusive_waiters[ticket] = None
+            self._queue[ticket] = group
+            return
+        if group.blocked is None:
+            group.blocked = OrderedDict()
+        group.blocked[ticket] = None
+
+    @abstractmethod
+    def _unblock(self, group: Group[K, C]) -> None:
+        """The key has one slot less, or waits for one less in the queue: others may wait there now."""
+
     def _lease_of(self, slot: Slot[K, C]) -> Lease[C]:
         """Return the lease of a connection, a new one if it was lost."""
         lease = slot.lease or slot.holder()
@@ -282,9 +310,12 @@ class Tables(ABC, Generic[K, C]):
         group = slot.group
         group.available.pop(slot, None)
         group.slots -= 1
+        if self._max_per_key is not None:
+            self._unblock(group)
         self._drop_if_empty(group)
 
     def _drop_if_empty(self, group: Group[K, C]) -> None:
+        # While requests are blocked, the key has a slot, or waits for one in the queue.
         if not (group.slots or group.exclusive_waiters or group.shared_waiters):
             del self._groups[group.key]
 
@@ -324,11 +355,10 @@ class Tables(ABC, Generic[K, C]):
             if ticket.grant is not None:
                 continue
             if group.is_exclusive or not ticket.may_share:
-                group.exclusive_waiters[ticket] = None
-                self._queue[ticket] = group
+                self._enqueue(group, ticket)
             else:
                 group.shared_waiters[ticket] = None
-                if group.dial is None:
+                if group.dial is None and group not in self._queue and self._may_dial(group):
                     self._queue[group] = group
 
     def _note_dial(self, ticket: Ticket[K, C] | None) -> None:
