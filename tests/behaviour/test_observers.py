@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import logging
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import httpcore2
 
+from ..support.custom_network import CustomBackend
 from ..support.observers import Event, RecordingObserver
+from ..support.resolvers import RecordingResolver
 from ..support.runtimes import TestedRuntime
 from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
 
@@ -323,6 +326,92 @@ def test_a_response_that_comes_during_the_upload_has_a_first_byte(runtime: Teste
 
     with scripted_server(handler) as server:
         runtime.run(scenario)
+
+
+def test_the_resolution_and_the_attempts_of_a_dial_are_reported(runtime: TestedRuntime) -> None:
+    observer = RecordingObserver()
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            pool.observe(observer)
+            await pool.request("GET", f"http://localhost:{server.port}/")
+
+    with scripted_server(canned_responses([FINE])) as server:
+        runtime.run(scenario)
+    connection = observer.one("connection_opened")["connection"]
+    assert observer.one("resolution_started")["host"] == "localhost"
+    resolved = observer.one("resolution_ended")
+    assert "127.0.0.1" in resolved["addresses"]
+    assert resolved["error"] is None
+    ended = {each["address"]: each["error"] for each in observer.all("attempt_ended")}
+    started = [each["address"] for each in observer.all("attempt_started")]
+    assert sorted(started) == sorted(ended)
+    assert {address for address, error in ended.items() if error is None} == {
+        ("127.0.0.1", server.port)
+    }
+    names = ("resolution_started", "resolution_ended", "attempt_started", "attempt_ended")
+    for name in names:
+        assert all(each["connection"] is connection for each in observer.all(name))
+
+
+def test_a_name_without_address_is_reported_with_its_error(runtime: TestedRuntime) -> None:
+    observer = RecordingObserver()
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            pool.observe(observer)
+            with pytest.raises(httpcore2.ConnectError):
+                await pool.request("GET", "http://name.invalid/")
+            ended = observer.one("resolution_ended")
+            assert ended["addresses"] == []
+            assert isinstance(ended["error"], OSError)
+            assert "attempt_started" not in observer.names()
+
+    runtime.run(scenario)
+
+
+@pytest.mark.parametrize("has_own_backend", [False, True])
+def test_each_address_of_a_name_is_an_attempt(
+    runtime: TestedRuntime, has_own_backend: bool
+) -> None:
+    observer = RecordingObserver()
+
+    async def scenario() -> None:
+        options: dict[str, Any] = {
+            "resolver": RecordingResolver({"name.example": ["127.0.0.2", "127.0.0.1"]})
+        }
+        if has_own_backend:
+            options["network_backend"] = CustomBackend(runtime.backend())
+        async with runtime.pool(**options) as pool:
+            pool.observe(observer)
+            await pool.request("GET", f"http://name.example:{server.port}/")
+
+    with scripted_server(canned_responses([FINE])) as server:
+        runtime.run(scenario)
+    resolved = observer.all("resolution_ended")[0]
+    assert (resolved["host"], resolved["addresses"]) == (
+        "name.example",
+        ["127.0.0.2", "127.0.0.1"],
+    )
+    first, second = observer.all("attempt_ended")
+    assert first["address"] == ("127.0.0.2", server.port)
+    assert isinstance(first["error"], ConnectionRefusedError)
+    assert (second["address"], second["error"]) == (("127.0.0.1", server.port), None)
+
+
+def test_an_attempt_to_a_unix_socket_is_reported(runtime: TestedRuntime, tmp_path: Path) -> None:
+    observer = RecordingObserver()
+
+    async def scenario() -> None:
+        async with runtime.pool(uds=str(tmp_path / "none")) as pool:
+            pool.observe(observer)
+            with pytest.raises(httpcore2.ConnectError):
+                await pool.request("GET", "http://x/")
+            ended = observer.one("attempt_ended")
+            assert ended["address"] == str(tmp_path / "none")
+            assert isinstance(ended["error"], FileNotFoundError)
+
+    runtime.run(scenario)
 
 
 def test_a_tls_handshake_is_reported_with_its_parameters(

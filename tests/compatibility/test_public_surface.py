@@ -283,6 +283,8 @@ class ObservedConnection
     __init__(self, origin, started_at)
     __repr__(self)
 class Observer
+    attempt_ended(self, connection, address, error, time)
+    attempt_started(self, connection, address, time)
     connection_acquired(self, token, connection, reused, waited, time)
     connection_active(self, connection, time)
     connection_closed(self, connection, reason, time)
@@ -297,6 +299,8 @@ class Observer
     request_queued(self, token, time)
     request_resent(self, token, count, cause, time)
     request_started(self, request, time)
+    resolution_ended(self, connection, host, addresses, error, time)
+    resolution_started(self, connection, host, time)
     response_received(self, token, response, time)
     tls_ended(self, connection, version, cipher, alpn, error, time)
     tls_started(self, connection, server_name, time)

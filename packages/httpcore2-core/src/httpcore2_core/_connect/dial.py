@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .._http.timeouts import Timeouts
 from .._models import Origin
+from .._net.dial_listener import dial_listener
 from .._net.network_interfaces import SOCKET_OPTION
 from .._net.resolver_interfaces import AsyncResolver
 from .._urls import host_to_dial
@@ -65,6 +66,16 @@ class Dial(NamedTuple):
         }
 
     async def run(self, setup: StreamSetup) -> None:
+        if setup.observation is None:
+            await self._connect(setup)
+            return
+        token = dial_listener.set(setup.observation)
+        try:
+            await self._connect(setup)
+        finally:
+            dial_listener.reset(token)
+
+    async def _connect(self, setup: StreamSetup) -> None:
         backend, info = setup.backend, self.info(setup.timeouts)
         if self.endpoint.uds is None:
             connect = partial(backend.connect_to, **info, resolver=self.endpoint.resolver)

@@ -8,12 +8,13 @@ Must not know: where the events come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from types import TracebackType
 from typing import Any
 
 from .._models import Origin, Request, Response
+from .._net.dial_listener import PeerAddress
 from .._net.forks import call_in_children
 from .bodies import ReceivedBody
 from .close_reason import CloseReason
@@ -158,6 +159,34 @@ class ConnectionObservation:
     def is_observed(self) -> bool:
         """Whether there is any observer."""
         return bool(self._observers.own or everywhere)
+
+    # The methods of a `DialListener`
+
+    def resolution_started(self, host: str) -> None:
+        """A host is going to be resolved."""
+        connection, time = self.connection, self.now()
+        self._observers.notify(lambda each: each.resolution_started(connection, host, time))
+
+    def resolution_ended(
+        self, host: str, addresses: Sequence[str], error: BaseException | None
+    ) -> None:
+        """A host was resolved, or could not be."""
+        connection, time = self.connection, self.now()
+        self._observers.notify(
+            lambda each: each.resolution_ended(connection, host, list(addresses), error, time)
+        )
+
+    def attempt_started(self, address: PeerAddress) -> None:
+        """An attempt to connect begins."""
+        connection, time = self.connection, self.now()
+        self._observers.notify(lambda each: each.attempt_started(connection, address, time))
+
+    def attempt_ended(self, address: PeerAddress, error: BaseException | None) -> None:
+        """An attempt to connect has ended."""
+        connection, time = self.connection, self.now()
+        self._observers.notify(lambda each: each.attempt_ended(connection, address, error, time))
+
+    # The further life
 
     def tls_started(self, server_name: str) -> None:
         """A TLS handshake begins."""

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from .._models import Origin, Request, Response
+from .._net.dial_listener import PeerAddress
 from .close_reason import CloseReason
 
 _ids = count(1)
@@ -67,7 +68,7 @@ class ObservedConnection:
     def __init__(self, origin: Origin, started_at: float) -> None:
         self.id: int = next(_ids)
         self.origin: Origin = origin
-        self.peer_address: tuple[str, int] | str | None = None
+        self.peer_address: PeerAddress | None = None
         self.http_version: str | None = None
         self.started_at: float = started_at
         self.opened_at: float | None = None
@@ -210,6 +211,60 @@ class Observer:
         """
 
     # Connections
+
+    def resolution_started(self, connection: ObservedConnection, host: str, time: float) -> None:
+        """Called when the addresses of a host are going to be looked up, also if the host is an IP address.
+
+        Args:
+            connection: the connection that is being established.
+            host: the host of the URL, or that of the proxy.
+            time: the time, in seconds.
+        """
+
+    def resolution_ended(
+        self,
+        connection: ObservedConnection,
+        host: str,
+        addresses: list[str],
+        error: BaseException | None,
+        time: float,
+    ) -> None:
+        """Called when the addresses of a host were found, or could not be.
+
+        Args:
+            connection: the connection that is being established.
+            host: the host of the URL, or that of the proxy.
+            addresses: the IP addresses, the preferred one first; none if it failed.
+            error: why it failed, or was cancelled; `None` if it was not.
+            time: the time, in seconds.
+        """
+
+    def attempt_started(
+        self, connection: ObservedConnection, address: PeerAddress, time: float
+    ) -> None:
+        """Called when an attempt to connect to one address begins. Several may be under way (RFC 8305).
+
+        Args:
+            connection: the connection that is being established.
+            address: an IP address and a port, or the path of a unix socket.
+            time: the time, in seconds.
+        """
+
+    def attempt_ended(
+        self,
+        connection: ObservedConnection,
+        address: PeerAddress,
+        error: BaseException | None,
+        time: float,
+    ) -> None:
+        """Called when an attempt to connect has ended.
+
+        Args:
+            connection: the connection that is being established.
+            address: an IP address and a port, or the path of a unix socket.
+            error: why it failed, or was cancelled, also when another address was faster; `None` if it succeeded.
+            time: the time, in seconds.
+        """
 
     def tls_started(self, connection: ObservedConnection, server_name: str, time: float) -> None:
         """Called when a TLS handshake begins, with the origin or with an HTTPS proxy.

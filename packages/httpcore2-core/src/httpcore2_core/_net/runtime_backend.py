@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from .._exceptions import ConnectError
 from .backend_stream import BackendStream
 from .datagram_stream import DatagramStream
+from .dial_listener import report_resolution
 from .errors import connect_timeout
 from .network_interfaces import (
     SOCKET_OPTION,
@@ -111,7 +112,8 @@ class RuntimeBackend(AsyncNetworkBackend):
         if resolver is None:
             return await connect(host, timeout)
         deadline = Deadline(timeout, self.runtime)
-        addresses = await self.resolve(host, port, timeout, resolver=resolver)
+        resolving = self.resolve(host, port, timeout, resolver=resolver)
+        addresses = await report_resolution(host, resolving, lambda texts: texts)
         errors: list[ConnectError] = []
         for address in addresses:
             try:

@@ -28,6 +28,7 @@ from .datagram_socket import (
     datagram_address,
 )
 from .datagram_stream import DatagramStream
+from .dial_listener import report_resolution, reported_attempt
 from .errors import connect_timeout
 from .happy_eyeballs import connect_first, interleave, race_error
 from .network_interfaces import SOCKET_OPTION
@@ -130,7 +131,7 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         check_address(host, None)
         resolving = self._resolve(host, port, socket.AF_UNSPEC)
         found = await self._within(timeout, resolving, f"address of {host}")
-        return list(dict.fromkeys(map(text_of, found)))
+        return _texts(found)
 
     async def resolve_ipv4(self, host: str, timeout: float | None = None) -> str:
         check_address(host, None)
@@ -198,7 +199,8 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         family, source = socket.AF_UNSPEC, None
         if local_address:  # an empty one is any, as for `socket.bind`
             family, _, _, _, source = (await self._resolve(local_address, 0, family))[0]
-        addresses = interleave(await find(host, port, family))
+        found = await report_resolution(host, find(host, port, family), _texts)
+        addresses = interleave(found)
         if len(addresses) > 1:
             return await self._connect_first(addresses, source, options)
         return await self._connect_address(addresses[0], source, options)
@@ -231,29 +233,31 @@ class SocketBackend(RuntimeBackend, Generic[S]):
     async def _connect_address(
         self, address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
     ) -> socket.socket:
-        sock = make_socket(address, source, options)
-        try:
-            await self._connect_socket(sock, address[4])
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        with reported_attempt(peer_of(address)):
+            sock = make_socket(address, source, options)
+            try:
+                await self._connect_socket(sock, address[4])
+            except BaseException:
+                sock.close()
+                raise
+            return sock
 
     async def _connect_unix(self, path: str, options: Sequence[SOCKET_OPTION]) -> socket.socket:
-        sock = make_socket((socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path), None, options)
-        try:
-            while True:
-                try:
-                    sock.connect(path)
-                except BlockingIOError:
-                    # The backlog is full. Nothing is in progress, yet event loops report the socket as writable, and
-                    # it has no error: a bug once was to take it for connected.
-                    await self.runtime.sleep(BACKLOG_RETRY)
-                else:
-                    return sock
-        except BaseException:
-            sock.close()
-            raise
+        with reported_attempt(path):
+            sock = make_socket((socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path), None, options)
+            try:
+                while True:
+                    try:
+                        sock.connect(path)
+                    except BlockingIOError:
+                        # The backlog is full. Nothing is in progress, yet event loops report the socket as writable,
+                        # and it has no error: a bug once was to take it for connected.
+                        await self.runtime.sleep(BACKLOG_RETRY)
+                    else:
+                        return sock
+            except BaseException:
+                sock.close()
+                raise
 
 
 class ReadinessBackend(SocketBackend[SocketStream]):
@@ -333,6 +337,15 @@ def text_of(address: Address) -> str:
     if address[0] == socket.AF_INET6 and address[4][3] and "%" not in host:
         return f"{host}%{address[4][3]}"
     return host
+
+
+def peer_of(address: Address) -> tuple[str, int]:
+    """Return the text form of an IP address, and its port."""
+    return text_of(address), address[4][1]
+
+
+def _texts(addresses: Sequence[Address]) -> list[str]:
+    return list(dict.fromkeys(map(text_of, addresses)))
 
 
 def make_socket(

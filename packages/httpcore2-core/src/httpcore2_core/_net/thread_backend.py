@@ -14,18 +14,27 @@ Must not know: HTTP, the pool, the sync interface.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Sequence
 from typing import Any
 
 from .._exceptions import ReadError, WriteError
 from .descriptors import Descriptor
+from .dial_listener import dial_listener
 from .errors import CLOSED_HERE, read_timeout
 from .forks import generation
 from .happy_eyeballs import Race, close_all
 from .network_interfaces import SOCKET_OPTION
 from .readiness import Address, ReadinessRuntime
-from .socket_backend import ReadinessBackend, begin_to_connect, check_connected, make_socket
+from .socket_backend import (
+    ReadinessBackend,
+    begin_to_connect,
+    check_connected,
+    make_socket,
+    peer_of,
+)
 from .socket_stream import SocketStream
 from .thread_datagrams import ThreadDatagramStream
 from .thread_runtime import LONGEST_POLL, ThreadRuntime
@@ -153,14 +162,20 @@ class ThreadBackend(ReadinessBackend):
         # One thread waits for all sockets, where an event loop has a task for each attempt.
         race = Race(addresses)
         connecting: list[socket.socket] = []
+        attempts = _Attempts()
         try:
             while race.has_next or connecting:
                 if race.has_next:
+                    address = race.next()
+                    attempts.started(address)
                     try:
-                        connecting.append(begin_attempt(race.next(), source, options))
+                        sock = begin_attempt(address, source, options)
                     except OSError as exc:
+                        attempts.ended(address, exc)
                         race.fail(exc)
                         continue
+                    connecting.append(sock)
+                    attempts.addresses[sock] = address
                 deadline = self.runtime.deadline(race.delay)
                 for sock in self.runtime.wait_any(connecting, for_writing=True, deadline=deadline):
                     connecting.remove(sock)
@@ -168,12 +183,37 @@ class ThreadBackend(ReadinessBackend):
                         check_connected(sock)
                     except OSError as exc:
                         sock.close()
+                        attempts.ended(attempts.addresses[sock], exc)
                         race.fail(exc)
                     else:
+                        attempts.ended(attempts.addresses[sock], None)
                         return sock
             raise race.error()
         finally:
             close_all(connecting)
+            for sock in connecting:
+                attempts.ended(attempts.addresses[sock], attempt_given_up())
+
+
+class _Attempts:
+    """Reports the attempts of a race, whose sockets are waited for together."""
+
+    def __init__(self) -> None:
+        self._listener = dial_listener.get()
+        self.addresses: dict[socket.socket, Address] = {}
+
+    def started(self, address: Address) -> None:
+        if self._listener is not None:
+            self._listener.attempt_started(peer_of(address))
+
+    def ended(self, address: Address, error: OSError | None) -> None:
+        if self._listener is not None:
+            self._listener.attempt_ended(peer_of(address), error)
+
+
+def attempt_given_up() -> OSError:
+    """Return the error of an attempt that has not ended when another one has succeeded, or the time is over."""
+    return OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
 
 
 def begin_attempt(
