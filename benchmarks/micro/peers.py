@@ -94,6 +94,9 @@ class HTTP2Stream(Stream):
 class SilentListener:
     """A session for a codec that is run by itself."""
 
+    def on_interim(self, stream: object, status: int, headers: object) -> None:
+        pass
+
     def on_head(self, stream: object) -> None:
         pass
 

@@ -149,19 +149,19 @@ def test_a_request_for_which_a_connection_has_no_room_is_sent_on_another_all_the
     def serve(peer: H2Peer) -> None:
         first = peer.request()
         peer.head(first)
-        settled.set()
+        answered.set()
         while peer.next() is not None:
             pass
 
     async def scenario() -> None:
         async with runtime.pool(resend=False, **PRIOR_KNOWLEDGE) as pool:
             async with pool.stream("GET", server.url):
-                await settled.wait()
+                await answered.wait()
                 async with pool.stream("GET", server.url) as second:
                     assert second.status == 200
             assert len(pool.connections) == 2
 
-    settled = runtime.event()
+    answered = runtime.event()
     with scripted_server(
         speaking(serve, max_concurrent_streams=1), allow_disconnect=True
     ) as server:

@@ -137,6 +137,50 @@ def test_many_requests_run_concurrently(
     runtime.run(scenario)
 
 
+def test_an_upload_waits_for_100_continue(
+    runtime: TestedRuntime, origin: str, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls) as pool:
+            for content in (b"hello", runtime.body([b"hel", b"lo"])):
+                reply = await pool.request(
+                    "PUT",
+                    f"{origin}/echo",
+                    headers={"Expect": "100-continue"},
+                    content=content,
+                    # The servers send 100: without it the request would fail.
+                    extensions={"timeout": {"continue": None, "read": 30.0}},
+                )
+                assert (reply.status, reply.content) == (200, b"hello")
+            assert len(pool.connections) == 1
+
+    runtime.run(scenario)
+
+
+def test_nginx_refuses_an_upload_of_which_nothing_is_sent(
+    runtime: TestedRuntime, nginx: str, client_tls: ssl.SSLContext
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(ssl_context=client_tls) as pool:
+
+            def chunks() -> Iterator[bytes]:
+                raise AssertionError("the body was begun")
+                yield b""
+
+            reply = await pool.request(
+                "POST",
+                f"{nginx}/small",
+                headers={"Expect": "100-continue", "Content-Length": "4000000"},
+                content=runtime.body(chunks()),
+                extensions={"timeout": {"continue": None, "read": 30.0}},
+            )
+            assert reply.status == 413
+            assert pool.connections == []
+            assert (await pool.request("GET", f"{nginx}/1")).content == bytes(1)
+
+    runtime.run(scenario)
+
+
 # hypercorn sends no response before it has read the request's body.
 @pytest.mark.parametrize(
     "origin", [each for each in EACH if each[0] != "hypercorn"], ids=_name, indirect=True

@@ -90,6 +90,28 @@ def test_everyday_requests_over_one_connection(
 
 
 @pytest.mark.parametrize("server", SECURED, ids=_name, indirect=True)
+def test_an_upload_waits_for_100_continue_or_a_while(
+    runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
+) -> None:
+    name, origin = server
+
+    async def scenario() -> None:
+        async with open_pool(origin) as pool:
+            for content in (b"hello", runtime.body([b"hel", b"lo"])):
+                reply = await pool.request(
+                    "PUT",
+                    f"{origin}/echo",
+                    headers={"Expect": "100-continue"},
+                    content=content,
+                    extensions={"timeout": {"continue": 0.1}},
+                )
+                assert reply.status == 200
+                assert name == "nghttpd" or reply.content == b"hello"
+            assert len(pool.connections) == 1
+
+    runtime.run(scenario)
+
+
 def test_a_hundred_requests_share_a_connection_and_abandoned_ones_affect_no_other(
     runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
 ) -> None:

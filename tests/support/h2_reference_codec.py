@@ -474,7 +474,7 @@ class H2Codec:
             self._idle_frames = 0
             self._listener.on_head(stream)
         elif isinstance(event, h2_events.InformationalResponseReceived):
-            status, _, _ = check_response(self._decoder.fields, stream.request.method)
+            status, headers, _ = check_response(self._decoder.fields, stream.request.method)
             if status == 101:
                 raise MalformedResponse(
                     "The server sent status 101, which HTTP/2 does not have (RFC 9113, section 8.6)."
@@ -484,6 +484,7 @@ class H2Codec:
                 raise MalformedResponse(
                     f"The server sent too many interim responses: more than {MAX_INTERIM}."
                 )
+            self._listener.on_interim(stream, status, headers)
         elif isinstance(event, h2_events.TrailersReceived):
             stream.trailers = check_fields(self._decoder.fields)
         elif isinstance(event, h2_events.StreamEnded):

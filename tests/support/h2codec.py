@@ -17,6 +17,12 @@ from httpcore2_http2._errors import ErrorCode
 from httpcore2_http2._stream import Stream
 
 
+class InterimReceived(NamedTuple):
+    stream_id: int
+    status: int
+    headers: Headers
+
+
 class HeadReceived(NamedTuple):
     stream_id: int
     status: int
@@ -56,7 +62,8 @@ class GoAway(NamedTuple):
 
 
 Event = (
-    HeadReceived
+    InterimReceived
+    | HeadReceived
     | DataReceived
     | Ended
     | Reset
@@ -120,6 +127,9 @@ class RecordedCodec:
         return self.codec.take()
 
     # The listener
+
+    def on_interim(self, stream: Stream, status: int, headers: Headers) -> None:
+        self.events.append(InterimReceived(stream.stream_id, status, headers))
 
     def on_head(self, stream: Stream) -> None:
         assert stream.head is not None

@@ -65,18 +65,21 @@ class ServerConnection:
         peer: the connection beneath.
         http2: the HTTP/2 layer; `None` on HTTP/1.1.
         stream_id: the stream of the last request; 0 on HTTP/1.1.
+        head: the head of the last request that `receive_head` has received, on HTTP/1.1.
     """
 
     def __init__(self, peer: Peer, protocol: Protocol) -> None:
         self.peer = peer
         self.http2 = H2Peer(peer) if protocol.is_http2 else None
         self.stream_id = 0
+        self.head = b""
 
     def receive_head(self) -> bytes | None:
         """Receive the head of a request, and return its method; `None` if the client closed instead."""
         if self.http2 is None:
             self.peer.buffer = self.peer.receive_some()
-            return self.peer.receive_head().partition(b" ")[0] if self.peer.buffer else None
+            self.head = self.peer.receive_head() if self.peer.buffer else b""
+            return self.head.partition(b" ")[0] or None
         while event := self.http2.next():
             if isinstance(event, h2.events.RequestReceived):
                 assert event.stream_id is not None

@@ -88,7 +88,22 @@ def test_a_limit_may_be_zero() -> None:
     assert timeouts.for_read() == 0.0
 
 
-@pytest.mark.parametrize("phase", [*LIMITS, "total"])
+def test_the_wait_for_100_continue_takes_a_second_unless_the_request_says_otherwise() -> None:
+    assert Timeouts.of({}, FakeRuntime()).for_continue() == 1.0
+    assert of(read=5.0)[0].for_continue() == 1.0
+    assert of(**{"continue": 3.0})[0].for_continue() == 3.0
+    assert of(**{"continue": None, "total": 9.0})[0].for_continue() is None
+
+
+def test_the_total_cuts_the_wait_for_100_continue_at_the_deadline() -> None:
+    timeouts, runtime = of(total=0.5)
+    assert timeouts.for_continue() == 0.5
+    runtime.time += 0.5
+    with pytest.raises(WriteTimeout, match="longer than its total"):
+        timeouts.for_continue()
+
+
+@pytest.mark.parametrize("phase", [*LIMITS, "total", "continue"])
 @pytest.mark.parametrize("total", [{}, {"total": 1.0}], ids=["alone", "with a total"])
 @pytest.mark.parametrize(
     ("limit", "exception", "message"),

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     import ssl
 
 
-class TimeoutExtension(TypedDict, total=False):
+# `continue` is a word of Python, and can't be declared in the body of a class.
+_Continue = TypedDict("_Continue", {"continue": float | None}, total=False)
+
+
+class TimeoutExtension(_Continue, total=False):
     """Limits in seconds for the phases of a request. A key that is left out, or `None`, sets no limit.
 
     Attributes:
@@ -23,6 +27,8 @@ class TimeoutExtension(TypedDict, total=False):
         write: for each wait until the peer accepts data (`WriteTimeout`).
         total: for the request as a whole, from the call to the end of the response's body. It raises the exception of
             the phase in which it ends.
+        continue: for the wait of a request with `Expect: 100-continue` before its body is sent, by default 1.0 (RFC
+            9110, section 10.1.1). With `None` it waits as long as `read` allows.
 
     Example:
         ```python

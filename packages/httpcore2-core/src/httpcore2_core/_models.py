@@ -100,9 +100,10 @@ class Request(_Message):
         headers: the header fields, a mapping or a sequence of pairs. They are sent as they are: no field is added.
         content: the body: bytes, or an iterable of bytes. Async connections and pools also take an async iterable.
         extensions: options for the transport. `timeout` is a dict of limits in seconds with the keys `pool`, `connect`,
-            `read`, `write` and `total`; `trace` is a function that is called with each event; `sni_hostname` is the
-            server name for TLS, and `ssl_context` the TLS context; `resend` is `False` to send the request at most
-            once; `target` replaces the target of the URL; `protocol` is the protocol of an extended CONNECT (RFC 8441).
+            `read`, `write`, `total` and `continue`; `trace` is a function that is called with each event;
+            `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context; `resend` is `False` to send
+            the request at most once; `target` replaces the target of the URL; `protocol` is the protocol of an extended
+            CONNECT (RFC 8441).
 
     Attributes:
         method: the method as bytes.

@@ -402,7 +402,7 @@ class ClientCodec:
             self._end_response(stream)
 
     def _receive_interim(self, stream: Stream, fields: FieldSection) -> None:
-        status, _, _ = check_response(fields, stream.request.method)
+        status, headers, _ = check_response(fields, stream.request.method)
         if status == 101:
             raise MalformedResponse(
                 "The server sent status 101, which HTTP/2 does not have (RFC 9113, section 8.6)."
@@ -412,6 +412,7 @@ class ClientCodec:
             raise MalformedResponse(
                 f"The server sent too many interim responses: more than {MAX_INTERIM}."
             )
+        self._listener.on_interim(stream, status, headers)
 
     def _end_response(self, stream: Stream) -> None:
         stream.transition(RECEIVE_END_STREAM)

@@ -48,6 +48,9 @@ class SettingsReceived(NamedTuple):
 class CodecListener(Protocol):
     """Is notified of received frames, in their order. No method may raise."""
 
+    def on_interim(self, stream: Stream, status: int, headers: Headers) -> None:
+        """An interim response (1xx) has come."""
+
     def on_head(self, stream: Stream) -> None:
         """The head of a final response has come: `stream.head`."""
 

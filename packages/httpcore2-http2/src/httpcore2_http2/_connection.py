@@ -22,6 +22,7 @@ from httpcore2_core._http.established import (
     ExchangeBody,
     RequestLimit,
 )
+from httpcore2_core._http.expectation import EXPECTATION_FAILED
 from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
 from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of
@@ -199,6 +200,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         if tracer is not None:
             info = {"request": request, "stream_id": stream.stream_id}
         body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
+        if head[0] == EXPECTATION_FAILED:
+            body.is_expectation_refused = exchange.is_expectation_refused()
         if tunnel is not None:
             tunnel.owner = body  # the caller may keep the stream alone
         status, headers = head
@@ -284,7 +287,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             self._change(SEND)
         self._request_count = session.request_count
         exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange, observation)
-        if upload is not None and upload.iterator is None:
+        if upload is not None and upload.iterator is None and not upload.expects_continue:
             exchange.queue_slice(upload)
         return exchange
 

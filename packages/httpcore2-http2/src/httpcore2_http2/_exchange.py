@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
-from httpcore2_core._exceptions import WriteTimeout
+from httpcore2_core._exceptions import ReadTimeout, WriteTimeout
+from httpcore2_core._http.expectation import expects_continue
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
+from httpcore2_core._models import ByteStream
 from httpcore2_core._net.coroutines import before_suspending
 from httpcore2_core._net.runtime import Waiter
 
@@ -65,11 +67,31 @@ class HTTP2Exchange:
     async def send_body(self, timeouts: Timeouts) -> None:
         """Send the body until the response's head has come."""
         upload = self.stream.upload
+        if upload is not None and upload.expects_continue:
+            await self._wait_for_continue(upload, timeouts)
         if upload is None or upload.iterator is None or self._session.runtime.is_blocking:
             await self._send_until_head(timeouts)
         else:
             # Around all chunks, not each: the caller's body may hold a scope of trio or anyio open between two of them.
             await self._interruptible(self._send_until_head, upload, timeouts)
+
+    async def _wait_for_continue(self, upload: StreamUpload, timeouts: Timeouts) -> None:
+        """Wait for the server's answer to `Expect: 100-continue` (RFC 9110, section 10.1.1)."""
+        stream = self.stream
+        limit = timeouts.for_continue()
+        is_cut = timeouts.is_cut
+        try:
+            await self._session.reader.wait(
+                stream.turns,
+                stream.has_answered,
+                timeouts.for_read() if limit is None else limit,
+            )
+        except ReadTimeout:
+            if limit is None:
+                raise
+            if is_cut:
+                raise timeouts.exceeded(WriteTimeout) from None
+        upload.is_stopped = stream.is_refused()
 
     async def _send_until_head(self, timeouts: Timeouts, waiter: Waiter | None = None) -> None:
         stream = self.stream
@@ -250,6 +272,16 @@ class HTTP2Exchange:
         stream = self.stream
         assert stream.upload is not None, "it has something to send"
         await self._send_some(stream.upload, timeouts, stream.has_data, waiter)
+
+    def is_expectation_refused(self) -> bool:
+        """Whether a 417 is about the Expect field of a request that may be sent again without it."""
+        request = self.stream.request
+        upload = self.stream.upload
+        if type(request.stream) is ByteStream:
+            may_repeat = bool(request.stream.content)
+        else:
+            may_repeat = upload is not None and not upload.has_begun
+        return may_repeat and expects_continue(request.headers)
 
     def is_unprocessed(self, exc: BaseException) -> bool:
         """Whether `exc` says that the server did not process the request, which may be sent again."""

@@ -29,6 +29,7 @@ from httpcore2_core._exceptions import (
 )
 from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
+from httpcore2_core._http.expectation import CONTINUE
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.observation import ConnectionObservation
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
@@ -227,7 +228,9 @@ class Session:
         if stream.error is not None or (stream.has_sent_all and (gently or stream.has_ended)):
             self.codec.release(stream)
         else:
-            self.codec.reset(stream)
+            # The server has no use for the rest of the body after its whole response (RFC 9113, section 8.1).
+            is_complete = stream.has_ended and not stream.is_tunnel
+            self.codec.reset(stream, ErrorCode.NO_ERROR if is_complete else ErrorCode.CANCEL)
             now = self.runtime.now()
             if stream.reads == self.reads and self.keepalive.must_ping_after_abandoned_request(now):
                 self._send_ping(now)
@@ -349,6 +352,11 @@ class Session:
             self.reader.wake_all()  # the reply is due before the end of their waits
 
     # Notifications by the codec (`CodecListener`)
+
+    def on_interim(self, stream: Stream, status: int, headers: Headers) -> None:
+        if status == CONTINUE:
+            stream.was_continued = True
+            stream.wake()
 
     def on_head(self, stream: Stream) -> None:
         self.last_head_read = self.reads

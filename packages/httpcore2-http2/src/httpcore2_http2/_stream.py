@@ -42,6 +42,7 @@ class Stream:
 
     Attributes of request and response, for the session and its exchanges:
         request: the request.
+        was_continued: the server has sent 100 (Continue).
         upload: the part of its body that was not sent; `None` when all was sent, or if it has no body.
         is_connect: the request is a CONNECT: our half stays open after the head.
         is_tunnel: the CONNECT was granted: the data is that of a tunnel, not of a body.
@@ -79,6 +80,7 @@ class Stream:
         "turns",
         "unreturned",
         "upload",
+        "was_continued",
     )
 
     def __init__(self, request: Request, upload: StreamUpload | None, reads: int) -> None:
@@ -91,6 +93,7 @@ class Stream:
         self.interim: int = 0
         self.body_left: int | None = None
         self.request: Request = request
+        self.was_continued: bool = False
         self.upload: StreamUpload | None = upload
         self.is_connect: bool = request.method == b"CONNECT"
         self.is_tunnel: bool = False
@@ -127,6 +130,10 @@ class Stream:
     def has_head(self) -> bool:
         """Whether there is no need to wait for the response's head."""
         return self.head is not None or self.is_over
+
+    def has_answered(self) -> bool:
+        """Whether the server has answered `Expect: 100-continue`, by 100 (Continue) or otherwise."""
+        return self.was_continued or self.has_head()
 
     def is_refused(self) -> bool:
         """Whether the server has no use for the request's body: the response is complete, or not a success."""

@@ -28,8 +28,9 @@ def request(
             `Transfer-Encoding` for a body, are added unless they are given.
         content: the body: bytes, or an iterable of bytes.
         extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
-            `write` and `total`, by default none; `trace` is a function that is called with each event; `sni_hostname`
-            is the server name for TLS, and `ssl_context` the TLS context; `target` replaces the target of the URL.
+            `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a function that is called
+            with each event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context; `target`
+            replaces the target of the URL.
 
     Returns:
         The response. `response.content` is its body.
@@ -83,8 +84,9 @@ def stream(
             `Transfer-Encoding` for a body, are added unless they are given.
         content: the body: bytes, or an iterable of bytes.
         extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
-            `write` and `total`, by default none; `trace` is a function that is called with each event; `sni_hostname`
-            is the server name for TLS, and `ssl_context` the TLS context; `target` replaces the target of the URL.
+            `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a function that is called
+            with each event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context; `target`
+            replaces the target of the URL.
 
     Returns:
         A context manager that gives the response.

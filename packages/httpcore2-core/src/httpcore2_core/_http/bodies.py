@@ -25,14 +25,17 @@ class ReceivedBody:
         lease: the lease of its connection, while that is checked out. It is lost if the body is garbage-collected.
         uses: the count of `lease.uses` when the connection was checked out.
         is_closed: whether its connection was checked in or closed, so that closing the body does nothing.
+        is_expectation_refused: whether the response is a 417, and the request may be sent again without its Expect
+            field.
     """
 
-    __slots__ = ("is_closed", "lease", "pool", "uses")
+    __slots__ = ("is_closed", "is_expectation_refused", "lease", "pool", "uses")
 
     pool: object
     lease: Lease[Any] | None
     uses: int
     is_closed: bool
+    is_expectation_refused: bool
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

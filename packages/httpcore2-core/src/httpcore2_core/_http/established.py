@@ -326,7 +326,7 @@ class ExchangeBody(ReceivedBody):
         self._extensions = extensions
         self._has_begun = False
         self._is_complete = False  # read to its end
-        self.is_closed = False
+        self.is_closed = self.is_expectation_refused = False
         self.lease = None
 
     def take_remaining(self) -> bytes | None:

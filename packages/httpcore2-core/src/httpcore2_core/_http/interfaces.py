@@ -90,10 +90,11 @@ class RequestInterface:
                 `Transfer-Encoding` for a body, are added unless they are given.
             content: the body: bytes, or an iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
-                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
-                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
+                function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
+                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
+                (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -163,10 +164,11 @@ class RequestInterface:
                 `Transfer-Encoding` for a body, are added unless they are given.
             content: the body: bytes, or an iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
-                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
-                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
+                function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
+                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
+                (RFC 8441).
 
         Returns:
             A context manager that gives the response.
@@ -312,10 +314,11 @@ class AsyncRequestInterface:
                 `Transfer-Encoding` for a body, are added unless they are given.
             content: the body: bytes, or an async iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
-                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
-                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
+                function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
+                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
+                (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -392,10 +395,11 @@ class AsyncRequestInterface:
                 `Transfer-Encoding` for a body, are added unless they are given.
             content: the body: bytes, or an async iterable of bytes.
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
-                `connect`, `read`, `write` and `total`, by default none; `trace` is a function that is called with each
-                event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context, of this request;
-                `resend` is `False` to send the request at most once; `target` replaces the target of the URL;
-                `protocol` is the protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
+                `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
+                function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
+                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
+                (RFC 8441).
 
         Returns:
             An async context manager that gives the response.

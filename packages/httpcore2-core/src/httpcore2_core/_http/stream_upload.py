@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from .._exceptions import LocalProtocolError
 from .._models import ByteStream, Request
 from .bodies import check_size, close_generator, enforce_chunk, iterate
+from .expectation import expects_continue
 
 
 class StreamUpload:
@@ -22,9 +23,19 @@ class StreamUpload:
         has_begun: a chunk was taken from the iterator, so that the body can't be sent again.
         is_stopped: no more is sent, though the body is not complete.
         is_waiting: the iterator is running.
+        expects_continue: nothing is sent before the server has answered with 100 (Continue), or a limit has passed.
     """
 
-    __slots__ = ("_left", "chunk", "has_begun", "is_stopped", "is_waiting", "iterator", "slices")
+    __slots__ = (
+        "_left",
+        "chunk",
+        "expects_continue",
+        "has_begun",
+        "is_stopped",
+        "is_waiting",
+        "iterator",
+        "slices",
+    )
 
     def __init__(
         self, content: bytes, iterator: AsyncIterator[bytes] | None, length: int | None
@@ -42,6 +53,7 @@ class StreamUpload:
         self.has_begun: bool = False
         self.is_stopped: bool = False
         self.is_waiting: bool = False
+        self.expects_continue: bool = False
         self._left = length
 
     @classmethod
@@ -65,10 +77,14 @@ class StreamUpload:
                 )
             return None
         if content is None:
-            return cls(b"", aiter(iterate(body, is_blocking)), length)
-        if length is not None:
-            check_size(len(content) - length)
-        return cls(content, None, length)
+            upload = cls(b"", aiter(iterate(body, is_blocking)), length)
+        else:
+            if length is not None:
+                check_size(len(content) - length)
+            upload = cls(content, None, length)
+        if content != b"":
+            upload.expects_continue = expects_continue(request.headers)
+        return upload
 
     async def next_chunk(self) -> None:
         """Take the next chunk from the iterator; after the last, `iterator` is `None`.

@@ -18,7 +18,9 @@ from .._exceptions import (
 )
 from .._net.runtime import Runtime
 
-_PHASES = ("pool", "connect", "read", "write", "total")
+_PHASES = ("pool", "connect", "read", "write", "total", "continue")
+# Go and curl wait as long.
+_CONTINUE = 1.0
 
 
 class Timeouts:
@@ -30,7 +32,17 @@ class Timeouts:
         is_cut: whether the last limit returned was the time until the deadline.
     """
 
-    __slots__ = ("_deadline", "_runtime", "_total", "connect", "is_cut", "pool", "read", "write")
+    __slots__ = (
+        "_continue",
+        "_deadline",
+        "_runtime",
+        "_total",
+        "connect",
+        "is_cut",
+        "pool",
+        "read",
+        "write",
+    )
 
     def __init__(
         self,
@@ -40,7 +52,9 @@ class Timeouts:
         write: float | None = None,
         total: float | None = None,
         runtime: Runtime | None = None,
+        continue_: float | None = _CONTINUE,
     ) -> None:
+        self._continue = continue_
         self.pool: float | None = pool
         self.connect: float | None = connect
         self.read: float | None = read
@@ -72,6 +86,11 @@ class Timeouts:
     def for_write(self) -> float | None:
         """Return the limit on the next write."""
         return self.write if self._deadline is None else self._left(self.write, WriteTimeout)
+
+    def for_continue(self) -> float | None:
+        """Return the limit on the wait for 100 (Continue), after which the body is sent; `None` for that of a read."""
+        limit = self._continue
+        return limit if limit is None or self._deadline is None else self._left(limit, WriteTimeout)
 
     def for_body(self) -> float | None:
         """Return the limit on the upload as a whole: the time until the deadline."""
@@ -110,14 +129,15 @@ class Timeouts:
             get = given.get
         except AttributeError:
             raise TypeError(
-                "extensions['timeout'] must be a mapping of 'pool', 'connect', 'read', 'write' and "
-                f"'total' to seconds, but got {type(given).__name__}."
+                "extensions['timeout'] must be a mapping of 'pool', 'connect', 'read', 'write', 'total' and "
+                f"'continue' to seconds, but got {type(given).__name__}."
             ) from None
         pool, connect, read, write = get("pool"), get("connect"), get("read"), get("write")
-        total = get("total")
-        for phase, limit in zip(_PHASES, (pool, connect, read, write, total), strict=True):
+        total, continue_ = get("total"), get("continue", _CONTINUE)
+        limits = (pool, connect, read, write, total, continue_)
+        for phase, limit in zip(_PHASES, limits, strict=True):
             _check(phase, limit)
-        return cls(pool, connect, read, write, total, runtime)
+        return cls(pool, connect, read, write, total, runtime, continue_)
 
 
 class TimeoutMemory:

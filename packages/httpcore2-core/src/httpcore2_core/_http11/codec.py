@@ -24,6 +24,7 @@ from collections.abc import Mapping
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._http.bodies import check_size, enforce_chunk
+from .._http.expectation import CONTINUE
 from .._http.fields import Headers
 from .._states import columns
 from . import h11_fallback
@@ -77,6 +78,7 @@ class HTTP11Codec:
         request_state: how much of the request has been made into bytes.
         response_state: what the next received bytes are.
         head_limit: how many bytes a response's head, or a trailer section, may have before its blank line.
+        was_continued: whether the server has sent 100 (Continue) in answer to the request.
         head_size: how long the next head is if it is like the last, and a large body followed; else 0.
         keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
         trailers: the fields after a chunked body, once it has ended.
@@ -105,6 +107,7 @@ class HTTP11Codec:
         "request_state",
         "response_state",
         "trailers",
+        "was_continued",
     )
 
     def __init__(self, head_limit: int = HEAD_LIMIT) -> None:
@@ -112,6 +115,7 @@ class HTTP11Codec:
         self.memory = HeadMemory()
         self.request_state = RequestState.IDLE
         self.response_state = ResponseState.IDLE
+        self.was_continued = False
         self.head_size = 0
         self.keep_alive_timeout: int | None = None
         self.trailers: Headers = []
@@ -236,6 +240,12 @@ class HTTP11Codec:
         check_size(-self._left_to_send)
         return b""
 
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the request has asked the server to answer with 100 (Continue) before its body is sent."""
+        assert self._block is not None, "a request was started"
+        return self._block.expects_continue
+
     def abandon_request(self) -> None:
         """Send no more of the request: the server can't tell where the next one would begin."""
         self._change_request(_REQUEST_ABANDONED)
@@ -331,6 +341,7 @@ class HTTP11Codec:
             self._change_response(_INTERIM_RESPONSE)
             if head.close:
                 self._keeps_alive = False
+            self.was_continued = self.was_continued or head.head.status == CONTINUE
             self._interim += 1
             if self._interim > INTERIM_LIMIT:
                 raise RemoteProtocolError(

@@ -22,6 +22,7 @@ from .._exceptions import (
 )
 from .._http.close_reason import CloseReason
 from .._http.established import EstablishedConnection, ExchangeBody
+from .._http.expectation import EXPECTATION_FAILED
 from .._http.fields import Headers
 from .._http.memory import Memory
 from .._http.observation import RequestObservation
@@ -168,6 +169,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         }
         info = _NO_INFO if tracer is None else {"request": request}
         body = ExchangeBody(self, timeouts, tracer, info, extensions)
+        if head.status == EXPECTATION_FAILED:
+            body.is_expectation_refused = codec.expects_continue and not self._has_consumed
         if switched is not None:
             switched.owner = body  # the caller may keep the stream alone
         return received_response(head.status, head.headers.copy(), body, extensions)
@@ -186,7 +189,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return await tracer.span("send_request_body", info, sending, present=_nothing)
 
     def _send_head(self, request: Request, timeouts: Timeouts) -> Coroutine[Any, Any, None]:
-        """Send the head, and a small body along with it."""
+        """Send the head, and a small body along with it, unless that has to wait for 100 (Continue)."""
         if request.method == b"CONNECT" and request.extensions.get("protocol") is not None:
             raise LocalProtocolError(
                 f"extensions['protocol'] is for HTTP/2, and the connection to {self._origin} uses HTTP/1.1. "
@@ -204,7 +207,12 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             request.method, target, headers, None if content is None else len(content)
         )
         has_body = codec.request_state is not SENT
-        if has_body and content is not None and len(content) <= _SMALL_BODY:
+        if (
+            has_body
+            and content is not None
+            and len(content) <= _SMALL_BODY
+            and not codec.expects_continue
+        ):
             data += codec.send_data(content)
             data += codec.end_request()
         self._change(SEND)
@@ -214,8 +222,12 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         """Send the remaining body; return the response's head if it was received meanwhile."""
         if type(request.stream) is ByteStream and self._codec.request_state is SENT:
             return None
+        codec = self._codec
         upload = self._upload(timeouts)
         try:
+            waits = codec.request_state is not SENT and codec.expects_continue
+            if waits and not await upload.wait_for_continue():
+                return upload.head
             return await upload.send(request.stream)
         finally:
             self._has_consumed = upload.has_begun

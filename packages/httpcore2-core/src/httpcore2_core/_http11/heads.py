@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from .._http.expectation import is_expectation
 from .._http.fields import (
     BLANKS,
     Headers,
@@ -47,9 +48,10 @@ class ResponseHead(NamedTuple):
     headers: Headers
 
 
-# The fields that state the target host, the end of the message, and whether the connection persists.
+# The fields that state the target host, the end of the message, whether the connection persists, and whether the body
+# waits.
 _MEANINGFUL = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive")
+    (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"expect")
 )
 _OTHER = b"any other"
 BODILESS = (204, 304)
@@ -79,13 +81,14 @@ class FieldNames(dict[bytes, bytes]):
 class HeaderBlock:
     """A request's header fields as bytes, and what they mean; made once for equal fields."""
 
-    __slots__ = ("chunked", "close", "headers", "is_plain", "length", "lines")
+    __slots__ = ("chunked", "close", "expects_continue", "headers", "is_plain", "length", "lines")
 
     def __init__(self, headers: Headers, names: FieldNames) -> None:
         self.headers = headers.copy()  # the caller may change its own
         self.length: bytes | None = None
         self.chunked = False
         self.close = False
+        self.expects_continue = False
         lines: list[bytes] = []
         is_plain = True
         hosts = 0
@@ -109,6 +112,8 @@ class HeaderBlock:
                     self.chunked = True
                 elif field == b"connection":
                     self.close = self.close or b"close" in list_elements(value)
+                elif field == b"expect":
+                    self.expects_continue = self.expects_continue or is_expectation(value)
                 elif field is None:
                     is_plain = False
         block = b"".join(lines)

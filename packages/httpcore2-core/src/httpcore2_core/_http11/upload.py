@@ -5,6 +5,7 @@ Rules:
 - The sender also watches for the response (RFC 9112, section 9.5). A final response of 300 or more ends the upload:
   the server has no use for the body (after a redirect it is sent elsewhere, if at all), and may read nothing more of
   it. After 1xx and 2xx the upload goes on; after a 2xx nothing more is received until it is done.
+- A request with `Expect: 100-continue` first waits for the server's answer.
 - A response that was received is returned though the connection broke. One of 300 or more is returned though the upload
   failed in any way; a 2xx is not, since it says nothing about a body that can't be sent in time.
 - A connection whose request was not sent whole is not used again.
@@ -137,6 +138,37 @@ class Upload:
         if self._has_stopped:
             self._codec.abandon_request()
         return self.head
+
+    async def wait_for_continue(self) -> bool:
+        """Wait for the server's answer to `Expect: 100-continue`; return whether the body is to be sent.
+
+        It is sent after 100 (Continue) or a response of 2xx, and if the server does not answer in time.
+
+        Raises:
+            WriteTimeout: the total is over.
+            ReadTimeout: the wait has no limit of its own, and nothing came within that of a read.
+            ReadError: the connection broke.
+            RemoteProtocolError: the received bytes are not a response, or the server closed the connection.
+        """
+        codec, stream, timeouts = self._codec, self._stream, self._timeouts
+        codec.was_continued = False
+        limit = timeouts.for_continue()
+        is_cut = timeouts.is_cut
+        deadline = Deadline(limit, stream.runtime)
+        try:
+            while self.head is None and not codec.was_continued:
+                left = timeouts.for_read() if limit is None else deadline.left()
+                codec.receive(await stream.read(self._read_size, left))
+                self.head = codec.take_head()
+        except ReadTimeout:
+            if limit is None:
+                raise
+            if is_cut:
+                raise timeouts.exceeded(WriteTimeout) from None
+        if self._is_refused:
+            self._has_stopped = True
+            codec.abandon_request()
+        return not self._has_stopped
 
     def final_poll(self) -> ResponseHead | None:
         """After a `WriteTimeout`, return the head of a received response of 300 or more, if there is one."""

@@ -34,6 +34,7 @@ from .._exceptions import (
 from .._http.bodies import check_body_api
 from .._http.close_reason import CloseReason
 from .._http.established import RequestLimit
+from .._http.expectation import EXPECTATION_FAILED, without_expectation
 from .._http.lease import Lease
 from .._http.memory import Memory
 from .._http.observation import (
@@ -277,7 +278,17 @@ class Engine:
                     body.pool = pool
                     body.lease = lease
                     body.uses = uses
-                    return response
+                    if not (
+                        response.status == EXPECTATION_FAILED
+                        and body.is_expectation_refused
+                        and may_resend
+                    ):
+                        return response
+                    # RFC 9110, section 10.1.1: some proxies forward no expectation.
+                    request = without_expectation(request)
+                    await body.aclose()
+                    arrival = began
+                    continue
                 except ConnectionNotAvailable as exc:
                     if connection.can_multiplex():
                         # It has released the reservation: it is full or going away, which another thread may not have
