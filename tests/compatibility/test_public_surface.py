@@ -320,6 +320,9 @@ class Request
     __init__(self, method, url, *, headers=None, content=None, extensions=None)
     __repr__(self)
 class RequestExtensions
+class RequestTimings
+    __init__(self)
+    __repr__(self)
 class Resolver
     resolve(self, host, port, timeout=None)
 class Response
@@ -353,6 +356,20 @@ class SystemResolver(Resolver, AsyncResolver)
     resolve(self, host, port, timeout=None)
 class TimeoutException
 class TimeoutExtension
+class Timings(Observer)
+    __init__(self)
+    attempt_ended(self, connection, address, error, time)
+    attempt_started(self, connection, address, time)
+    connection_acquired(self, token, connection, reused, waited, time)
+    first_byte_received(self, token, time)
+    request_ended(self, token, status, error, sent, received, time)
+    request_head_sent(self, token, time)
+    request_started(self, request, time)
+    resolution_ended(self, connection, host, addresses, error, time)
+    resolution_started(self, connection, host, time)
+    response_received(self, token, response, time)
+    tls_ended(self, connection, version, cipher, alpn, error, time)
+    tls_started(self, connection, server_name, time)
 class TrioBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)

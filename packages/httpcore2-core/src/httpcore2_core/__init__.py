@@ -39,6 +39,7 @@ from ._http.interfaces import (
 )
 from ._http.observation import Observation, observe
 from ._http.observer import ObservedConnection, Observer
+from ._http.timings import RequestTimings, Timings
 from ._models import URL, Origin, Proxy, Request, Response
 from ._net.backend_stream import BackendStream
 from ._net.caching_resolver import CachingResolver
@@ -105,6 +106,7 @@ __all__ = [
     "Request",
     "RequestExtensions",
     "RequestInterface",
+    "RequestTimings",
     "Resolver",
     "Response",
     "ResponseExtensions",
@@ -117,6 +119,7 @@ __all__ = [
     "SystemResolver",
     "TimeoutException",
     "TimeoutExtension",
+    "Timings",
     "UnsupportedProtocol",
     "Waiter",
     "WriteError",

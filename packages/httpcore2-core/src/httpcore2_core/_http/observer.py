@@ -54,6 +54,7 @@ class ObservedConnection:
     """
 
     __slots__ = (
+        "__weakref__",
         "closed_at",
         "http_version",
         "id",

@@ -14,7 +14,6 @@ Must not know: clocks, locks, who uses a connection.
 from __future__ import annotations
 
 from abc import ABC
-from collections import OrderedDict
 from itertools import takewhile
 from math import inf
 
