@@ -181,6 +181,27 @@ def test_addresses_and_redirected_hosts_are_connected_to(
     assert b"Host: a.example:" in recording.recorder.requests[0][0]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_look_up_of_a_name_is_a_phase_of_its_own(
+    run: Run, recording: Recording, backend: str
+) -> None:
+    port = recording.server.port
+    arguments = ("--backend", backend, "-4", "--json")
+    named = run(*arguments, f"http://localhost:{port}/").json
+    assert list(named["phases"])[:3] == ["queued", "DNS", "TCP"]
+    assert 0 < named["time_namelookup"] < named["time_connect"]
+    given = run(*arguments, "--resolve", f"localhost:{port}:127.0.0.1", f"http://localhost:{port}/")
+    assert "DNS" not in given.json["phases"]
+    missing = run("--backend", backend, "http://missing.invalid/")
+    assert "Came as far as: DNS failed after" in missing.error
+
+
+def test_each_given_address_is_tried(run: Run, recording: Recording) -> None:
+    port = recording.server.port
+    known = run("--json", "--resolve", f"a:{port}:::1,127.0.0.1", f"http://a:{port}/").json
+    assert known["remote_ip"] == "127.0.0.1"
+
+
 def test_the_first_redirect_that_matches_counts() -> None:
     route = Route(
         [("b", 80, "x", 1), ("a", 80, "c", 0), ("", 0, "d", 81)],
@@ -195,7 +216,7 @@ def test_the_first_redirect_that_matches_counts() -> None:
 def test_a_unix_socket_is_connected_to(run: Run, tmp_path: Path, backend: str) -> None:
     path = tmp_path / "socket"
     with scripted_server(serve(response(b"fine")), uds=path):
-        for route in ((), ("--resolve", "a:80:127.0.0.1")):
+        for route in ((), ("--connect-to", "a:80:127.0.0.1:1")):
             outcome = run("--backend", backend, *route, "-v", "--unix-socket", path, "http://a/")
             assert outcome.output == b"fine"
             assert f"* Connecting to {path}\n* Connected\n" in outcome.error

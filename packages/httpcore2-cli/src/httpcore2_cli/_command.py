@@ -14,12 +14,18 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from . import _values as values
-from ._options import Options
+from ._options import BenchOptions, Options
 
 T = TypeVar("T")
 
 BACKENDS = ("threads", "asyncio", "trio", "anyio")
 SECONDS = click.FloatRange(min=0, min_open=True)
+
+MAX_REQUESTS = 1_000_000
+"""The hard limit on the requests of a load."""
+
+MAX_CONCURRENCY = 1000
+"""The hard limit on the requests of a load that are in progress at one time."""
 
 # What a client above the transport does.
 BEYOND = {
@@ -183,10 +189,13 @@ def show_version(context: click.Context, parameter: click.Parameter, value: bool
 # Limits
 @click.option("--connect-timeout", type=SECONDS, metavar="SECONDS", help="The limit on connecting.")
 @click.option(
-    *("-m", "--max-time", "max_time"),
+    *("-m", "short_m"),
     type=SECONDS,
-    metavar="SECONDS",
-    help="The limit on each request as a whole.",
+    metavar="VALUE",
+    help="As --max-time; with --bench, how many requests at a time on each connection.",
+)
+@click.option(
+    "--max-time", type=SECONDS, metavar="SECONDS", help="The limit on each request as a whole."
 )
 @click.option(
     "--retry",
@@ -209,6 +218,32 @@ def show_version(context: click.Context, parameter: click.Parameter, value: bool
     default=1,
     metavar="N",
     help="Send each request N times, on one pool.",
+)
+@click.option(
+    "--bench", is_flag=True, help="Load a server on this machine, and show rate and latencies."
+)
+@click.option(
+    *("-n", "--requests", "requests"),
+    type=click.IntRange(1, MAX_REQUESTS),
+    metavar="N",
+    help=f"With --bench: how many requests, at most {MAX_REQUESTS:,}. 100 by default.",
+)
+@click.option(
+    *("-c", "--clients", "clients"),
+    type=click.IntRange(1, MAX_CONCURRENCY),
+    metavar="N",
+    help="With --bench: how many connections. 1 by default.",
+)
+@click.option(
+    *("-D", "--duration", "duration"),
+    type=SECONDS,
+    metavar="SECONDS",
+    help="With --bench: send no more requests after this time.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="With --bench: I may load this server, which is not on this machine.",
 )
 @click.option(
     "-V",
@@ -254,12 +289,47 @@ def to_options(context: click.Context, given: dict[str, Any]) -> Options:
         raise click.UsageError("Only one of -4 and -6 is possible.", context)
     if http11 and (http2 or http2_only):
         raise click.UsageError("Only one of --http1.1 and --http2 is possible.", context)
+    short_m = given.pop("short_m")
+    bench = to_bench_options(context, given, short_m)
+    if bench is None and short_m is not None:
+        given["max_time"] = short_m
     return Options(
         **given,
+        bench=bench,
         data=b"&".join(data) if data else None,
         http1=not http2_only,
         http2=False if http11 else (True if http2 or http2_only else None),
         family=4 if ipv4 else 6 if ipv6 else 0,
+    )
+
+
+def to_bench_options(
+    context: click.Context, given: dict[str, Any], short_m: float | None
+) -> BenchOptions | None:
+    """Return how to load a server, or `None`; its options are removed from those that were given."""
+    is_bench, is_allowed = given.pop("bench"), given.pop("yes")
+    requests, clients, duration = (given.pop(name) for name in ("requests", "clients", "duration"))
+    if not is_bench:
+        if is_allowed or any(each is not None for each in (requests, clients, duration)):
+            raise click.UsageError("-n, -c, -D and --yes need --bench.", context)
+        return None
+    if len(given["urls"]) != 1:
+        raise click.UsageError("--bench needs exactly one URL.", context)
+    if given["upload"] == "-":
+        raise click.UsageError("--bench cannot send the standard input more than once.", context)
+    streams = 1 if short_m is None else int(short_m)
+    connections = clients or 1
+    if streams != (short_m or 1) or not 0 < streams * connections <= MAX_CONCURRENCY:
+        raise click.UsageError(
+            f"With --bench -m must be a whole number, and -c times -m at most {MAX_CONCURRENCY}.",
+            context,
+        )
+    return BenchOptions(
+        requests=requests or (100 if duration is None else MAX_REQUESTS),
+        connections=connections,
+        streams=streams,
+        seconds=duration,
+        is_allowed=is_allowed,
     )
 
 

@@ -14,7 +14,7 @@ from httpcore2_core import NetworkBackend, Proxy, default_ssl_context
 
 from ._failures import ExitCode, Failure
 from ._options import Options
-from ._routes import AsyncRoutedBackend, Route, RoutedBackend
+from ._routes import AsyncRoutedBackend, Route, RoutedBackend, TimedResolver
 from ._runtimes import Client, Runtime
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 ANY_ADDRESS = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - it selects the family to connect from
 
 
-def make_client(runtime: Runtime, options: Options, max_connections: int = 10) -> Client:
-    """Make the pool for a run.
+def make_client(
+    runtime: Runtime, options: Options, max_connections: int = 10
+) -> tuple[Client, TimedResolver]:
+    """Make the pool for a run, and its resolver.
 
     Raises:
         Failure: a file, an address or a package that an option names is missing or malformed.
@@ -40,12 +42,16 @@ def make_client(runtime: Runtime, options: Options, max_connections: int = 10) -
         **_local_end(options),
     }
     try:
-        if options.connect_to or options.resolve:
-            route = Route(options.connect_to, options.resolve)
+        route = Route(options.connect_to, options.resolve)
+        resolver = TimedResolver(route)
+        if options.connect_to:
+            # The backend resolves the hosts that it connects to.
             backend = runtime.backend()
             kind = RoutedBackend if isinstance(backend, NetworkBackend) else AsyncRoutedBackend
             settings["network_backend"] = kind(backend, route)
-        return runtime.client(**settings)
+        elif options.unix_socket is None:
+            settings["resolver"] = resolver
+        return runtime.client(**settings), resolver
     except (ImportError, ValueError) as exc:
         raise Failure(ExitCode.USAGE, str(exc)) from exc
 

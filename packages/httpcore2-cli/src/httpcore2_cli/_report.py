@@ -57,8 +57,8 @@ def facts(transfer: Transfer, backend: str) -> dict[str, Any]:
         "proxy_used": int(transfer.is_proxied),
         "size_download": transfer.received,
         "size_upload": transfer.sent,
-        "speed_download": _rate(transfer.received, total),
-        "speed_upload": _rate(transfer.sent, total),
+        "speed_download": rate(transfer.received, total),
+        "speed_upload": rate(transfer.sent, total),
         "time_queue": round(queue.seconds if queue else total, 6),
         "time_namelookup": round(timeline.until(Phase.DNS), 6),
         "time_connect": round(connected, 6),
@@ -77,7 +77,8 @@ def facts(transfer: Transfer, backend: str) -> dict[str, Any]:
     }
 
 
-def _rate(count: int, seconds: float) -> int:
+def rate(count: int, seconds: float) -> int:
+    """Return the bytes for each second."""
     return int(count / seconds) if seconds else 0
 
 

@@ -1,20 +1,24 @@
-"""Network backends that connect to another host, port or address than that of the URL (--connect-to, --resolve).
+"""Where connections go: given addresses (--resolve), and other hosts and ports than those of the URL (--connect-to).
 
 Must not know: HTTP, TLS, options.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from httpcore2_core import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
+    AsyncResolver,
     NetworkBackend,
     NetworkStream,
+    Resolver,
+    SystemResolver,
 )
+from httpcore2_core._net.resolver_interfaces import is_address
 
 Redirect = tuple[str, int, str, int]
 """A host and a port of URLs, and those to connect to. An empty host and the port 0 stand for any, and for the same."""
@@ -41,10 +45,54 @@ class Route:
             if from_host in ("", host.lower()) and from_port in (0, port):
                 host, port = to_host or host, to_port or port
                 break
+        return next(iter(self.addresses(host, port)), host), port
+
+    def addresses(self, host: str, port: int) -> tuple[str, ...]:
+        """Return the addresses that were given for a host and port; none if the resolver of the system is asked."""
         for name, number, addresses in self._resolve:
             if name in ("*", host.lower()) and number == port:
-                return addresses[0], port
-        return host, port
+                return addresses
+        return ()
+
+
+class TimedResolver(Resolver, AsyncResolver):
+    """Finds the addresses of hosts, and reports when it begins and ends to do so. It serves threads and event loops.
+
+    Args:
+        route: the addresses that were given.
+
+    Attributes:
+        on_start: called before a name is looked up.
+        on_end: called afterwards.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self.on_start: Callable[[], None] = nothing
+        self.on_end: Callable[[], None] = nothing
+        self._route = route
+        self._system = SystemResolver()
+
+    def resolve(self, host: str, port: int, timeout: float | None = None) -> Sequence[str]:
+        given = self._route.addresses(host, port)
+        if given or is_address(host):
+            return given or self._system.resolve(host, port, timeout)
+        self.on_start()
+        addresses = self._system.resolve(host, port, timeout)
+        self.on_end()
+        return addresses
+
+    async def aresolve(self, host: str, port: int, timeout: float | None = None) -> Sequence[str]:
+        given = self._route.addresses(host, port)
+        if given or is_address(host):
+            return given or await self._system.aresolve(host, port, timeout)
+        self.on_start()
+        addresses = await self._system.aresolve(host, port, timeout)
+        self.on_end()
+        return addresses
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class RoutedBackend(NetworkBackend):

@@ -16,6 +16,7 @@ from httpcore2_core import (
     AsyncNetworkBackend,
     ConnectionPool,
     NetworkBackend,
+    Observer,
     Request,
     Response,
     SyncBackend,
@@ -25,6 +26,7 @@ from httpcore2_core._http.bodies import iterate
 from httpcore2_core._net.coroutines import run_blocking
 
 T = TypeVar("T")
+Worker = Callable[[], Coroutine[Any, Any, None]]
 Trace = Callable[[str, dict[str, Any]], None]
 
 
@@ -49,6 +51,10 @@ class Client(ABC):
         """Close a response."""
 
     @abstractmethod
+    def observe(self, observer: Observer) -> None:
+        """Install an observer."""
+
+    @abstractmethod
     async def aclose(self) -> None:
         """Close all connections."""
 
@@ -63,8 +69,14 @@ class Runtime(ABC):
         """Run a coroutine to its end."""
 
     @abstractmethod
-    async def run_all(self, count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `count` coroutines concurrently, until all have ended."""
+    async def run_all(self, count: int, worker: Worker, stop: Worker) -> None:
+        """Run coroutines concurrently, until all have ended.
+
+        Args:
+            count: how many.
+            worker: makes one.
+            stop: what ends them when they are interrupted, if the runtime cannot cancel them.
+        """
 
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
@@ -96,6 +108,9 @@ class SyncClient(Client):
     async def close_response(self, response: Response) -> None:
         response.close()
 
+    def observe(self, observer: Observer) -> None:
+        self._pool.observe(observer)
+
     async def aclose(self) -> None:
         self._pool.close()
 
@@ -122,6 +137,9 @@ class AsyncClient(Client):
     async def close_response(self, response: Response) -> None:
         await response.aclose()
 
+    def observe(self, observer: Observer) -> None:
+        self._pool.observe(observer)
+
     async def aclose(self) -> None:
         await self._pool.aclose()
 
@@ -134,12 +152,17 @@ class Threads(Runtime):
     def run(self, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return run_blocking(main())
 
-    async def run_all(self, count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def run_all(self, count: int, worker: Worker, stop: Worker) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(count) as executor:
-            for future in [executor.submit(lambda: run_blocking(worker())) for _ in range(count)]:
-                future.result()
+            try:
+                futures = [executor.submit(lambda: run_blocking(worker())) for _ in range(count)]
+                for future in futures:
+                    future.result()
+            except BaseException:
+                await stop()
+                raise
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - this coroutine runs on a thread, and may block
@@ -179,7 +202,7 @@ class AsyncIO(EventLoop):
 
         return asyncio.run(main())
 
-    async def run_all(self, count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def run_all(self, count: int, worker: Worker, stop: Worker) -> None:
         import asyncio
 
         async with asyncio.TaskGroup() as group:
@@ -205,7 +228,7 @@ class Trio(EventLoop):
 
         return trio.run(main)
 
-    async def run_all(self, count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def run_all(self, count: int, worker: Worker, stop: Worker) -> None:
         import trio
 
         async with trio.open_nursery() as nursery:
@@ -231,7 +254,7 @@ class AnyIO(EventLoop):
 
         return anyio.run(main)
 
-    async def run_all(self, count: int, worker: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def run_all(self, count: int, worker: Worker, stop: Worker) -> None:
         import anyio
 
         async with anyio.create_task_group() as group:

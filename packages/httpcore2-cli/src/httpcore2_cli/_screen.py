@@ -6,12 +6,11 @@ Must not know: how a transfer is done.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from ._outputs import OutputClosed
-from ._terminal import escape, is_plain, is_terminal
+from ._terminal import escape, is_plain, is_terminal, terminal_width
 from ._timeline import Phase
 from ._transfer import Transfer
 from ._verbose import describe
@@ -44,9 +43,7 @@ class Screen:
     @property
     def width(self) -> int:
         """The columns of the window; 80 without one."""
-        if not self.is_terminal:
-            return 80
-        return os.get_terminal_size(self.stream.fileno()).columns or 80
+        return terminal_width(self.stream)
 
     def draw(self, lines: Iterable[Text]) -> None:
         """Show lines with styles."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from ._connections import make_client, make_proxy
 from ._failures import ExitCode, Failure
-from ._options import Options
+from ._options import BenchOptions, Options
 from ._outputs import Output, OutputClosed, size_of
 from ._report import as_json, facts, format_facts
 from ._requests import file_name, make_request, parse_url
 from ._runtimes import RUNTIMES, Client, Runtime, Trace
 from ._screen import Screen
-from ._terminal import escape, is_terminal
+from ._terminal import escape, is_plain, is_terminal, terminal_width
 from ._transfer import Meter, Transfer
 from ._verbose import EventReader, VerboseReader
 
@@ -39,6 +39,7 @@ class Session:
 
     def __init__(self, options: Options, output: TextIO, screen: Screen) -> None:
         self._options = options
+        self._output = output
         self._stdout: BinaryIO = output.buffer
         self._is_terminal = is_terminal(output)
         self._screen = screen
@@ -53,6 +54,8 @@ class Session:
                 self._screen.warn(
                     "certificates are not checked (-k): anyone may be at the other end."
                 )
+            if self._options.bench is not None:
+                return self._load(self._options.bench)
             return self._runtime.run(self._send_all)
         except (Failure, ImportError) as exc:
             code = exc.code if isinstance(exc, Failure) else ExitCode.USAGE
@@ -63,6 +66,12 @@ class Session:
         except KeyboardInterrupt:
             self._interrupted()
             return ExitCode.INTERRUPTED
+        except BaseExceptionGroup as group:
+            # trio raises the interruption inside the group of its tasks.
+            if group.subgroup(KeyboardInterrupt) is None:
+                raise
+            self._interrupted()
+            return ExitCode.INTERRUPTED
 
     def _interrupted(self) -> None:
         message = "Interrupted."
@@ -71,10 +80,43 @@ class Session:
             message += f" {transfer.kept()} Continue with -C -."
         self._screen.note(f"httpcore2: {escape(message)}")
 
+    def _load(self, limits: BenchOptions) -> int:
+        """Load a server, and show what came of it, also after Ctrl-C."""
+        from ._bench import Bench, refuse_remote
+        from ._bench_report import bench_facts, bench_lines
+
+        (url,) = self._options.urls
+        refuse_remote(self._options, url)
+        _, upload = make_request(self._options, url)  # a faulty one is refused before the load
+        if upload is not None:
+            upload.close()
+        bench = Bench(self._options, limits, url)
+
+        async def main() -> None:
+            client, _ = make_client(self._runtime, self._options, limits.connections)
+            try:
+                await bench.run(self._runtime, client)
+            finally:
+                await client.aclose()
+
+        try:
+            self._runtime.run(main)
+        finally:
+            result = bench.result
+            known = bench_facts(result, url, limits, self._options.backend)
+            if self._options.json:
+                self._write(f"{as_json(known)}\n", to_error=False)
+            else:
+                bar = "#" if is_plain(self._output) else "█"
+                width = terminal_width(self._output)
+                lines = bench_lines(known, result.latencies, bar, width)
+                self._write("\n".join([*map(escape, lines), ""]), to_error=False)
+        return result.code
+
     async def _send_all(self) -> int:
         options = self._options
         code = 0
-        client = make_client(self._runtime, options)
+        client, self._resolver = make_client(self._runtime, options)
         try:
             for number, url in enumerate(options.urls):
                 for turn in range(options.repeat):
@@ -95,6 +137,8 @@ class Session:
             transfer = self._prepare(url, number, turn)
             transfer.retries = attempt
             self._current = transfer
+            self._resolver.on_start = transfer.on_lookup
+            self._resolver.on_end = transfer.on_resolved
             await transfer.run(
                 client,
                 self._readers(transfer),

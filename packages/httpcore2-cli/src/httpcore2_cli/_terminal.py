@@ -36,6 +36,13 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty()
 
 
+def terminal_width(stream: TextIO) -> int:
+    """Return the columns of a stream's window; 80 without one."""
+    if not is_terminal(stream):
+        return 80
+    return os.get_terminal_size(stream.fileno()).columns or 80
+
+
 def is_plain(stream: TextIO, environment: Mapping[str, str] | None = None) -> bool:
     """Return whether a stream gets ASCII without styles: no terminal, `NO_COLOR`, `TERM=dumb`, or no Unicode."""
     environment = os.environ if environment is None else environment

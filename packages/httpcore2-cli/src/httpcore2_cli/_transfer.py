@@ -123,6 +123,15 @@ class Transfer:
         """Return the seconds since the transfer began."""
         return time.perf_counter() - self._started
 
+    def on_lookup(self) -> None:
+        """Note that a name is being looked up."""
+        self.timeline.begin(Phase.DNS, self.clock())
+
+    def on_resolved(self) -> None:
+        """Note that the name was resolved, and that the connection goes on."""
+        self.timeline.end(self.clock())
+        self.timeline.begin(Phase.TCP, self.clock())
+
     def field(self, name: bytes) -> bytes:
         """Return the value of a field of the response; empty if it has none."""
         fields = self.response.headers if self.response else []
