@@ -50,7 +50,7 @@ class Case:
 
     def fetch(self, host: str) -> None:
         request = Request("GET", f"http://{host}/")
-        run_blocking(self.engine.handle(request, self.create, self.owners[0]))
+        run_blocking(self.engine.handle(request, self.create, self.owners[0], None))
 
     def create(self, origin: Origin) -> FakeConnection:
         self.connections.append(FakeConnection(origin))

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     import ssl
 
-    from ._http.timings import RequestTimings
-
 
 # `continue` is a word of Python, and can't be declared in the body of a class.
 _Continue = TypedDict("_Continue", {"continue": float | None}, total=False)
@@ -91,7 +89,7 @@ class ResponseExtensions(TypedDict, total=False):
             succeeded, it carries the new protocol. Copies of a response have none.
         stream_id: the identifier of the stream, over HTTP/2 (RFC 9113, section 5.1.1).
         trailing_headers: the fields after the body, once that was read, if there were any (RFC 9110, section 6.5).
-        timings: how long each phase of the request took, if a `Timings` observer is installed.
+        timings: the `RequestTimings` of the request, if a `Timings` observer is installed.
 
     Example:
         ```python
@@ -110,4 +108,4 @@ class ResponseExtensions(TypedDict, total=False):
     network_stream: Any
     stream_id: int
     trailing_headers: list[tuple[bytes, bytes]]
-    timings: RequestTimings
+    timings: Any

@@ -163,7 +163,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         return [public_async_connection(poolable) for poolable in self._engine.connections]
 
     async def handle_async_request(self, request: Request) -> Response:
-        return await self._engine.handle(request, self._create_poolable, self)
+        return await self._engine.handle(request, self._create_poolable, self, None)
 
     def _create_poolable(self, origin: Origin) -> Poolable:
         return adapt_async_connection(self.create_connection(origin))

@@ -160,7 +160,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         return [public_sync_connection(poolable) for poolable in self._engine.connections]
 
     def handle_request(self, request: Request) -> Response:
-        handling = self._engine.handle(request, self._create_poolable, self)
+        handling = self._engine.handle(request, self._create_poolable, self, None)
         try:
             response = run_blocking(handling)
         except BaseException:

@@ -6,7 +6,6 @@ Must not know: where the events come from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from .._models import Request, Response
@@ -215,8 +214,7 @@ class Timings(Observer):
         token.mark = time
 
     def response_received(self, token: _Token, response: Response, time: float) -> None:
-        extensions: dict[str, Any] = response.extensions
-        extensions["timings"] = token.timings
+        response.extensions["timings"] = token.timings
 
     def request_ended(
         self,
