@@ -1,5 +1,6 @@
 """Download pages concurrently on each of the four runtimes, and print the connections of the pool.
 
+It ends with the phases of a request, as the command `httpcore2` draws them.
 Without arguments the pages come from a local server, and each is checked.
 """
 
@@ -9,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import http.server
+import os
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ import anyio
 import trio
 
 import httpcore2
+import httpcore2_cli
 
 PAGES = range(2000, 2020)
 
@@ -155,6 +158,17 @@ def run_everywhere(urls: list[str], check: Check) -> None:
         print(f"Complete in {time.perf_counter() - started:.3f} seconds")
 
 
+def draw_phases(url: str) -> None:
+    """Show where the time of a request goes, and what a second one on its connection saves."""
+    print("httpcore2, the command")
+    arguments = ["-s", "-S", "--waterfall", "--repeat", "2", "-o", os.devnull, url]
+    try:
+        httpcore2_cli.main(arguments)
+    except SystemExit as exit_:
+        if exit_.code:
+            raise DemoError(f"httpcore2 {url}: exit code {exit_.code}") from None
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield the exceptions in exception groups, which task groups raise."""
     if isinstance(error, BaseExceptionGroup):
@@ -183,9 +197,11 @@ def main() -> int:
     try:
         if urls:
             run_everywhere(urls, check_any_page)
+            draw_phases(urls[0])
         else:
             with serving() as origin:
                 run_everywhere([f"{origin}/{year}" for year in PAGES], check_own_page)
+                draw_phases(f"{origin}/{PAGES[0]}")
     except Exception as error:  # noqa: BLE001
         for cause in causes(error):
             print(f"scripts/demo: {type(cause).__name__}: {cause}", file=sys.stderr)

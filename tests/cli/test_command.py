@@ -13,7 +13,8 @@ import pytest
 import httpcore2_cli
 from httpcore2_cli._version import version_text
 
-from .conftest import Run
+from ..support import programs
+from .conftest import BACKENDS, Run
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,6 +107,46 @@ def test_the_version_and_the_help_load_nothing_of_the_transport() -> None:
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "httpcore2_cli._command" in loaded
     assert not loaded & {"rich", "asyncio", "trio", "anyio", "httpcore2_cli._session"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script_that_completes_options(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(instruction: str) -> str:
+        monkeypatch.setenv("_HTTPCORE2_COMPLETE", f"{shell}_{instruction}")
+        with pytest.raises(SystemExit) as exit_:
+            httpcore2_cli.main([])
+        assert exit_.value.code == 0
+        return capsys.readouterr().out
+
+    if shell != "bash" or programs.find("bash"):  # click asks bash for its version
+        assert f"_HTTPCORE2_COMPLETE={shell}_complete" in answer("source")
+    words = "httpcore2 --backend " if shell == "bash" else "httpcore2 --backend"
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", "" if shell == "fish" else "2")
+    found = answer("complete")
+    assert all(backend in found for backend in BACKENDS)
+
+
+def test_bash_completes_options(tmp_path: Path) -> None:
+    bash = programs.require("bash")
+    command = tmp_path / "httpcore2"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m httpcore2_cli "$@"\n')
+    command.chmod(0o755)
+    script = (
+        'PATH="$1:$PATH"; eval "$(_HTTPCORE2_COMPLETE=bash_source httpcore2)"; '
+        "COMP_WORDS=(httpcore2 --http2-p); COMP_CWORD=1; "
+        '_httpcore2_completion httpcore2; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [bash, "-c", script, "bash", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout == "--http2-prior-knowledge\n"
 
 
 def test_the_reference_page_is_that_of_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
