@@ -510,6 +510,7 @@ def test_importing_the_package_imports_no_event_loop_no_tls_and_no_optional_code
         "httpcore2_asyncio",
         "httpcore2_cli",
         "httpcore2_http2",
+        "httpcore2_opentelemetry",
         "httpcore2_trio",
         "rich",
         "socksio",

@@ -22,6 +22,7 @@ MODULES = [
     "httpcore2",
     "httpcore2_asyncio",
     "httpcore2_cli",
+    "httpcore2_opentelemetry",
     "httpcore2_core",
     "httpcore2_core.testing",
     "httpcore2_http2",

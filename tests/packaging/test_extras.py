@@ -16,6 +16,15 @@ ANYIO = {"anyio", "idna", "typing-extensions"}
 HTTP2 = {"h2", "hpack", "hyperframe"}
 CLI = {"click", "markdown-it-py", "mdurl", "pygments", "rich"}
 PYTEST = {"pytest", "iniconfig", "packaging", "pluggy", "pygments"}
+OPENTELEMETRY = {
+    "httpcore2-opentelemetry",
+    "opentelemetry-api",
+    "opentelemetry-instrumentation",
+    "opentelemetry-semantic-conventions",
+    "packaging",
+    "typing-extensions",
+    "wrapt",
+}
 
 # The distributions that each extra adds to `httpcore2`, including indirect dependencies.
 EXTRAS = {
@@ -26,10 +35,12 @@ EXTRAS = {
     "socks": {"socksio"},
     "cli": {"httpcore2-cli", *CLI},
 }
+# Those that users import by their own names, so that no error of httpcore2 is about them.
+IMPORTED = {"opentelemetry": OPENTELEMETRY}
 SETS = {
     "httpcore2": {"httpcore2"},
-    **{f"httpcore2[{name}]": {"httpcore2", *added} for name, added in EXTRAS.items()},
-    "httpcore2[all]": {"httpcore2"}.union(*EXTRAS.values()),
+    **{f"httpcore2[{name}]": {"httpcore2", *added} for name, added in (EXTRAS | IMPORTED).items()},
+    "httpcore2[all]": {"httpcore2"}.union(*EXTRAS.values(), *IMPORTED.values()),
     "httpcore2-core": set(),
     "httpcore2-core[socks]": {"socksio"},
     "httpcore2-asyncio": {"httpcore2-asyncio"},
@@ -38,6 +49,7 @@ SETS = {
     "httpcore2-http2": {"httpcore2-http2", *HTTP2},
     "httpcore2-cli": {"httpcore2-cli", *CLI},
     "pytest-httpcore2": {"pytest-httpcore2", *PYTEST},
+    "httpcore2-opentelemetry": OPENTELEMETRY,
 }
 PAIRS = {
     f"httpcore2[{','.join(names)}]": {"httpcore2"}.union(*(EXTRAS[name] for name in names))
@@ -111,7 +123,7 @@ def test_the_command_in_the_error_installs_the_missing_distribution(
         made.shell(command_in(work(made, job)[job]))
         assert work(made, job)[job] == "done"
     made.shell("pip check")
-    assert set(made.distributions()) == INSTALLED["httpcore2[all]"] | {"pip"}
+    assert set(made.distributions()) == CORE.union({"httpcore2", "pip"}, *EXTRAS.values())
 
 
 SIBLINGS = {

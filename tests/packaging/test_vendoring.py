@@ -28,8 +28,10 @@ pytestmark = pytest.mark.xdist_group("vendoring")
 
 THIRD_PARTIES = ("certifi", "h11", "h2", "hpack", "hyperframe", "socksio")
 PUBLISHED = "2.16.2"
-# The command line is a program, not a part of another one.
-VENDORED = tuple(name for name in IN_ALL if name != "httpcore2-cli")
+# The command line is a program, not a part of another one; the instrumentation is one of installed packages.
+VENDORED = tuple(
+    name for name in IN_ALL if name not in ("httpcore2-cli", "httpcore2-opentelemetry")
+)
 
 # Every host name of an example resolves to the server on the loopback interface.
 EXAMPLE = """

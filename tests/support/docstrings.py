@@ -28,6 +28,7 @@ MODULES = (
     "httpcore2_trio",
     "httpcore2_http2",
     "httpcore2_cli",
+    "httpcore2_opentelemetry",
 )
 
 _SECTION = re.compile(r"(Args|Returns|Yields|Raises|Attributes|Example):\n?\Z")
@@ -71,8 +72,9 @@ def _parameters(function: Callable[..., Any], *, bound: bool) -> tuple[str, ...]
 
 
 def _file_of(function: FunctionType) -> str:
+    """Return the path of a function, or nothing for one of another project's base class."""
     path = Path(inspect.unwrap(function).__code__.co_filename)
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else ""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT / "packages") else ""
 
 
 def _file_of_docstring(cls: type[Any], name: str) -> str:
@@ -112,7 +114,8 @@ def _of_class(name: str, cls: type[Any]) -> Iterator[Documented]:
         if isinstance(found, property):
             assert isinstance(found.fget, FunctionType)
             doc = inspect.getdoc(found) or ""
-            yield Documented(member, "property", (), False, doc, _file_of(found.fget))
+            if file := _file_of(found.fget):
+                yield Documented(member, "property", (), False, doc, file)
         elif isinstance(function, FunctionType) and (file := _file_of(function)):
             bound = not isinstance(found, staticmethod)
             doc = inspect.getdoc(getattr(cls, attribute)) or ""

@@ -127,7 +127,8 @@ class Observer:
         """Called when a request was given to the pool.
 
         Args:
-            request: the request.
+            request: a copy of the request, which is the one that is sent: an observer that adds a header field sets
+                `request.headers` to a new list.
             time: the time, in seconds.
 
         Returns:

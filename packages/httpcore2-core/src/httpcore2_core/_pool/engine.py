@@ -18,6 +18,7 @@ Must not know: HTTP's framing, sockets, locks, which runtime it runs in, which c
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -341,7 +342,8 @@ class Engine:
         pool: object,
         runtime: Runtime,
     ) -> Response:
-        """Do the same as `handle()`, and report the start and the end of the request."""
+        """Do the same as `handle()` for a copy of the request, and report the start and the end of the request."""
+        request = copy(request)
         observation = RequestObservation(self.observers, request, runtime.now)
         body: ObservedBody | None = None
         try:
