@@ -277,7 +277,7 @@ class NetworkStream
 class Observation
     __enter__(self)
     __exit__(self, exc_type=None, exc_value=None, traceback=None)
-    __init__(self)
+    __init__(self, observer)
     remove(self)
 class ObservedConnection
     __init__(self, origin, started_at)

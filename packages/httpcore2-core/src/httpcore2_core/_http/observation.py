@@ -9,6 +9,7 @@ Must not know: where the events come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,9 @@ _lock = Lock()
 class Observation:
     """An installed observer. It is removed by `remove()`, or at the end of a `with` block.
 
+    Attributes:
+        observer: the observer.
+
     Example:
         ```python
         import httpcore2
@@ -38,17 +42,19 @@ class Observation:
         ```
     """
 
-    __slots__ = ("_installed",)
+    __slots__ = ("_installed", "observer")
 
-    def __init__(self) -> None:
-        self._installed: dict[Observation, Observer] = {}
+    def __init__(self, observer: Observer) -> None:
+        self.observer: Observer = observer
+        self._installed: list[Observation] = []
 
     def remove(self) -> None:
         """Remove the observer; a second call does nothing.
 
         Requests that have started are still reported to it.
         """
-        self._installed.pop(self, None)
+        with suppress(ValueError):
+            self._installed.remove(self)
 
     def __enter__(self) -> Observation:
         return self
@@ -62,7 +68,8 @@ class Observation:
         self.remove()
 
 
-everywhere: dict[Observation, Observer] = {}
+# Lists, since Python tests these faster than dictionaries.
+everywhere: list[Observation] = []
 """The observers of all pools, which the program has installed and can remove."""
 
 
@@ -99,7 +106,7 @@ def observe(observer: Observer) -> Observation:
     return install(everywhere, observer)
 
 
-def install(installed: dict[Observation, Observer], observer: Observer) -> Observation:
+def install(installed: list[Observation], observer: Observer) -> Observation:
     """Add an observer to those of a pool, or to those of all.
 
     Raises:
@@ -109,9 +116,9 @@ def install(installed: dict[Observation, Observer], observer: Observer) -> Obser
         raise TypeError(
             f"observer must be an instance of httpcore2.Observer, but got {type(observer).__name__}."
         )
-    observation = Observation()
+    observation = Observation(observer)
     observation._installed = installed
-    installed[observation] = observer
+    installed.append(observation)
     return observation
 
 
@@ -125,11 +132,11 @@ class Observers:
     __slots__ = ("own",)
 
     def __init__(self) -> None:
-        self.own: dict[Observation, Observer] = {}
+        self.own: list[Observation] = []
 
     def current(self) -> list[Observer]:
         """Return all observers, in the order in which they were installed, those of all pools first."""
-        return [*everywhere.values(), *self.own.values()]
+        return [installed.observer for installed in (*everywhere, *self.own)]
 
     def notify(self, call: Callable[[Observer], None]) -> None:
         """Call each observer with an event of a connection."""

@@ -330,7 +330,6 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return self._codec.response_state is SWITCHED
 
     def _end(self, is_reusable: bool) -> None:
-        self._observation = None
         self._change(RELEASE if is_reusable else FAIL)
         is_reusable = self._state is IDLE  # unless it was aborted meanwhile
         if is_reusable:
