@@ -50,6 +50,20 @@ def by_nobody(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> N
     pool.request("GET", url)
 
 
+def by_nobody_before_it_begins(
+    pool: httpcore2.ConnectionPool, url: str, exc: BaseException
+) -> None:
+    counterpart: Any = pool.connections[0]
+    session = counterpart._counterpart.established._session
+
+    def begin() -> None:
+        del session.begin_exchange
+        raise exc
+
+    session.begin_exchange = begin
+    pool.request("GET", url)
+
+
 def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it, although code of the caller runs in the request, too."""
     connection: Any = pool.connections[0]
@@ -93,6 +107,7 @@ def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
         (by_nobody, KeyboardInterrupt(), True),
         (by_nobody, OSError(), True),
         (by_nobody, httpcore2.WriteTimeout(), False),
+        (by_nobody_before_it_begins, KeyboardInterrupt(), True),
         (by_nobody_while_traced, ValueError(), True),
         (while_it_reads, KeyboardInterrupt(), True),
         (while_it_reads, OSError(), True),

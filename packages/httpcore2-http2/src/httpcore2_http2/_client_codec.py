@@ -10,15 +10,15 @@ Must not know: the network, clocks, locks, sessions, pools.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from h2.config import H2Configuration
 
 from httpcore2_core._exceptions import RemoteProtocolError
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.stream_fields import (
+    METHODS_WITHOUT_CONTENT,
     FieldSection,
     MalformedResponse,
+    ResponseHead,
     check_fields,
     check_response,
 )
@@ -135,7 +135,6 @@ class ClientCodec:
         self._idle_frames = 0
         self._sender = FrameSender()
         self.outgoing = self._sender.outgoing
-        self.take: Callable[[], bytes] = self._sender.take
         self._control = ConnectionControl(
             config, stream_window, self._sender.encoder, self._decoder
         )
@@ -166,7 +165,8 @@ class ClientCodec:
         self._sender.send_headers(stream_id, pseudo, headers, end_stream)
         # The server may send frames about it, however it ends: if all requests of an hour are given up, that is no
         # flood.
-        self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
+        if self._idle_frames:
+            self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
         return True
 
     def _make_room(self) -> None:
@@ -217,6 +217,11 @@ class ClientCodec:
     def ping(self) -> None:
         self._control.ping()
         self._send_control()
+
+    def take(self) -> bytes:
+        data = b"".join(self.outgoing)
+        self.outgoing.clear()
+        return data
 
     # Receiving
 
@@ -334,7 +339,10 @@ class ClientCodec:
                     return
             if self._idle_frames:
                 self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
-            stream.add_data(data)
+            if stream.chunks:
+                stream.add_data(data)
+            else:
+                stream.chunks.append(data)
             self._listener.on_data(stream)
         if size != len(data):
             self.consumed(stream, size - len(data))
@@ -362,6 +370,11 @@ class ClientCodec:
         fields = self._decoder.decode_block(block)
         if stream is None or stream.head is not None or stream.state not in _AWAITED:
             self._count_idle_frame()
+        elif fields.checked is not None and stream.request.method not in METHODS_WITHOUT_CONTENT:
+            self._receive_head(stream, fields.checked)
+            if end_stream:
+                self._end_response(stream)
+            return
         if stream is None or stream.state not in _RECEIVING:
             self._receive_unexpected(HEADERS, stream_id, 0, stream)
             return
@@ -387,10 +400,7 @@ class ClientCodec:
                 self._count_idle_frame()
                 self._receive_interim(stream, fields)
             elif stream.head is None:
-                status, headers, stream.body_left = check_response(fields, stream.request.method)
-                stream.head = (status, headers.copy())
-                self._idle_frames = 0
-                self._listener.on_head(stream)
+                self._receive_head(stream, check_response(fields, stream.request.method))
             else:
                 stream.trailers = check_fields(fields)
         except MalformedResponse as exc:
@@ -400,6 +410,12 @@ class ClientCodec:
             return
         if end_stream:
             self._end_response(stream)
+
+    def _receive_head(self, stream: Stream, head: ResponseHead) -> None:
+        stream.head = (head.status, head.headers.copy())
+        stream.body_left = head.length
+        self._idle_frames = 0
+        self._listener.on_head(stream)
 
     def _receive_interim(self, stream: Stream, fields: FieldSection) -> None:
         status, headers, _ = check_response(fields, stream.request.method)

@@ -82,7 +82,7 @@ class HTTP2Codec(Protocol):
     Attributes:
         limit: how many streams may be open at a time.
         allows_protocols: whether the server supports extended CONNECT (RFC 8441); `None` until its settings have come.
-        outgoing: the bytes to write, in their order, which `take()` returns joined.
+        outgoing: the bytes to write, in their order. Whoever writes them empties it, or calls `take()`.
     """
 
     limit: int

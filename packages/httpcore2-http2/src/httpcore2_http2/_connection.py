@@ -110,6 +110,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         )
         self._fields = RequestFieldsCache(NeverIndexedHeaderTuple)
         self._public_stream = self._stream.unwrapped
+        self._on_end = self._end_exchange  # bound once
 
     # Requests
 
@@ -122,30 +123,38 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         session = self._session
         tracer = Tracer.of("http2", request, self.runtime.is_blocking)
         exchange: HTTP2Exchange | None = None
-        owes_flush = False
-        self._begin_exchange()
+        owes_flush = has_begun = False
         try:
-            if session.keepalive.is_ping_pending:
-                await self._await_ping_reply(timeouts)
-            if tracer is None:
-                if request.method == b"CONNECT":
-                    await self._check_protocol(request, timeouts)
-                writer = session.writer
+            with session.lock:
+                self._begin_exchange()
+                has_begun = True
+                if (
+                    tracer is None
+                    and not session.keepalive.is_ping_pending
+                    and request.method != b"CONNECT"
+                ):
+                    exchange = self._open_exchange(request, observation)
+                    owes_flush = self._push_or_defer()
+            if exchange is None:
+                if session.keepalive.is_ping_pending:
+                    await self._await_ping_reply(timeouts)
+                if tracer is not None and not session.request_count:
+                    flushing = session.writer.flush(timeouts.for_write())
+                    await tracer.span("send_connection_init", {"request": request}, flushing)
+                await self._check_protocol(request, timeouts)
                 with session.lock:
                     exchange = self._open_exchange(request, observation)
-                    if session.exchanges == 1 or self.runtime.is_blocking:
-                        writer.push()
-                    elif not writer.is_flush_due:
-                        writer.is_flush_due = owes_flush = True
-                stream = exchange.stream
+                    if tracer is None:
+                        session.writer.push()
+            stream = exchange.stream
+            if tracer is None:
                 if owes_flush:
-                    # Tasks that run in the same iteration of the loop queue their requests, too: one write takes all.
                     await self.runtime.sleep(0)
                     owes_flush = False
                     with session.lock:
-                        writer.push()
-                if writer.unsent:
-                    await writer.flush(timeouts.for_write(), stream.has_head)
+                        session.writer.push()
+                if session.writer.unsent:
+                    await session.writer.flush(timeouts.for_write(), stream.has_head)
                 if observation is not None:
                     observation.head_sent()
                 if stream.upload is not None:
@@ -154,14 +163,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     await session.reader.wait(stream.turns, stream.has_head, timeouts.for_read())
                 head = stream.head or exchange.raise_error()
             else:
-                if not session.request_count:
-                    flushing = session.writer.flush(timeouts.for_write())
-                    await tracer.span("send_connection_init", {"request": request}, flushing)
-                await self._check_protocol(request, timeouts)
-                with session.lock:
-                    exchange = self._open_exchange(request, observation)
-                info = {"request": request, "stream_id": exchange.stream.stream_id}
-                flushing = session.writer.flush(timeouts.for_write(), exchange.stream.has_head)
+                info = {"request": request, "stream_id": stream.stream_id}
+                flushing = session.writer.flush(timeouts.for_write(), stream.has_head)
                 await tracer.span("send_request_headers", info, flushing)
                 if observation is not None:
                     observation.head_sent()
@@ -176,7 +179,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             if owes_flush:
                 with session.lock:
                     session.writer.push()
-            self._end_exchange(None if exchange is None else exchange.stream)
+            if has_begun:
+                self._end_exchange(None if exchange is None else exchange.stream)
             try:
                 if tracer is not None and exchange is not None:
                     info = {"stream_id": exchange.stream.stream_id}
@@ -189,7 +193,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 again.reason = exchange.stream.error
                 raise again from exc
             raise
-        stream = exchange.stream
         tunnel = Tunnel(session, stream) if stream.is_tunnel else None
         extensions = {
             "http_version": b"HTTP/2",
@@ -208,13 +211,27 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         return received_response(status, headers, body, extensions)
 
     def _begin_exchange(self) -> None:
+        """Count one more exchange; under the lock."""
         self._stream.watch(None)
+        self._session.begin_exchange()
+        self._expires_at = None
+        if self._state is IDLE:
+            self._change(REQUEST)
+
+    def _push_or_defer(self) -> bool:
+        """Write the queued request, or return true if the caller must do that after a checkpoint; under the lock.
+
+        If requests are under way on an event loop, the first task that queues one writes for all that run in the same
+        iteration of the loop, and do not wait for it.
+        """
         session = self._session
-        with session.lock:
-            session.begin_exchange()
-            self._expires_at = None
-            if self._state is IDLE:
-                self._change(REQUEST)
+        writer = session.writer
+        if session.exchanges == 1 or self.runtime.is_blocking:
+            writer.push()
+        elif not writer.is_flush_due:
+            writer.is_flush_due = True
+            return True
+        return False
 
     async def _await_ping_reply(self, timeouts: Timeouts) -> None:
         """Wait for the reply to a PING before anything else is sent to a server that may be gone."""
@@ -268,7 +285,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         session = self._session
         if len(session.writer.unsent) > _MAX_UNSENT:
             session.retire()
-        if not session.has_room():
+        if session.is_closed or session.is_retired or len(session.streams) >= session.codec.limit:
             raise ConnectionNotAvailable(
                 f"The connection accepts no further request: {len(session.streams)} of at most "
                 f"{session.codec.limit} streams are open."
@@ -286,7 +303,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         if self._state is RESERVED:
             self._change(SEND)
         self._request_count = session.request_count
-        exchange = HTTP2Exchange(session, stream, self.peer, self._end_exchange, observation)
+        exchange = HTTP2Exchange(session, stream, self.peer, self._on_end, observation)
         if upload is not None and upload.iterator is None and not upload.expects_continue:
             exchange.queue_slice(upload)
         return exchange

@@ -37,8 +37,6 @@ class HTTP2Exchange:
         stream: the stream that carries it.
     """
 
-    __slots__ = ("_end", "_observation", "_peer", "_session", "stream")
-
     def __init__(
         self,
         session: Session,

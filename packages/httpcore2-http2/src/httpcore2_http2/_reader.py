@@ -161,7 +161,10 @@ class Reader:
                                 began = runtime.now()
                             self._on_read(received)
                         if is_ready():
-                            self._leave(turn, turns)
+                            if turns:
+                                self._leave(turn, turns)
+                            else:
+                                role.leave(turn)
                             is_over = True
                     self._after_read()
                     if began is not None and runtime.now() - began > LONG:

@@ -43,15 +43,6 @@ class FrameSender:
         self.window: int = INITIAL_WINDOW
         self.max_frame: int = MAX_FRAME
 
-    def take(self) -> bytes:
-        """Return the bytes to be sent."""
-        outgoing = self.outgoing
-        if not outgoing:
-            return b""
-        data = b"".join(outgoing)
-        outgoing.clear()
-        return data
-
     def send_headers(
         self, stream_id: int, pseudo: Headers, headers: Headers, end_stream: bool
     ) -> None:

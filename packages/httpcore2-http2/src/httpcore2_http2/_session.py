@@ -126,9 +126,7 @@ class Session:
             settings.ping_timeout,
             runtime.now(),
         )
-        self.writer: Writer = Writer(
-            stream, self.lock, self.codec.outgoing, self.codec.take, self.poll, self.retire
-        )
+        self.writer: Writer = Writer(stream, self.lock, self.codec.outgoing, self.poll, self.retire)
         self.reader: Reader = Reader(
             stream,
             self.lock,
@@ -157,6 +155,7 @@ class Session:
         self._goaway: tuple[int, bytes] | None = None  # its code and debug data
         self._pinged_at = 0.0
         self._generation = generation()
+        self._watcher = self._on_arrival  # bound once
 
     # Exchanges
 
@@ -169,10 +168,6 @@ class Session:
             self.keepalive.resume(now)
         self.exchanges += 1
 
-    def has_room(self) -> bool:
-        """Whether a request can be sent now; under the lock."""
-        return not self.is_closed and not self.is_retired and len(self.streams) < self.codec.limit
-
     def open_stream(
         self,
         request: Request,
@@ -182,8 +177,9 @@ class Session:
     ) -> Stream | None:
         """Queue the head of `request` on a new stream; `None` if there are no identifiers left; under the lock."""
         stream = Stream(request, upload, self.reads)
-        end_stream = upload is None and not stream.is_connect
-        if not self.codec.open_stream(stream, pseudo, headers, end_stream):
+        if not self.codec.open_stream(
+            stream, pseudo, headers, upload is None and not stream.is_connect
+        ):
             return None
         self.streams[stream.stream_id] = stream
         self.request_count += 1
@@ -193,10 +189,13 @@ class Session:
         """Count one exchange less, and give up its stream unless it is complete; under the lock."""
         if stream is not None:
             del self.streams[stream.stream_id]
-            # Closing a WebSocket is a message of its own, and browsers reset the stream after it. hypercorn 0.18
-            # breaks the connection if END_STREAM follows it.
-            gently = stream.is_tunnel and protocol_of(stream.request) is None
-            self.release(stream, gently)
+            if stream.state is ENDED and not stream.turns:
+                stream.is_released = True
+            else:
+                # Closing a WebSocket is a message of its own, and browsers reset the stream after it. hypercorn 0.18
+                # breaks the connection if END_STREAM follows it.
+                gently = stream.is_tunnel and protocol_of(stream.request) is None
+                self.release(stream, gently)
         self.exchanges -= 1
         limit = self.request_limit
         if limit is not None and limit.is_certain:
@@ -219,8 +218,6 @@ class Session:
         if stream.turns:
             stream.wake()
         if self.is_closed:
-            return
-        if stream.state is ENDED:
             return
         if gently and stream.may_send and stream.error is None:
             self.codec.send_data(stream, b"", True)
@@ -262,7 +259,7 @@ class Session:
 
     def watch(self) -> None:
         """Receive data that arrives while no request is under way, if the stream supports it."""
-        self.stream.watch(self._on_arrival)
+        self.stream.watch(self._watcher)
 
     def _on_arrival(self) -> None:
         self.poll()

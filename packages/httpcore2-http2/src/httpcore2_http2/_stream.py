@@ -58,31 +58,6 @@ class Stream:
         turns: participants that wait for something on the stream.
     """
 
-    __slots__ = (
-        "body_left",
-        "chunks",
-        "error",
-        "has_ended",
-        "head",
-        "interim",
-        "is_connect",
-        "is_released",
-        "is_tunnel",
-        "is_unprocessed",
-        "made_progress",
-        "reads",
-        "receive_window",
-        "request",
-        "send_window",
-        "state",
-        "stream_id",
-        "trailers",
-        "turns",
-        "unreturned",
-        "upload",
-        "was_continued",
-    )
-
     def __init__(self, request: Request, upload: StreamUpload | None, reads: int) -> None:
         """Create an idle stream; arguments as the attributes of these names."""
         self.state: StreamState = IDLE

@@ -9,7 +9,7 @@ Must not know: frames, requests, received data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
@@ -38,7 +38,7 @@ class Writer:
     Attributes:
         lock: the session's.
         role: to wait until the stream below takes more bytes.
-        outgoing: is not empty if there are bytes that were not queued yet.
+        outgoing: bytes that were not queued yet, in their order.
         unsent: queued bytes that the stream below did not take without waiting.
         is_flush_due: a task will write in the next iteration of its event loop, for all that queue bytes until then.
         error: why nothing more can be written.
@@ -48,8 +48,7 @@ class Writer:
         self,
         stream: BackendStream,
         lock: RLock,
-        outgoing: Sequence[object],
-        take: Callable[[], bytes],
+        outgoing: list[bytes | memoryview],
         poll: Callable[[], object],
         on_error: Callable[[], None],
     ) -> None:
@@ -58,8 +57,7 @@ class Writer:
         Args:
             stream: where to write to.
             lock: held for every decision, never while waiting.
-            outgoing: as the attribute.
-            take: returns the bytes to be queued; called under the lock.
+            outgoing: as the attribute; emptied under the lock.
             poll: receives data that has arrived.
             on_error: called under the lock when nothing more can be written.
         """
@@ -70,8 +68,7 @@ class Writer:
         self.is_flush_due: bool = False
         self._stream = stream
         self._runtime = stream.runtime
-        self.outgoing: Sequence[object] = outgoing
-        self._take = take
+        self.outgoing = outgoing
         self._poll = poll
         self._on_error = on_error
         self._is_closed = False
@@ -87,21 +84,25 @@ class Writer:
     def push(self) -> None:
         """Write what can be written without waiting; under the lock."""
         self.is_flush_due = False
-        if self.outgoing:
-            data = self._take()
+        data = self.unsent
+        outgoing = self.outgoing
+        if outgoing:
+            queued = b"".join(outgoing)
+            outgoing.clear()
             if self._is_closed or self.error is not None:
                 return
-            self._queued += len(data)
-            self.unsent = self.unsent + data if self.unsent else data
-        while self.unsent and self.role.holder is None:
+            self._queued += len(queued)
+            self.unsent = data = data + queued if data else queued
+        while data and self.role.holder is None:
             try:
-                taken = self._stream.write_nowait(self.unsent)
+                taken = self._stream.write_nowait(data)
             except WriteError as exc:
                 self._fail(exc)
                 return
             if not taken:
                 return
             self._mark_sent(taken)
+            data = self.unsent
 
     def push_replies(self) -> bool:
         """Write replies to received frames as `push` does; return whether few enough are queued; under the lock."""
@@ -189,12 +190,9 @@ class Writer:
         self.role.wake_all()
 
     def _mark_sent(self, count: int) -> None:
+        self.unsent = self.unsent[count:]
         self._sent += count
-        if count == len(self.unsent):
-            self.unsent = b""
-            self._replies = 0
-        else:
-            self.unsent = self.unsent[count:]
+        if self._replies:
             self._replies = max(0, self._replies - count)
 
     def _fail(self, error: WriteError) -> None:

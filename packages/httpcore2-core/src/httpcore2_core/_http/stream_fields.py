@@ -13,6 +13,9 @@ from .._exceptions import LocalProtocolError
 from .._models import Request, enforce_bytes
 from .fields import Headers, is_length, is_target, is_token, is_value
 
+METHODS_WITHOUT_CONTENT = frozenset((b"HEAD", b"CONNECT"))
+"""The head of a response to these does not describe its content."""
+
 MakeField = Callable[[bytes, bytes], tuple[bytes, bytes]]
 
 _is_authority = re.compile(
@@ -30,8 +33,6 @@ _SECRETS = frozenset((b"authorization", b"proxy-authorization"))
 # Shorter ones could be guessed byte by byte from the size of compressed headers (RFC 7541, section 7.1.3).
 _SHORT_COOKIE = 20
 
-# The head of a response to these does not describe its content.
-_METHODS_WITHOUT_CONTENT = frozenset((b"HEAD", b"CONNECT"))
 _SCHEMES = {b"ws": b"http", b"wss": b"https"}
 
 
@@ -251,7 +252,8 @@ class FieldSection(list[tuple[bytes, bytes]]):
     """The fields of a decoded block.
 
     Attributes:
-        checked: what `check_response` has found, since an equal block has the same; `None` before.
+        checked: the final head of a response that `check_response` has found in them. It is that of every request
+            whose method is not one of `METHODS_WITHOUT_CONTENT`.
     """
 
     __slots__ = ("checked",)
@@ -281,11 +283,11 @@ def check_response(received: FieldSection, method: bytes) -> ResponseHead:
     Raises:
         MalformedResponse: the fields are not those of a response.
     """
-    checked = received.checked
-    if checked is not None and method not in _METHODS_WITHOUT_CONTENT:
-        return checked
+    is_usual = method not in METHODS_WITHOUT_CONTENT
+    if is_usual and received.checked is not None:
+        return received.checked
     status, headers = check_head(received)
     head = ResponseHead(status, headers, body_length(status, headers, method))
-    if method not in _METHODS_WITHOUT_CONTENT:
+    if is_usual and status >= 200:
         received.checked = head
     return head

@@ -37,8 +37,6 @@ class Turn:
         waiter: wakes the participant; `None` if it does not wait, or was woken already.
     """
 
-    __slots__ = ("waiter",)
-
     def __init__(self) -> None:
         self.waiter: Waiter | None = None
 
