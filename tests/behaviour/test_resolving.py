@@ -109,7 +109,10 @@ def test_a_resolver_on_a_callers_own_backend_gives_it_each_address_in_turn(
         assert backend.connected == [("192.0.2.1", 80), ("2001:db8::1", 80)]
         backend = FakeNetworkBackend(httpcore2.ConnectError("one"), httpcore2.ConnectError("two"))
         async with runtime.pool(resolver=resolver, network_backend=backend) as pool:
-            with pytest.raises(httpcore2.ConnectError, match=f"^one; two .connecting to .*{NAME}"):
+            with pytest.raises(
+                httpcore2.ConnectError,
+                match=f"^one at 192.0.2.1; two at 2001:db8::1 .connecting to .*{NAME}",
+            ):
                 await pool.request("GET", f"http://{NAME}/")
 
     runtime.run(scenario)

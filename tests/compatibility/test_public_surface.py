@@ -155,6 +155,7 @@ class CachingResolver(Resolver, AsyncResolver)
     clear(self)
     resolve(self, host, port, timeout=None)
 class CloseReason
+class ConnectAttempt
 class ConnectError(NetworkError)
 class ConnectTimeout(TimeoutException)
 class ConnectionInterface

@@ -744,7 +744,13 @@ def test_the_failures_of_all_addresses_are_told(
     with pytest.raises(ConnectError) as caught:
         connect()
     refused, missing = os.strerror(111), os.strerror(2)
-    assert str(caught.value) == f"[Errno 111] {refused}; [Errno 2] {missing}"
+    message = str(caught.value)
+    assert message.startswith(f"[Errno 111] {refused} at 127.0.0.1; [Errno 2] {missing}")
+    assert [str(error) for _, error in caught.value.attempts] == [
+        f"[Errno 111] {refused}",
+        f"[Errno 2] {missing}",
+        f"[Errno 111] {refused}",
+    ]
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
 

@@ -13,6 +13,7 @@ from ._api.proxy_pools import AsyncHTTPProxy, AsyncSOCKSProxy, HTTPProxy, SOCKSP
 from ._api.sync_connections import HTTPConnection
 from ._api.sync_pool import ConnectionPool
 from ._exceptions import (
+    ConnectAttempt,
     ConnectError,
     ConnectionNotAvailable,
     ConnectTimeout,
@@ -77,6 +78,7 @@ __all__ = [
     "BackendStream",
     "CachingResolver",
     "CloseReason",
+    "ConnectAttempt",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionInterface",

@@ -7,6 +7,33 @@ Rules: the raiser writes what happened; `add_context` appends the peer where it 
 Must not know: requests, connections, the network.
 """
 
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class ConnectAttempt(NamedTuple):
+    """One attempt to connect, in the `attempts` of an exception.
+
+    Attributes:
+        address: the IP address and the port, as `socket.getpeername()` returns them.
+        error: why it failed; `None` if it had no answer when the dial ended.
+
+    Example:
+        ```python
+        import httpcore2
+
+        try:
+            httpcore2.request("GET", "http://refused.example.com/")
+        except httpcore2.ConnectError as exc:
+            for address, error in exc.attempts:
+                print(address[0], error)
+        ```
+    """
+
+    address: tuple[Any, ...]
+    error: Exception | None
+
 
 class ConnectionNotAvailable(Exception):
     """The connection takes no further request at the moment.
@@ -29,7 +56,14 @@ class ProxyError(Exception):
 
     The message begins with the status code and the reason of an HTTP proxy, or with the reply of a SOCKS proxy, and
     ends with the proxy and the origin.
+
+    Attributes:
+        peer_address: the address of the proxy, as `socket.getpeername()` returns it; `None` if it is not known.
+        local_address: the address of this end, as `socket.getsockname()` returns it; `None` if it is not known.
     """
+
+    peer_address: tuple[Any, ...] | str | bytes | None = None
+    local_address: tuple[Any, ...] | str | bytes | None = None
 
 
 class UnsupportedProtocol(Exception):
@@ -37,7 +71,17 @@ class UnsupportedProtocol(Exception):
 
 
 class ProtocolError(Exception):
-    """The base class of errors in the use of HTTP, by the peer or by the caller."""
+    """The base class of errors in the use of HTTP, by the peer or by the caller.
+
+    Attributes:
+        peer_address: the address of the server, or of the proxy before it, as `socket.getpeername()` returns it; `None`
+            without a connection, or if the backend does not know it.
+        local_address: the address of this end, as `socket.getsockname()` returns it; `None` without a connection, or if
+            the backend does not know it.
+    """
+
+    peer_address: tuple[Any, ...] | str | bytes | None = None
+    local_address: tuple[Any, ...] | str | bytes | None = None
 
 
 class RemoteProtocolError(ProtocolError):
@@ -52,7 +96,19 @@ class LocalProtocolError(ProtocolError):
 
 
 class TimeoutException(Exception):
-    """The base class of timeouts, whose limits are given in the `timeout` extension of a request."""
+    """The base class of timeouts, whose limits are given in the `timeout` extension of a request.
+
+    Attributes:
+        peer_address: the address of the server, or of the proxy before it, as `socket.getpeername()` returns it; `None`
+            without a connection, or if the backend does not know it.
+        local_address: the address of this end, as `socket.getsockname()` returns it; `None` without a connection, or if
+            the backend does not know it.
+        attempts: the addresses that were tried, a `ConnectAttempt` each, if the dial failed.
+    """
+
+    peer_address: tuple[Any, ...] | str | bytes | None = None
+    local_address: tuple[Any, ...] | str | bytes | None = None
+    attempts: tuple[ConnectAttempt, ...] = ()
 
 
 class PoolTimeout(TimeoutException):
@@ -72,7 +128,19 @@ class WriteTimeout(TimeoutException):
 
 
 class NetworkError(Exception):
-    """The base class of errors of the network and of the operating system's network functions."""
+    """The base class of errors of the network and of the operating system's network functions.
+
+    Attributes:
+        peer_address: the address of the server, or of the proxy before it, as `socket.getpeername()` returns it; `None`
+            without a connection, or if the backend does not know it.
+        local_address: the address of this end, as `socket.getsockname()` returns it; `None` without a connection, or if
+            the backend does not know it.
+        attempts: the addresses that were tried, a `ConnectAttempt` each, if the dial failed.
+    """
+
+    peer_address: tuple[Any, ...] | str | bytes | None = None
+    local_address: tuple[Any, ...] | str | bytes | None = None
+    attempts: tuple[ConnectAttempt, ...] = ()
 
 
 class ConnectError(NetworkError):
@@ -87,6 +155,24 @@ class WriteError(NetworkError):
     """Writing to an established connection failed, such as after a TCP reset by the peer."""
 
 
+class Peer:
+    """The other end of a stream, for the exceptions about it.
+
+    Attributes:
+        name: the peer, and the way to it, such as a route; `str()` is only called for a message.
+        addresses: the addresses of the two ends that are known, by the names of the attributes of exceptions.
+    """
+
+    __slots__ = ("addresses", "name")
+
+    def __init__(self, name: object, addresses: dict[str, Any]) -> None:
+        self.name = name
+        self.addresses = addresses
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+
 def add_context(exc: BaseException, context: object) -> None:
     """Append the peer to the message of one of the exceptions above, since logs often show only the message.
 
@@ -94,10 +180,13 @@ def add_context(exc: BaseException, context: object) -> None:
 
     Args:
         exc: any exception. Exceptions of other classes are not changed.
-        context: the peer, such as an origin. Its `str()` is only made when there is an error.
+        context: the peer, such as an origin. Its `str()` is only made when there is an error. A `Peer` also sets the
+            addresses.
     """
     if not isinstance(exc, (NetworkError, ProtocolError, ProxyError, TimeoutException)):
         return
+    if isinstance(context, Peer):
+        vars(exc).update(context.addresses)
     message, peer = str(exc), str(context)
     if peer in message:
         return  # a caller's own backend may raise the same exception object several times

@@ -88,6 +88,10 @@ class ResponseExtensions(TypedDict, total=False):
         network_stream: a `NetworkStream` or an `AsyncNetworkStream`. After a 101 response, and after a CONNECT that
             succeeded, it carries the new protocol. Copies of a response have none.
         stream_id: the identifier of the stream, over HTTP/2 (RFC 9113, section 5.1.1).
+        peer_address: the address of the server, or of the proxy before it, as `socket.getpeername()` returns it: a
+            tuple that begins with host and port, or the path of a unix socket. Absent if the backend does not know it.
+        local_address: the address of this end, as `socket.getsockname()` returns it. Absent if the backend does not
+            know it, or if a unix socket has no name.
         trailing_headers: the fields after the body, once that was read, if there were any (RFC 9110, section 6.5).
         timings: the `RequestTimings` of the request, if a `Timings` observer is installed.
 
@@ -107,5 +111,7 @@ class ResponseExtensions(TypedDict, total=False):
     reason_phrase: bytes
     network_stream: Any
     stream_id: int
+    peer_address: tuple[Any, ...] | str | bytes
+    local_address: tuple[Any, ...] | str | bytes
     trailing_headers: list[tuple[bytes, bytes]]
     timings: Any

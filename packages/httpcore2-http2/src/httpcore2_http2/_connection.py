@@ -198,6 +198,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             "http_version": b"HTTP/2",
             "network_stream": self._public_stream if tunnel is None else tunnel.unwrapped,
             "stream_id": stream.stream_id,
+            **self.peer.addresses,
         }
         info = _NO_INFO
         if tracer is not None:

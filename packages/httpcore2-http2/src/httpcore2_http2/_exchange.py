@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
-from httpcore2_core._exceptions import ReadTimeout, WriteTimeout
+from httpcore2_core._exceptions import Peer, ReadTimeout, WriteTimeout
 from httpcore2_core._http.expectation import expects_continue
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.observation import RequestObservation
@@ -41,7 +41,7 @@ class HTTP2Exchange:
         self,
         session: Session,
         stream: Stream,
-        peer: object,
+        peer: Peer,
         end: Callable[[Stream], None],
         observation: RequestObservation | None = None,
     ) -> None:
@@ -296,8 +296,8 @@ class HTTP2Exchange:
     # For the response's body
 
     @property
-    def peer(self) -> str:
-        return f"{self._peer}, stream {self.stream.stream_id}"
+    def peer(self) -> Peer:
+        return Peer(f"{self._peer}, stream {self.stream.stream_id}", self._peer.addresses)
 
     @property
     def has_body_left(self) -> bool:

@@ -231,7 +231,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
                 raise
             connection.on_release, connection.on_change = self.on_release, self.on_change
             connection.observation = self.observation
-            connection.peer = self._route
+            connection.peer.name = self._route
             if self.memory is not None:
                 connection.use_memory(self.memory)
             # In this order: a thread that closes this one sees the connection, or is seen here.

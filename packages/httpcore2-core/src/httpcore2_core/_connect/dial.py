@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .._http.timeouts import Timeouts
 from .._models import Origin
+from .._net.backend_stream import addresses_of
 from .._net.dial_listener import dial_listener
 from .._net.network_interfaces import SOCKET_OPTION
 from .._net.resolver_interfaces import AsyncResolver
@@ -83,3 +84,4 @@ class Dial(NamedTuple):
         else:
             connect = partial(backend.connect_unix_socket, **info)
             await setup.replace_stream(self.prefix, "connect_unix_socket", info, connect)
+        setup.addresses = addresses_of(setup.stream)

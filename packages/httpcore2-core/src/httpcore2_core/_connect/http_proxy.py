@@ -52,7 +52,7 @@ class HTTPTunnel:
             },
         )
         connection = EstablishedHTTP11Connection(proxy.origin, setup.stream)
-        connection.peer = self.purpose
+        connection.peer.name = self.purpose
         connection.rewrite = self._rewrite
         with setup.handshake_timeouts() as timeouts:
             response = await connection.exchange(request, timeouts)

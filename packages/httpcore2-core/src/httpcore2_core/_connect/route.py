@@ -5,7 +5,7 @@ Must not know: what is sent over the stream, connections, pools.
 
 from __future__ import annotations
 
-from .._exceptions import ConnectError, ConnectTimeout, add_context
+from .._exceptions import ConnectError, ConnectTimeout, Peer, add_context
 from .._http.observation import ConnectionObservation
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
@@ -91,7 +91,7 @@ class Route:
             for stage in self._stages:
                 await stage.run(setup)
         except BaseException as exc:
-            add_context(exc, stage.purpose)
+            add_context(exc, Peer(stage.purpose, setup.addresses))
             await setup.close()
             raise
         return setup.stream

@@ -35,6 +35,7 @@ class StreamSetup:
         request: the first request that the stream is for; its extensions apply to the setup.
         timeouts: the limits of that request.
         observation: reports the stages; `None` if there is no observer.
+        addresses: those of the two ends of the stream, once there is one, which a failed stage closes.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class StreamSetup:
         self.backend = backend
         self.request = request
         self.timeouts = timeouts
+        self.addresses: dict[str, Any] = {}
         self._stream: BackendStream | None = None
 
     @property

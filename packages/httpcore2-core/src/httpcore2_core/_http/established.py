@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, Protocol
 
-from .._exceptions import ReadError, add_context
+from .._exceptions import Peer, ReadError, add_context
 from .._models import Origin, Request, Response
-from .._net.backend_stream import BackendStream
+from .._net.backend_stream import BackendStream, addresses_of
 from .._net.runtime import Runtime
 from .bodies import ReceivedBody, check_body_api
 from .close_reason import CloseReason
@@ -43,7 +43,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     Attributes:
         runtime: the stream's.
-        peer: the server, and the proxies before it, for the messages of errors: `str()` is called only for these.
+        peer: the server, and the proxies before it, for errors. The text is only made for these.
         on_release: set by a pool: called at the end of each exchange with whether the connection can be used again,
             and when it expires on the runtime's clock.
         on_change: set by a pool: called when `capacity`, `is_retired` or `is_closed()` changed, other than at the end
@@ -74,8 +74,9 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
         """
         self._origin = origin
-        self.peer: object = origin
         self._stream: BackendStream = stream
+        # The addresses are asked for once: the system forgets the peer's when the connection breaks.
+        self.peer = Peer(origin, addresses_of(stream))
         self.runtime: Runtime = self._stream.runtime
         self._keepalive_expiry = keepalive_expiry
         self._expires_at: float | None = None

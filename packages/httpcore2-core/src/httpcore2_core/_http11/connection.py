@@ -166,6 +166,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             "http_version": head.version,
             "reason_phrase": head.reason,
             "network_stream": stream,
+            **self.peer.addresses,
         }
         info = _NO_INFO if tracer is None else {"request": request}
         body = ExchangeBody(self, timeouts, tracer, info, extensions)

@@ -217,6 +217,18 @@ class BackendStream(AsyncNetworkStream):
         return await TLSStream.handshake(self, ssl_context, server_hostname, timeout)
 
 
+def addresses_of(stream: BackendStream) -> dict[str, Any]:
+    """Return the addresses of the two ends of a stream that it knows, by the names of the extensions of a response."""
+    found = {}
+    peer = stream.get_extra_info("server_addr")
+    if peer:
+        found["peer_address"] = peer
+    local = stream.get_extra_info("client_addr")
+    if local:  # that of a unix socket has no name
+        found["local_address"] = local
+    return found
+
+
 class TLSStream(BackendStream):
     """The encrypted stream over another one."""
 

@@ -9,7 +9,8 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from .._exceptions import ConnectError
+from .._exceptions import ConnectError, ConnectTimeout
+from .attempts import AttemptLog
 from .backend_stream import BackendStream
 from .datagram_stream import DatagramStream
 from .dial_listener import report_resolution
@@ -114,14 +115,20 @@ class RuntimeBackend(AsyncNetworkBackend):
         deadline = Deadline(timeout, self.runtime)
         resolving = self.resolve(host, port, timeout, resolver=resolver)
         addresses = await report_resolution(host, resolving, lambda texts: texts)
-        errors: list[ConnectError] = []
+        log = AttemptLog(host, lambda address: (address, port))
+        last: ConnectError | None = None
         for address in addresses:
+            attempt = log.begin(address)
             try:
                 return await connect(address, deadline.left())
             except ConnectError as exc:
-                errors.append(exc)
-        texts = dict.fromkeys(map(str, errors))
-        raise ConnectError("; ".join(texts)) from errors[-1]
+                attempt.error = last = exc
+            except ConnectTimeout as exc:
+                log.add_to(exc)
+                raise
+        error = ConnectError()
+        log.add_to(error)
+        raise error from last
 
     async def connect_udp(
         self,

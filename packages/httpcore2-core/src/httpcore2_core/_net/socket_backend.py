@@ -18,7 +18,8 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Generic, TypeVar
 
-from .._exceptions import ConnectError
+from .._exceptions import ConnectError, ConnectTimeout
+from .attempts import AttemptLog
 from .backend_stream import BackendStream
 from .connection_guard import check_address, check_path
 from .datagram_socket import (
@@ -97,8 +98,13 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         check_address(host, port)
         options = (*self._tcp_options, *(socket_options or ()))
         find = self._resolve if resolver is None else _Lookup(resolver, self.runtime, timeout).find
-        stream = self._stream_of(self._connect_tcp(host, port, local_address, options, find))
-        return await self._within(timeout, stream, f"connection to {host}:{port}")
+        log = AttemptLog(host, sockaddr)
+        stream = self._stream_of(self._connect_tcp(host, port, local_address, options, find, log))
+        try:
+            return await self._within(timeout, stream, f"connection to {host}:{port}")
+        except (ConnectError, ConnectTimeout) as exc:
+            log.add_to(exc)
+            raise
 
     async def connect_unix_socket(
         self,
@@ -195,6 +201,7 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         local_address: str | None,
         options: Sequence[SOCKET_OPTION],
         find: Callable[[str, int, socket.AddressFamily], Coroutine[Any, Any, Sequence[Address]]],
+        log: AttemptLog,
     ) -> socket.socket:
         family, source = socket.AF_UNSPEC, None
         if local_address:  # an empty one is any, as for `socket.bind`
@@ -202,8 +209,8 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         found = await report_resolution(host, find(host, port, family), _texts)
         addresses = interleave(found)
         if len(addresses) > 1:
-            return await self._connect_first(addresses, source, options)
-        return await self._connect_address(addresses[0], source, options)
+            return await self._connect_first(addresses, source, options, log)
+        return await self._attempt(addresses[0], source, options, log)
 
     async def _connect_udp(
         self, host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]
@@ -224,11 +231,26 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         addresses: Sequence[Address],
         source: tuple[Any, ...] | None,
         options: Sequence[SOCKET_OPTION],
+        log: AttemptLog,
     ) -> socket.socket:
         async def connect(address: Address) -> socket.socket:
-            return await self._connect_address(address, source, options)
+            return await self._attempt(address, source, options, log)
 
         return await connect_first(addresses, connect, self.runtime, self._open_nursery)
+
+    async def _attempt(
+        self,
+        address: Address,
+        source: tuple[Any, ...] | None,
+        options: Sequence[SOCKET_OPTION],
+        log: AttemptLog,
+    ) -> socket.socket:
+        attempt = log.begin(address)
+        try:
+            return await self._connect_address(address, source, options)
+        except OSError as exc:
+            attempt.error = exc
+            raise
 
     async def _connect_address(
         self, address: Address, source: tuple[Any, ...] | None, options: Sequence[SOCKET_OPTION]
@@ -329,6 +351,11 @@ def numeric(text: str, port: int, family: socket.AddressFamily) -> Sequence[Addr
     if family not in (socket.AF_UNSPEC, socket.AF_INET6 if ":" in text else socket.AF_INET):
         return ()
     return socket.getaddrinfo(text, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+
+
+def sockaddr(address: Address) -> tuple[Any, ...]:
+    """Return the address as `socket.getpeername` would, with the zone of a link-local one in its text."""
+    return (text_of(address), *address[4][1:])
 
 
 def text_of(address: Address) -> str:

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._exceptions import ReadError, WriteError
+from .attempts import Attempt, AttemptLog
 from .descriptors import Descriptor
 from .dial_listener import dial_listener
 from .errors import CLOSED_HERE, read_timeout
@@ -158,41 +159,44 @@ class ThreadBackend(ReadinessBackend):
         addresses: Sequence[Address],
         source: tuple[Any, ...] | None,
         options: Sequence[SOCKET_OPTION],
+        log: AttemptLog,
     ) -> socket.socket:
         # One thread waits for all sockets, where an event loop has a task for each attempt.
         race = Race(addresses)
-        connecting: list[socket.socket] = []
+        connecting: dict[socket.socket, Attempt] = {}
         attempts = _Attempts()
         try:
             while race.has_next or connecting:
                 if race.has_next:
-                    address = race.next()
-                    attempts.started(address)
+                    attempt = log.begin(race.next())
+                    attempts.started(attempt.address)
                     try:
-                        sock = begin_attempt(address, source, options)
+                        sock = begin_attempt(attempt.address, source, options)
                     except OSError as exc:
-                        attempts.ended(address, exc)
+                        attempts.ended(attempt.address, exc)
+                        attempt.error = exc
                         race.fail(exc)
                         continue
-                    connecting.append(sock)
-                    attempts.addresses[sock] = address
+                    connecting[sock] = attempt
                 deadline = self.runtime.deadline(race.delay)
-                for sock in self.runtime.wait_any(connecting, for_writing=True, deadline=deadline):
-                    connecting.remove(sock)
+                sockets = list(connecting)
+                for sock in self.runtime.wait_any(sockets, for_writing=True, deadline=deadline):
+                    attempt = connecting.pop(sock)
                     try:
                         check_connected(sock)
                     except OSError as exc:
                         sock.close()
-                        attempts.ended(attempts.addresses[sock], exc)
+                        attempts.ended(attempt.address, exc)
+                        attempt.error = exc
                         race.fail(exc)
                     else:
-                        attempts.ended(attempts.addresses[sock], None)
+                        attempts.ended(attempt.address, None)
                         return sock
             raise race.error()
         finally:
             close_all(connecting)
-            for sock in connecting:
-                attempts.ended(attempts.addresses[sock], attempt_given_up())
+            for attempt in connecting.values():
+                attempts.ended(attempt.address, attempt_given_up())
 
 
 class _Attempts:
@@ -200,7 +204,6 @@ class _Attempts:
 
     def __init__(self) -> None:
         self._listener = dial_listener.get()
-        self.addresses: dict[socket.socket, Address] = {}
 
     def started(self, address: Address) -> None:
         if self._listener is not None:
