@@ -42,7 +42,8 @@ class AsyncConnectionPool
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resend=True, resolver=None, max_connections_per_origin=None)
+        *, resend=True, resolver=None, max_connections_per_origin=None,
+        max_connection_age=None)
     __repr__(self)
     async aclose(self)
     connections
@@ -113,7 +114,8 @@ class AsyncHTTPProxy(AsyncConnectionPool)
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
         network_backend=None, socket_options=None,
         *, resend=True, resolver=None,
-        max_connections_per_origin=None)
+        max_connections_per_origin=None,
+        max_connection_age=None)
 class AsyncIOBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)
@@ -148,7 +150,8 @@ class AsyncSOCKSProxy(AsyncConnectionPool)
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         network_backend=None,
         *, resend=True, resolver=None,
-        max_connections_per_origin=None)
+        max_connections_per_origin=None,
+        max_connection_age=None)
 class CachingResolver(Resolver, AsyncResolver)
     __init__(self, ttl=60.0, max_entries=1000, *, resolver=None)
     async aresolve(self, host, port, timeout=None)
@@ -178,7 +181,8 @@ class ConnectionPool
     __init__(self, ssl_context=None, proxy=None, max_connections=10,
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resend=True, resolver=None, max_connections_per_origin=None)
+        *, resend=True, resolver=None, max_connections_per_origin=None,
+        max_connection_age=None)
     __repr__(self)
     close(self)
     connections
@@ -249,7 +253,8 @@ class HTTPProxy(ConnectionPool)
         keepalive_expiry=None, http1=True, http2=False, retries=0, local_address=None, uds=None,
         network_backend=None, socket_options=None,
         *, resend=True, resolver=None,
-        max_connections_per_origin=None)
+        max_connections_per_origin=None,
+        max_connection_age=None)
 class LocalProtocolError(ProtocolError)
 class MockBackend(NetworkBackend)
     __init__(self, buffer, http2=False)
@@ -343,7 +348,8 @@ class SOCKSProxy(ConnectionPool)
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         network_backend=None,
         *, resend=True, resolver=None,
-        max_connections_per_origin=None)
+        max_connections_per_origin=None,
+        max_connection_age=None)
 class StaticResolver(Resolver, AsyncResolver)
     __init__(self, addresses, *, otherwise=None)
     async aresolve(self, host, port, timeout=None)

@@ -33,6 +33,7 @@ class Connection:
     capacity: int = 1
     in_use: int = 1
     expires_at: float = FOREVER
+    retires_at: float = FOREVER
 
 
 @dataclass(eq=False)
@@ -49,7 +50,7 @@ class Request:
 class Model:
     """What the ledger should do. `queue` holds requests, and keys on behalf of their shared waiters.
 
-    Requests of keys that may take no further slot are in `blocked`, or are shared waiters whose key is not in the queue.
+    Requests of keys that may take no further slot are in `blocked`, or are shared waiters of a key outside the queue.
     """
 
     max_connections: float
@@ -129,6 +130,9 @@ class Model:
                     self.close(connection)
                     continue
                 self.idle.remove(connection)
+            elif connection.retires_at <= now:
+                connection.state = SlotState.RETIRED
+                continue
             connection.state = SlotState.BUSY
             connection.in_use += 1
             if connection.in_use < connection.capacity:
@@ -198,7 +202,8 @@ class Model:
         self.dials.remove(request)
         self.connections.append(connection)
 
-    def established(self, connection: Connection, capacity: int) -> None:
+    def established(self, connection: Connection, capacity: int, retires_at: float) -> None:
+        connection.retires_at = retires_at
         connection.state = SlotState.BUSY
         connection.capacity = capacity
         self.exclusive -= {connection.key}
@@ -216,8 +221,10 @@ class Model:
 
     def checkin(self, connection: Connection, now: float, expires_at: float) -> None:
         connection.in_use -= 1
-        connection.expires_at = min(expires_at, now + self.keepalive_expiry)
+        connection.expires_at = min(expires_at, now + self.keepalive_expiry, connection.retires_at)
         at_rest = connection.in_use == 0
+        if connection.retires_at <= now and not at_rest:
+            self.retire(connection)
         if connection.state is SlotState.RETIRED:
             if at_rest:
                 self.close(connection)
@@ -345,6 +352,7 @@ class Histories(RuleBasedStateMachine):
         max_per_key=st.sampled_from([None, None, 1, 2]),
         sharing=st.sampled_from([[False], [True], [True], [False, True]]),
         capacities=st.sampled_from([[1], [2, 3], [1, 2, 3]]),
+        ages=st.sampled_from([[FOREVER], [FOREVER], [2.0, 6.0]]),
     )
     def open(
         self,
@@ -354,6 +362,7 @@ class Histories(RuleBasedStateMachine):
         max_per_key: int | None,
         sharing: list[bool],
         capacities: list[int],
+        ages: list[float],
     ) -> None:
         self.ledger: Ledger[str, int] = Ledger(
             max_connections, max_keepalive, keepalive_expiry, max_per_key
@@ -366,6 +375,7 @@ class Histories(RuleBasedStateMachine):
         )
         self.sharing = sharing
         self.capacities = capacities
+        self.ages = ages
         self.now = 0.0
         self.numbers = 0
         self.tickets: dict[Request, Ticket[str, int]] = {}
@@ -418,8 +428,9 @@ class Histories(RuleBasedStateMachine):
 
     def succeed(self, data: st.DataObject, connection: Connection) -> None:
         capacity = data.draw(st.sampled_from(self.capacities))
-        self.model.established(connection, capacity)
-        self.ledger.established(connection.number, capacity)
+        retires_at = self.now + data.draw(st.sampled_from(self.ages))
+        self.model.established(connection, capacity, retires_at)
+        self.ledger.established(connection.number, capacity, retires_at)
         del self.tickets[connection.ticket]
         self.in_use.append((connection, self.leases.pop(connection.ticket)))
 

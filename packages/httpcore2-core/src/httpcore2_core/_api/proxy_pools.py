@@ -77,12 +77,14 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             it is asked for the host of the proxy alone.
         max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
+        max_connection_age: seconds from its establishment after which a connection takes no further request, and is
+            closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
         RuntimeError: there is a `proxy_ssl_context`, and the scheme of `proxy_url` is `http`.
-        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials or
-            header fields cannot be sent.
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials
+            or header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
@@ -125,6 +127,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         resend: bool = True,
         resolver: AsyncResolver | None = None,
         max_connections_per_origin: int | None = None,
+        max_connection_age: float | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -143,6 +146,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             resend=resend,
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
+            max_connection_age=max_connection_age,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -181,12 +185,14 @@ class HTTPProxy(ConnectionPool):
             it is asked for the host of the proxy alone.
         max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
+        max_connection_age: seconds from its establishment after which a connection takes no further request, and is
+            closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
         RuntimeError: there is a `proxy_ssl_context`, and the scheme of `proxy_url` is `http`.
-        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials or
-            header fields cannot be sent.
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials
+            or header fields cannot be sent.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
@@ -222,6 +228,7 @@ class HTTPProxy(ConnectionPool):
         resend: bool = True,
         resolver: Resolver | None = None,
         max_connections_per_origin: int | None = None,
+        max_connection_age: float | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -240,6 +247,7 @@ class HTTPProxy(ConnectionPool):
             resend=resend,
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
+            max_connection_age=max_connection_age,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -272,11 +280,13 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             it is asked for the host of the proxy alone.
         max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
+        max_connection_age: seconds from its establishment after which a connection takes no further request, and is
+            closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
-        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
-            be sent.
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host or
+            credentials cannot be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
@@ -314,6 +324,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
         resend: bool = True,
         resolver: AsyncResolver | None = None,
         max_connections_per_origin: int | None = None,
+        max_connection_age: float | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -329,6 +340,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             resend=resend,
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
+            max_connection_age=max_connection_age,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth
@@ -360,11 +372,13 @@ class SOCKSProxy(ConnectionPool):
             it is asked for the host of the proxy alone.
         max_connections_per_origin: how many connections may be open to one origin at the same time; `None` for no limit
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
+        max_connection_age: seconds from its establishment after which a connection takes no further request, and is
+            closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
-        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host or credentials cannot
-            be sent.
+        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host or
+            credentials cannot be sent.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
 
@@ -395,6 +409,7 @@ class SOCKSProxy(ConnectionPool):
         resend: bool = True,
         resolver: Resolver | None = None,
         max_connections_per_origin: int | None = None,
+        max_connection_age: float | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -410,6 +425,7 @@ class SOCKSProxy(ConnectionPool):
             resend=resend,
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
+            max_connection_age=max_connection_age,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth

@@ -14,6 +14,7 @@ class CloseReason(Label):
     Attributes:
         DIAL_FAILED: it was never established: the dial failed, or the request that dialled was given up.
         EXPIRED: it was idle until its keep-alive expiry.
+        AGED: it was older than `max_connection_age`, and the last exchange has ended.
         EVICTED: it was idle, and its place was needed: by `max_connections` for another origin, or by
             `max_keepalive_connections`.
         PEER: the server closed it, or sent unexpected data, while it was idle.
@@ -48,6 +49,7 @@ class CloseReason(Label):
 
     DIAL_FAILED = "it was never established"
     EXPIRED = "it was idle until its keep-alive expiry"
+    AGED = "it was too old for another request"
     EVICTED = "it was idle, and its place was needed"
     PEER = "the server closed it while it was idle"
     NOT_PERSISTENT = "the last exchange was complete, and allowed no other"

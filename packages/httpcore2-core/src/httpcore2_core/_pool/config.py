@@ -22,6 +22,7 @@ class PoolConfig(NamedTuple):
         max_keepalive_connections: how many of them may be idle; `None` for all.
         resend: whether a request that the server did not process may be sent again, if its extension does not say so.
         max_connections_per_origin: how many of them may be to one origin; `None` for all.
+        max_connection_age: seconds after which a connection takes no further request; `None` for never.
     """
 
     connection: ConnectionConfig
@@ -30,6 +31,7 @@ class PoolConfig(NamedTuple):
     max_keepalive_connections: int | None = None
     resend: bool = True
     max_connections_per_origin: int | None = None
+    max_connection_age: float | None = None
 
     @property
     def multiplexing_schemes(self) -> tuple[bytes, ...]:
@@ -54,8 +56,8 @@ class PoolConfig(NamedTuple):
         """Refuse settings that no pool can have.
 
         Raises:
-            ValueError: a number is out of its range, no protocol is allowed, or the proxy's host, credentials or header fields
-                can't be sent.
+            ValueError: a number is out of its range, no protocol is allowed, or the proxy's host, credentials or header
+                fields can't be sent.
             UnsupportedProtocol: the scheme of the proxy's URL is unknown.
             ImportError: HTTP/2 is allowed, or the proxy is a SOCKS5 proxy, and what that needs is not installed.
             TypeError: `resend` is neither true nor false.
@@ -73,6 +75,12 @@ class PoolConfig(NamedTuple):
             raise ValueError(
                 "max_connections_per_origin must be 1 or more, or None for no limit, "
                 f"but got {self.max_connections_per_origin}."
+            )
+        age = self.max_connection_age
+        # A number that is not a number compares as false.
+        if age is not None and not age > 0:
+            raise ValueError(
+                f"max_connection_age must be more than 0 seconds, or None for no limit, but got {age}."
             )
         if self.proxy is not None:
             check_proxy(self.proxy)

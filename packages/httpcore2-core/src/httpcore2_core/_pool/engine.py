@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import partial
+from math import inf
+from random import uniform
 from typing import Any, TypeAlias
 
 from .._connect.tls_handshake import TLSOverrides, tls_overrides
@@ -71,6 +73,8 @@ _MAX_ATTEMPTS_WITHOUT_PROGRESS = 10
 _MAX_ATTEMPTS = 1000
 # How many origins' request limits are kept.
 _MAX_REQUEST_LIMITS = 100
+# By which part of `max_connection_age` the age of a connection may differ from it.
+_AGE_JITTER = 0.1
 # Seconds after which a thread that waits for a connection calls `recover()` itself: the thread that should have
 # notified it may have been interrupted.
 _RECOVERY_INTERVAL = 0.5
@@ -455,7 +459,13 @@ class Engine:
         limit = self._request_limits.get(key[:3])
         if limit is not None:
             established.request_limit = limit
-        self._ledger.established(connection, established.capacity)
+        retires_at = inf
+        age = self._config.max_connection_age
+        if age is not None:
+            # Connections that were made together are not replaced together.
+            jitter = uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER)  # noqa: S311 - nothing secret
+            retires_at = runtime.now() + age * jitter
+        self._ledger.established(connection, established.capacity, retires_at)
         self._apply_decisions()
         observation.connection.opened_at = runtime.now()
         if observation.is_observed:

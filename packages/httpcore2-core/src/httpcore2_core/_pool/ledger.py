@@ -24,6 +24,7 @@ Rules:
 - An idle connection whose peer allows no request is closed: no operation would notice when it allows some again.
 - A connection whose expiry has come when its last request ends is closed then, and serves no waiter: its server may be
   closing it. With an expiry of 0 seconds, or no keep-alive, each serves one request at a time and once.
+- A connection that is too old (`retires_at`) takes no further request, and is closed when those that use it have ended.
 - A request that is over passes on what it was just granted (`abandon`).
 - A request that is repeated, since its connection did not process it, is served before those of its key that came
   later.
@@ -94,7 +95,8 @@ class Ledger(Queue[K, C]):
         max_per_key: int | None = None,
     ) -> None:
         super().__init__(max_connections, max_per_key)
-        self._max_keepalive = inf if max_keepalive is None else max_keepalive
+        # `None` rather than infinity: the idle connections need not be counted then.
+        self._max_keepalive = max_keepalive
         # Without keep-alive each connection expires as soon as it is idle.
         if max_keepalive == 0:
             keepalive_expiry = 0.0
@@ -131,7 +133,7 @@ class Ledger(Queue[K, C]):
                     available[slot] = None
                 self._is_changing = False
                 return lease
-            lease = self._share(slot)
+            lease = self._share(slot, now)
             self._is_changing = False
             if lease is not None:
                 return lease
@@ -269,8 +271,11 @@ class Ledger(Queue[K, C]):
         self._is_changing = False
         return True
 
-    def established(self, connection: C, capacity: int) -> None:
-        """The dial has succeeded; `capacity` requests can use `connection` at a time, one of them the dialer."""
+    def established(self, connection: C, capacity: int, retires_at: float = inf) -> None:
+        """The dial has succeeded; `capacity` requests can use `connection` at a time, one of them the dialer.
+
+        From `retires_at` on it takes no further request.
+        """
         if self._is_changing:
             self._repair()
         slot = self._slots.get(connection)
@@ -283,6 +288,9 @@ class Ledger(Queue[K, C]):
         group = slot.group
         group.is_exclusive = capacity == 1
         slot.capacity = capacity
+        if retires_at != inf:
+            self._expires = True
+            slot.retires_at = retires_at
         ticket, slot.ticket = slot.ticket, None
         self._grant_room(slot, slot.holder() or self._lease_of(slot))
         self._end_dial(group, ticket)
@@ -317,6 +325,7 @@ class Ledger(Queue[K, C]):
         if expires_at is not None:
             self._expires = True
             expiry = min(expiry, expires_at)
+        expiry = min(expiry, slot.retires_at)
         group = slot.group
         lease = slot.holder()
         if (
@@ -326,7 +335,7 @@ class Ledger(Queue[K, C]):
             and lease is not None
             and expiry > now
             and not (self._queue or group.shared_waiters or group.blocked)
-            and len(self._idle) < self._max_keepalive
+            and (self._max_keepalive is None or len(self._idle) < self._max_keepalive)
         ):
             # From here on nothing is called.
             slot.in_use = 0
@@ -387,7 +396,7 @@ class Ledger(Queue[K, C]):
         """
         self._begin()
         while self._idle and now > (slot := next(iter(self._idle))).expires_at:
-            self._close(slot, CloseReason.EXPIRED)
+            self._close(slot, slot.expiry_reason)
         self._is_changing = False
 
     def recover(self) -> None:
@@ -443,17 +452,29 @@ class Ledger(Queue[K, C]):
 
     # Inside
 
-    def _share(self, slot: Slot[K, C]) -> Lease[C] | None:
-        """Reserve a connection that others use, too. One that has expired or was lost is closed: `None`."""
+    def _share(self, slot: Slot[K, C], now: float) -> Lease[C] | None:
+        """Reserve a connection that others use, too.
+
+        `None` if it has expired or was lost, and is closed, or is too old, and is retired.
+        """
         lease = slot.holder()
         if slot.state is IDLE or lease is None:
-            self._close(slot, CloseReason.LOST if lease is None else CloseReason.EXPIRED)
+            self._close(slot, CloseReason.LOST if lease is None else slot.expiry_reason)
             self._grant_slots()
+            return None
+        if now >= slot.retires_at:
+            self._retire_old(slot)
             return None
         slot.in_use += 1
         if slot.in_use < slot.capacity:
             slot.group.available[slot] = None
         return lease
+
+    def _retire_old(self, slot: Slot[K, C]) -> None:
+        """Give a connection in use no further request, because of its age."""
+        slot.change(_RETIRED)
+        slot.retires_at = -inf
+        slot.group.available.pop(slot, None)
 
     def _release(self, slot: Slot[K, C], lease: Lease[C], expires_at: float, now: float) -> None:
         """A request on the connection has ended."""
@@ -463,9 +484,12 @@ class Ledger(Queue[K, C]):
         if not in_use:
             lease.uses += 1
         slot.in_use = in_use
+        expires_at = min(expires_at, slot.retires_at)
         slot.expires_at = expires_at
+        if in_use and now >= slot.retires_at and slot.state is BUSY:
+            self._retire_old(slot)
         if not in_use and expires_at <= now:
-            self._close(slot, CloseReason.EXPIRED)
+            self._close(slot, slot.expiry_reason)
             self._grant_slots()
         else:
             self._use_room(slot, lease)
@@ -478,7 +502,7 @@ class Ledger(Queue[K, C]):
             return
         reason: CloseReason | None = None
         if slot.state is RETIRED or not slot.capacity:
-            reason = CloseReason.RETIRED
+            reason = CloseReason.AGED if slot.retires_at == -inf else CloseReason.RETIRED
         elif (
             self._queue
             and next(iter(self._queue.values())) is not slot.group
@@ -494,7 +518,7 @@ class Ledger(Queue[K, C]):
             slot.lease = lease
             slot.change(_RESTED)
             self._idle[slot] = None
-            if len(self._idle) > self._max_keepalive:
+            if self._max_keepalive is not None and len(self._idle) > self._max_keepalive:
                 self._close(next(iter(self._idle)), CloseReason.EVICTED)
 
     def _grant_room(self, slot: Slot[K, C], lease: Lease[C]) -> None:
@@ -537,7 +561,7 @@ class Ledger(Queue[K, C]):
                 self._close(slot, CloseReason.RETIRED)
             elif slot.state is BUSY or slot.state is RETIRED:
                 self._use_room(slot, self._lease_of(slot))
-        while len(self._idle) > self._max_keepalive:
+        while self._max_keepalive is not None and len(self._idle) > self._max_keepalive:
             self._close(next(iter(self._idle)), CloseReason.EVICTED)
         self._grant_slots()
         # Waiters that were granted something may not have been notified.

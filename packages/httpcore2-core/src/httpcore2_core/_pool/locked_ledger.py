@@ -8,6 +8,7 @@ Must not know: what an operation decides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from threading import RLock
 from typing import Any
 from weakref import WeakSet
@@ -80,9 +81,9 @@ class LockedLedger(Ledger[K, C]):
         with self._lock:
             return super().add(ticket, connection)
 
-    def established(self, connection: C, capacity: int) -> None:
+    def established(self, connection: C, capacity: int, retires_at: float = inf) -> None:
         with self._lock:
-            super().established(connection, capacity)
+            super().established(connection, capacity, retires_at)
 
     def set_capacity(self, connection: C, capacity: int) -> None:
         with self._lock:

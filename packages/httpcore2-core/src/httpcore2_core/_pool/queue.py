@@ -3,10 +3,10 @@
 Requests of one key that may share a connection wait for one dial together (shared waiters), and have one place in the
 queue, that of the first of them. Each other request has a place of its own (exclusive waiters).
 
-With a limit on the slots of each key there are two queues, one behind the other: a request first waits until its key may
-take one more slot (blocked), and then until the pool may. So no request in the pool's queue ever waits for a slot of its
-own key, and those of a busy key delay no other. A request that leaves the first queue goes to the end of the
-second one; or to its front, if it arrived before the first one there, and no request of its key is ahead.
+With a limit on the slots of each key there are two queues, one behind the other: a request first waits until its key
+may take one more slot (blocked), then until the pool may. So no request in the pool's queue waits for a slot of its key,
+and those of a busy key delay no other. A request that leaves the first queue goes to the end of the second one; or to its
+front, if it arrived before the first one there, and no request of its key is ahead.
 
 Must not know: clocks, locks, who uses a connection.
 """
@@ -55,7 +55,7 @@ class Queue(Tables[K, C], ABC):
             self._enqueue_group(group)
 
     def _is_preceded(self, group: Group[K, C]) -> bool:
-        """Whether the first in the queue, for another key, came before all requests of `group`, which may be blocked."""
+        """Whether the first in the queue, for another key, came before all requests of `group`."""
         if self._max_per_key is None:
             return True
         waiting = group.exclusive_waiters or group.blocked or group.shared_waiters

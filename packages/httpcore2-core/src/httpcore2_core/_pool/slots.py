@@ -107,6 +107,8 @@ class Slot(Generic[K, C]):
     Attributes:
         holder: a weak reference to the connection's lease.
         lease: the lease itself, kept here while no request uses the connection.
+        expires_at: when it expires, if it is idle.
+        retires_at: when it is too old for further requests; negative infinity once it was retired for that.
         ticket: the one that it is dialled for, until it is established.
     """
 
@@ -118,6 +120,7 @@ class Slot(Generic[K, C]):
         "holder",
         "in_use",
         "lease",
+        "retires_at",
         "state",
         "ticket",
     )
@@ -128,7 +131,7 @@ class Slot(Generic[K, C]):
         self.state: SlotState = DIALING
         self.capacity = 1
         self.in_use = 1
-        self.expires_at = inf
+        self.expires_at = self.retires_at = inf
         self.ticket: Ticket[K, C] | None = ticket
         self.holder = holder
         self.lease: Lease[C] | None = None
@@ -139,6 +142,11 @@ class Slot(Generic[K, C]):
             self.state = TRANSITIONS[self.state][event]
         except KeyError:
             raise AssertionError(f"{event.name} in the state {self.state.name}") from None
+
+    @property
+    def expiry_reason(self) -> CloseReason:
+        """Why it is closed when it has expired."""
+        return CloseReason.AGED if self.retires_at <= self.expires_at else CloseReason.EXPIRED
 
     @property
     def is_lost(self) -> bool:
