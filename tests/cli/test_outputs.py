@@ -134,6 +134,10 @@ def test_a_file_that_is_complete_stays_as_it_is(
     outcome = run("-C", "-", "-o", file, recording.url)
     assert outcome == (0, b"", f"{file} is complete: nothing was downloaded.\n")
     assert file.read_bytes() == BODY
+    # Without ranges, the size of the whole body says so.
+    recording.recorder.responses[:] = [response(BODY)]
+    assert run("-C", "-", "-o", file, recording.url).code == 0
+    assert file.read_bytes() == BODY
 
 
 def test_binary_data_is_not_written_to_a_terminal() -> None:

@@ -61,8 +61,13 @@ class Output:
         self._is_discarded = is_discarded
         self._file: BinaryIO | None = None
 
-    def check_range(self, status: int, content_range: bytes) -> None:
+    def check_range(self, status: int, content_range: bytes, length: int | None) -> None:
         """Check that a response continues the file.
+
+        Args:
+            status: its status.
+            content_range: its Content-Range; empty if it has none.
+            length: the bytes of its body, or `None` if they are unknown.
 
         Raises:
             Failure: it does not: the file is left as it is.
@@ -73,7 +78,9 @@ class Output:
         if status == 206 and found and int(found[1]) == self.offset:
             return
         whole = _UNSATISFIED.fullmatch(content_range)
-        if status == 416 and whole and int(whole[1]) == self.offset:
+        is_at_end = status == 416 and whole and int(whole[1]) == self.offset
+        # A server without ranges sends all, which may be what there is.
+        if is_at_end or (status == 200 and length == self.offset):
             self.is_complete = True
             return
         raise Failure(

@@ -237,7 +237,8 @@ class Transfer:
         elif fails_by_status and response.status >= 400:
             message = f"The server answered {response.status}, which --fail makes an error."
             raise Failure(ExitCode.HTTP_STATUS, message)
-        self.output.check_range(response.status, self.field(b"content-range"))
+        content_range = self.field(b"content-range")
+        self.output.check_range(response.status, content_range, self.expected)
         if includes_head:
             self.output.write(head_of(response), is_body=False)
         self.output.write(b"")  # an empty body makes an empty file
