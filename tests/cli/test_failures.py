@@ -218,12 +218,12 @@ def test_the_code_follows_from_the_exception_and_the_phase(
     assert explain(error, reached, is_http2=False, is_proxied=False).code is code
 
 
-def test_the_message_has_the_notes_of_the_exception() -> None:
+def test_the_message_has_no_notes_for_python() -> None:
     error = ProxyError("407 No")
     error.add_note("The proxy requires credentials.")
     failure = explain(error, Phase.PROXY, is_http2=False, is_proxied=True)
-    assert failure.message == "407 No The proxy requires credentials."
-    assert failure.hint is not None
+    assert failure.message == "407 No"
+    assert failure.hint == "Check the address and the credentials of the proxy (-x, --proxy-user)."
     assert explain(ReadError(), Phase.WAIT, is_http2=False, is_proxied=False).message == "ReadError"
 
 

@@ -118,6 +118,8 @@ def test_a_phase_goes_on_until_the_next_one() -> None:
     timeline.end(3.0)
     timeline.begin(Phase.PROXY, 3.5)
     timeline.end(4.0)
+    timeline.finish(5.0)
+    assert timeline.unfinished is None
     assert timeline.spans == {
         Phase.QUEUED: Span(0.0, 1.0),
         Phase.TCP: Span(1.0, 2.0),
@@ -139,3 +141,13 @@ def test_a_repeated_attempt_replaces_the_earlier_one() -> None:
     }
     assert timeline.unfinished == Span(6.0, 7.0)
     assert not timeline.is_reused
+
+
+def test_a_phase_whose_last_step_failed_is_unfinished() -> None:
+    timeline = Timeline()
+    timeline.begin(Phase.PROXY, 1.0)
+    timeline.end(2.0)
+    timeline.begin(Phase.PROXY, 2.5)
+    timeline.finish(3.0)
+    assert timeline.unfinished == Span(1.0, 3.0)
+    assert Phase.PROXY not in timeline.spans

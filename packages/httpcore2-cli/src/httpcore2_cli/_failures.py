@@ -121,8 +121,8 @@ def explain(error: BaseException, reached: Phase, *, is_http2: bool, is_proxied:
         hint = f"To wait longer, raise {LIMITS[reached]}."
     elif isinstance(error, ProxyError):
         hint = HINTS[ExitCode.PROXY]
-    notes = getattr(error, "__notes__", ())
-    return Failure(code, " ".join([str(error) or type(error).__name__, *notes]), hint)
+    # The notes of an exception are for those who write Python.
+    return Failure(code, str(error) or type(error).__name__, hint)
 
 
 def _code(error: BaseException, reached: Phase, is_http2: bool, is_proxied: bool) -> ExitCode:

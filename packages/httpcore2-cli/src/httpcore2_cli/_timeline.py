@@ -56,9 +56,11 @@ class Timeline:
         self.unfinished: Span | None = None
         self.total = 0.0
         self._began = 0.0
+        self._is_open = True
 
     def begin(self, phase: Phase, now: float) -> None:
         """Note that a phase has begun, or that it goes on with another step. The time in the queue ends with that."""
+        self._is_open = True
         if self.current is phase:
             return
         if Phase.QUEUED not in self.spans:
@@ -70,12 +72,19 @@ class Timeline:
         self._began = now
 
     def end(self, now: float) -> None:
-        """Note that the current phase has ended."""
+        """Note that the current phase, or a step of it, has ended."""
+        self._is_open = False
         self.spans[self.current] = Span(self._began, now)
 
-    def finish(self, now: float) -> None:
-        """Note the end of the transfer."""
-        if self.current not in self.spans:
+    def finish(self, now: float, *, is_failed: bool = False) -> None:
+        """Note the end of the transfer.
+
+        Args:
+            now: the time.
+            is_failed: whether it failed; so did its current phase, even if all steps of that have ended.
+        """
+        if self._is_open or is_failed:
+            self.spans.pop(self.current, None)
             self.unfinished = Span(self._began, now)
         self.total = now
 

@@ -203,7 +203,7 @@ class Transfer:
             )
             self._add_what_came()
         finally:
-            self.timeline.finish(self.clock())
+            self.timeline.finish(self.clock(), is_failed=self.failure is not None)
             meter.stop()
             if self.upload is not None:
                 self.upload.close()
