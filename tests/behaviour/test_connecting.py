@@ -380,3 +380,18 @@ def test_ssl_cert_file_sets_the_trusted_authorities(
 
     with scripted_server(canned_responses([FINE]), tls=server_tls) as server:
         runtime.run(scenario)
+
+
+def test_the_options_of_tcp_keep_alive_are_in_force(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        options = httpcore2.tcp_keepalive(idle=20, interval=5, count=3)
+        async with (
+            runtime.pool(socket_options=options) as pool,
+            pool.stream("GET", server.url) as found,
+        ):
+            sock = found.extensions["network_stream"].get_extra_info("socket")
+            assert [sock.getsockopt(*option[:2]) for option in options] == [1, 20, 5, 3]
+            assert await found.aread() == b"fine"
+
+    with scripted_server(canned_responses([FINE])) as server:
+        runtime.run(scenario)

@@ -394,6 +394,7 @@ default_ssl_context()
 observe(observer)
 request(method, url, *, headers=None, content=None, extensions=None)
 stream(method, url, *, headers=None, content=None, extensions=None)
+tcp_keepalive(idle=15, interval=15, count=9, *, user_timeout=None)
 """
 
 # A line that is indented twice continues the previous one.

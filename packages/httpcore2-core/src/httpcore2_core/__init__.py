@@ -45,6 +45,7 @@ from ._models import URL, Origin, Proxy, Request, Response
 from ._net.backend_stream import BackendStream
 from ._net.caching_resolver import CachingResolver
 from ._net.datagram_stream import DatagramStream, SyncDatagramStream
+from ._net.keepalive_options import tcp_keepalive
 from ._net.mock import AsyncMockBackend, AsyncMockStream, MockBackend, MockStream
 from ._net.network_interfaces import (
     SOCKET_OPTION,
@@ -130,4 +131,5 @@ __all__ = [
     "observe",
     "request",
     "stream",
+    "tcp_keepalive",
 ]

@@ -87,6 +87,7 @@ from httpcore2_core import (
     observe,
     request,
     stream,
+    tcp_keepalive,
 )
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ __all__ = [
     "observe",
     "request",
     "stream",
+    "tcp_keepalive",
 ]
 
 # The names that sibling distributions define: their package, and the extra that installs it.
