@@ -150,6 +150,28 @@ def test_an_address_that_is_added_while_the_block_runs_is_allowed() -> None:
         assert http.request("GET", server.url).content == b"fine"
 
 
+def test_datagrams_are_forbidden_too() -> None:
+    with forbid_network(), pytest.raises(AssertionError, match=r"to www\.example\.com:443 was"):
+        httpcore2.SyncBackend().connect_udp("www.example.com", 443)
+
+
+def test_a_resolver_of_the_pool_is_not_asked() -> None:
+    asked: list[str] = []
+
+    class Recorded(httpcore2.Resolver):
+        def resolve(self, host: str, port: int, timeout: float | None = None) -> list[str]:
+            asked.append(host)
+            return ["127.0.0.1"]
+
+    with (
+        forbid_network(),
+        httpcore2.ConnectionPool(resolver=Recorded()) as http,
+        pytest.raises(AssertionError, match=r"to www\.example\.com:80 was"),
+    ):
+        http.request("GET", "http://www.example.com/")
+    assert asked == []
+
+
 def test_inner_and_outer_blocks_are_both_in_force() -> None:
     with forbid_network(advice="Outer."), httpcore2.ConnectionPool() as http:
         with forbid_network(allow_loopback=True), pytest.raises(AssertionError, match="Outer"):
