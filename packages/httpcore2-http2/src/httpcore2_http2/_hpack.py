@@ -121,7 +121,10 @@ class CachingEncoder(Encoder):
         # If it is set to the same size once more, hpack forgets to signal the change before.
         if value != self.header_table.maxsize:
             self.header_table.maxsize = value
-            self.table_size_changes.append(value)
+            # The smallest size since the last block and the current one are signalled, and no larger one, which the
+            # server may not allow any more (RFC 7541, section 4.2).
+            smallest = min([value, *self.table_size_changes])
+            self.table_size_changes = [value] if smallest == value else [smallest, value]
             self._parts = None
 
     def encode_request(self, pseudo: list[Field], headers: list[Field]) -> bytes:
