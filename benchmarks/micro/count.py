@@ -45,7 +45,7 @@ def main() -> None:
     if arguments.against is not None:
         before = json.loads(arguments.against.read_text())
     counts: dict[str, float] = {}
-    print(f"{'':18} {'instructions':>12}" + f" {'before':>12} {'change':>8}" * bool(before))
+    print(f"{'':29} {'instructions':>12}" + f" {'before':>12} {'change':>8}" * bool(before))
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         futures = {
             (name, times): executor.submit(_count, valgrind, name, times)
@@ -55,7 +55,7 @@ def main() -> None:
         for name in names:
             difference = futures[name, _MANY].result() - futures[name, _FEW].result()
             counts[name] = difference / (_MANY - _FEW)
-            line = f"{name:18} {counts[name]:12,.0f}"
+            line = f"{name:29} {counts[name]:12,.0f}"
             if name in before:
                 line += f" {before[name]:12,.0f} {counts[name] / before[name] - 1:+8.1%}"
             print(line, flush=True)

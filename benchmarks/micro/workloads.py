@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from hpack import NeverIndexedHeaderTuple
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 
 import httpcore2
 from httpcore2_asyncio._stream import AsyncIOStream
@@ -30,6 +32,7 @@ from httpcore2_core._net.thread_runtime import ThreadRuntime
 from httpcore2_core._pool.ledger import Ledger
 from httpcore2_http2._client_codec import ClientCodec
 from httpcore2_http2._stream import Stream as HTTP2RequestStream
+from httpcore2_opentelemetry import OpenTelemetryObserver
 
 from .peers import (
     ANSWER,
@@ -288,7 +291,12 @@ def thread_stream() -> Iterator[Operations]:
     peer.close()
 
 
-def _requests(pool: httpcore2.AsyncConnectionPool) -> Iterator[Operations]:
+def _requests(
+    pool: httpcore2.AsyncConnectionPool, observer: httpcore2.Observer | None = None
+) -> Iterator[Operations]:
+    if observer is not None:
+        pool.observe(observer)
+
     async def several(count: int) -> None:
         for _ in range(count):
             response = await pool.request("GET", _URL, headers=_HEADERS, extensions=_EXTENSIONS)
@@ -305,6 +313,37 @@ def _requests(pool: httpcore2.AsyncConnectionPool) -> Iterator[Operations]:
 def request() -> Iterator[Operations]:
     """A whole request over HTTP/1.1, without the network."""
     yield from _requests(httpcore2.AsyncConnectionPool(network_backend=Backend(Stream)))
+
+
+@_workload
+def request_observed() -> Iterator[Operations]:
+    """The same with an observer that does nothing."""
+    pool = httpcore2.AsyncConnectionPool(network_backend=Backend(Stream))
+    yield from _requests(pool, httpcore2.Observer())
+
+
+@_workload
+def request_opentelemetry_off() -> Iterator[Operations]:
+    """The same with the observer of OpenTelemetry, and no SDK that would record anything."""
+    pool = httpcore2.AsyncConnectionPool(network_backend=Backend(Stream))
+    yield from _requests(pool, OpenTelemetryObserver())
+
+
+@_workload
+def request_opentelemetry_metrics() -> Iterator[Operations]:
+    """The same with the SDK, which records the duration of requests."""
+    pool = httpcore2.AsyncConnectionPool(network_backend=Backend(Stream))
+    yield from _requests(pool, OpenTelemetryObserver(meter_provider=MeterProvider()))
+
+
+@_workload
+def request_opentelemetry() -> Iterator[Operations]:
+    """The same with the SDK, which records the duration and the span of each request, and exports neither."""
+    pool = httpcore2.AsyncConnectionPool(network_backend=Backend(Stream))
+    yield from _requests(
+        pool,
+        OpenTelemetryObserver(tracer_provider=TracerProvider(), meter_provider=MeterProvider()),
+    )
 
 
 @_workload
