@@ -390,7 +390,7 @@ class URL
 class UnsupportedProtocol
 class WriteError(NetworkError)
 class WriteTimeout(TimeoutException)
-default_ssl_context()
+default_ssl_context(*, system_store=None)
 observe(observer)
 request(method, url, *, headers=None, content=None, extensions=None)
 stream(method, url, *, headers=None, content=None, extensions=None)

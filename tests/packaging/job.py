@@ -109,6 +109,11 @@ def by_command() -> None:
         assert done_.stdout == bytes(1000)
 
 
+def by_system_store() -> None:
+    """Make a context that lets the operating system verify certificates."""
+    assert http.default_ssl_context(system_store=True).check_hostname
+
+
 JOBS = {
     "threads": on_threads,
     "asyncio": on_asyncio,
@@ -116,6 +121,7 @@ JOBS = {
     "anyio": on_anyio,
     "http2": over_http2,
     "socks": through_socks,
+    "truststore": by_system_store,
     "cli": by_command,
 }
 

@@ -33,6 +33,7 @@ EXTRAS = {
     "trio": {"httpcore2-trio", *TRIO},
     "http2": {"httpcore2-http2", *HTTP2},
     "socks": {"socksio"},
+    "truststore": {"truststore"},
     "cli": {"httpcore2-cli", *CLI},
 }
 # Those that users import by their own names, so that no error of httpcore2 is about them.
@@ -43,6 +44,7 @@ SETS = {
     "httpcore2[all]": {"httpcore2"}.union(*EXTRAS.values(), *IMPORTED.values()),
     "httpcore2-core": set(),
     "httpcore2-core[socks]": {"socksio"},
+    "httpcore2-core[truststore]": {"truststore"},
     "httpcore2-asyncio": {"httpcore2-asyncio"},
     "httpcore2-asyncio[anyio]": {"httpcore2-asyncio", *ANYIO},
     "httpcore2-trio": {"httpcore2-trio", *TRIO},
@@ -65,6 +67,7 @@ NEEDS = {
     "trio": {"httpcore2-trio"},
     "http2": {"httpcore2-http2"},
     "socks": {"socksio"},
+    "truststore": {"truststore"},
     "cli": {"httpcore2-cli"},
 }
 

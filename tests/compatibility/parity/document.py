@@ -22,7 +22,7 @@ the page is out of date, or if a difference has no reason. [Identical to 2.16.2]
 
 Facts that depend on the system are not compared. `default_ssl_context()` trusts the system's authorities, as 2.16.2
 does, and additionally those of certifi, so that it works on systems without any. On macOS and Windows 2.16.2 lets the
-system verify certificates (with truststore); for that, pass a `truststore.SSLContext` to the pool.
+system verify certificates (with truststore); for that, install the extra `truststore`.
 """
 
 

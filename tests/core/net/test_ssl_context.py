@@ -15,6 +15,7 @@ from typing import Any
 import certifi
 import pytest
 import trustme
+import truststore
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -369,3 +370,74 @@ def test_who_leaves_the_environment_aside_has_no_secrets_logged(tmp_path: Path) 
         == 0
     )
     assert subprocess.run(command, env=environment, check=False).returncode == 1
+
+
+# The trust store of the operating system
+
+
+@pytest.mark.parametrize(
+    ("platform", "system_store", "is_used"),
+    [
+        ("darwin", None, True),
+        ("win32", None, True),
+        ("linux", None, False),
+        ("linux", True, True),
+        ("darwin", True, True),
+        ("darwin", False, False),
+        ("linux", False, False),
+    ],
+)
+def test_the_store_of_the_system_is_used_on_macos_and_windows_and_on_request(
+    monkeypatch: pytest.MonkeyPatch, platform: str, system_store: bool | None, is_used: bool
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    context = default_ssl_context(system_store=system_store)
+    assert (type(context) is truststore.SSLContext) == is_used
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert not context.options & ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_without_truststore_openssl_verifies(
+    monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setitem(sys.modules, "truststore", None)
+    assert trusted_at_once(default_ssl_context()) == from_file(certifi.where())
+
+
+def test_a_store_that_is_required_and_missing_names_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "truststore", None)
+    with pytest.raises(ImportError, match=r"system_store=True\) needs a distribution") as caught:
+        default_ssl_context(system_store=True)
+    assert "pip install 'httpcore2[truststore]'" in str(caught.value)
+
+
+@pytest.mark.parametrize("system_store", [None, True])
+def test_the_variables_replace_the_store_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, system_store: bool | None, ca_file: Path
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    assert trusted_at_once(default_ssl_context(system_store=system_store)) == from_file(ca_file)
+
+
+def test_the_keys_are_logged_with_the_store_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    assert default_ssl_context(system_store=True).keylog_filename == str(tmp_path / "keys")
+
+
+def test_the_shared_context_uses_the_store_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert type(shared_ssl_context(("http/1.1",))) is truststore.SSLContext
+
+
+def test_a_choice_that_is_not_a_bool_is_refused() -> None:
+    wrong: Any = "yes"
+    with pytest.raises(TypeError, match="system_store must be True, False or None, but got str"):
+        default_ssl_context(system_store=wrong)

@@ -17,10 +17,15 @@ from collections.abc import Iterable
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
+from .._distributions import missing
 from .forks import call_in_children
 
 if TYPE_CHECKING:
     import ssl
+
+# The systems with a trust store that is not a file. Elsewhere OpenSSL reads the same authorities by itself, and truststore
+# would read them for each connection.
+_WITH_STORE = ("darwin", "win32")
 
 _lock = Lock()
 # Re-entrant, for a signal handler that sends a request while the lock is held.
@@ -28,12 +33,19 @@ _use_lock = RLock()
 _contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 
 
-def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
+def default_ssl_context(
+    *, system_store: bool | None = None, _trust_env: bool = True
+) -> ssl.SSLContext:
     """Make a TLS context that verifies the certificate and the name of the server.
 
     It trusts the certificates in the file or the folder that the environment variables `SSL_CERT_FILE` and
-    `SSL_CERT_DIR` name. Without these it trusts the authorities of the system, and those of certifi, since some systems
-    have none. Certificates are verified as strictly as OpenSSL and curl do by default.
+    `SSL_CERT_DIR` name. Without these, on macOS and Windows, the operating system verifies certificates with its trust
+    store, if the extra `truststore` is installed. Otherwise OpenSSL verifies them, as strictly as curl does by default:
+    it trusts the authorities of the system, and those of certifi, since some systems have none.
+
+    Args:
+        system_store: whether the trust store of the operating system verifies certificates (by truststore): `True` on
+            all systems, `False` on none, `None` on macOS and Windows if truststore is installed.
 
     Returns:
         A new context, which the caller may change.
@@ -41,6 +53,8 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
     Raises:
         FileNotFoundError: the file that `SSL_CERT_FILE` names does not exist.
         ssl.SSLError: the file has no certificate.
+        TypeError: `system_store` is neither a bool nor `None`.
+        ImportError: `system_store` is `True`, and truststore is not installed.
 
     Example:
         This context also verifies the form of authorities (RFC 5280), which those of many companies do not have.
@@ -58,7 +72,10 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
     """
     import ssl
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if system_store is not None and not isinstance(system_store, bool):
+        raise TypeError(
+            f"system_store must be True, False or None, but got {type(system_store).__name__}."
+        )
     if _trust_env:
         file = os.environ.get("SSL_CERT_FILE")
         folder = None if file else os.environ.get("SSL_CERT_DIR")
@@ -67,10 +84,15 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             _require_close_notify(context)
             return context
-        keys = os.environ.get("SSLKEYLOGFILE")
-        if keys and not sys.flags.ignore_environment:
-            # For programs that analyse traffic, as `ssl.create_default_context` does.
-            context.keylog_filename = keys
+    store = _system_store_context(system_store)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if store is None else store
+    _require_close_notify(context)
+    keys = os.environ.get("SSLKEYLOGFILE")
+    if keys and _trust_env and not sys.flags.ignore_environment:
+        # For programs that analyse traffic, as `ssl.create_default_context` does.
+        context.keylog_filename = keys
+    if store is not None:
+        return context
     import certifi
 
     context.load_verify_locations(certifi.where())
@@ -82,7 +104,27 @@ def default_ssl_context(*, _trust_env: bool = True) -> ssl.SSLContext:
         context.load_verify_locations(system_file, system_folder)
     else:
         context.load_default_certs()  # Windows has a store, and no files
-    _require_close_notify(context)
+    return context
+
+
+def _system_store_context(system_store: bool | None) -> ssl.SSLContext | None:
+    """Return a context that lets the operating system verify certificates; `None` for one of OpenSSL's own.
+
+    Raises:
+        ImportError: `system_store` is `True`, and truststore is not installed.
+    """
+    if system_store is False or (system_store is None and sys.platform not in _WITH_STORE):
+        return None
+    import ssl
+
+    try:
+        import truststore
+    except ModuleNotFoundError:
+        if system_store is None:
+            return None
+        purpose = "default_ssl_context(system_store=True)"
+        raise ImportError(missing("truststore", "truststore", purpose)) from None
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return context
 
 
