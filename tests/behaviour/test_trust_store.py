@@ -46,8 +46,8 @@ def test_an_authority_that_is_added_is_trusted(
             for _ in range(2):
                 found = await pool.request("GET", server.url, headers=[("Connection", "close")])
                 assert found.content == b"fine"
+            extensions = {"sni_hostname": "refused.example"}
             with pytest.raises(httpcore2.ConnectError, match=r"refused.example") as caught:
-                extensions = {"sni_hostname": "refused.example"}
                 await pool.request("GET", server.url, extensions=extensions)
             assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
 

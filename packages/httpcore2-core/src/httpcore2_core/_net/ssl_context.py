@@ -23,8 +23,8 @@ from .forks import call_in_children
 if TYPE_CHECKING:
     import ssl
 
-# The systems with a trust store that is not a file. Elsewhere OpenSSL reads the same authorities by itself, and truststore
-# would read them for each connection.
+# The systems with a trust store that is not a file. Elsewhere OpenSSL reads the same authorities by itself, and
+# truststore would read them for each connection.
 _WITH_STORE = ("darwin", "win32")
 
 _lock = Lock()
