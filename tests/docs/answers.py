@@ -115,6 +115,9 @@ def answer(request: Received) -> Answer | Failure:
     return text(b"Hello, world!")
 
 
+HINT = (b"Link", b"</style.css>; rel=preload; as=style")
+"""The field of the 103 (Early Hints) that comes before the response to `/hints`."""
+
 EARLY = text(b"Too large.\n", 413)
 """The response to `/early`, sent before the body of the request is read."""
 
@@ -142,6 +145,8 @@ def serve_http11(peer: Peer, via: bytes = b"") -> None:
         early = target == b"/early"
         if not early:
             request.body = b"".join(_body(peer, request))
+        if target == b"/hints":
+            peer.send(b"HTTP/1.1 103 Early Hints\r\n%b: %b\r\n\r\n" % HINT)
         found = EARLY if early else answer(request)
         if found is Failure.SLOW:
             peer.receive_until_close()
@@ -255,6 +260,8 @@ class _Http2:
         path = head[b":path"]
         if path == b"/early":
             return
+        if path == b"/hints":
+            self.peer.head(stream_id, (HINT[0].lower(), HINT[1]), status=103)
         fields = [(name, value) for name, value in head.items() if not name.startswith(b":")]
         body = self.peer.bodies[stream_id]
         request = Received(head[b":method"], path, fields, body, self.counts.get(path, 0))

@@ -57,6 +57,8 @@ class RequestExtensions(TypedDict, total=False):
         ssl_context: the TLS context for the origin, in place of the pool's. Its ALPN protocols are set for each
             connection. Requests share a connection only if they have the same context, the same object.
         resend: `False` to send the request at most once; by default as the pool's `resend` says.
+        informational: called with status and header fields of each interim response (1xx), such as 103 (Early Hints),
+            before the response is returned; on event loops it may be an async function. Not called with 101.
         target: the request target, in place of the URL's path and query, such as `*` (RFC 9112, section 3.2).
         protocol: with CONNECT over HTTP/2, the protocol to speak with the server, such as `websocket` (RFC 8441).
 
@@ -75,6 +77,7 @@ class RequestExtensions(TypedDict, total=False):
     sni_hostname: str | bytes
     ssl_context: ssl.SSLContext
     resend: bool
+    informational: Callable[[int, list[tuple[bytes, bytes]]], Any]
     target: str | bytes
     protocol: str | bytes
 

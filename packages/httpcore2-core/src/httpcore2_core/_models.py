@@ -102,8 +102,8 @@ class Request(_Message):
         extensions: options for the transport. `timeout` is a dict of limits in seconds with the keys `pool`, `connect`,
             `read`, `write`, `total` and `continue`; `trace` is a function that is called with each event;
             `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context; `resend` is `False` to send
-            the request at most once; `target` replaces the target of the URL; `protocol` is the protocol of an extended
-            CONNECT (RFC 8441).
+            the request at most once; `informational` is called with each interim response (1xx); `target` replaces the
+            target of the URL; `protocol` is the protocol of an extended CONNECT (RFC 8441).
 
     Attributes:
         method: the method as bytes.

@@ -23,6 +23,7 @@ from httpcore2_core._http.established import (
     RequestLimit,
 )
 from httpcore2_core._http.expectation import EXPECTATION_FAILED
+from httpcore2_core._http.informational import Informer
 from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
 from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of
@@ -159,7 +160,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     observation.head_sent()
                 if stream.upload is not None:
                     await exchange.send_body(timeouts)
-                if stream.head is None:
+                if stream.informer is not None:
+                    await exchange.wait_for_head(timeouts)
+                elif stream.head is None:
                     await session.reader.wait(stream.turns, stream.has_head, timeouts.for_read())
                 head = stream.head or exchange.raise_error()
             else:
@@ -297,10 +300,14 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         upload = None
         if length or type(body) is not ByteStream or body.content or request.method == b"CONNECT":
             upload = StreamUpload.of(request, length, self.runtime.is_blocking)
+        informer = None
+        if "informational" in request.extensions:
+            informer = Informer.of(request, self.runtime.is_blocking)
         stream = session.open_stream(request, upload, pseudo, headers)
         if stream is None:
             session.retire()
             raise ConnectionNotAvailable("The connection has no stream identifiers left.")
+        stream.informer = informer
         if self._state is RESERVED:
             self._change(SEND)
         self._request_count = session.request_count

@@ -22,7 +22,7 @@ from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import ByteStream
 from httpcore2_core._net.coroutines import before_suspending
-from httpcore2_core._net.runtime import Waiter
+from httpcore2_core._net.runtime import Deadline, Waiter
 
 from ._session import Session
 from ._states import ENDED
@@ -76,24 +76,25 @@ class HTTP2Exchange:
     async def _wait_for_continue(self, upload: StreamUpload, timeouts: Timeouts) -> None:
         """Wait for the server's answer to `Expect: 100-continue` (RFC 9110, section 10.1.1)."""
         stream = self.stream
+        session = self._session
         limit = timeouts.for_continue()
         is_cut = timeouts.is_cut
-        try:
-            await self._session.reader.wait(
-                stream.turns,
-                stream.has_answered,
-                timeouts.for_read() if limit is None else limit,
-            )
-        except ReadTimeout:
-            if limit is None:
-                raise
-            if is_cut:
-                raise timeouts.exceeded(WriteTimeout) from None
+        deadline = Deadline(limit, session.runtime)
+        while not await self._has_come(stream.has_answered):
+            left = timeouts.for_read() if limit is None else deadline.left()
+            try:
+                await session.reader.wait(stream.turns, self._has_news(stream.has_answered), left)
+            except ReadTimeout:
+                if limit is None:
+                    raise
+                if is_cut:
+                    raise timeouts.exceeded(WriteTimeout) from None
+                break
         upload.is_stopped = stream.is_refused()
 
     async def _send_until_head(self, timeouts: Timeouts, waiter: Waiter | None = None) -> None:
         stream = self.stream
-        while stream.upload is not None and stream.head is None and not stream.is_over:
+        while stream.upload is not None and not await self._has_come(stream.has_head):
             await self._send_some(stream.upload, timeouts, stream.has_head, waiter)
 
     async def _interruptible(
@@ -200,12 +201,34 @@ class HTTP2Exchange:
     ) -> tuple[int, Headers]:
         """Return status and fields of the response."""
         stream = self.stream
-        await self._session.reader.wait(stream.turns, stream.has_head, timeouts.for_read())
+        await self.wait_for_head(timeouts)
         if tracer is not None:
             await self._report_settings(tracer)
         if stream.head is None:
             self.raise_error()
         return stream.head
+
+    async def wait_for_head(self, timeouts: Timeouts) -> None:
+        """Wait until the response's head has come, or never will; report the interim responses that come before."""
+        stream = self.stream
+        reader = self._session.reader
+        while not await self._has_come(stream.has_head):
+            await reader.wait(stream.turns, self._has_news(stream.has_head), timeouts.for_read())
+
+    async def _has_come(self, is_ready: Callable[[], bool]) -> bool:
+        """Return what `is_ready` returns, and report the interim responses that came before that."""
+        result = is_ready()
+        informer = self.stream.informer
+        if informer is not None:
+            await informer.report()
+        return result
+
+    def _has_news(self, is_ready: Callable[[], bool]) -> Callable[[], bool]:
+        """Return a function that returns whether `is_ready` does, or an interim response is to be reported."""
+        informer = self.stream.informer
+        if informer is None:
+            return is_ready
+        return lambda: bool(informer.pending) or is_ready()
 
     async def _report_settings(self, tracer: Tracer) -> None:
         """Report the server's settings to the first tracer that there is."""

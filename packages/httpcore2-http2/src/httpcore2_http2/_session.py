@@ -31,6 +31,7 @@ from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.expectation import CONTINUE
 from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.informational import Informer
 from httpcore2_core._http.observation import ConnectionObservation
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
 from httpcore2_core._http.stream_fields import is_granted, protocol_of
@@ -56,7 +57,11 @@ _MAX_REPORTS = 10
 # Exceptions with which an exchange may end. Any other comes from outside, or from the caller's code.
 _EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)
 # The functions that call the caller's code in the middle of an exchange.
-_CALLS_CALLER = (StreamUpload.next_chunk.__code__, Tracer.event.__code__)
+_CALLS_CALLER = (
+    StreamUpload.next_chunk.__code__,
+    Tracer.event.__code__,
+    Informer.report.__code__,
+)
 
 
 class SessionSettings(NamedTuple):
@@ -353,7 +358,9 @@ class Session:
     def on_interim(self, stream: Stream, status: int, headers: Headers) -> None:
         if status == CONTINUE:
             stream.was_continued = True
-            stream.wake()
+        if stream.informer is not None:
+            stream.informer.pending.append((status, headers))
+        stream.wake()
 
     def on_head(self, stream: Stream) -> None:
         self.last_head_read = self.reads

@@ -9,6 +9,7 @@ Must not know: frames, the network, locks.
 from __future__ import annotations
 
 from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.informational import Informer
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._models import Request
 from httpcore2_core._net.roles import Turn
@@ -42,6 +43,7 @@ class Stream:
 
     Attributes of request and response, for the session and its exchanges:
         request: the request.
+        informer: reports the interim responses to the request; `None` for nobody.
         was_continued: the server has sent 100 (Continue).
         upload: the part of its body that was not sent; `None` when all was sent, or if it has no body.
         is_connect: the request is a CONNECT: our half stays open after the head.
@@ -68,6 +70,7 @@ class Stream:
         self.interim: int = 0
         self.body_left: int | None = None
         self.request: Request = request
+        self.informer: Informer | None = None
         self.was_continued: bool = False
         self.upload: StreamUpload | None = upload
         self.is_connect: bool = request.method == b"CONNECT"

@@ -29,8 +29,8 @@ def request(
         content: the body: bytes, or an iterable of bytes.
         extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
             `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a function that is called
-            with each event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context; `target`
-            replaces the target of the URL.
+            with each event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context;
+            `informational` is called with each interim response (1xx); `target` replaces the target of the URL.
 
     Returns:
         The response. `response.content` is its body.
@@ -85,8 +85,8 @@ def stream(
         content: the body: bytes, or an iterable of bytes.
         extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `connect`, `read`,
             `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a function that is called
-            with each event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context; `target`
-            replaces the target of the URL.
+            with each event; `sni_hostname` is the server name for TLS, and `ssl_context` the TLS context;
+            `informational` is called with each interim response (1xx); `target` replaces the target of the URL.
 
     Returns:
         A context manager that gives the response.

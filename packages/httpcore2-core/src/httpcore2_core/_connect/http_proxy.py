@@ -21,7 +21,7 @@ HTTP_SCHEMES = (b"http", b"https")
 
 _LONGEST_REASON = 200
 # The extensions of a request that the exchange with the proxy has no part in.
-_FOR_ORIGIN = frozenset(("protocol", "sni_hostname", "ssl_context", "target"))
+_FOR_ORIGIN = frozenset(("informational", "protocol", "sni_hostname", "ssl_context", "target"))
 
 
 def merged(fields: Headers, overriding: Headers) -> Headers:

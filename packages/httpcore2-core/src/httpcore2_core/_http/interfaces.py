@@ -92,9 +92,9 @@ class RequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
                 function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
-                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
-                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
-                (RFC 8441).
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `informational`
+                is called with each interim response (1xx); `target` replaces the target of the URL; `protocol` is the
+                protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -166,9 +166,9 @@ class RequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
                 function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
-                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
-                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
-                (RFC 8441).
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `informational`
+                is called with each interim response (1xx); `target` replaces the target of the URL; `protocol` is the
+                protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             A context manager that gives the response.
@@ -316,9 +316,9 @@ class AsyncRequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
                 function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
-                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
-                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
-                (RFC 8441).
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `informational`
+                is called with each interim response (1xx); `target` replaces the target of the URL; `protocol` is the
+                protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             The response. `response.content` is its body.
@@ -397,9 +397,9 @@ class AsyncRequestInterface:
             extensions: options for this request. `timeout` is a dict of limits in seconds with the keys `pool`,
                 `connect`, `read`, `write` and `total`, by default none, and `continue`, by default 1.0; `trace` is a
                 function that is called with each event; `sni_hostname` is the server name for TLS, and `ssl_context`
-                the TLS context, of this request; `resend` is `False` to send the request at most once; `target`
-                replaces the target of the URL; `protocol` is the protocol of an extended CONNECT, such as `"websocket"`
-                (RFC 8441).
+                the TLS context, of this request; `resend` is `False` to send the request at most once; `informational`
+                is called with each interim response (1xx); `target` replaces the target of the URL; `protocol` is the
+                protocol of an extended CONNECT, such as `"websocket"` (RFC 8441).
 
         Returns:
             An async context manager that gives the response.

@@ -78,6 +78,7 @@ class HTTP11Codec:
         request_state: how much of the request has been made into bytes.
         response_state: what the next received bytes are.
         head_limit: how many bytes a response's head, or a trailer section, may have before its blank line.
+        interim_heads: takes status and fields of interim responses; `None` drops them.
         was_continued: whether the server has sent 100 (Continue) in answer to the request.
         head_size: how long the next head is if it is like the last, and a large body followed; else 0.
         keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
@@ -102,6 +103,7 @@ class HTTP11Codec:
         "_target",
         "head_limit",
         "head_size",
+        "interim_heads",
         "keep_alive_timeout",
         "memory",
         "request_state",
@@ -115,6 +117,7 @@ class HTTP11Codec:
         self.memory = HeadMemory()
         self.request_state = RequestState.IDLE
         self.response_state = ResponseState.IDLE
+        self.interim_heads: list[tuple[int, Headers]] | None = None
         self.was_continued = False
         self.head_size = 0
         self.keep_alive_timeout: int | None = None
@@ -348,6 +351,8 @@ class HTTP11Codec:
                     f"The server sent more than {INTERIM_LIMIT} interim responses (1xx) "
                     "before its response."
                 )
+            if self.interim_heads is not None:
+                self.interim_heads.append((head.head.status, head.head.headers))
 
     def _read_by_h11(self, head: bytes) -> FallbackHead:
         assert self._block is not None, "a request was started"

@@ -24,6 +24,7 @@ from .._http.close_reason import CloseReason
 from .._http.established import EstablishedConnection, ExchangeBody
 from .._http.expectation import EXPECTATION_FAILED
 from .._http.fields import Headers
+from .._http.informational import Informer
 from .._http.memory import Memory
 from .._http.observation import RequestObservation
 from .._http.states import ABORT, ABORTED, FAIL, IDLE, NEW, RELEASE, REQUEST, RESERVED, SEND
@@ -84,6 +85,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self.take_chunk: Callable[[], bytes | None] = self._codec.take_chunk
         self._has_consumed = False
         self._observation: RequestObservation | None = None
+        self._informer: Informer | None = None
         # Returns the target and the header fields to send in place of the request's; set for proxies.
         self.rewrite: Callable[[Request], tuple[bytes, Headers]] | None = None
 
@@ -112,6 +114,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         codec = self._codec
         head: ResponseHead | None = None
         try:
+            if "informational" in request.extensions:
+                self._inform(request)
             write_error: WriteError | None = None
             try:
                 if tracer is None:
@@ -138,7 +142,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 head = self._upload(timeouts).final_poll()
                 if head is None:
                     raise
-            if head is None or tracer is not None:
+            if head is None or tracer is not None or self._informer is not None:
                 receiving = self._receive_head(timeouts, write_error, head)
                 if tracer is not None:
                     receiving = tracer.span(
@@ -150,6 +154,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                 head = await receiving
         except BaseException as exc:
             add_context(exc, self.peer)
+            codec.interim_heads = self._informer = None
             # A request that was refused before a byte was sent leaves the connection as it was.
             self._end(self._state is RESERVED and codec.response_state is not HEAD_DUE)
             try:
@@ -158,6 +163,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             finally:
                 await self.wait_closed()  # a callback may have raised before it was awaited
             raise
+        if self._informer is not None:
+            codec.interim_heads = self._informer = None
         stream = self._public_stream
         switched: PrefixedStream | None = None
         if codec.response_state is SWITCHED:
@@ -175,6 +182,11 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         if switched is not None:
             switched.owner = body  # the caller may keep the stream alone
         return received_response(head.status, head.headers.copy(), body, extensions)
+
+    def _inform(self, request: Request) -> None:
+        """Report the interim responses to `request` to its extension."""
+        informer = self._informer = Informer.of(request, self.runtime.is_blocking)
+        self._codec.interim_heads = None if informer is None else informer.pending
 
     async def _send_traced(
         self, request: Request, timeouts: Timeouts, tracer: Tracer
@@ -234,7 +246,14 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             self._has_consumed = upload.has_begun
 
     def _upload(self, timeouts: Timeouts) -> Upload:
-        return Upload(self._stream, self._codec, self._read_size, timeouts, self._observation)
+        return Upload(
+            self._stream,
+            self._codec,
+            self._read_size,
+            timeouts,
+            self._observation,
+            self._informer,
+        )
 
     def _head_sent(self, request: Request, observation: RequestObservation) -> None:
         stream = request.stream
@@ -247,12 +266,15 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     ) -> ResponseHead:
         codec = self._codec
         try:
-            while head is None:
+            while True:
+                if self._informer is not None:
+                    await self._informer.report()
+                if head is not None:
+                    return head
                 codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
                 if self._observation is not None:
                     self._observation.data_received()
                 head = codec.take_head()
-            return head
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
 

@@ -23,6 +23,7 @@ from collections.abc import AsyncIterable, Iterable
 
 from .._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 from .._http.bodies import close_generator, iterate
+from .._http.informational import Informer
 from .._http.observation import RequestObservation
 from .._http.timeouts import Timeouts
 from .._models import ByteStream
@@ -63,8 +64,10 @@ class Upload:
     __slots__ = (
         "_codec",
         "_has_stopped",
+        "_informer",
         "_is_async",
         "_is_readable",
+        "_is_reporting",
         "_next_poll",
         "_observation",
         "_read_size",
@@ -82,6 +85,7 @@ class Upload:
         read_size: int,
         timeouts: Timeouts,
         observation: RequestObservation | None = None,
+        informer: Informer | None = None,
     ) -> None:
         """Prepare an upload; nothing is sent yet.
 
@@ -91,8 +95,11 @@ class Upload:
             read_size: how many bytes to read at a time.
             timeouts: the request's.
             observation: reports the response's first byte, and counts the bytes of the body; `None` for nobody.
+            informer: reports interim responses; `None` for nobody.
         """
         self._observation = observation
+        self._informer = informer
+        self._is_reporting = False
         self._stream = stream
         self._codec = codec
         self._read_size = read_size
@@ -155,16 +162,21 @@ class Upload:
         limit = timeouts.for_continue()
         is_cut = timeouts.is_cut
         deadline = Deadline(limit, stream.runtime)
-        try:
-            while self.head is None and not codec.was_continued:
-                left = timeouts.for_read() if limit is None else deadline.left()
-                codec.receive(await stream.read(self._read_size, left))
-                self.head = codec.take_head()
-        except ReadTimeout:
-            if limit is None:
-                raise
-            if is_cut:
-                raise timeouts.exceeded(WriteTimeout) from None
+        while self.head is None and not codec.was_continued:
+            left = timeouts.for_read() if limit is None else deadline.left()
+            try:
+                data = await stream.read(self._read_size, left)
+            except ReadTimeout:
+                if limit is None:
+                    raise
+                if is_cut:
+                    raise timeouts.exceeded(WriteTimeout) from None
+                break
+            if self._observation is not None:
+                self._observation.data_received()
+            codec.receive(data)
+            self.head = codec.take_head()
+            await self._report()
         if self._is_refused:
             self._has_stopped = True
             codec.abandon_request()
@@ -188,6 +200,7 @@ class Upload:
         if type(body) is ByteStream:
             content = body.content
             for start in range(0, len(content), SLICE):
+                await self._report()
                 part = content[start : start + SLICE]
                 await write(codec.send_data(part), self._timeouts.for_write())
                 self._count(part)
@@ -197,6 +210,7 @@ class Upload:
             self.has_begun = True
             try:
                 async for chunk in chunks:
+                    await self._report()
                     limit = self._limit()
                     data = codec.send_data(chunk)
                     if data:
@@ -223,6 +237,18 @@ class Upload:
         if self._has_stopped:
             raise _Stopped
         return self._timeouts.for_write()
+
+    async def _report(self) -> None:
+        """Report the interim responses that have come, in the caller's task, and never while it is being cancelled."""
+        informer = self._informer
+        if informer is None or not informer.pending:
+            return
+        self._is_reporting = True
+        try:
+            await informer.report()
+        finally:
+            self._is_reporting = False
+        self._limit()
 
     async def _write(self, data: bytes, limit: float | None) -> None:
         """Poll for the response if that is due, and write."""
@@ -265,7 +291,8 @@ class Upload:
             if self.head is not None:
                 return False
             await self._stream.wait_readable()
-        return True
+        # The callback is not cancelled; after it the upload ends by itself.
+        return not self._is_reporting
 
     def _poll(self) -> bool:
         """Receive the response's head as far as it has arrived; return whether the upload ends."""

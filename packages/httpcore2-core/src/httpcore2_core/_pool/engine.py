@@ -38,6 +38,7 @@ from .._http.bodies import check_body_api
 from .._http.close_reason import CloseReason
 from .._http.established import RequestLimit
 from .._http.expectation import EXPECTATION_FAILED, without_expectation
+from .._http.informational import Informer
 from .._http.lease import Lease
 from .._http.memory import Memory
 from .._http.observation import (
@@ -224,7 +225,8 @@ class Engine:
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
             TypeError: an async body was given to the sync API, or the reverse; `sni_hostname` is neither text nor
-                bytes; `ssl_context` is not an `ssl.SSLContext`; or `resend` is neither true nor false.
+                bytes; `ssl_context` is not an `ssl.SSLContext`; `resend` is neither true nor false; or `informational`
+                is not a function of the API of the pool.
         """
         runtime = self._bind()
         if (self._own_observers or everywhere) and observation is None:
@@ -238,6 +240,8 @@ class Engine:
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key: _Key = (url.scheme, url.host, port)
         extensions = request.extensions
+        if "informational" in extensions:
+            Informer.of(request, runtime.is_blocking)
         if "sni_hostname" in extensions or "ssl_context" in extensions:
             tls = tls_overrides(request, self._config.connection.ssl_context)
             if tls is not None:
