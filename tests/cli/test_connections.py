@@ -222,7 +222,9 @@ def test_a_unix_socket_is_connected_to(run: Run, tmp_path: Path, backend: str) -
             assert f"* Connecting to {path}\n* Connected\n" in outcome.error
 
 
-def test_the_local_end_is_an_address_an_interface_or_a_host(run: Run, recording: Recording) -> None:
+def test_the_local_end_is_an_address_an_interface_or_a_host(
+    run: Run, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for option in (("--interface", "127.0.0.2"), ("--interface", "host!127.0.0.2")):
         known = run(*option, "--json", recording.url).json
         assert known["local_ip"] == "127.0.0.2"
@@ -230,6 +232,10 @@ def test_the_local_end_is_an_address_an_interface_or_a_host(run: Run, recording:
     if os.geteuid() == 0:
         for name in ("lo", "if!lo"):
             assert run("--interface", name, recording.url).output == b"fine\n"
+    monkeypatch.delattr("socket.SO_BINDTODEVICE")
+    unable = run("--interface", "lo", recording.url)
+    assert unable.code == 2
+    assert "Hint: Give --interface an address of lo." in unable.error
     missing = run("--interface", "if!none", recording.url)
     assert missing.code == 7
     assert "There is no network interface 'none'." in missing.error

@@ -27,6 +27,7 @@ from httpcore2_core import (
 from ..support.h2peer import H2Peer, speaking
 from ..support.scripted_servers import Peer, refusing_port, response, scripted_server
 from .conftest import BACKENDS, Run, serve
+from .outcomes import full_backlog
 
 
 def truncated(peer: Peer) -> None:
@@ -96,11 +97,27 @@ def test_a_refused_connection_says_how_far_it_came(run: Run) -> None:
     with refusing_port() as port:
         outcome = run(f"http://127.0.0.1:{port}/")
     assert outcome.code == 7
-    first, came, cause, hint = outcome.error.splitlines()
+    first, came, tried, cause, hint = outcome.error.splitlines()
+    assert (
+        tried == f"  Tried 127.0.0.1:{port}: ConnectionRefusedError: [Errno 111] Connection refused"
+    )
     assert first.startswith("httpcore2: (7) [Errno 111] Connection refused")
     assert came.startswith("  Came as far as: TCP failed after ")
     assert cause == "  Caused by ConnectionRefusedError: [Errno 111] Connection refused"
     assert hint.startswith("  Hint: Check the port")
+
+
+def test_the_addresses_of_a_failed_request_are_in_the_json(run: Run) -> None:
+    with scripted_server(silent) as server:
+        known = run("--json", server.url).json
+    assert (known["remote_ip"], known["remote_port"]) == ("127.0.0.1", server.port)
+    assert known["local_ip"] == "127.0.0.1"
+
+
+def test_an_address_that_did_not_answer_is_named(run: Run) -> None:
+    with full_backlog() as port:
+        outcome = run("--connect-timeout", "0.2", f"http://127.0.0.1:{port}/")
+    assert f"\n  Tried 127.0.0.1:{port}: no answer\n" in outcome.error
 
 
 def test_a_silent_failure_shows_nothing_and_show_error_shows_it(run: Run) -> None:

@@ -145,6 +145,12 @@ def test_a_file_to_upload_that_is_missing_is_named(run: Run, tmp_path: Path) -> 
     assert f"{tmp_path}/none cannot be read: No such file or directory." in outcome.error
 
 
+def test_a_length_of_the_user_may_be_wrong(run: Run, recording: Recording) -> None:
+    outcome = run("-H", "Content-Length: many", "-d", "a", recording.url)
+    assert outcome.code == 2
+    assert not recording.recorder.requests
+
+
 def test_an_invalid_request_is_not_sent(run: Run, recording: Recording) -> None:
     outcome = run("-X", "G T", recording.url)
     assert outcome.code == 2

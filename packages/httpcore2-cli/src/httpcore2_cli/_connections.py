@@ -134,7 +134,12 @@ def _local_end(options: Options) -> dict[str, Any]:
 
     interface = name.removeprefix("if!")
     if interface in (each for _, each in socket.if_nameindex()):
-        option = (socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        bind = getattr(socket, "SO_BINDTODEVICE", None)
+        if bind is None:
+            hint = f"Give --interface an address of {interface}."
+            message = "This platform cannot bind a connection to an interface by its name."
+            raise Failure(ExitCode.USAGE, message, hint)
+        option = (socket.SOL_SOCKET, bind, interface.encode())
         return {"local_address": family, "socket_options": [option]}
     if name.startswith("if!"):
         raise Failure(ExitCode.NOT_CONNECTED, f"There is no network interface {interface!r}.")

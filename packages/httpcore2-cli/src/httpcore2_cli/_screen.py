@@ -13,7 +13,7 @@ from ._outputs import OutputClosed
 from ._terminal import escape, is_plain, is_terminal, terminal_width
 from ._timeline import Phase
 from ._transfer import Transfer
-from ._verbose import describe
+from ._verbose import describe, shown_address
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -96,6 +96,9 @@ class Screen:
         self.line(f"httpcore2: ({int(failure.code)}) {escape(failure.message)}")
         if transfer.chain and not isinstance(transfer.chain[0], type(failure)):
             self.line(f"  Came as far as: {progress_of(transfer)}")
+            for address, error in getattr(transfer.chain[0], "attempts", ()):
+                outcome = "no answer" if error is None else describe(error)
+                self.line(f"  Tried {shown_address(address[:2])}: {outcome}")
             for cause in transfer.chain[1:]:
                 self.line(f"  Caused by {describe(cause)}")
         if failure.hint is not None:

@@ -1,5 +1,7 @@
 """Fills a timeline from the trace events of a request.
 
+Observers of a pool are not told of the handshakes with a proxy, nor of the end of an upload, and `Timings` has figures
+for requests that were answered. The trace events have all phases, also of a request that fails.
 Must not know: how the phases are shown, which runtime it is.
 """
 

@@ -45,7 +45,9 @@ class ConnectionFacts:
     @classmethod
     def of(cls, stream: Any) -> ConnectionFacts:
         """Read them from a network stream."""
-        facts = cls(_address(stream, "client_addr"), _address(stream, "server_addr"))
+        facts = cls(
+            _pair(stream.get_extra_info("client_addr")), _pair(stream.get_extra_info("server_addr"))
+        )
         tls = stream.get_extra_info("ssl_object")
         if tls is not None:
             facts.tls_version = tls.version()
@@ -55,9 +57,8 @@ class ConnectionFacts:
         return facts
 
 
-def _address(stream: Any, info: str) -> tuple[str, int] | None:
-    address = stream.get_extra_info(info)
-    # That of a unix socket is a path, mostly an empty one.
+def _pair(address: Any) -> tuple[str, int] | None:
+    """Return host and port of an address; `None` for that of a unix socket, which is a path."""
     return tuple(address[:2]) if isinstance(address, tuple) else None
 
 
@@ -198,6 +199,11 @@ class Transfer:
             raise
         except Exception as exc:  # noqa: BLE001 - each becomes an exit code
             self.chain = list(causes(exc))
+            if self.response is None:
+                self.connection = ConnectionFacts(
+                    _pair(getattr(exc, "local_address", None)),
+                    _pair(getattr(exc, "peer_address", None)),
+                )
             self.failure = explain(
                 exc, self.timeline.current, is_http2=is_http2, is_proxied=self.is_proxied
             )
@@ -210,7 +216,8 @@ class Transfer:
 
     def _watch_upload(self, meter: Meter) -> None:
         if self.upload is None:
-            self.sent = int(dict(self.request.headers).get(b"Content-Length", b"0"))
+            length = dict(self.request.headers).get(b"Content-Length", b"")
+            self.sent = int(length) if length.isdigit() else 0  # a field of -H may be anything
             return
         meter.start(f"upload of {os.path.basename(self.upload.path)}", self.upload.size)
 
