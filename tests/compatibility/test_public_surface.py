@@ -50,6 +50,7 @@ class AsyncConnectionPool
     create_connection(self, origin)
     async handle_async_request(self, request)
     observe(self, observer)
+    stats(self)
     async request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
 class AsyncHTTP11Connection(AsyncConnectionInterface)
@@ -189,6 +190,7 @@ class ConnectionPool
     create_connection(self, origin)
     handle_request(self, request)
     observe(self, observer)
+    stats(self)
     request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
 class HTTP11Connection(ConnectionInterface)
@@ -314,6 +316,8 @@ class Origin
     __eq__(self, other)
     __init__(self, scheme, host, port)
     __str__(self)
+class OriginStats
+class PoolStats
 class PoolTimeout(TimeoutException)
 class ProtocolError
 class Proxy

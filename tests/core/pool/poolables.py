@@ -42,6 +42,7 @@ class FakeConnection:
     close_reason: CloseReason | None = None
     http_version = "HTTP/1.1"
     peer_address: object = None
+    usage = (0, 0, 0)
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin

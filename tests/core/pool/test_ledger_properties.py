@@ -6,6 +6,7 @@ the same requests, closed the same connections, and hold the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +14,12 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._pool.ledger import Ledger
 from httpcore2_core._pool.slots import Counts, Grant, Ticket
 from httpcore2_core._pool.states import SlotState
+from httpcore2_core._pool.statistics import OriginStats, Totals
 
 KEYS = st.sampled_from("abc")
 SOME = st.integers(1, 4)
@@ -70,6 +73,7 @@ class Model:
     exclusive: set[str] = field(default_factory=set)
     closing: list[Connection] = field(default_factory=list)
     granted: list[Request] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
 
     def shared_waiters(self, key: str) -> list[Request]:
         exclusive = self.queue + self.blocked
@@ -204,6 +208,7 @@ class Model:
 
     def established(self, connection: Connection, capacity: int, retires_at: float) -> None:
         connection.retires_at = retires_at
+        self.counted["opened"] += 1
         connection.state = SlotState.BUSY
         connection.capacity = capacity
         self.exclusive -= {connection.key}
@@ -331,6 +336,8 @@ class Model:
             self.available.append(connection)
 
     def leave(self, connection: Connection) -> None:
+        is_open = connection.state is not SlotState.DIALING
+        self.counted["closed" if is_open else "dials failed"] += 1
         self.connections.remove(connection)
         connection.state = SlotState.GONE
         self.idle = [c for c in self.idle if c is not connection]
@@ -367,6 +374,7 @@ class Histories(RuleBasedStateMachine):
         self.ledger: Ledger[str, int] = Ledger(
             max_connections, max_keepalive, keepalive_expiry, max_per_key
         )
+        self.ledger.continue_from(Totals(), lambda connection: (2, 1, 2))
         self.model = Model(
             max_connections=FOREVER if max_connections is None else max_connections,
             max_keepalive=FOREVER if max_keepalive is None else max_keepalive,
@@ -576,13 +584,14 @@ class Histories(RuleBasedStateMachine):
             self.ledger.abandon(self.tickets[request], self.now)
             del self.leases[request]
             self.undecided.remove(request)
-        for connection in self.model.connections:
-            connection.state = SlotState.GONE
+        for connection in self.model.connections[:]:
+            self.model.leave(connection)
         self.model = Model(
             self.model.max_connections,
             self.model.max_keepalive,
             self.model.keepalive_expiry,
             self.model.max_per_key,
+            counted=self.model.counted,
         )
 
     # What always holds
@@ -620,6 +629,33 @@ class Histories(RuleBasedStateMachine):
             len(model.dials) + sum(c.in_use for c in model.connections),
             len(model.waiting),
         )
+
+    @invariant()
+    def both_have_the_same_statistics(self) -> None:
+        model = self.model
+        keys, totals = self.ledger.stats()
+        expected: dict[str, OriginStats] = {}
+        for key in {c.key for c in model.connections} | {
+            r.key for r in model.dials + model.waiting
+        }:
+            connections = [c for c in model.connections if c.key == key]
+            states = Counter(c.state for c in connections)
+            dials = sum(r.key == key for r in model.dials)
+            expected[key] = OriginStats(
+                states[SlotState.BUSY] + states[SlotState.RETIRED],
+                states[SlotState.IDLE],
+                states[SlotState.DIALING] + dials,
+                dials + sum(c.in_use for c in connections),
+                sum(r.key == key for r in model.waiting),
+            )
+        assert keys == expected
+        closed = totals.closed.copy()
+        assert closed.pop(CloseReason.DIAL_FAILED, 0) == model.counted["dials failed"]
+        assert sum(closed.values()) == model.counted["closed"]
+        assert totals.opened == model.counted["opened"]
+        usage = (model.counted["closed"] + model.counted["dials failed"]) + len(model.connections)
+        assert totals.reused == totals.bytes_sent == usage
+        assert totals.bytes_received == 2 * usage
 
     @invariant()
     def the_limits_are_kept(self) -> None:

@@ -60,6 +60,7 @@ from ._net.runtime import Runtime, Waiter
 from ._net.runtime_backend import RuntimeBackend
 from ._net.ssl_context import default_ssl_context
 from ._net.sync_backend import SyncBackend
+from ._pool.statistics import OriginStats, PoolStats
 
 __all__ = [
     "SOCKET_OPTION",
@@ -99,6 +100,8 @@ __all__ = [
     "ObservedConnection",
     "Observer",
     "Origin",
+    "OriginStats",
+    "PoolStats",
     "PoolTimeout",
     "ProtocolError",
     "Proxy",

@@ -358,6 +358,12 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         self._session.request_limit = limit
 
     @property
+    def usage(self) -> tuple[int, int, int]:
+        """The number of requests, and the bytes that were sent and received, before and after TLS."""
+        session = self._session
+        return session.request_count, session.writer.bytes_sent, session.bytes_received
+
+    @property
     def capacity(self) -> int:
         """How many requests the connection takes at a time."""
         return self._session.capacity

@@ -160,6 +160,11 @@ class Writer:
             with self.lock:
                 self.role.leave(turn)
 
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes were written."""
+        return self._sent
+
     async def write_once(self, turn: Turn, timeout: float | None) -> None:
         """Write for all, as `turn`, which has the role and gives it up. Waits `POLL_INTERVAL` at most, if it can."""
         stream = self._stream

@@ -97,6 +97,7 @@ class CallerConnection:
     close_reason: CloseReason | None = None
     http_version: str | None = None
     peer_address: Any = None
+    usage = (0, 0, 0)  # only the caller's stream knows
 
     def __init__(
         self,

@@ -292,6 +292,15 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self.abort()
         await self.wait_closed()
 
+    @property
+    def usage(self) -> tuple[int, int, int]:
+        """How much the connection was used since it was established.
+
+        Returns:
+            The number of requests, and the bytes that were sent and received: with heads and framing, without TLS.
+        """
+        return (0, 0, 0) if self.established is None else self.established.usage
+
     def can_handle_request(self, origin: Origin) -> bool:
         return origin == self._origin
 

@@ -15,6 +15,7 @@ from .._net.network_adapters import default_backend
 from .._net.runtime_backend import RuntimeBackend
 from .._pool.config import PoolConfig
 from .._pool.engine import Engine
+from .._pool.statistics import PoolStats
 from .async_connection import AsyncHTTPConnection
 from .proxy_connections import make_connection
 
@@ -55,6 +56,16 @@ class PoolBase:
             TypeError: `observer` is not an `Observer`.
         """
         return install(self._engine.observers.own, observer)
+
+    def stats(self) -> PoolStats:
+        """Return how many connections and requests the pool has, and what it has done so far.
+
+        All numbers are those of one moment. The call takes some microseconds for each origin and each connection.
+
+        Returns:
+            The statistics, which do not change afterwards.
+        """
+        return self._engine.stats()
 
     def _make_connection(self, origin: Origin) -> AsyncHTTPConnection:
         return make_connection(self._config.proxy, origin, self._config.connection)

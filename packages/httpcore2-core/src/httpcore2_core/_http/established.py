@@ -164,6 +164,11 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     @property
     @abstractmethod
+    def usage(self) -> tuple[int, int, int]:
+        """The number of requests, and the bytes that were sent and received, before and after TLS."""
+
+    @property
+    @abstractmethod
     def capacity(self) -> int:
         """The number of requests that it takes at the same time; further ones raise `ConnectionNotAvailable`."""
 
@@ -367,6 +372,8 @@ class ExchangeBody(ReceivedBody):
                 chunk = await exchange.receive_chunk(self._timeouts)
         except BaseException as exc:
             add_context(exc, exchange.peer)
+            if self.lease is not None and isinstance(exc, Exception):
+                self.lease.report_failure()
             await self._end("failed", {"exception": exc})
             raise
         if not exchange.has_body_left:

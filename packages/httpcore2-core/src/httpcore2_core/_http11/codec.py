@@ -101,6 +101,8 @@ class HTTP11Codec:
         "_scanned",
         "_sent_head",
         "_target",
+        "bytes_received",
+        "bytes_sent",
         "head_limit",
         "head_size",
         "interim_heads",
@@ -132,6 +134,8 @@ class HTTP11Codec:
         self._ended = False  # the peer closed its side
         self._scanned = 0  # of an incomplete head
         self._interim = 0  # responses
+        self.bytes_received = 0  # ever
+        self.bytes_sent = 0  # noted by those that write
         self._left_to_receive = 0
         self._head: ReceivedHead | None = None
         self._chunks: ChunkedBody | None = None
@@ -257,6 +261,7 @@ class HTTP11Codec:
 
     def receive(self, data: bytes) -> None:
         """Add `data` to what was received; `b""` for the end of the stream."""
+        self.bytes_received += len(data)
         if not data:
             self._ended = True
             self._keeps_alive = False

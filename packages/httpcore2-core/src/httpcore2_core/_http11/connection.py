@@ -229,6 +229,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             data += codec.send_data(content)
             data += codec.end_request()
         self._change(SEND)
+        codec.bytes_sent += len(data)
         return self._stream.write(data, limit)
 
     async def _send_body(self, request: Request, timeouts: Timeouts) -> ResponseHead | None:
@@ -244,6 +245,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             return await upload.send(request.stream)
         finally:
             self._has_consumed = upload.has_begun
+            self._codec.bytes_sent += upload.bytes_sent
 
     def _upload(self, timeouts: Timeouts) -> Upload:
         return Upload(
@@ -385,6 +387,10 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     capacity = 1
     is_retired = False
+
+    @property
+    def usage(self) -> tuple[int, int, int]:
+        return self._request_count, self._codec.bytes_sent, self._codec.bytes_received
 
     @property
     def may_be_resent(self) -> bool:

@@ -74,6 +74,7 @@ class Upload:
         "_stream",
         "_timeouts",
         "_watches",
+        "bytes_sent",
         "has_begun",
         "head",
     )
@@ -100,6 +101,7 @@ class Upload:
         self._observation = observation
         self._informer = informer
         self._is_reporting = False
+        self.bytes_sent = 0
         self._stream = stream
         self._codec = codec
         self._read_size = read_size
@@ -202,8 +204,9 @@ class Upload:
             for start in range(0, len(content), SLICE):
                 await self._report()
                 part = content[start : start + SLICE]
-                await write(codec.send_data(part), self._timeouts.for_write())
-                self._count(part)
+                data = codec.send_data(part)
+                await write(data, self._timeouts.for_write())
+                self._count(part, data)
         else:
             # It is iterated even if no body is declared: it may turn out not to be empty.
             chunks = aiter(iterate(body, not self._is_async))
@@ -215,7 +218,7 @@ class Upload:
                     data = codec.send_data(chunk)
                     if data:
                         await write(data, limit)
-                        self._count(chunk)
+                        self._count(chunk, data)
                 self._limit()
             except BaseException:
                 await close_generator(chunks)
@@ -223,8 +226,10 @@ class Upload:
         data = codec.end_request()
         if data:
             await write(data, self._timeouts.for_write())
+            self._count(b"", data)
 
-    def _count(self, part: bytes) -> None:
+    def _count(self, part: bytes, data: bytes) -> None:
+        self.bytes_sent += len(data)
         if self._observation is not None:
             self._observation.sent += len(part)
 

@@ -60,6 +60,7 @@ from .ledger import Decisions, Ledger
 from .locked_ledger import LockedLedger
 from .poolable import Poolable
 from .slots import Counts, Grant, Ticket
+from .statistics import OriginStats, PoolStats, Totals, summed
 
 # Scheme, host and port, and what extensions say about TLS. A key that has a context keeps it alive, so that no other
 # one gets its identity; the ledger drops a key with its last connection and waiting request.
@@ -86,6 +87,17 @@ def _reason(connection: Poolable) -> CloseReason:
     established = connection.established
     reason = None if established is None else established.close_reason
     return reason or CloseReason.EXCHANGE_FAILED
+
+
+def _phase(error: Exception, has_begun: bool) -> str:
+    """Return the phase in which a request failed, as in `PoolStats.failed`."""
+    if has_begun:
+        return "exchange"
+    return "pool" if isinstance(error, PoolTimeout) else "connect"
+
+
+def _usage_of(connection: Poolable) -> tuple[int, int, int]:
+    return connection.usage
 
 
 def _report_closed(connection: Poolable, reason: CloseReason) -> None:
@@ -132,6 +144,7 @@ class Engine:
         self._multiplexing_schemes = config.multiplexing_schemes
         self.memory = Memory()
         self._timeouts = self.memory.of(TimeoutMemory)
+        self._totals = Totals()
         self.observers = Observers()
         self._own_observers = self.observers.own
         token = None
@@ -153,6 +166,7 @@ class Engine:
             self._config.connection.keepalive_expiry,
             self._config.max_connections_per_origin,
         )
+        self._ledger.continue_from(self._totals, _usage_of)
         self._close_pending: list[Poolable] = []
         # How many requests an origin takes on a connection, where that is known.
         self._request_limits: dict[tuple[bytes, bytes, int], RequestLimit] = {}
@@ -197,6 +211,8 @@ class Engine:
                 "Use one pool for each loop."
             )
         self._backend = backend
+        for connection in left:
+            self._ledger.discard(connection, CloseReason.LOST)
         self._reset(token)
         for connection in left:
             connection.abort()
@@ -322,6 +338,8 @@ class Engine:
                         raise RemoteProtocolError(
                             f"The request was sent {attempts} times, and never processed. {exc}"
                         ) from exc
+                    if refusal is None and exc.reason is not None:
+                        ledger.note(Totals.add_resent)
                     if observation is not None and refusal is None:
                         observation.repeated(exc.reason)
                 except (NetworkError, RemoteProtocolError) as exc:
@@ -333,14 +351,17 @@ class Engine:
                         and request.method in IDEMPOTENT_METHODS
                     ):
                         raise
+                    ledger.note(Totals.add_resent)
                     if observation is not None:
                         observation.repeated(exc)
                 if refusal is not None:
                     refusal.add_note("The request was not sent again, since `resend` is False.")
                     raise refusal
-        except BaseException:
+        except BaseException as exc:
             if lease is not None:
                 self._give_up(lease, uses, has_begun, runtime)
+            if isinstance(exc, Exception):
+                self._note_failed(_phase(exc, has_begun))
             raise
 
     async def _handle_observed(
@@ -396,6 +417,7 @@ class Engine:
     ) -> _Lease:
         """Wait for a connection, or dial one, as the ledger grants it."""
         lease: _Lease = Lease()
+        lease.on_failure = partial(self._note_failed, "body")
         found: _Lease | None = None
         ledger = self._ledger
         try:
@@ -415,7 +437,12 @@ class Engine:
                     raise
                 if observation is not None:
                     observation.queued()
-                await self._wait(ticket, limit, runtime)
+                began = runtime.now()
+                try:
+                    await self._wait(ticket, limit, runtime)
+                finally:
+                    waited = runtime.now() - began
+                    ledger.note(lambda totals: totals.add_waited(waited))
                 if observation is not None:
                     observation.granted()
                 if ticket.grant is None:
@@ -512,6 +539,9 @@ class Engine:
             f"Read or close responses sooner, or raise {remedy}."
         )
 
+    def _note_failed(self, phase: str) -> None:
+        self._ledger.note(lambda totals: totals.add_failed(phase))
+
     # Ends: none of these awaits
 
     def _release(self, connection: Poolable, is_reusable: bool, expires_at: float | None) -> None:
@@ -521,8 +551,9 @@ class Engine:
             assert self._backend is not None, "there was a request"
             ledger.checkin(connection, self._backend.runtime.now(), expires_at)
         else:
-            ledger.discard(connection)
-            _report_closed(connection, _reason(connection))
+            reason = _reason(connection)
+            ledger.discard(connection, reason)
+            _report_closed(connection, reason)
         if ledger.granted or ledger.closing:
             self._apply_decisions()
 
@@ -615,3 +646,20 @@ class Engine:
     def counts(self) -> Counts:
         """How many connections and requests there are, by state."""
         return self._ledger.counts()
+
+    def stats(self) -> PoolStats:
+        """Return the statistics of the pool, by origin."""
+        keys, totals = self._ledger.stats()
+        origins: dict[str, OriginStats] = {}
+        for key, stats in keys.items():
+            name = str(Origin(*key[:3]))
+            origins[name] = stats if name not in origins else summed([origins[name], stats])
+        config = self._config
+        return PoolStats(
+            *summed(list(origins.values())),
+            origins=origins,
+            max_connections=config.max_connections,
+            max_keepalive_connections=config.max_keepalive_connections,
+            max_connections_per_origin=config.max_connections_per_origin,
+            **{name: getattr(totals, name) for name in Totals.__slots__},
+        )

@@ -55,6 +55,7 @@ from .._http.lease import Lease
 from .queue import Queue
 from .slots import C, Grant, Group, K, Slot, Ticket
 from .states import BUSY, DIALING, IDLE, RETIRED, SlotEvent
+from .statistics import Totals
 
 # The attributes of an enum's class are slow to get.
 _ESTABLISHED, _RESTED, _RETIRED = SlotEvent.ESTABLISHED, SlotEvent.RESTED, SlotEvent.RETIRED
@@ -286,11 +287,15 @@ class Ledger(Queue[K, C]):
         self._is_changing = True
         slot.change(_ESTABLISHED)
         group = slot.group
+        group.connecting -= 1
         group.is_exclusive = capacity == 1
+        if capacity != 1:
+            group.note_multiplexed(slot)
         slot.capacity = capacity
         if retires_at != inf:
             self._expires = True
             slot.retires_at = retires_at
+        self.totals.opened += 1
         ticket, slot.ticket = slot.ticket, None
         self._grant_room(slot, slot.holder() or self._lease_of(slot))
         self._end_dial(group, ticket)
@@ -307,6 +312,8 @@ class Ledger(Queue[K, C]):
             return
         assert slot.state is not DIALING, "set_capacity() before established()"
         self._is_changing = True
+        if capacity != 1:
+            slot.group.note_multiplexed(slot)
         slot.capacity = capacity
         if slot.state is IDLE and not capacity:
             self._close(slot, CloseReason.RETIRED)
@@ -366,7 +373,7 @@ class Ledger(Queue[K, C]):
             slot.group.available.pop(slot, None)
         self._is_changing = False
 
-    def discard(self, connection: C) -> None:
+    def discard(self, connection: C, reason: CloseReason = CloseReason.EXCHANGE_FAILED) -> None:
         """`connection` is broken or closed, or its dial has failed: it leaves at once, and frees its slot."""
         if self._is_changing:
             self._repair()
@@ -376,7 +383,7 @@ class Ledger(Queue[K, C]):
         self._is_changing = True
         del self._slots[connection]
         ticket = slot.ticket
-        self._forget(slot)
+        self._forget(slot, reason)
         if ticket is not None:
             self._end_dial(slot.group, ticket)
         if self._queue:
@@ -387,7 +394,7 @@ class Ledger(Queue[K, C]):
         """Discard `connection`, and decide that it is to be closed, whether the ledger holds it or not."""
         self.close_reasons[connection] = reason
         self.closing.append(connection)
-        self.discard(connection)
+        self.discard(connection, reason)
 
     def expire(self, now: float) -> None:
         """Close idle connections past their expiry, from the least recently used on.
@@ -423,6 +430,8 @@ class Ledger(Queue[K, C]):
         """
         self._begin()
         connections = list(self._slots)
+        for slot in self._slots.values():
+            self._count_closed(slot, CloseReason.POOL_CLOSED)
         tickets = sorted(self._tickets, key=attrgetter("number"))
         for ticket in tickets:
             ticket.grant = Grant.CLEARED
@@ -435,6 +444,17 @@ class Ledger(Queue[K, C]):
         self._slots, self._tickets = {}, {}
         self._groups, self._dials, self._idle, self._queue = {}, 0, idle, queue
         self._is_changing = False
+
+    # Statistics
+
+    def note(self, change: Callable[[Totals], None]) -> None:
+        """Add something to the totals that the pool alone knows."""
+        change(self.totals)
+
+    def continue_from(self, totals: Totals, usage_of: Callable[[C], tuple[int, int, int]]) -> None:
+        """Count on from `totals`; `usage_of` returns the requests, and the bytes sent and received, of a connection."""
+        self.totals = totals
+        self._usage_of = usage_of
 
     # Decisions
 

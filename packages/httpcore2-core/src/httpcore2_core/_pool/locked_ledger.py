@@ -18,6 +18,7 @@ from .._http.lease import Lease
 from .._net.forks import call_in_children
 from .ledger import Decisions, Ledger
 from .slots import C, Counts, K, Ticket
+from .statistics import LedgerStats, Totals
 
 _ledgers: WeakSet[LockedLedger[Any, Any]] = WeakSet()
 
@@ -46,6 +47,14 @@ class LockedLedger(Ledger[K, C]):
     def counts(self) -> Counts:
         with self._lock:
             return super().counts()
+
+    def stats(self) -> LedgerStats[K]:
+        with self._lock:
+            return super().stats()
+
+    def note(self, change: Callable[[Totals], None]) -> None:
+        with self._lock:
+            super().note(change)
 
     def checkout(self, key: K, now: float) -> Lease[C] | None:
         with self._lock:
@@ -97,9 +106,9 @@ class LockedLedger(Ledger[K, C]):
         with self._lock:
             super().retire(connection)
 
-    def discard(self, connection: C) -> None:
+    def discard(self, connection: C, reason: CloseReason = CloseReason.EXCHANGE_FAILED) -> None:
         with self._lock:
-            super().discard(connection)
+            super().discard(connection, reason)
 
     def close(self, connection: C, reason: CloseReason = CloseReason.EXCHANGE_FAILED) -> None:
         with self._lock:

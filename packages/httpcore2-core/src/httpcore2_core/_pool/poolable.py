@@ -109,6 +109,10 @@ class Poolable(Protocol):
     def close_pending(self) -> bool:
         """Whether `abort()` has left something for `wait_closed()`."""
 
+    @property
+    def usage(self) -> tuple[int, int, int]:
+        """The number of requests, and the bytes that were sent and received, before and after TLS."""
+
     def can_handle_request(self, origin: Origin) -> bool:
         """Whether it is to `origin`."""
 

@@ -38,6 +38,7 @@ class Queue(Tables[K, C], ABC):
         ticket.grant = Grant.DIAL
         # First, lest the group be dropped with the connection that is closed for the dial.
         ticket.group.slots += 1
+        ticket.group.connecting += 1
         if len(self._slots) + self._dials >= self._max_connections:
             self._close(next(iter(self._idle)), CloseReason.EVICTED)
         self._dials += 1
@@ -124,6 +125,7 @@ class Queue(Tables[K, C], ABC):
         if ticket.grant is Grant.DIAL:
             self._dials -= 1
             group.slots -= 1
+            group.connecting -= 1
             if self._max_per_key is not None:
                 self._unblock(group)
             self._drop_if_empty(group)

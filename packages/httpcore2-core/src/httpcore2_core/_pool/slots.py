@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from math import inf
 from operator import attrgetter
@@ -23,6 +23,7 @@ from weakref import ref
 from .._http.close_reason import CloseReason
 from .._http.lease import Lease
 from .states import BUSY, DIALING, IDLE, TRANSITIONS, SlotEvent, SlotState
+from .statistics import LedgerStats, OriginStats, Totals
 
 K = TypeVar("K", bound=Hashable)
 C = TypeVar("C", bound=Hashable)
@@ -160,10 +161,12 @@ class Group(Generic[K, C]):
     __slots__ = (
         "available",
         "blocked",
+        "connecting",
         "dial",
         "exclusive_waiters",
         "is_exclusive",
         "key",
+        "multiplexed",
         "shared_waiters",
         "slots",
     )
@@ -178,6 +181,11 @@ class Group(Generic[K, C]):
         """Forget what is derived from slots and tickets."""
         # Slots taken, including those whose dial has not begun.
         self.slots = 0
+        # Slots among them whose connections are not established.
+        self.connecting = 0
+        # Connections that ever took another number of requests than one at a time: the requests of the others need not
+        # be counted. Made when it is needed.
+        self.multiplexed: dict[Slot[K, C], None] | None = None
         # Connections with room for a request, the last used at the end. Empty while any request waits.
         self.available: dict[Slot[K, C], None] = {}
         # Requests that wait for a slot each, and those that wait for one dial together.
@@ -189,6 +197,31 @@ class Group(Generic[K, C]):
         self.blocked: OrderedDict[Ticket[K, C], None] | None = None
         # The dial that the shared waiters wait for. Without one the group is in the queue on their behalf.
         self.dial: Ticket[K, C] | None = None
+
+    def note_multiplexed(self, slot: Slot[K, C]) -> None:
+        """The connection takes another number of requests than one at a time."""
+        if self.multiplexed is None:
+            self.multiplexed = {}
+        self.multiplexed[slot] = None
+
+    def stats(self) -> OriginStats:
+        """Count connections and requests: those of each multiplexed connection, and the others by their number."""
+        multiplexed = list(self.multiplexed or ())
+        shared_idle = sum(slot.state is IDLE for slot in multiplexed)
+        # Each connection that serves one request at a time is available, and so idle, or serves one.
+        exclusive_idle = len(self.available) - sum(slot in self.available for slot in multiplexed)
+        exclusive_active = self.slots - self.connecting - len(multiplexed) - exclusive_idle
+        return OriginStats(
+            active_connections=exclusive_active + len(multiplexed) - shared_idle,
+            idle_connections=exclusive_idle + shared_idle,
+            connecting_connections=self.connecting,
+            active_requests=exclusive_active
+            + sum(slot.in_use for slot in multiplexed)
+            + self.connecting,
+            queued_requests=len(self.exclusive_waiters)
+            + len(self.shared_waiters)
+            + len(self.blocked or ()),
+        )
 
 
 class Tables(ABC, Generic[K, C]):
@@ -204,10 +237,12 @@ class Tables(ABC, Generic[K, C]):
         "_queue",
         "_slots",
         "_tickets",
+        "_usage_of",
         "close_reasons",
         "closing",
         "granted",
         "lost",
+        "totals",
     )
 
     def __init__(self, max_per_key: int | None) -> None:
@@ -219,6 +254,9 @@ class Tables(ABC, Generic[K, C]):
         self.granted: list[Ticket[K, C]] = []
         # Why each of `closing` is to be closed; the pool removes what it has read.
         self.close_reasons: dict[C, CloseReason] = {}
+        # What was done so far, and what tells how much a connection was used.
+        self.totals = Totals()
+        self._usage_of: Callable[[C], tuple[int, int, int]] = _no_usage
         # While it is not empty, `recover()` may find something. Python itself appends to it, so that no exception comes
         # in between.
         self.lost: list[object] = []
@@ -257,6 +295,18 @@ class Tables(ABC, Generic[K, C]):
             active_requests=self._dials + sum(slot.in_use for slot in self._slots.values()),
             queued_requests=len(self._tickets) - self._dials,
         )
+
+    def stats(self) -> LedgerStats[K]:
+        """Count connections and requests by key, in time proportional to the keys and the multiplexed connections.
+
+        The totals include the open connections.
+        """
+        if self._is_changing:
+            self._repair()
+        totals = self.totals.copy()
+        for connection in self._slots:
+            totals.add_usage(self._usage_of(connection))
+        return LedgerStats({key: group.stats() for key, group in self._groups.items()}, totals)
 
     # For the classes that decide
 
@@ -306,21 +356,30 @@ class Tables(ABC, Generic[K, C]):
         self.close_reasons[slot.connection] = reason
         del self._slots[slot.connection]
         self.closing.append(slot.connection)
-        self._forget(slot)
+        self._forget(slot, reason)
 
-    def _forget(self, slot: Slot[K, C]) -> None:
+    def _forget(self, slot: Slot[K, C], reason: CloseReason) -> None:
         """Derive what follows from the removal of a slot."""
+        self._count_closed(slot, reason)
         if slot.state is IDLE:
             del self._idle[slot]
+        elif slot.state is DIALING:
+            slot.group.connecting -= 1
         slot.change(_REMOVED)
         if slot.ticket is not None:
             slot.ticket.slot = None
         group = slot.group
         group.available.pop(slot, None)
+        if group.multiplexed is not None:
+            group.multiplexed.pop(slot, None)
         group.slots -= 1
         if self._max_per_key is not None:
             self._unblock(group)
         self._drop_if_empty(group)
+
+    def _count_closed(self, slot: Slot[K, C], reason: CloseReason) -> None:
+        self.totals.add_closed(CloseReason.DIAL_FAILED if slot.state is DIALING else reason)
+        self.totals.add_usage(self._usage_of(slot.connection))
 
     def _drop_if_empty(self, group: Group[K, C]) -> None:
         # While requests are blocked, the key has a slot, or waits for one in the queue.
@@ -344,7 +403,10 @@ class Tables(ABC, Generic[K, C]):
         for slot in slots:
             group = slot.group
             group.slots += 1
+            if slot.capacity != 1 or slot.in_use > 1:
+                group.note_multiplexed(slot)
             if slot.state is DIALING:
+                group.connecting += 1
                 self._note_dial(slot.ticket)
             elif slot.state is BUSY and 0 < slot.in_use < slot.capacity:
                 group.available[slot] = None
@@ -355,6 +417,7 @@ class Tables(ABC, Generic[K, C]):
             if ticket.grant is Grant.DIAL:
                 self._dials += 1
                 ticket.group.slots += 1
+                ticket.group.connecting += 1
                 self._note_dial(ticket)
         self._queue = OrderedDict()
         # By number: a repeated request comes before those that arrived later.
@@ -373,3 +436,7 @@ class Tables(ABC, Generic[K, C]):
         """Let shared waiters wait for the dial of `ticket`, if it may result in a connection for several requests."""
         if ticket is not None and ticket.may_share and not ticket.group.is_exclusive:
             ticket.group.dial = ticket
+
+
+def _no_usage(connection: object) -> tuple[int, int, int]:
+    return 0, 0, 0
