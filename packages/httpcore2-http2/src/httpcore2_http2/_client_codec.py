@@ -237,9 +237,18 @@ class ClientCodec:
         return True
 
     def receive(self, data: bytes) -> None:
-        if self._incomplete.parts:
-            data = self._incomplete.add(data)
         position = 0
+        while self._incomplete.parts:
+            # Its header alone may be complete then, so that it is incomplete once more.
+            position = self._incomplete.fill(data, position)
+            frame = self._incomplete.take()
+            if frame is None:
+                return
+            self._process(frame, 0)
+        self._process(data, position)
+
+    def _process(self, data: bytes, position: int) -> None:
+        """Process the frames in `data` from `position` on, and keep the last if it is incomplete."""
         size = len(data)
         needed = 9
         unpack = FRAME_HEADER.unpack_from
@@ -340,10 +349,10 @@ class ClientCodec:
             if self._idle_frames:
                 self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
             if stream.chunks:
-                stream.add_data(data)
+                stream.add_data(data)  # the listener was notified of the data before it, which nobody has taken yet
             else:
                 stream.chunks.append(data)
-            self._listener.on_data(stream)
+                self._listener.on_data(stream)
         if size != len(data):
             self.consumed(stream, size - len(data))
         if flags & END_STREAM:

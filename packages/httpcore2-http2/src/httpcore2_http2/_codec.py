@@ -55,7 +55,7 @@ class CodecListener(Protocol):
         """The head of a final response has come: `stream.head`."""
 
     def on_data(self, stream: Stream) -> None:
-        """Data of a response or of a tunnel has come, and was added to `stream.chunks`."""
+        """Data of a response or of a tunnel has come, and `stream.chunks` is not empty any more."""
 
     def on_end(self, stream: Stream) -> None:
         """The response is complete, or the server has closed its half of a tunnel: `stream.has_ended`."""

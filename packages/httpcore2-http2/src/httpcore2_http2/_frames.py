@@ -196,31 +196,34 @@ def content(kind: int, payload: bytes, flags: int) -> bytes:
 
 
 class IncompleteFrame:
-    """The received part of a frame. Its parts are joined once, however small they are.
+    """The received part of a frame. Its parts are joined once, however small they are, and nothing else with them.
 
     Attributes:
         parts: the received parts.
     """
 
-    __slots__ = ("_needed", "_size", "parts")
+    __slots__ = ("_missing", "parts")
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
-        self._size = 0
-        self._needed = 0
+        self._missing = 0
 
     def keep(self, data: bytes, needed: int) -> None:
         """Keep the first part of a frame, which can be processed when there are `needed` bytes."""
         self.parts.append(data)
-        self._size = len(data)
-        self._needed = needed
+        self._missing = needed - len(data)
 
-    def add(self, data: bytes) -> bytes:
-        """Add received data; return all of it, or `b""` if there is not enough yet."""
-        self.parts.append(data)
-        self._size += len(data)
-        if self._size < self._needed:
-            return b""
+    def fill(self, data: bytes, position: int) -> int:
+        """Add the missing bytes, or as many as `data` has from `position` on; return the position after them."""
+        part = data[position : position + self._missing]
+        self.parts.append(part)
+        self._missing -= len(part)
+        return position + len(part)
+
+    def take(self) -> bytes | None:
+        """Return the bytes, and keep them no longer; `None` if some are missing."""
+        if self._missing:
+            return None
         whole = b"".join(self.parts)
         self.parts.clear()
         return whole

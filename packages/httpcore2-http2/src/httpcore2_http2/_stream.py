@@ -124,7 +124,7 @@ class Stream:
     def add_data(self, data: bytes) -> None:
         """Add received data. Small chunks are joined, since an object for each would take a multiple of their size."""
         chunks = self.chunks
-        if not chunks or len(data) >= SMALL_CHUNK:
+        if len(data) >= SMALL_CHUNK or not chunks:
             chunks.append(data)
         elif isinstance(chunks[-1], bytearray):
             chunks[-1] += data
