@@ -90,12 +90,12 @@ def test_the_total_limits_a_body_that_is_sent_while_the_response_is_read(
         assert server.accepted == 1
 
 
-@pytest.mark.parametrize("status", [200, 413])
+@pytest.mark.parametrize("status", [200, 201])
 def test_a_response_that_is_complete_ends_a_body_that_waits_while_it_is_read(
     async_runtime: TestedAsyncRuntime, h2_pool: PoolMaker, no_leaks: None, status: int
 ) -> None:
     runtime = async_runtime
-    # A refusal would end the body at its first wait.
+    # A body that does not suspend has its turn between two reads.
     body = LongBody(runtime, suspends=status == 200)
 
     def script(peer: H2Peer) -> None:
@@ -145,6 +145,34 @@ def test_a_refusal_is_returned_before_it_is_complete_and_its_body_can_be_read(
                 assert streamed.status == 413
                 told.set()
                 assert await streamed.aread() == b"too large"
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    with scripted_server(speaking(script)) as server:
+        runtime.run(scenario)
+        assert server.accepted == 1
+
+
+def test_no_more_of_a_body_is_sent_after_a_refusal(
+    runtime: TestedRuntime, h2_pool: PoolMaker, no_leaks: None
+) -> None:
+    told = runtime.event()
+
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.request()
+        peer.head(stream_id, status=403)
+        told.wait_in_thread()
+        open_windows(peer, stream_id)
+        peer.data(stream_id, b"no", end=True)
+        peer.wait_for(h2.events.StreamReset, stream_id)
+        assert len(peer.bodies[stream_id]) == 65535  # the initial window
+        answering()(peer)
+
+    async def scenario() -> None:
+        async with h2_pool(runtime) as pool:
+            async with pool.stream("POST", server.url, content=bytes(200_000)) as streamed:
+                assert streamed.status == 403
+                told.set()
+                assert await streamed.aread() == b"no"
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted_server(speaking(script)) as server:

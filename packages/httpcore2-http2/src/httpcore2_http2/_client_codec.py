@@ -23,7 +23,6 @@ from httpcore2_core._http.stream_fields import (
     check_response,
 )
 
-from ._closed_streams import ClosedStreams
 from ._codec import (
     IDLE_FRAMES_PER_DATA,
     MAX_HEADER_LIST,
@@ -75,10 +74,10 @@ from ._states import (
     RESET_SENT,
     SEND_END_STREAM,
     SEND_HEADERS,
-    SEND_RST_STREAM,
     states_allowing,
 )
 from ._stream import Stream
+from ._stream_table import StreamTable
 
 _MAX_STREAM_ID = 2**31 - 1
 
@@ -88,10 +87,8 @@ _NO_BLOCK, _NO_FRAME = 0, -1
 _NO_HEAD = "The server sent data before the response's head."
 
 _RECEIVING = states_allowing(RECEIVE_DATA)
-_AWAITED = states_allowing(RECEIVE_DATA) & states_allowing(
-    RELEASE
-)  # somebody waits for the response
-_OPEN = states_allowing(SEND_RST_STREAM)
+# Somebody waits for the response.
+_AWAITED = states_allowing(RECEIVE_DATA) & states_allowing(RELEASE)
 
 
 class ClientCodec:
@@ -117,11 +114,9 @@ class ClientCodec:
         self.allows_protocols: bool | None = None
         self._listener = listener
         self._is_closed = False
-        self._streams: dict[int, Stream] = {}
-        self._closed = ClosedStreams()
+        self._table = StreamTable(self._send_reset)
+        self._streams = self._table.streams
         self._last_id = -1
-        self._has_released = False  # one of the streams may be RELEASED
-        self._max_streams: int | None = None  # the server's limit
         self._initial_send_window = INITIAL_WINDOW
         self._stream_window = stream_window
         self._connection_window = connection_window
@@ -153,8 +148,8 @@ class ClientCodec:
         stream_id = self._last_id + 2
         if stream_id > _MAX_STREAM_ID:
             return False
-        if self._has_released:
-            self._make_room()
+        if self._table.has_released:
+            self._table.make_room()
         self._last_id = stream.stream_id = stream_id
         stream.send_window = self._initial_send_window
         stream.receive_window = self._stream_window
@@ -169,16 +164,6 @@ class ClientCodec:
             self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
         return True
 
-    def _make_room(self) -> None:
-        """Reset released streams if the server has no room for another: it counts those that it has not ended."""
-        released = [stream for stream in self._streams.values() if stream.state is RELEASED]
-        is_open = [stream for stream in self._streams.values() if stream.state in _OPEN]
-        if self._max_streams is not None and len(is_open) >= self._max_streams:
-            for stream in released:
-                self.reset(stream)
-            released = []
-        self._has_released = bool(released)
-
     def window(self, stream: Stream) -> int:
         return min(self._sender.window, stream.send_window)
 
@@ -187,32 +172,18 @@ class ClientCodec:
         if end_stream:
             stream.transition(SEND_END_STREAM)
             if stream.state is ENDED:
-                self._drop_ended(stream)
+                self._table.drop_ended(stream)
         self._idle_frames = 0  # the server may now send WINDOW_UPDATE frames again
 
     def reset(self, stream: Stream, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        stream_id = stream.stream_id
-        if self._streams.pop(stream_id, None) is None:
-            return  # it is closed already
-        if stream.state is ENDED:
-            self._closed.add_ended(stream_id)
-            return
-        stream.transition(SEND_RST_STREAM)
-        self._closed.add_reset(stream_id, stream.receive_window)
-        self._send_reset(stream_id, code)
+        self._table.reset(stream, code)
 
     def _send_reset(self, stream_id: int, code: ErrorCode) -> None:
         if not self._is_closed:
             self._sender.send_reset(stream_id, code)
 
     def release(self, stream: Stream) -> None:
-        stream_id = stream.stream_id
-        if stream_id in self._streams:
-            stream.transition(RELEASE)
-            if stream.state is ENDED:
-                self._drop_ended(stream)
-            else:
-                self._has_released = True
+        self._table.release(stream)
 
     def ping(self) -> None:
         self._control.ping()
@@ -349,7 +320,9 @@ class ClientCodec:
             if self._idle_frames:
                 self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
             if stream.chunks:
-                stream.add_data(data)  # the listener was notified of the data before it, which nobody has taken yet
+                stream.add_data(
+                    data
+                )  # the listener was notified of the data before it, which nobody has taken yet
             else:
                 stream.chunks.append(data)
                 self._listener.on_data(stream)
@@ -449,18 +422,12 @@ class ClientCodec:
             return
         stream.has_ended = True
         if stream.state is ENDED:
-            self._drop_ended(stream)
+            self._table.drop_ended(stream)
         self._listener.on_end(stream)
 
     def _end_released(self, stream: Stream) -> None:
         stream.transition(RECEIVE_END_STREAM)
-        self._drop_ended(stream)
-
-    def _drop_ended(self, stream: Stream) -> None:
-        """Remember no more of a stream than that it has ended."""
-        stream_id = stream.stream_id
-        del self._streams[stream_id]
-        self._closed.add_ended(stream_id)
+        self._table.drop_ended(stream)
 
     def _receive_unexpected(
         self, kind: int, stream_id: int, size: int, stream: Stream | None
@@ -476,7 +443,7 @@ class ClientCodec:
         reason = (
             f"The server sent {name_frame(kind)} on stream {stream_id} after the response's end."
         )
-        state = self._closed.state_of(stream_id) if stream is None else stream.state
+        state = self._table.closed.state_of(stream_id) if stream is None else stream.state
         if state is ENDED:
             raise ConnectionFault(reason, ErrorCode.STREAM_CLOSED)
         if state is HALF_CLOSED_REMOTE:
@@ -484,11 +451,10 @@ class ClientCodec:
             self._fail_stream(stream, reason, ErrorCode.STREAM_CLOSED)
         elif state is RESET_SENT:
             # It may have been sent before our RST_STREAM was received. Data within the window is no flood.
-            if self._closed.was_allowed(stream_id, size):
+            if self._table.closed.was_allowed(stream_id, size):
                 self._idle_frames -= 1
         else:
-            self._closed.add_reset(stream_id, 0)
-            self._send_reset(stream_id, ErrorCode.STREAM_CLOSED)
+            self._table.reset_again(stream_id)
 
     def _fail_stream(
         self, stream: Stream, reason: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR
@@ -534,13 +500,7 @@ class ClientCodec:
         if not stream_id:
             if not increment:
                 raise ConnectionFault(reason)
-            self._sender.window += increment
-            if self._sender.window > MAX_WINDOW:
-                raise ConnectionFault(
-                    f"The server opened the window of the connection beyond {MAX_WINDOW} bytes "
-                    "(RFC 9113, section 6.9.1).",
-                    ErrorCode.FLOW_CONTROL_ERROR,
-                )
+            self._sender.open_window(increment)
             self._listener.on_window(None)
             return
         if stream is None:
@@ -573,7 +533,7 @@ class ClientCodec:
                     f"{MAX_WINDOW} bytes (RFC 9113, section 6.9.2).",
                     ErrorCode.FLOW_CONTROL_ERROR,
                 )
-        self._max_streams = settings.max_concurrent_streams
-        self.limit = min(MAX_STREAMS, self._max_streams)
+        self._table.max_streams = settings.max_concurrent_streams
+        self.limit = min(MAX_STREAMS, settings.max_concurrent_streams)
         self.allows_protocols = settings.enable_connect_protocol == 1
         self._listener.on_settings(SettingsReceived(changed))

@@ -1,7 +1,8 @@
 """One request and its response on a connection that others use as well: sends, waits, receives. Layer: connection.
 
 Rules: the codec is used under the session's lock, and nothing is awaited under it. A complete response ends the upload.
-If the response's head comes before the body was sent, the remaining body is sent while the response is read. While the
+If the response's head comes before the body was sent, the remaining body is sent while the response is read, unless its
+status is 300 or more: then no more is sent, as in Go, and the stream is reset at the end of the response. While the
 caller's body keeps an event loop waiting, a task beside it waits for a response that makes the body useless, and the
 request's total timeout goes on: either cancels the body, which is iterated in the caller's own task.
 
@@ -279,6 +280,8 @@ class HTTP2Exchange:
                 if stream.error is not None:
                     self.raise_error()
                 upload = stream.upload
+                if upload is not None and stream.is_refused():
+                    upload.is_stopped = True
                 if upload is None or upload.is_stopped:
                     await session.reader.wait(stream.turns, stream.has_data, timeouts.for_read())
                 elif upload.chunk or upload.iterator is None or session.runtime.is_blocking:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from httpcore2_core._http.fields import Headers
 
 from ._codec import MAX_TABLE
-from ._errors import ErrorCode
+from ._errors import ConnectionFault, ErrorCode
 from ._frames import (
     CONTINUATION,
     DATA,
@@ -18,6 +18,7 @@ from ._frames import (
     HEADERS,
     INITIAL_WINDOW,
     MAX_FRAME,
+    MAX_WINDOW,
     RST_STREAM,
     RST_STREAM_FRAME,
     WINDOW_UPDATE,
@@ -89,6 +90,20 @@ class FrameSender:
             )
             if start == size:
                 return
+
+    def open_window(self, increment: int) -> None:
+        """Note that the server accepts `increment` bytes more on all streams together (RFC 9113, section 6.9.1).
+
+        Raises:
+            ConnectionFault: the window is too large.
+        """
+        self.window += increment
+        if self.window > MAX_WINDOW:
+            raise ConnectionFault(
+                f"The server opened the window of the connection beyond {MAX_WINDOW} bytes "
+                "(RFC 9113, section 6.9.1).",
+                ErrorCode.FLOW_CONTROL_ERROR,
+            )
 
     def send_reset(self, stream_id: int, code: ErrorCode) -> None:
         """Send RST_STREAM."""
