@@ -118,6 +118,24 @@ def test_a_resolver_on_a_callers_own_backend_gives_it_each_address_in_turn(
     runtime.run(scenario)
 
 
+def test_a_callers_own_backend_that_runs_out_of_time_ends_the_dial(runtime: TestedRuntime) -> None:
+    async def scenario() -> None:
+        resolver = RecordingResolver({NAME: ["192.0.2.1", "192.0.2.2", "192.0.2.3"]})
+        backend = FakeNetworkBackend(
+            httpcore2.ConnectError("one"), httpcore2.ConnectTimeout("Too late.")
+        )
+        async with runtime.pool(resolver=resolver, network_backend=backend) as pool:
+            with pytest.raises(httpcore2.ConnectTimeout, match=r"^Too late\. Tried ") as caught:
+                await pool.request("GET", f"http://{NAME}/")
+        assert "Tried 192.0.2.1: one; 192.0.2.2: no answer. (connecting" in str(caught.value)
+        assert [address for address, _ in caught.value.attempts] == [
+            ("192.0.2.1", 80),
+            ("192.0.2.2", 80),
+        ]
+
+    runtime.run(scenario)
+
+
 def test_a_derived_backend_sees_every_attempt(async_runtime: TestedAsyncRuntime) -> None:
     seen: list[str] = []
     base: Any = type(async_runtime.backend())

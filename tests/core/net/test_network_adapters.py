@@ -14,16 +14,19 @@ import trio
 
 from httpcore2_core._exceptions import ReadError, WriteError
 from httpcore2_core._net import detection
+from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.network_adapters import (
     CallerBackend,
     CallerStream,
     adapt_async_backend,
     adapt_async_stream,
+    adapt_sync_backend,
 )
 from httpcore2_core._net.network_interfaces import (
     SOCKET_OPTION,
     AsyncNetworkBackend,
     AsyncNetworkStream,
+    NetworkBackend,
 )
 from httpcore2_core._net.runtime_backend import RuntimeBackend
 
@@ -281,3 +284,13 @@ def test_the_runtime_is_that_of_the_running_loop() -> None:
         await runtime.sleep(0)
 
     asyncio.run(main())
+
+
+def test_names_are_resolved_by_the_runtime_beneath_a_callers_own_backend() -> None:
+    async def resolve(backend: RuntimeBackend) -> None:
+        assert list(await backend.resolve("127.0.0.1", 80)) == ["127.0.0.1"]
+        assert await backend.resolve_ipv4("127.0.0.1", 5.0) == "127.0.0.1"
+
+    asyncio.run(resolve(CallerBackend(CustomBackend())))
+    trio.run(resolve, CallerBackend(CustomBackend()))
+    run_blocking(resolve(adapt_sync_backend(NetworkBackend())))

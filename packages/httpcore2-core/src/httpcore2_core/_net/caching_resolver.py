@@ -134,15 +134,15 @@ class CachingResolver(WrappingResolver):
         deadline = Deadline(timeout, runtime)
         turn = Turn()
         query_key = (runtime.token(), key)
-        query: _Query | None = None
+        query, has_joined = _Query(), False
         try:
             while True:
                 with self._lock:
-                    if query is None:
+                    if not has_joined:
                         found = self._remembered(key)
                         if found is not None:
                             return found
-                        query = self._queries.setdefault(query_key, _Query())
+                        query, has_joined = self._queries.setdefault(query_key, query), True
                     if query.is_done:
                         break
                     waiter = (
@@ -155,11 +155,10 @@ class CachingResolver(WrappingResolver):
                 elif not await waiter.wait(deadline.left()):
                     raise connect_timeout(f"address of {host}", timeout)
         finally:
-            if query is not None:
-                with self._lock:
-                    query.role.leave(turn)
-                    if query.is_done or query.role.holder is None:
-                        self._drop(query_key, query)
+            with self._lock:
+                query.role.leave(turn)
+                if query.is_done or query.role.holder is None:
+                    self._drop(query_key, query)
         if query.error is not None:
             raise ConnectError(str(query.error)) from query.error
         return query.found
