@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,14 @@ from httpcore2_cli._failures import ExitCode
 from ..support import programs
 from ..support.real_proxies import PASSWORD, USER, Proxies
 from ..support.real_servers import running_server
-from ..support.scripted_servers import Handler, Peer, refusing_port, response, scripted_server
+from ..support.scripted_servers import (
+    LIMIT,
+    Handler,
+    Peer,
+    refusing_port,
+    response,
+    scripted_server,
+)
 from .conftest import invoke
 
 PROGRAMS = ("nginx", "caddy", "squid", "danted")
@@ -234,10 +242,16 @@ def full_backlog() -> Iterator[int]:
 
 
 def at_hanging_servers(setting: Setting) -> Iterator[Row]:
-    limit = ("-m", "0.5")
+    limit = ("-m", "1.5")  # more than a loaded machine needs for all that goes well
+    gave_up = threading.Event()
+
+    def stall(peer: Peer) -> None:
+        peer.receive_head()
+        assert gave_up.wait(LIMIT)
+
     with full_backlog() as port:
         url = f"http://127.0.0.1:{port}/"
-        yield observe("hangs before TCP", "-m 0.5 http://…", *limit, url)
+        yield observe("hangs before TCP", "-m 1.5 http://…", *limit, url)
     upload = setting.folder / "upload"
     upload.write_bytes(bytes(20_000_000))
     partial = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
@@ -261,15 +275,11 @@ def at_hanging_servers(setting: Setting) -> Iterator[Row]:
         ),
     ]
     for server, handler, shown, arguments in cases:
+        gave_up.clear()
         with scripted_server(handler, allow_disconnect=True) as running:
-            yield observe(server, f"-m 0.5 {shown}", *limit, *arguments(running.origin))
-
-
-def stall(peer: Peer) -> None:
-    """Read the head alone, until the client gives up."""
-    peer.receive_head()
-    peer.socket.settimeout(0.7)
-    peer.receive_until_close()
+            row = observe(server, f"-m 1.5 {shown}", *limit, *arguments(running.origin))
+            gave_up.set()
+            yield row
 
 
 def at_failing_servers() -> Iterator[Row]:
@@ -285,7 +295,13 @@ def at_failing_servers() -> Iterator[Row]:
     for server, handler in cases:
         with scripted_server(handler, allow_disconnect=True) as running:
             yield observe(server, "http://…", running.url)
-    with scripted_server(sending(b"no TLS"), allow_disconnect=True) as running:
+
+    def without_tls(peer: Peer) -> None:
+        peer.receive_some()
+        peer.send(b"no TLS")
+        peer.receive_until_close()
+
+    with scripted_server(without_tls, allow_disconnect=True) as running:
         yield observe("speaks no TLS", "https://…", f"https://127.0.0.1:{running.port}/")
 
 
