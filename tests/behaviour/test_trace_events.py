@@ -124,12 +124,51 @@ async def events_of(
     return events
 
 
+async def events_of_a_wait(fails: bool) -> list[tuple[str, set[str]]]:
+    """The events of a request that waits for the connection of another one."""
+    events: list[tuple[str, set[str]]] = []
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        events.append((name, set(info)))
+
+    backend = FakeNetworkBackend(FakeNetworkStream([FINE, FINE]))
+    extensions = {"trace": trace, "timeout": {"pool": 0.0 if fails else None}}
+    async with httpcore2.AsyncConnectionPool(network_backend=backend, max_connections=1) as pool:
+        async with pool.stream("GET", "http://h/") as held:
+            waiting = asyncio.create_task(pool.request("GET", "http://h/", extensions=extensions))
+            while not events or (fails and not waiting.done()):
+                await asyncio.sleep(0)
+            await held.aread()
+        try:
+            await waiting
+        except httpcore2.PoolTimeout:
+            assert fails
+        else:
+            assert not fails
+    return events
+
+
+def test_a_request_that_waits_for_a_connection_reports_the_wait() -> None:
+    wait = "connection_pool.wait_for_connection"
+    events = [name for name, _ in asyncio.run(events_of_a_wait(fails=False))]
+    assert events[:3] == [
+        f"{wait}.started",
+        f"{wait}.complete",
+        "http11.send_request_headers.started",
+    ]
+    events = [name for name, _ in asyncio.run(events_of_a_wait(fails=True))]
+    assert events == [f"{wait}.started", f"{wait}.failed"]
+
+
 def test_requests_report_the_events_of_the_table_and_no_others() -> None:
     seen = set()
     for name, case in CASES.items():
         for event, keys in asyncio.run(events_of(*case)):
             assert keys in PAYLOADS[event], f"{event} of {name!r}"
             seen.add(event)
+    for event, keys in asyncio.run(events_of_a_wait(fails=False)):
+        assert keys in PAYLOADS[event]
+        seen.add(event)
     for operation in TRACED_OPERATIONS:
         assert f"{operation.name}.started" in seen
         assert f"{operation.name}.complete" in seen

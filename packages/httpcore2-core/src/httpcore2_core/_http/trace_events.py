@@ -1,6 +1,6 @@
 """The events that a request reports to its `trace` extension and to the loggers, in one table.
 
-Names and payloads are those of 2.16.2: users match on them. An operation reports `<prefix>.<name>.started` with the
+Names and payloads are those of 2.16.2, and one of the pool: users match on them. An operation reports `<prefix>.<name>.started` with the
 payload of the table, then either `.complete` with `return_value`, or `.failed` with `exception`. A test holds that
 what is emitted is what is declared here.
 
@@ -62,6 +62,12 @@ _HTTP11_HEAD = "tuple[bytes, int, bytes, list[tuple[bytes, bytes]]]"
 _HTTP2_HEAD = "tuple[int, list[tuple[bytes, bytes]]]"
 
 TRACED_OPERATIONS = (
+    TracedOperation(
+        "connection_pool.wait_for_connection",
+        "all connections are in use, and the request waits",
+        _REQUEST,
+        "None",
+    ),
     # Connecting: to the origin, or to an HTTP proxy.
     TracedOperation("connection.connect_tcp", "a connection is made over TCP", _TCP, _STREAM),
     TracedOperation(

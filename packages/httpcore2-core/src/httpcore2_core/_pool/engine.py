@@ -50,7 +50,7 @@ from .._http.observation import (
 )
 from .._http.observer import ObservedConnection
 from .._http.timeouts import TimeoutMemory, Timeouts
-from .._http.trace import log
+from .._http.trace import Tracer, log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
 from .._net.forks import generation
 from .._net.runtime import Deadline, Runtime
@@ -435,18 +435,12 @@ class Engine:
                 except PoolTimeout as exc:
                     add_context(exc, request.url.origin)
                     raise
-                if observation is not None:
-                    observation.queued()
-                began = runtime.now()
-                try:
-                    await self._wait(ticket, limit, runtime)
-                finally:
-                    waited = runtime.now() - began
-                    ledger.note(lambda totals: totals.add_waited(waited))
-                if observation is not None:
-                    observation.granted()
-                if ticket.grant is None:
-                    raise self._pool_timeout(request, limit)
+                waiting = self._wait_for_grant(ticket, limit, request, runtime, observation)
+                tracer = Tracer.of("connection_pool", request, runtime.is_blocking)
+                if tracer is not None:
+                    info = {"request": request}
+                    waiting = tracer.span("wait_for_connection", info, waiting)
+                await waiting
             if ticket.grant is Grant.REUSE:
                 assert ticket.lease is not None, "it is what was granted"
                 return ticket.lease
@@ -501,6 +495,28 @@ class Engine:
         observation.connection.opened_at = runtime.now()
         if observation.is_observed:
             observation.opened(established.http_version, established.peer_address)
+
+    async def _wait_for_grant(
+        self,
+        ticket: _Ticket,
+        limit: float | None,
+        request: Request,
+        runtime: Runtime,
+        observation: RequestObservation | None,
+    ) -> None:
+        """Wait until `ticket` is granted something, and report the wait."""
+        if observation is not None:
+            observation.queued()
+        began = runtime.now()
+        try:
+            await self._wait(ticket, limit, runtime)
+        finally:
+            waited = runtime.now() - began
+            self._ledger.note(lambda totals: totals.add_waited(waited))
+        if observation is not None:
+            observation.granted()
+        if ticket.grant is None:
+            raise self._pool_timeout(request, limit)
 
     async def _wait(self, ticket: _Ticket, limit: float | None, runtime: Runtime) -> None:
         """Wait until `ticket` is granted something, at most `limit` seconds."""
