@@ -46,6 +46,7 @@ class AsyncConnectionPool
         max_connection_age=None)
     __repr__(self)
     async aclose(self)
+    close_expired(self)
     connections
     create_connection(self, origin)
     async handle_async_request(self, request)
@@ -186,6 +187,7 @@ class ConnectionPool
         max_connection_age=None)
     __repr__(self)
     close(self)
+    close_expired(self)
     connections
     create_connection(self, origin)
     handle_request(self, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
@@ -226,6 +227,9 @@ OPERATIONS: dict[str, Operation] = {
     "discard": each(lambda ledger, connection: ledger.discard(connection)),
     "give_up": each(give_up),
     "expire": lambda pool: pool.ledger.expire(now=2.0),
+    "close_expired": lambda pool: pool.ledger.close_expired(now=math.inf),
+    "last_expiry": lambda pool: pool.ledger.last_expiry(),
+    "first_expiry": lambda pool: pool.ledger.first_expiry(),
     "recover": lose_requests,
     "clear": lambda pool: pool.ledger.clear(),
     "repair": lambda pool: pool.ledger._repair(),

@@ -566,6 +566,16 @@ class Histories(RuleBasedStateMachine):
             self.model.expire(self.now)
             self.ledger.expire(self.now)
 
+    @rule()
+    def the_expired_are_closed(self) -> None:
+        expiries = [connection.expires_at for connection in self.model.idle]
+        assert self.ledger.first_expiry() == min(expiries, default=FOREVER)
+        assert self.ledger.last_expiry() == (expiries[-1] if expiries else FOREVER)
+        expired = [c for c in self.model.idle if c.expires_at < self.now]
+        for connection in expired:
+            self.model.close(connection)
+        assert self.ledger.close_expired(self.now) == len(expired)
+
     @precondition(lambda self: self.numbers > 30)
     @rule()
     def the_pool_is_closed(self) -> None:

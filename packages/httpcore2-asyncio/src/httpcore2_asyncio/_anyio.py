@@ -87,6 +87,10 @@ class AnyIORuntime(ReadinessRuntime):
         try:
             return anyio.current_time()
         except RuntimeError:
+            pass  # no task runs the caller
+        try:
+            return asyncio.get_running_loop().time()  # a timer
+        except RuntimeError:
             # The clock ends with its loop, but a pool's state may be read later. Everything has expired by then.
             return math.inf
 
@@ -106,6 +110,10 @@ class AnyIORuntime(ReadinessRuntime):
 
     def create_waiter(self) -> AnyIOWaiter:
         return AnyIOWaiter()
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Callable[[], None] | None:
+        # `None` on trio, where no asyncio loop runs.
+        return ASYNCIO.call_later(seconds, call)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

@@ -149,6 +149,19 @@ class AsyncIORuntime(Runtime):
     def create_waiter(self) -> AsyncIOWaiter:
         return AsyncIOWaiter()
 
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Callable[[], None] | None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return None  # a finaliser runs elsewhere
+        timer = loop.call_later(seconds, call)
+
+        def cancel() -> None:
+            if not loop.is_closed():
+                timer.cancel()
+
+        return cancel
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

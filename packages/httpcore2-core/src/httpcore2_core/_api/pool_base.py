@@ -67,6 +67,26 @@ class PoolBase:
         """
         return self._engine.stats()
 
+    def close_expired(self) -> int:
+        """Close the idle connections whose `keepalive_expiry`, server's keep-alive timeout or age has come.
+
+        On asyncio a timer does the same. On threads and trio they are closed at the next use of the pool, or by this
+        method, which a program may call from time to time. It does not block.
+
+        Returns:
+            How many were closed.
+
+        Example:
+            ```python
+            import httpcore2
+
+            with httpcore2.ConnectionPool(keepalive_expiry=60.0) as http:
+                http.request("GET", "https://www.example.com/")
+                assert http.close_expired() == 0  # its 60 seconds are not over
+            ```
+        """
+        return self._engine.close_expired()
+
     def _make_connection(self, origin: Origin) -> AsyncHTTPConnection:
         return make_connection(self._config.proxy, origin, self._config.connection)
 

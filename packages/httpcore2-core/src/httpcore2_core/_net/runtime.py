@@ -129,6 +129,20 @@ class Runtime(ABC):
             A waiter that has not been woken.
         """
 
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Callable[[], None] | None:
+        """Call a function on the running event loop, without a task that waits for it.
+
+        The default, for runtimes without timers such as threads and trio, does nothing.
+
+        Args:
+            seconds: the time until the call, in seconds.
+            call: a function that neither blocks nor raises.
+
+        Returns:
+            A function that cancels the call; `None` if there is no timer, or no event loop that runs the caller.
+        """
+        return None
+
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Suspend the calling task, or block the calling thread.

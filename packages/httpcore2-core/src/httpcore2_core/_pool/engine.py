@@ -56,6 +56,7 @@ from .._net.forks import generation
 from .._net.runtime import Deadline, Runtime
 from .._net.runtime_backend import RuntimeBackend
 from .config import PoolConfig
+from .expiry import ExpiryTimer
 from .ledger import Decisions, Ledger
 from .locked_ledger import LockedLedger
 from .poolable import Poolable
@@ -167,6 +168,8 @@ class Engine:
             self._config.max_connections_per_origin,
         )
         self._ledger.continue_from(self._totals, _usage_of)
+        # Another one for each event loop: what is left of an old one refers to nothing.
+        self._expiry_timer = ExpiryTimer(self._on_expiry)
         self._close_pending: list[Poolable] = []
         # How many requests an origin takes on a connection, where that is known.
         self._request_limits: dict[tuple[bytes, bytes, int], RequestLimit] = {}
@@ -565,7 +568,10 @@ class Engine:
         ledger = self._ledger
         if is_reusable:
             assert self._backend is not None, "there was a request"
-            ledger.checkin(connection, self._backend.runtime.now(), expires_at)
+            runtime = self._backend.runtime
+            ledger.checkin(connection, runtime.now(), expires_at)
+            if ledger.expires:
+                self._expiry_timer.watch(runtime, ledger.last_expiry())
         else:
             reason = _reason(connection)
             ledger.discard(connection, reason)
@@ -618,6 +624,20 @@ class Engine:
             ledger.return_decisions(taken)
             raise
 
+    def close_expired(self) -> int:
+        """Close all idle connections whose expiry has come, and return how many; none of another process or loop."""
+        backend = self._backend
+        if backend is None or self._generation != generation():
+            return 0
+        count = self._ledger.close_expired(backend.runtime.now())
+        self._apply_decisions()
+        return count
+
+    def _on_expiry(self) -> None:
+        self.close_expired()
+        assert self._backend is not None, "a connection has expired"
+        self._expiry_timer.watch(self._backend.runtime, self._ledger.first_expiry())
+
     def _abort(self, connection: Poolable) -> None:
         if connection.is_connected():
             log("connection", "close.started")
@@ -637,6 +657,7 @@ class Engine:
     async def aclose(self) -> None:
         """Close all connections, whatever they are doing; requests that wait for one fail."""
         self._ledger.clear()
+        self._expiry_timer.cancel()
         self._apply_decisions()
         self.memory.forget()
         await self._wait_closed()

@@ -86,7 +86,7 @@ class Ledger(Queue[K, C]):
         max_per_key: slots of each key, 1 or more; `None` for any number.
     """
 
-    __slots__ = ("_expires", "_keepalive_expiry", "_max_keepalive", "arrivals")
+    __slots__ = ("_keepalive_expiry", "_max_keepalive", "arrivals", "expires")
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Ledger(Queue[K, C]):
             keepalive_expiry = 0.0
         self._keepalive_expiry = inf if keepalive_expiry is None else keepalive_expiry
         # Whether any connection has an expiry, the pool's or its server's.
-        self._expires = keepalive_expiry is not None
+        self.expires = keepalive_expiry is not None
         # How many tickets there were so far: the place in the queue of a request that arrives now, if it is repeated.
         self.arrivals = 0
 
@@ -114,7 +114,7 @@ class Ledger(Queue[K, C]):
         if self._is_changing:
             self._repair()
         idle = self._idle
-        if self._expires and idle and now > next(iter(idle)).expires_at:
+        if self.expires and idle and now > next(iter(idle)).expires_at:
             self.expire(now)
         group = self._groups.get(key)
         if group is None:
@@ -293,7 +293,7 @@ class Ledger(Queue[K, C]):
             group.note_multiplexed(slot)
         slot.capacity = capacity
         if retires_at != inf:
-            self._expires = True
+            self.expires = True
             slot.retires_at = retires_at
         self.totals.opened += 1
         ticket, slot.ticket = slot.ticket, None
@@ -330,7 +330,7 @@ class Ledger(Queue[K, C]):
             return
         expiry = now + self._keepalive_expiry
         if expires_at is not None:
-            self._expires = True
+            self.expires = True
             expiry = min(expiry, expires_at)
         expiry = min(expiry, slot.retires_at)
         group = slot.group
@@ -405,6 +405,27 @@ class Ledger(Queue[K, C]):
         while self._idle and now > (slot := next(iter(self._idle))).expires_at:
             self._close(slot, slot.expiry_reason)
         self._is_changing = False
+
+    def close_expired(self, now: float) -> int:
+        """Close all idle connections past their expiry, in time that grows with their number; return how many."""
+        self._begin()
+        expired = [slot for slot in self._idle if now > slot.expires_at]
+        for slot in expired:
+            self._close(slot, slot.expiry_reason)
+        self._is_changing = False
+        return len(expired)
+
+    def last_expiry(self) -> float:
+        """Return when the connection expires that became idle last; infinity if there is none, or never."""
+        if self._is_changing:
+            self._repair()
+        return next(reversed(self._idle)).expires_at if self._idle else inf
+
+    def first_expiry(self) -> float:
+        """Return when the first idle connection expires, in time that grows with their number."""
+        if self._is_changing:
+            self._repair()
+        return min((slot.expires_at for slot in self._idle), default=inf)
 
     def recover(self) -> None:
         """Close the connections, and withdraw the tickets, whose leases no longer exist."""

@@ -118,6 +118,18 @@ class LockedLedger(Ledger[K, C]):
         with self._lock:
             super().expire(now)
 
+    def close_expired(self, now: float) -> int:
+        with self._lock:
+            return super().close_expired(now)
+
+    def last_expiry(self) -> float:
+        with self._lock:
+            return super().last_expiry()
+
+    def first_expiry(self) -> float:
+        with self._lock:
+            return super().first_expiry()
+
     def recover(self) -> None:
         with self._lock:
             super().recover()

@@ -4,9 +4,9 @@ Requests of one key that may share a connection wait for one dial together (shar
 queue, that of the first of them. Each other request has a place of its own (exclusive waiters).
 
 With a limit on the slots of each key there are two queues, one behind the other: a request first waits until its key
-may take one more slot (blocked), then until the pool may. So no request in the pool's queue waits for a slot of its key,
-and those of a busy key delay no other. A request that leaves the first queue goes to the end of the second one; or to its
-front, if it arrived before the first one there, and no request of its key is ahead.
+may take one more slot (blocked), then until the pool may. So no request in the pool's queue waits for a slot of its
+key, and those of a busy key delay no other. A request that leaves the first queue goes to the end of the second one; or
+to its front, if it arrived before the first one there, and no request of its key is ahead.
 
 Must not know: clocks, locks, who uses a connection.
 """
