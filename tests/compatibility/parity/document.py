@@ -20,6 +20,8 @@ httpcore2 3.0.0 is a new implementation behind the public interface of the publi
 same scripted servers, on threads, asyncio and trio, and compares the results. `scripts/hatch run parity:check` fails if
 the page is out of date, or if a difference has no reason. [Identical to 2.16.2](identical.md) lists everything else.
 
+Additions are not compared: new names, and `peer_address` and `local_address` in the extensions of responses.
+
 Facts that depend on the system are not compared. `default_ssl_context()` trusts the system's authorities, as 2.16.2
 does, and additionally those of certifi, so that it works on systems without any. On macOS and Windows 2.16.2 lets the
 system verify certificates (with truststore); for that, install the extra `truststore`.

@@ -33,11 +33,23 @@ REASONS = (
         item=r"(^|\.)(request|stream|__init__): extensions$",
     ),
     Reason(
+        "Pools, connections and `default_ssl_context()` have further options",
+        "They are keyword-only parameters after those of 2.16.2. Without them nothing changes.",
+        "Signatures",
+        ours=r"\*, (resend|resolver|system_store)=",
+    ),
+    Reason(
         "Some names of private modules are missing",
         "A name is left out if this release has no such object, or if patching it would have no effect. Its import "
         "or patch then fails, and the failure is visible.",
         "Private modules",
         published="there",
+    ),
+    Reason(
+        "A wait for a connection of the pool is a trace event",
+        "`connection_pool.wait_for_connection` tells a wait from a slow server. It is reported only if a request waits.",
+        "Order of trace events|Payloads of trace events",
+        item=r"a full pool: call 2",
     ),
     # URLs
     Reason(

@@ -114,8 +114,9 @@ def _class_members() -> Iterator[tuple[str, str, Any]]:
             is_special = key.startswith("__") and key.endswith("__")
             if key in _NOT_MEMBERS or (key.startswith("_") and not is_special):
                 continue
-            owner = next(base for base in cls.__mro__ if key in base.__dict__)
-            if owner.__module__ != "builtins":
+            # An enum has some from its metaclass.
+            owner = next((base for base in cls.__mro__ if key in base.__dict__), type(cls))
+            if owner.__module__ not in ("builtins", "enum"):
                 yield name, key, inspect.getattr_static(cls, key)
 
 
