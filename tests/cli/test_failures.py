@@ -80,7 +80,7 @@ def test_a_server_that_fails_has_the_exit_code_of_curl(
     backend: str,
 ) -> None:
     with scripted_server(handler, allow_disconnect=True) as server:
-        outcome = run("--backend", backend, "-m", "0.3", server.url)
+        outcome = run("--backend", backend, "-m", "1", server.url)
     assert outcome.code == code
     assert outcome.error.startswith(f"httpcore2: ({code}) ")
     assert message in outcome.error

@@ -60,7 +60,7 @@ def test_a_timeout_is_transient_and_other_failures_are_not(run: Run, pauses: lis
         peer.send(response(b"fine"))
 
     with scripted_server(handler, allow_disconnect=True) as server:
-        assert run("--retry", "1", "-m", "0.3", server.url).output == b"fine"
+        assert run("--retry", "1", "-m", "1", server.url).output == b"fine"
     with scripted_server(lambda peer: None) as server:
         assert run("--retry", "1", server.url).code != 0
     assert pauses == [1.0]

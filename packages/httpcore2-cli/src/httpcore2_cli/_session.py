@@ -14,6 +14,7 @@ from ._options import BenchOptions, Options
 from ._outputs import Output, OutputClosed, size_of
 from ._report import as_json, facts, format_facts
 from ._requests import file_name, make_request, parse_url
+from ._routes import TimedResolver
 from ._runtimes import RUNTIMES, Client, Runtime, Trace
 from ._screen import Screen
 from ._terminal import escape, is_plain, is_terminal, terminal_width
@@ -116,11 +117,11 @@ class Session:
     async def _send_all(self) -> int:
         options = self._options
         code = 0
-        client, self._resolver = make_client(self._runtime, options)
+        client, resolver = make_client(self._runtime, options)
         try:
             for number, url in enumerate(options.urls):
                 for turn in range(options.repeat):
-                    transfer = await self._send(client, url, number, turn)
+                    transfer = await self._send(client, resolver, url, number, turn)
                     code = self._report(transfer)
         finally:
             await client.aclose()
@@ -128,7 +129,9 @@ class Session:
             self._screen.draw(self._waterfall().saving(self._transfers))
         return code
 
-    async def _send(self, client: Client, url: str, number: int, turn: int) -> Transfer:
+    async def _send(
+        self, client: Client, resolver: TimedResolver, url: str, number: int, turn: int
+    ) -> Transfer:
         """Send one request, and again after transient errors."""
         pause = 1.0
         attempt = 0
@@ -137,8 +140,8 @@ class Session:
             transfer = self._prepare(url, number, turn)
             transfer.retries = attempt
             self._current = transfer
-            self._resolver.on_start = transfer.on_lookup
-            self._resolver.on_end = transfer.on_resolved
+            resolver.on_start = transfer.on_lookup
+            resolver.on_end = transfer.on_resolved
             await transfer.run(
                 client,
                 self._readers(transfer),
