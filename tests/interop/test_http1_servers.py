@@ -157,6 +157,24 @@ def test_an_upload_waits_for_100_continue(
     runtime.run(scenario)
 
 
+def test_early_hints_that_caddy_passes_on_are_reported(
+    runtime: TestedRuntime, servers: real_servers.Servers
+) -> None:
+    origin = servers.origin("caddy", False)
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            hints: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+            extensions = {"informational": lambda *hint: hints.append(hint)}
+            reply = await pool.request("GET", f"{origin}/hints", extensions=extensions)
+            assert (reply.status, reply.content) == (200, b"hinted")
+            assert reply.extensions["http_version"] == b"HTTP/1.1"
+            ((status, headers),) = hints
+            assert (status, dict(headers)[b"Link"]) == (103, b"</style.css>")
+
+    runtime.run(scenario)
+
+
 def test_nginx_refuses_an_upload_of_which_nothing_is_sent(
     runtime: TestedRuntime, nginx: str, client_tls: ssl.SSLContext
 ) -> None:

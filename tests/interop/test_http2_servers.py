@@ -20,6 +20,9 @@ NGINX = [("nginx", False), ("nginx", True)]
 # nginx and h2o speak HTTP/1.1 to the application, whose server sends no trailers then.
 WITH_TRAILERS = ("hypercorn", "nghttpd", "nghttpx", "haproxy", "caddy")
 
+# The others drop interim responses of the application, or speak HTTP/1.1 to it.
+WITH_HINTS = ("hypercorn", "caddy")
+
 SIZE = 1_000_000
 
 
@@ -108,6 +111,25 @@ def test_an_upload_waits_for_100_continue_or_a_while(
                 assert reply.status == 200
                 assert name == "nghttpd" or reply.content == b"hello"
             assert len(pool.connections) == 1
+
+    runtime.run(scenario)
+
+
+def test_early_hints_are_reported_if_the_server_passes_them_on(
+    runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
+) -> None:
+    name, origin = server
+
+    async def scenario() -> None:
+        async with open_pool(origin) as pool:
+            hints: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+            extensions = {"informational": lambda *hint: hints.append(hint)}
+            reply = await pool.request("GET", f"{origin}/hints", extensions=extensions)
+            # These two serve files at this path, of which there is none.
+            assert name in ("nginx", "nghttpd") or (reply.status, reply.content) == (200, b"hinted")
+            if name in WITH_HINTS:
+                ((status, headers),) = hints
+                assert (status, dict(headers)[b"link"]) == (103, b"</style.css>")
 
     runtime.run(scenario)
 

@@ -8,6 +8,7 @@
 | `/stream/N` | N bytes in chunks of up to 1000 |
 | `/status/N` | status N without a body |
 | `/echo`, as a WebSocket | each message |
+| `/hints` | 103 with a Link field, if the server can send it, and then 200 |
 | `/early` | 413, sent before the request's body is read |
 | `/stall` | the head and 1000 bytes of a body, then nothing until the client disconnects |
 | `/silent` | nothing until the client disconnects |
@@ -59,6 +60,10 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
             break
     if kind == "echo":
         await answer(200, body)
+    elif kind == "hints":
+        if "http.response.early_hint" in (scope.get("extensions") or {}):
+            await send({"type": "http.response.early_hint", "links": [b"</style.css>"]})
+        await answer(200, b"hinted")
     elif kind == "headers":
         await answer(200, b"\n".join(b": ".join(pair) for pair in scope["headers"]))
     elif kind == "bytes":
