@@ -134,3 +134,10 @@ def test_every_page_of_the_reference_is_in_its_table() -> None:
     pages = {path.name for path in REFERENCE.glob("*.md")} - {"index.md"}
     assert pages <= set(re.findall(r"\(([\w-]+\.md)\)", text))
     assert Path(REFERENCE / "index.md").exists()
+
+
+def test_the_events_of_observers_have_a_row_each() -> None:
+    text = (ROOT / "docs" / "guide" / "observe.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    events = [name for name in vars(httpcore2.Observer) if not name.startswith("_")]
+    assert sorted(rows) == sorted(events)

@@ -1,8 +1,8 @@
 """The events that a request reports to its `trace` extension and to the loggers, in one table.
 
-Names and payloads are those of 2.16.2, and one of the pool: users match on them. An operation reports `<prefix>.<name>.started` with the
-payload of the table, then either `.complete` with `return_value`, or `.failed` with `exception`. A test holds that
-what is emitted is what is declared here.
+Names and payloads are those of 2.16.2, except for the wait for a connection, which is new: users match on them. An
+operation reports `<prefix>.<name>.started` with the payload of the table, then either `.complete` with `return_value`,
+or `.failed` with `exception`. A test holds that what is emitted is what is declared here.
 
 Must not know: how events are reported, who listens.
 """
