@@ -17,6 +17,9 @@ from .environments import DIST, DISTRIBUTIONS, ROOT, files_of, run, version, whe
 
 ENTRY_POINTS = {
     "httpcore2-cli": "[console_scripts]\nhttpcore2 = httpcore2_cli:main\n",
+    "httpcore2-opentelemetry": (
+        "[opentelemetry_instrumentor]\nhttpcore2 = httpcore2_opentelemetry:HTTPCore2Instrumentor\n"
+    ),
     "pytest-httpcore2": "[pytest11]\npytest_httpcore2 = pytest_httpcore2\n",
 }
 
