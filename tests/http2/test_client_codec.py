@@ -116,6 +116,17 @@ def test_windows_are_bounds_and_open_as_data_is_consumed() -> None:
         feed(codec, frame(DATA, 0, 1, bytes(15_000)))
 
 
+def test_a_stream_whose_response_is_complete_ends_when_it_is_released() -> None:
+    codec = RecordedCodec()
+    codec.open_stream([(b":method", b"POST"), *REQUEST[1:]], [], end_stream=False)
+    feed(codec, PREFACE + frame(HEADERS, END_HEADERS | END_STREAM, 1, block((b":status", b"200"))))
+    codec.take()
+    codec.release(1)
+    assert codec.take() == b""
+    with pytest.raises(RemoteProtocolError, match="after the response's end"):
+        feed(codec, frame(DATA, 0, 1, b"x"))
+
+
 def test_data_of_a_reset_stream_is_returned_to_the_connection_window() -> None:
     codec = make()
     feed(codec, PREFACE + HEAD)

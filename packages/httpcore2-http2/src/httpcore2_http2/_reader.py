@@ -189,8 +189,7 @@ class Reader:
         if turn in turns:
             turns.remove(turn)
         self.role.leave(turn)
-        if self._writer.role.holder is turn:
-            self._writer.role.leave(turn)
+        self._writer.role.leave(turn)
 
     def poll(self) -> bool:
         """Receive data that has arrived, if nobody reads; return whether there may be more; under the lock.

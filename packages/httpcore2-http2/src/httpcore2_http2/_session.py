@@ -222,8 +222,7 @@ class Session:
         if stream.is_released:
             return
         stream.is_released = True
-        if stream.turns:
-            stream.wake()
+        stream.wake()
         if self.is_closed:
             return
         if gently and stream.may_send and stream.error is None:
