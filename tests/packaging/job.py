@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -111,6 +112,9 @@ def by_command() -> None:
 
 def by_system_store() -> None:
     """Make a context that lets the operating system verify certificates."""
+    # Certificates that the environment names come first.
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        os.environ.pop(name, None)
     assert http.default_ssl_context(system_store=True).check_hostname
 
 
