@@ -309,6 +309,23 @@ def test_the_bytes_of_a_request_body_are_counted(
         runtime.run(scenario)
 
 
+def test_an_interim_response_is_reported(runtime: TestedRuntime) -> None:
+    observer = RecordingObserver()
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            pool.observe(observer)
+            assert (await pool.request("GET", server.url)).status == 200
+
+    with scripted_server(canned_responses([hints + FINE])) as server:
+        runtime.run(scenario)
+    interim = observer.one("interim_received")
+    assert (interim["status"], interim["headers"]) == (103, [(b"Link", b"</a>")])
+    names = observer.names("first_byte_received", "interim_received", "response_received")
+    assert names == ["first_byte_received", "interim_received", "response_received"]
+
+
 def test_a_response_that_comes_during_the_upload_has_a_first_byte(runtime: TestedRuntime) -> None:
     observer = RecordingObserver()
 

@@ -302,6 +302,7 @@ class Observer
     connection_opened(self, connection, time)
     first_byte_received(self, token, time)
     goaway_received(self, connection, code, last_stream_id, debug_data, time)
+    interim_received(self, token, status, headers, time)
     ping_answered(self, connection, waited, time)
     ping_sent(self, connection, time)
     request_ended(self, token, status, error, sent, received, time)

@@ -301,8 +301,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         if length or type(body) is not ByteStream or body.content or request.method == b"CONNECT":
             upload = StreamUpload.of(request, length, self.runtime.is_blocking)
         informer = None
-        if "informational" in request.extensions:
-            informer = Informer.of(request, self.runtime.is_blocking)
+        if "informational" in request.extensions or observation is not None:
+            informer = Informer.of(request, self.runtime.is_blocking, observation)
         stream = session.open_stream(request, upload, pseudo, headers)
         if stream is None:
             session.retire()

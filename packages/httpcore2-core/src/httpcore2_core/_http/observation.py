@@ -353,6 +353,11 @@ class RequestObservation:
             time = self.now()
             self._notify(lambda each, token: each.first_byte_received(token, time))
 
+    def interim_received(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """An interim response was received."""
+        time = self.now()
+        self._notify(lambda each, token: each.interim_received(token, status, headers, time))
+
     def response_received(self, response: Response) -> None:
         """The head of the response was received."""
         self._status = response.status

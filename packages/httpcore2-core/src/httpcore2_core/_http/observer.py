@@ -183,6 +183,18 @@ class Observer:
             time: the time, in seconds.
         """
 
+    def interim_received(
+        self, token: Any, status: int, headers: list[tuple[bytes, bytes]], time: float
+    ) -> None:
+        """Called when an interim response (1xx) was received, except for 101, which is the response.
+
+        Args:
+            token: of the request.
+            status: such as 103 (Early Hints).
+            headers: its header fields.
+            time: the time, in seconds.
+        """
+
     def response_received(self, token: Any, response: Response, time: float) -> None:
         """Called when the head of the response was received, before the caller gets the response.
 

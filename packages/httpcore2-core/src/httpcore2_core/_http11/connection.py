@@ -114,7 +114,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         codec = self._codec
         head: ResponseHead | None = None
         try:
-            if "informational" in request.extensions:
+            if "informational" in request.extensions or observation is not None:
                 self._inform(request)
             write_error: WriteError | None = None
             try:
@@ -185,7 +185,9 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     def _inform(self, request: Request) -> None:
         """Report the interim responses to `request` to its extension."""
-        informer = self._informer = Informer.of(request, self.runtime.is_blocking)
+        informer = self._informer = Informer.of(
+            request, self.runtime.is_blocking, self._observation
+        )
         self._codec.interim_heads = None if informer is None else informer.pending
 
     async def _send_traced(

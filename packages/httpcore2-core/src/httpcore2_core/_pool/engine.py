@@ -260,7 +260,7 @@ class Engine:
         key: _Key = (url.scheme, url.host, port)
         extensions = request.extensions
         if "informational" in extensions:
-            Informer.of(request, runtime.is_blocking)
+            Informer.of(request, runtime.is_blocking, None)
         if "sni_hostname" in extensions or "ssl_context" in extensions:
             tls = tls_overrides(request, self._config.connection.ssl_context)
             if tls is not None:
