@@ -13,7 +13,7 @@ from h2.errors import ErrorCodes
 
 import httpcore2
 
-from ..support.runtimes import TestedRuntime
+from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
 from ..support.scripted_protocols import HTTP1, HTTP2, PROTOCOLS, Protocol, ServerConnection
 from ..support.scripted_servers import Handler, Peer, response, scripted_server
 
@@ -580,3 +580,34 @@ def test_the_wait_is_part_of_the_trace_of_the_body(runtime: TestedRuntime) -> No
     with scripted_server(serve) as server:
         runtime.run(scenario)
     assert "http11.send_request_body.complete" in [name for name, _ in events]
+
+
+@each_version
+def test_a_request_that_is_cancelled_during_the_wait_takes_no_slot(
+    async_runtime: TestedAsyncRuntime, protocol: Protocol
+) -> None:
+    def script(connection: ServerConnection) -> None:
+        while connection.receive_head() is not None:
+            if connection.stream_id > 1 or connection.peer.number:
+                connection.respond()
+            else:
+                received.set()
+                connection.receive_until_aborted()
+
+    async def scenario() -> None:
+        async with async_runtime.pool(max_connections=1, **protocol.options) as pool:
+            body = Body(async_runtime)
+
+            async def upload() -> None:
+                await pool.request(
+                    "PUT", server.url, headers=EXPECT, content=body.content, extensions=PATIENT
+                )
+
+            assert await async_runtime.cancel_on_event(received, upload)
+            assert not body.is_begun
+            assert "[Requests: 0 active, 0 queued" in repr(pool)
+            assert (await pool.request("GET", server.url)).content == b"fine"
+
+    received = async_runtime.event()
+    with scripted_server(serving(protocol, script), allow_disconnect=True) as server:
+        async_runtime.run(scenario)
