@@ -43,7 +43,8 @@ class AsyncConnectionPool
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
         *, resend=True, resolver=None, max_connections_per_origin=None,
-        max_connection_age=None)
+        max_connection_age=None,
+        max_http2_connections_per_origin=None)
     __repr__(self)
     async aclose(self)
     close_expired(self)
@@ -117,7 +118,8 @@ class AsyncHTTPProxy(AsyncConnectionPool)
         network_backend=None, socket_options=None,
         *, resend=True, resolver=None,
         max_connections_per_origin=None,
-        max_connection_age=None)
+        max_connection_age=None,
+        max_http2_connections_per_origin=None)
 class AsyncIOBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)
@@ -153,7 +155,8 @@ class AsyncSOCKSProxy(AsyncConnectionPool)
         network_backend=None,
         *, resend=True, resolver=None,
         max_connections_per_origin=None,
-        max_connection_age=None)
+        max_connection_age=None,
+        max_http2_connections_per_origin=None)
 class CachingResolver(Resolver, AsyncResolver)
     __init__(self, ttl=60.0, max_entries=1000, *, resolver=None)
     async aresolve(self, host, port, timeout=None)
@@ -184,7 +187,8 @@ class ConnectionPool
         max_keepalive_connections=None, keepalive_expiry=None, http1=True, http2=False, retries=0,
         local_address=None, uds=None, network_backend=None, socket_options=None,
         *, resend=True, resolver=None, max_connections_per_origin=None,
-        max_connection_age=None)
+        max_connection_age=None,
+        max_http2_connections_per_origin=None)
     __repr__(self)
     close(self)
     close_expired(self)
@@ -258,7 +262,8 @@ class HTTPProxy(ConnectionPool)
         network_backend=None, socket_options=None,
         *, resend=True, resolver=None,
         max_connections_per_origin=None,
-        max_connection_age=None)
+        max_connection_age=None,
+        max_http2_connections_per_origin=None)
 class LocalProtocolError(ProtocolError)
 class MockBackend(NetworkBackend)
     __init__(self, buffer, http2=False)
@@ -356,7 +361,8 @@ class SOCKSProxy(ConnectionPool)
         network_backend=None,
         *, resend=True, resolver=None,
         max_connections_per_origin=None,
-        max_connection_age=None)
+        max_connection_age=None,
+        max_http2_connections_per_origin=None)
 class StaticResolver(Resolver, AsyncResolver)
     __init__(self, addresses, *, otherwise=None)
     async aresolve(self, host, port, timeout=None)

@@ -60,6 +60,7 @@ class Model:
     max_keepalive: float
     keepalive_expiry: float
     max_per_key: float
+    max_shared: float
     connections: list[Connection] = field(default_factory=list)
     dials: list[Request] = field(default_factory=list)
     waiting: list[Request] = field(default_factory=list)
@@ -94,10 +95,13 @@ class Model:
     def can_dial(self) -> bool:
         return self.used() < self.max_connections or bool(self.idle)
 
-    def may_dial(self, key: str) -> bool:
-        """Whether the limit of the key permits one slot more than it has and waits for in the queue."""
+    def may_dial(self, key: str, may_share: bool = False) -> bool:
+        """Whether the limits of the key permit one slot more than it has and waits for in the queue."""
         waiting = sum(self.key_of(claimant) == key for claimant in self.queue)
-        return self.used_by(key) + waiting < self.max_per_key
+        taken = self.used_by(key) + waiting
+        retired = [c for c in self.connections if c.key == key and c.state is SlotState.RETIRED]
+        limit = self.max_shared + len(retired) if may_share else FOREVER
+        return taken < min(self.max_per_key, limit)
 
     def tidy(self) -> None:
         """Forget keys without connections and requests, and places in the queue without waiters.
@@ -136,6 +140,7 @@ class Model:
                 self.idle.remove(connection)
             elif connection.retires_at <= now:
                 connection.state = SlotState.RETIRED
+                self.serve()
                 continue
             connection.state = SlotState.BUSY
             connection.in_use += 1
@@ -153,7 +158,7 @@ class Model:
             self.waiting.insert(place, request)
             if key in self.queue and request.comes_again:
                 self.line_up(key)
-        elif self.can_dial() and self.may_dial(key):
+        elif self.can_dial() and self.may_dial(key, together):
             self.grant_dial(request, together)
         else:
             self.waiting.append(request)
@@ -165,7 +170,8 @@ class Model:
                 self.blocked.append(request)
 
     def line_up(self, claimant: Request | str) -> None:
-        if claimant not in self.queue and not self.may_dial(self.key_of(claimant)):
+        may_dial = self.may_dial(self.key_of(claimant), isinstance(claimant, str))
+        if claimant not in self.queue and not may_dial:
             return
         if self.queue and self.arrival(claimant) < self.arrival(self.queue[0]):
             self.queue = [claimant, *(other for other in self.queue if other != claimant)]
@@ -255,6 +261,7 @@ class Model:
         else:
             connection.state = SlotState.RETIRED
             self.available = [c for c in self.available if c is not connection]
+            self.serve()
 
     def discard(self, connection: Connection) -> None:
         self.leave(connection)
@@ -272,7 +279,7 @@ class Model:
             return False
         waiters = self.waiters(key)
         return (
-            self.max_per_key == FOREVER
+            self.max_per_key == self.max_shared == FOREVER
             or not waiters
             or self.arrival(self.queue[0]) < waiters[0].number
         )
@@ -357,6 +364,7 @@ class Histories(RuleBasedStateMachine):
         max_keepalive=st.sampled_from([None, None, 1, 2]),
         keepalive_expiry=st.sampled_from([None, 0.0, 5.0]),
         max_per_key=st.sampled_from([None, None, 1, 2]),
+        max_shared=st.sampled_from([None, None, 1, 2]),
         sharing=st.sampled_from([[False], [True], [True], [False, True]]),
         capacities=st.sampled_from([[1], [2, 3], [1, 2, 3]]),
         ages=st.sampled_from([[FOREVER], [FOREVER], [2.0, 6.0]]),
@@ -367,12 +375,13 @@ class Histories(RuleBasedStateMachine):
         max_keepalive: int | None,
         keepalive_expiry: float | None,
         max_per_key: int | None,
+        max_shared: int | None,
         sharing: list[bool],
         capacities: list[int],
         ages: list[float],
     ) -> None:
         self.ledger: Ledger[str, int] = Ledger(
-            max_connections, max_keepalive, keepalive_expiry, max_per_key
+            max_connections, max_keepalive, keepalive_expiry, max_per_key, max_shared
         )
         self.ledger.continue_from(Totals(), lambda connection: (2, 1, 2))
         self.model = Model(
@@ -380,6 +389,7 @@ class Histories(RuleBasedStateMachine):
             max_keepalive=FOREVER if max_keepalive is None else max_keepalive,
             keepalive_expiry=FOREVER if keepalive_expiry is None else keepalive_expiry,
             max_per_key=FOREVER if max_per_key is None else max_per_key,
+            max_shared=FOREVER if max_shared is None else max_shared,
         )
         self.sharing = sharing
         self.capacities = capacities
@@ -601,6 +611,7 @@ class Histories(RuleBasedStateMachine):
             self.model.max_keepalive,
             self.model.keepalive_expiry,
             self.model.max_per_key,
+            self.model.max_shared,
             counted=self.model.counted,
         )
 
@@ -691,13 +702,13 @@ class Histories(RuleBasedStateMachine):
             elif request not in model.queue and request.key in model.awaited:
                 assert request.key not in model.queue
             elif request not in model.queue:
-                assert request.key in model.queue or not model.may_dial(request.key)
+                assert request.key in model.queue or not model.may_dial(request.key, True)
         for key, awaited in model.awaited.items():
             assert awaited in model.dials or any(c.ticket is awaited for c in self.dialing()), key
 
     @invariant()
     def without_sharing_the_queue_is_in_the_order_of_arrival(self) -> None:
-        if self.sharing == [False] and self.model.max_per_key == FOREVER:
+        if self.sharing == [False] and self.model.max_per_key == self.model.max_shared == FOREVER:
             arrivals = [self.model.arrival(claimant) for claimant in self.model.queue]
             assert arrivals == sorted(arrivals)
 

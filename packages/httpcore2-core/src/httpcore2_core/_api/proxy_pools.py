@@ -79,6 +79,8 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
         max_connection_age: seconds from its establishment after which a connection takes no further request, and is
             closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
+        max_http2_connections_per_origin: how many HTTP/2 connections that take requests may be open to one origin;
+            `None` for no limit of their own. Another one is opened when all streams of the others are in use.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
@@ -128,6 +130,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
         resolver: AsyncResolver | None = None,
         max_connections_per_origin: int | None = None,
         max_connection_age: float | None = None,
+        max_http2_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -147,6 +150,7 @@ class AsyncHTTPProxy(AsyncConnectionPool):
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
             max_connection_age=max_connection_age,
+            max_http2_connections_per_origin=max_http2_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -187,6 +191,8 @@ class HTTPProxy(ConnectionPool):
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
         max_connection_age: seconds from its establishment after which a connection takes no further request, and is
             closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
+        max_http2_connections_per_origin: how many HTTP/2 connections that take requests may be open to one origin;
+            `None` for no limit of their own. Another one is opened when all streams of the others are in use.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is neither `http` nor `https`.
@@ -229,6 +235,7 @@ class HTTPProxy(ConnectionPool):
         resolver: Resolver | None = None,
         max_connections_per_origin: int | None = None,
         max_connection_age: float | None = None,
+        max_http2_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _http_proxy(proxy_url, proxy_auth, proxy_headers, proxy_ssl_context)
         super().__init__(
@@ -248,6 +255,7 @@ class HTTPProxy(ConnectionPool):
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
             max_connection_age=max_connection_age,
+            max_http2_connections_per_origin=max_http2_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_headers = proxy.headers
@@ -282,6 +290,8 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
         max_connection_age: seconds from its establishment after which a connection takes no further request, and is
             closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
+        max_http2_connections_per_origin: how many HTTP/2 connections that take requests may be open to one origin;
+            `None` for no limit of their own. Another one is opened when all streams of the others are in use.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
@@ -325,6 +335,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
         resolver: AsyncResolver | None = None,
         max_connections_per_origin: int | None = None,
         max_connection_age: float | None = None,
+        max_http2_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -341,6 +352,7 @@ class AsyncSOCKSProxy(AsyncConnectionPool):
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
             max_connection_age=max_connection_age,
+            max_http2_connections_per_origin=max_http2_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth
@@ -374,6 +386,8 @@ class SOCKSProxy(ConnectionPool):
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
         max_connection_age: seconds from its establishment after which a connection takes no further request, and is
             closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
+        max_http2_connections_per_origin: how many HTTP/2 connections that take requests may be open to one origin;
+            `None` for no limit of their own. Another one is opened when all streams of the others are in use.
 
     Raises:
         UnsupportedProtocol: the scheme of `proxy_url` is not one of SOCKS.
@@ -410,6 +424,7 @@ class SOCKSProxy(ConnectionPool):
         resolver: Resolver | None = None,
         max_connections_per_origin: int | None = None,
         max_connection_age: float | None = None,
+        max_http2_connections_per_origin: int | None = None,
     ) -> None:
         proxy = _socks_proxy(proxy_url, proxy_auth)
         super().__init__(
@@ -426,6 +441,7 @@ class SOCKSProxy(ConnectionPool):
             resolver=resolver,
             max_connections_per_origin=max_connections_per_origin,
             max_connection_age=max_connection_age,
+            max_http2_connections_per_origin=max_http2_connections_per_origin,
         )
         self._proxy_url = proxy.url
         self._proxy_auth = proxy.auth

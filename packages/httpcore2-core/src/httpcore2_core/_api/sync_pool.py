@@ -57,6 +57,8 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             but `max_connections`. Further requests to the origin wait, first come, first served, and delay no others.
         max_connection_age: seconds from its establishment after which a connection takes no further request, and is
             closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
+        max_http2_connections_per_origin: how many HTTP/2 connections that take requests may be open to one origin;
+            `None` for no limit of their own. Another one is opened when all streams of the others are in use.
 
     Raises:
         ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials
@@ -97,6 +99,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         resolver: Resolver | None = None,
         max_connections_per_origin: int | None = None,
         max_connection_age: float | None = None,
+        max_http2_connections_per_origin: int | None = None,
     ) -> None:
         connection = ConnectionConfig(
             ssl_context,
@@ -118,6 +121,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
                 max_keepalive_connections,
                 resend,
                 max_connections_per_origin=max_connections_per_origin,
+                max_http2_connections_per_origin=max_http2_connections_per_origin,
                 max_connection_age=max_connection_age,
             )
         )

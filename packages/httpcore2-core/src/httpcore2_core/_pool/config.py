@@ -22,6 +22,7 @@ class PoolConfig(NamedTuple):
         max_keepalive_connections: how many of them may be idle; `None` for all.
         resend: whether a request that the server did not process may be sent again, if its extension does not say so.
         max_connections_per_origin: how many of them may be to one origin; `None` for all.
+        max_http2_connections_per_origin: how many of those may be HTTP/2; `None` for all.
         max_connection_age: seconds after which a connection takes no further request; `None` for never.
     """
 
@@ -31,6 +32,7 @@ class PoolConfig(NamedTuple):
     max_keepalive_connections: int | None = None
     resend: bool = True
     max_connections_per_origin: int | None = None
+    max_http2_connections_per_origin: int | None = None
     max_connection_age: float | None = None
 
     @property
@@ -71,11 +73,14 @@ class PoolConfig(NamedTuple):
             if value is not None and value < 0:
                 raise ValueError(f"{name} must be 0 or more, but got {value}.")
         _check_switch("resend", self.resend)
-        if self.max_connections_per_origin is not None and self.max_connections_per_origin < 1:
-            raise ValueError(
-                "max_connections_per_origin must be 1 or more, or None for no limit, "
-                f"but got {self.max_connections_per_origin}."
-            )
+        for name, value in (
+            ("max_connections_per_origin", self.max_connections_per_origin),
+            ("max_http2_connections_per_origin", self.max_http2_connections_per_origin),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"{name} must be 1 or more, or None for no limit, but got {value}."
+                )
         age = self.max_connection_age
         # A number that is not a number compares as false.
         if age is not None and not age > 0:

@@ -166,6 +166,7 @@ class Engine:
             self._config.max_keepalive_connections,
             self._config.connection.keepalive_expiry,
             self._config.max_connections_per_origin,
+            self._config.max_http2_connections_per_origin,
         )
         self._ledger.continue_from(self._totals, _usage_of)
         # Another one for each event loop: what is left of an old one refers to nothing.
@@ -550,6 +551,10 @@ class Engine:
         if per_origin is not None:
             allowed += f", and {per_origin} to each origin"
             remedy += " or max_connections_per_origin"
+        per_origin = self._config.max_http2_connections_per_origin
+        if per_origin is not None:
+            allowed += f", and {per_origin} with HTTP/2 to each origin"
+            remedy += " or max_http2_connections_per_origin"
         return PoolTimeout(
             f"No connection to {origin}{named} became free within {limit} seconds. "
             f"The pool allows {allowed}: {counts.active_connections} are active, "

@@ -84,6 +84,8 @@ class Ledger(Queue[K, C]):
         max_keepalive: how many connections may be idle; `None` for any number.
         keepalive_expiry: seconds after which an idle connection isn't used any more, 0 to keep none; `None` for never.
         max_per_key: slots of each key, 1 or more; `None` for any number.
+        max_shared_per_key: connections of each key that several requests share, without retired ones, 1 or more; `None`
+            for any number.
     """
 
     __slots__ = ("_keepalive_expiry", "_max_keepalive", "arrivals", "expires")
@@ -94,8 +96,9 @@ class Ledger(Queue[K, C]):
         max_keepalive: int | None,
         keepalive_expiry: float | None,
         max_per_key: int | None = None,
+        max_shared_per_key: int | None = None,
     ) -> None:
-        super().__init__(max_connections, max_per_key)
+        super().__init__(max_connections, max_per_key, max_shared_per_key)
         # `None` rather than infinity: the idle connections need not be counted then.
         self._max_keepalive = max_keepalive
         # Without keep-alive each connection expires as soon as it is idle.
@@ -199,7 +202,9 @@ class Ledger(Queue[K, C]):
             group.shared_waiters[ticket] = None
             if arrival is not None:
                 self._move_ahead(group, ticket)
-        elif self._can_dial() and (self._max_per_key is None or self._may_dial(group)):
+        elif self._can_dial() and (
+            self._max_per_key is None or self._may_dial(group, may_share=True)
+        ):
             group.dial = ticket
             self._grant_dial(ticket)
         else:
@@ -369,8 +374,7 @@ class Ledger(Queue[K, C]):
         if slot.state is IDLE:
             self._close(slot, CloseReason.RETIRED)
         else:
-            slot.change(_RETIRED)
-            slot.group.available.pop(slot, None)
+            self._retire(slot)
         self._is_changing = False
 
     def discard(self, connection: C, reason: CloseReason = CloseReason.EXCHANGE_FAILED) -> None:
@@ -513,9 +517,18 @@ class Ledger(Queue[K, C]):
 
     def _retire_old(self, slot: Slot[K, C]) -> None:
         """Give a connection in use no further request, because of its age."""
-        slot.change(_RETIRED)
         slot.retires_at = -inf
-        slot.group.available.pop(slot, None)
+        self._retire(slot)
+
+    def _retire(self, slot: Slot[K, C]) -> None:
+        slot.change(_RETIRED)
+        group = slot.group
+        group.retired += 1
+        group.available.pop(slot, None)
+        if self._max_per_key is not None:
+            # Its waiters may now get another connection.
+            self._unblock(group)
+            self._grant_slots()
 
     def _release(self, slot: Slot[K, C], lease: Lease[C], expires_at: float, now: float) -> None:
         """A request on the connection has ended."""

@@ -37,8 +37,11 @@ class LockedLedger(Ledger[K, C]):
         max_keepalive: int | None,
         keepalive_expiry: float | None,
         max_per_key: int | None = None,
+        max_shared_per_key: int | None = None,
     ) -> None:
-        super().__init__(max_connections, max_keepalive, keepalive_expiry, max_per_key)
+        super().__init__(
+            max_connections, max_keepalive, keepalive_expiry, max_per_key, max_shared_per_key
+        )
         # Re-entrant, since operations call each other; and since the collector or a signal handler may run a caller's
         # code in the middle of one, which closes a response.
         self._lock = RLock()

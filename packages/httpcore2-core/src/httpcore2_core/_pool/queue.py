@@ -26,8 +26,13 @@ class Queue(Tables[K, C], ABC):
 
     __slots__ = ("_max_connections",)
 
-    def __init__(self, max_connections: int | None, max_per_key: int | None) -> None:
-        super().__init__(max_per_key)
+    def __init__(
+        self,
+        max_connections: int | None,
+        max_per_key: int | None,
+        max_shared_per_key: int | None,
+    ) -> None:
+        super().__init__(max_per_key, max_shared_per_key)
         self._max_connections = inf if max_connections is None else max_connections
 
     def _can_dial(self) -> bool:
@@ -92,7 +97,7 @@ class Queue(Tables[K, C], ABC):
 
     def _enqueue_group(self, group: Group[K, C]) -> None:
         """Put the group into the queue for its shared waiters, if its limit permits a dial for them."""
-        if group in self._queue or self._may_dial(group):
+        if group in self._queue or self._may_dial(group, may_share=True):
             self._enqueue_first_or_last(group, group)
 
     def _enqueue_first_or_last(

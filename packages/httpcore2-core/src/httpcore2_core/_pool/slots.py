@@ -22,7 +22,7 @@ from weakref import ref
 
 from .._http.close_reason import CloseReason
 from .._http.lease import Lease
-from .states import BUSY, DIALING, IDLE, TRANSITIONS, SlotEvent, SlotState
+from .states import BUSY, DIALING, IDLE, RETIRED, TRANSITIONS, SlotEvent, SlotState
 from .statistics import LedgerStats, OriginStats, Totals
 
 K = TypeVar("K", bound=Hashable)
@@ -167,6 +167,7 @@ class Group(Generic[K, C]):
         "is_exclusive",
         "key",
         "multiplexed",
+        "retired",
         "shared_waiters",
         "slots",
     )
@@ -181,6 +182,8 @@ class Group(Generic[K, C]):
         """Forget what is derived from slots and tickets."""
         # Slots taken, including those whose dial has not begun.
         self.slots = 0
+        # Slots among them whose connections are retired.
+        self.retired = 0
         # Slots among them whose connections are not established.
         self.connecting = 0
         # Connections that ever took another number of requests than one at a time: the requests of the others need not
@@ -233,6 +236,7 @@ class Tables(ABC, Generic[K, C]):
         "_idle",
         "_is_changing",
         "_max_per_key",
+        "_max_shared_per_key",
         "_note_lost",
         "_queue",
         "_slots",
@@ -245,9 +249,12 @@ class Tables(ABC, Generic[K, C]):
         "totals",
     )
 
-    def __init__(self, max_per_key: int | None) -> None:
+    def __init__(self, max_per_key: int | None, max_shared_per_key: int | None) -> None:
         # `None` rather than infinity: without a limit nothing is counted, and no method called for it.
-        self._max_per_key = max_per_key
+        self._max_per_key: float | None = max_per_key
+        self._max_shared_per_key = inf if max_shared_per_key is None else max_shared_per_key
+        if max_per_key is None and max_shared_per_key is not None:
+            self._max_per_key = inf
         # Decisions that were not taken yet: connections to close, and tickets that were granted something while they
         # waited.
         self.closing: list[C] = []
@@ -320,12 +327,20 @@ class Tables(ABC, Generic[K, C]):
     def _repair(self) -> None:
         """Repair what an interrupted operation left."""
 
-    def _may_dial(self, group: Group[K, C]) -> bool:
-        """Whether the limit of the key permits one slot more than it has and waits for in the queue."""
+    def _may_dial(self, group: Group[K, C], *, may_share: bool = False) -> bool:
+        """Whether the limits of the key permit one slot more than it has and waits for in the queue.
+
+        Args:
+            group: that of the key.
+            may_share: whether it is for a connection that is probably shared. Retired ones don't count then, since
+                they take no request that waits.
+        """
         if self._max_per_key is None:
             return True
-        waiting = len(group.exclusive_waiters) + (group in self._queue)
-        return group.slots + waiting < self._max_per_key
+        taken = group.slots + len(group.exclusive_waiters) + (group in self._queue)
+        return taken < self._max_per_key and not (
+            may_share and taken - group.retired >= self._max_shared_per_key
+        )
 
     def _enqueue(self, group: Group[K, C], ticket: Ticket[K, C]) -> None:
         """Let the request of `ticket` wait for a slot of its own."""
@@ -365,6 +380,8 @@ class Tables(ABC, Generic[K, C]):
             del self._idle[slot]
         elif slot.state is DIALING:
             slot.group.connecting -= 1
+        elif slot.state is RETIRED:
+            slot.group.retired -= 1
         slot.change(_REMOVED)
         if slot.ticket is not None:
             slot.ticket.slot = None
@@ -403,6 +420,8 @@ class Tables(ABC, Generic[K, C]):
         for slot in slots:
             group = slot.group
             group.slots += 1
+            if slot.state is RETIRED:
+                group.retired += 1
             if slot.capacity != 1 or slot.in_use > 1:
                 group.note_multiplexed(slot)
             if slot.state is DIALING:
@@ -429,7 +448,11 @@ class Tables(ABC, Generic[K, C]):
                 self._enqueue(group, ticket)
             else:
                 group.shared_waiters[ticket] = None
-                if group.dial is None and group not in self._queue and self._may_dial(group):
+                if (
+                    group.dial is None
+                    and group not in self._queue
+                    and self._may_dial(group, may_share=True)
+                ):
                     self._queue[group] = group
 
     def _note_dial(self, ticket: Ticket[K, C] | None) -> None:
