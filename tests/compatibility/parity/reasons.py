@@ -47,7 +47,7 @@ REASONS = (
     ),
     Reason(
         "A wait for a connection of the pool is a trace event",
-        "`connection_pool.wait_for_connection` tells a wait from a slow server. It is reported only if a request waits.",
+        "`connection_pool.wait_for_connection` tells a wait from a slow server. Only a request that waits reports it.",
         "Order of trace events|Payloads of trace events",
         item=r"a full pool: call 2",
     ),

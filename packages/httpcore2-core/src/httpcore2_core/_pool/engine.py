@@ -256,19 +256,18 @@ class Engine:
             raise _unsupported(url.scheme)
         if type(request.stream) is not ByteStream:
             check_body_api(request.stream, runtime.is_blocking)
-        timeouts = self._timeouts.of(request.extensions, runtime)
+        extensions = request.extensions
+        timeouts = self._timeouts.of(extensions, runtime)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key: _Key = (url.scheme, url.host, port)
-        extensions = request.extensions
-        if "informational" in extensions:
+        may_resend = self._config.resend
+        # Most requests have `timeout` alone: one check is cheaper than one for each of the others.
+        if extensions and (len(extensions) > 1 or "timeout" not in extensions):
             Informer.of(request, runtime.is_blocking, None)
-        if "sni_hostname" in extensions or "ssl_context" in extensions:
             tls = tls_overrides(request, self._config.connection.ssl_context)
             if tls is not None:
                 key = (*key, tls)
-        may_resend = (
-            self._config.resend if "resend" not in extensions else self._config.may_resend(request)
-        )
+            may_resend = self._config.may_resend(request)
         refusal: Exception | None = None
         ledger = self._ledger
         attempts = attempts_without_progress = 0

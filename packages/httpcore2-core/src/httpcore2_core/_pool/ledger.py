@@ -337,7 +337,9 @@ class Ledger(Queue[K, C]):
         if expires_at is not None:
             self.expires = True
             expiry = min(expiry, expires_at)
-        expiry = min(expiry, slot.retires_at)
+        # Not `min`, whose call takes 150 instructions more.
+        if expiry > slot.retires_at:  # noqa: PLR1730
+            expiry = slot.retires_at
         group = slot.group
         lease = slot.holder()
         if (
