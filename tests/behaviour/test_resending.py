@@ -70,6 +70,22 @@ def test_a_request_that_crosses_the_end_of_an_idle_connection_is_sent_again_unle
     assert script.requests == [b"/1", b"/2", *[b"/2"] * is_resent, b"/3"]
 
 
+def test_a_request_whose_body_was_sent_whole_is_not_sent_again_if_it_came_from_an_iterator(
+    runtime: TestedRuntime,
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool() as pool:
+            await pool.request("PUT", f"{server.url}1", content=b"whole")
+            with pytest.raises(httpcore2.RemoteProtocolError, match="disconnected"):
+                await pool.request("PUT", f"{server.url}2", content=runtime.body([b"wh", b"ole"]))
+            await pool.request("PUT", f"{server.url}3", content=b"whole")
+
+    script = Unanswering()
+    with scripted_server(script) as server:
+        runtime.run(scenario)
+    assert script.requests == [b"/1", b"/2", b"/3"]
+
+
 def test_a_connection_that_is_found_closed_before_a_byte_is_written_is_replaced_all_the_same(
     runtime: TestedRuntime,
 ) -> None:

@@ -190,7 +190,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     await tracer.span("response_closed", info, self.wait_closed())
             finally:
                 await (exchange or self).wait_closed()  # a `trace` callback may have raised before
-            if exchange is not None and exchange.is_unprocessed(exc):
+            if exchange is not None and exchange.may_be_resent(exc):
                 again = ConnectionNotAvailable(str(exc))
                 again.made_progress = exchange.stream.made_progress
                 again.reason = exchange.stream.error

@@ -300,16 +300,30 @@ class HTTP2Exchange:
     def is_expectation_refused(self) -> bool:
         """Whether a 417 is about the Expect field of a request that may be sent again without it."""
         request = self.stream.request
-        upload = self.stream.upload
-        if type(request.stream) is ByteStream:
-            may_repeat = bool(request.stream.content)
-        else:
-            may_repeat = upload is not None and not upload.has_begun
-        return may_repeat and expects_continue(request.headers)
+        if type(request.stream) is ByteStream and not request.stream.content:
+            return False
+        return not self._has_consumed_body and expects_continue(request.headers)
 
-    def is_unprocessed(self, exc: BaseException) -> bool:
-        """Whether `exc` says that the server did not process the request, which may be sent again."""
-        return self.stream.is_unprocessed and exc is self.stream.error
+    def may_be_resent(self, exc: BaseException) -> bool:
+        """Return whether the server did not process the request, as `exc` says, and the body can be sent again.
+
+        Called when the exchange has failed. Before that, the caller's body may be iterated in one thread while another
+        receives the refusal.
+        """
+        if not self.stream.is_unprocessed or exc is not self.stream.error:
+            return False
+        if self._has_consumed_body:
+            exc.add_note("The request can't be sent again: a chunk of its body was taken already.")
+            return False
+        return True
+
+    @property
+    def _has_consumed_body(self) -> bool:
+        """Whether the iteration of the caller's body has begun, so that it can't be sent again."""
+        if type(self.stream.request.stream) is ByteStream:
+            return False
+        upload = self.stream.upload
+        return upload is None or upload.has_begun  # `None` after its end
 
     def raise_error(self) -> NoReturn:
         """Raise the error that the stream ended with."""

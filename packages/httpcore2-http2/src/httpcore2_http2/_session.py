@@ -429,11 +429,6 @@ class Session:
         self.reader.wake_all()
 
     def _fail_stream(self, stream: Stream, error: Exception, is_unprocessed: bool) -> None:
-        if is_unprocessed and stream.upload is not None and stream.upload.has_begun:
-            error.add_note(
-                "The request can't be sent again: a chunk of its body was taken already."
-            )
-            is_unprocessed = False
         stream.fail(error, is_unprocessed)
         stream.wake()
 

@@ -54,7 +54,7 @@ class Stream:
         trailers: fields after the body.
         has_ended: the response is complete.
         error: why it never will be.
-        is_unprocessed: with an error: the server did not process the request, which may be sent again.
+        is_unprocessed: with an error: the server did not process the request, which may be sent again if its body may.
         made_progress: the server processed other requests meanwhile.
         is_released: the exchange is over.
         turns: participants that wait for something on the stream.
