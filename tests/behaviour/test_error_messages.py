@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -331,3 +332,39 @@ def test_an_exception_of_a_callers_backend_gets_a_note(
         assert caught.value.__notes__[-1] == "(connecting to http://origin.example:80)"
 
     runtime.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("options", "scheme"),
+    [
+        ({}, "http"),
+        ({}, "https"),
+        ({"proxy": "http"}, "http"),
+        ({"proxy": "http"}, "https"),
+        ({"proxy": "socks5"}, "http"),
+        ({"proxy": "socks4"}, "http"),
+        ({"http1": False, "http2": True}, "http"),
+    ],
+    ids=str,
+)
+def test_the_limit_in_a_message_is_rounded_to_milliseconds(
+    runtime: TestedRuntime, options: dict[str, Any], scheme: str
+) -> None:
+    def stay_silent(peer: Peer) -> None:
+        peer.receive_until_close()
+
+    async def scenario() -> None:
+        given = dict(options)
+        if "proxy" in given:
+            given["proxy"] = httpcore2.Proxy(f"{given['proxy']}://127.0.0.1:{server.port}")
+        # What is left of the total is a fraction with many digits.
+        limits = {"timeout": {"total": 0.03}}
+        async with runtime.pool(**given) as pool:
+            with pytest.raises(httpcore2.TimeoutException) as caught:
+                await pool.request("GET", f"{scheme}://127.0.0.1:{server.port}/", extensions=limits)
+        numbers = re.findall(r"\d+\.\d+(?= seconds)", str(caught.value))
+        assert numbers, caught.value
+        assert all(len(number.partition(".")[2]) <= 3 for number in numbers), caught.value
+
+    with scripted_server(stay_silent, allow_disconnect=True) as server:
+        runtime.run(scenario)

@@ -32,6 +32,7 @@ from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import ByteStream, Origin, Request, Response, received_response
 from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.errors import rounded
 
 from ._client_codec import ClientCodec
 from ._control import CONFIG
@@ -253,7 +254,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     raise  # requests under way may have longer timeouts
                 session.fail(
                     ReadTimeout(
-                        f"The server did not answer a PING within {limit} seconds (read timeout)."
+                        f"The server did not answer a PING within {rounded(limit)} seconds (read timeout)."
                     )
                 )
             session.notify()

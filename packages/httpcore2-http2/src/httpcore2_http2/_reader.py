@@ -15,6 +15,7 @@ from threading import RLock
 
 from httpcore2_core._exceptions import NetworkError, ReadTimeout, TimeoutException
 from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.errors import rounded
 from httpcore2_core._net.roles import Role, Turn
 from httpcore2_core._net.runtime import Waiter
 
@@ -175,9 +176,9 @@ class Reader:
                     left = max(0.0, end - runtime.now())
                     if left == 0 and not is_ready():
                         raise timeout_error(
-                            f"No data from the server within {limit} seconds (read timeout)."
+                            f"No data from the server within {rounded(limit)} seconds (read timeout)."
                             if timeout_error is ReadTimeout
-                            else f"The server did not open its window for {limit} seconds (write timeout)."
+                            else f"The server did not open its window for {rounded(limit)} seconds (write timeout)."
                         )
         finally:
             if not is_over:

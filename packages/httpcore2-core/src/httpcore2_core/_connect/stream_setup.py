@@ -24,6 +24,7 @@ from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
 from .._models import Request
 from .._net.backend_stream import BackendStream
+from .._net.errors import rounded
 from .._net.runtime_backend import RuntimeBackend
 
 
@@ -107,7 +108,7 @@ class StreamSetup:
             if not timeouts.is_cut:
                 raise
             raise ConnectTimeout(
-                f"The handshake with the proxy did not complete within {limit} seconds (connect timeout)."
+                f"The handshake with the proxy did not complete within {rounded(limit)} seconds (connect timeout)."
             ) from exc
         except (ReadError, WriteError) as exc:
             raise ConnectError(str(exc)) from exc

@@ -28,6 +28,7 @@ from .._http.observation import RequestObservation
 from .._http.timeouts import Timeouts
 from .._models import ByteStream
 from .._net.backend_stream import BackendStream
+from .._net.errors import rounded
 from .._net.runtime import Deadline
 from .codec import HTTP11Codec
 from .heads import ResponseHead
@@ -279,7 +280,7 @@ class Upload:
             left = deadline.left()
             if left == 0:
                 raise WriteTimeout(
-                    f"The peer accepted no more of the body within {limit} seconds (write timeout)."
+                    f"The peer accepted no more of the body within {rounded(limit)} seconds (write timeout)."
                 )
             wait = WAIT_LIMIT if left is None else min(left, WAIT_LIMIT)
             data = data[await stream.write_some(bytes(data[:PART]), wait) :]

@@ -30,6 +30,7 @@ from .._exceptions import (
     WriteError,
     WriteTimeout,
 )
+from .errors import rounded
 from .network_interfaces import AsyncNetworkStream, NetworkStream
 from .roles import Role, Turn
 from .runtime import Deadline, Runtime
@@ -267,7 +268,7 @@ class TLSStream(BackendStream):
         except TimeoutException as exc:
             stream.abort()
             raise ConnectTimeout(
-                f"The TLS handshake did not complete within {timeout} seconds (connect timeout)."
+                f"The TLS handshake did not complete within {rounded(timeout)} seconds (connect timeout)."
             ) from exc
         except BaseException as exc:
             stream.abort()

@@ -52,6 +52,7 @@ from .._http.observer import ObservedConnection
 from .._http.timeouts import TimeoutMemory, Timeouts
 from .._http.trace import Tracer, log
 from .._models import DEFAULT_PORTS, IDEMPOTENT_METHODS, ByteStream, Origin, Request, Response
+from .._net.errors import rounded
 from .._net.forks import generation
 from .._net.runtime import Deadline, Runtime
 from .._net.runtime_backend import RuntimeBackend
@@ -555,7 +556,7 @@ class Engine:
             allowed += f", and {per_origin} with HTTP/2 to each origin"
             remedy += " or max_http2_connections_per_origin"
         return PoolTimeout(
-            f"No connection to {origin}{named} became free within {limit} seconds. "
+            f"No connection to {origin}{named} became free within {rounded(limit)} seconds. "
             f"The pool allows {allowed}: {counts.active_connections} are active, "
             f"{to_origin} of them to this origin; "
             f"{counts.queued_requests} requests are waiting. "
