@@ -31,7 +31,7 @@ from ..support.h2peer import (
     speaking,
 )
 from ..support.runtimes import CancellationOutcome, TestedAsyncRuntime, TestedRuntime
-from ..support.scripted_servers import Peer, canned_responses, response, scripted_server
+from ..support.scripted_servers import LIMIT, Peer, canned_responses, response, scripted_server
 from .conftest import PoolMaker
 
 TARGET: dict[str, Any] = {"target": b"www.example.com:443"}
@@ -710,13 +710,13 @@ def test_waiting_for_the_servers_settings_times_out(
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
-            for url, error in (
-                (server.url, httpcore2.ReadTimeout),
-                (other.url, httpcore2.RemoteProtocolError),
+            for url, limit, error in (
+                (server.url, 0.05, httpcore2.ReadTimeout),
+                (other.url, LIMIT, httpcore2.RemoteProtocolError),
             ):
                 with pytest.raises(error):
                     await pool.request(
-                        "CONNECT", url, extensions={**WEBSOCKET, "timeout": {"read": 0.05}}
+                        "CONNECT", url, extensions={**WEBSOCKET, "timeout": {"read": limit}}
                     )
 
     with (

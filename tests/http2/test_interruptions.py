@@ -7,18 +7,28 @@ code raises ends one stream.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from h2.exceptions import ProtocolError
 
 import httpcore2
 from httpcore2_core._net.roles import Turn
 from httpcore2_http2._states import HALF_CLOSED_LOCAL
 
-from ..support.h2peer import answering, speaking
+from ..support.h2peer import H2Peer, answering, speaking
 from ..support.scripted_servers import scripted_server
 
 Send = Callable[[httpcore2.ConnectionPool, str, BaseException], object]
+
+
+def answering_all_but_one(peer: H2Peer) -> None:
+    """Answer every request but one, which waits for its response for certain."""
+    while stream_id := peer.whole_request():
+        if peer.requests[stream_id][b":path"] != b"/unanswered":
+            with suppress(ProtocolError):  # it was reset meanwhile
+                peer.respond(stream_id, b"fine")
 
 
 def by_a_listener(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
@@ -65,7 +75,7 @@ def by_nobody_before_it_begins(
 
 
 def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
-    """As a signal handler does it, although code of the caller runs in the request, too."""
+    """As a signal handler does it while the thread reads, although code of the caller runs in the request, too."""
     connection: Any = pool.connections[0]
     reader = connection._counterpart.established._session.reader
 
@@ -78,7 +88,12 @@ def by_nobody_while_traced(pool: httpcore2.ConnectionPool, url: str, exc: BaseEx
         yield b"all"
         reader.wait = wait
 
-    pool.request("POST", url, content=body(), extensions={"trace": lambda *_: None})
+    pool.request(
+        "POST",
+        f"{url}unanswered",
+        content=body(),
+        extensions={"trace": lambda *_: None},
+    )
 
 
 def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
@@ -118,7 +133,7 @@ def test_an_interruption_closes_the_connection_and_an_error_of_the_caller_resets
     send: Send, exc: BaseException, ends_connection: bool
 ) -> None:
     with (
-        scripted_server(speaking(answering()), allow_disconnect=True) as server,
+        scripted_server(speaking(answering_all_but_one), allow_disconnect=True) as server,
         httpcore2.ConnectionPool(http1=False, http2=True) as pool,
     ):
         assert pool.request("GET", server.url).content == b"fine"
