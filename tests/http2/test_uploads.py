@@ -156,23 +156,29 @@ def test_no_more_of_a_body_is_sent_after_a_refusal(
     runtime: TestedRuntime, h2_pool: PoolMaker, no_leaks: None
 ) -> None:
     told = runtime.event()
+    # More than the buffers of both sockets hold, so that it can't leave while the script does not read.
+    content = bytes(1 << 24)
 
     def script(peer: H2Peer) -> None:
         stream_id = peer.request()
         peer.head(stream_id, status=403)
-        told.wait_in_thread()
         open_windows(peer, stream_id)
-        peer.data(stream_id, b"no", end=True)
+        peer.data(stream_id, b"n")
+        told.wait_in_thread()
+        peer.data(stream_id, b"o", end=True)
         peer.wait_for(h2.events.StreamReset, stream_id)
-        assert len(peer.bodies[stream_id]) == 65535  # the initial window
+        assert len(peer.bodies[stream_id]) == 65535  # the initial window, sent with the head
         answering()(peer)
 
     async def scenario() -> None:
         async with h2_pool(runtime) as pool:
-            async with pool.stream("POST", server.url, content=bytes(200_000)) as streamed:
+            async with pool.stream("POST", server.url, content=content) as streamed:
                 assert streamed.status == 403
+                chunks = streamed.aiter_stream()
+                assert await anext(chunks) == b"n"
                 told.set()
-                assert await streamed.aread() == b"no"
+                # The window is open: a client that would send more does so before it reads the end.
+                assert [chunk async for chunk in chunks] == [b"o"]
             assert (await pool.request("GET", server.url)).content == b"fine"
 
     with scripted_server(speaking(script)) as server:
