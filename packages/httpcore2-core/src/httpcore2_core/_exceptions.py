@@ -166,8 +166,8 @@ class Peer:
     __slots__ = ("addresses", "name")
 
     def __init__(self, name: object, addresses: dict[str, Any]) -> None:
-        self.name = name
-        self.addresses = addresses
+        self.name: object = name
+        self.addresses: dict[str, Any] = addresses
 
     def __str__(self) -> str:
         return str(self.name)

@@ -9,7 +9,7 @@ The model is h11's `_state.py`. Must not know: any protocol.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TypeAlias, TypeVar
 
@@ -21,7 +21,7 @@ class Label(Enum):
     since each member exists once, and takes a twentieth of the time.
     """
 
-    __hash__ = object.__hash__
+    __hash__: Callable[[Label], int] = object.__hash__  # type: ignore[assignment]
 
 
 S = TypeVar("S", bound=Label)

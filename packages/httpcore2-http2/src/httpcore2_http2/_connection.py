@@ -17,6 +17,7 @@ from httpcore2_core._exceptions import (
     ReadTimeout,
     add_context,
 )
+from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import (
     EstablishedConnection,
     ExchangeBody,
@@ -339,7 +340,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
 
     def _on_session_change(self) -> None:
         session = self._session
-        self.close_reason = session.close_reason
+        self.close_reason: CloseReason | None = session.close_reason
         if session.reports:
             with session.lock:
                 reports, session.reports = session.reports, []

@@ -56,14 +56,14 @@ class _Exchange:
         attributes: dict[str, Any],
         started_at: float,
     ) -> None:
-        self.span = span
-        self.context = context
+        self.span: Span = span
+        self.context: Context | None = context
         """The context of the span, which gives metrics their exemplars."""
-        self.is_own = is_own
+        self.is_own: bool = is_own
         """Whether the span was made here, and ends here."""
-        self.attributes = attributes
+        self.attributes: dict[str, Any] = attributes
         """The attributes of metrics."""
-        self.started_at = started_at
+        self.started_at: float = started_at
 
 
 class OpenTelemetryObserver(Observer):

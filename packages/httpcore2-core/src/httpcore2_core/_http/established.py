@@ -76,7 +76,7 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         self._origin = origin
         self._stream: BackendStream = stream
         # The addresses are asked for once: the system forgets the peer's when the connection breaks.
-        self.peer = Peer(origin, addresses_of(stream))
+        self.peer: Peer = Peer(origin, addresses_of(stream))
         self.runtime: Runtime = self._stream.runtime
         self._keepalive_expiry = keepalive_expiry
         self._expires_at: float | None = None

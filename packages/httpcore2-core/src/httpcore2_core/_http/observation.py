@@ -159,8 +159,8 @@ class ConnectionObservation:
 
     def __init__(self, observers: Observers, origin: Origin, now: Callable[[], float]) -> None:
         self._observers = observers
-        self.now = now
-        self.connection = ObservedConnection(origin, now())
+        self.now: Callable[[], float] = now
+        self.connection: ObservedConnection = ObservedConnection(origin, now())
 
     @property
     def is_observed(self) -> bool:
@@ -275,9 +275,9 @@ class RequestObservation:
     )
 
     def __init__(self, observers: Observers, request: Request, now: Callable[[], float]) -> None:
-        self.now = now
-        self.sent = 0
-        self.received = 0
+        self.now: Callable[[], float] = now
+        self.sent: int = 0
+        self.received: int = 0
         self._observers = observers
         self._connection: ObservedConnection | None = None
         self._has_dialled = False

@@ -75,7 +75,7 @@ class ObservedConnection:
         self.opened_at: float | None = None
         self.closed_at: float | None = None
         self.requests: int = 0
-        self.in_use = 0  # of these requests, those that have not ended
+        self.in_use: int = 0  # of these requests, those that have not ended
 
     def __repr__(self) -> str:
         version = self.http_version or "not established"

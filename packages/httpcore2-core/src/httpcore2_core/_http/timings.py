@@ -93,8 +93,9 @@ class _Token:
     __slots__ = ("mark", "started_at", "timings")
 
     def __init__(self, time: float) -> None:
-        self.timings = RequestTimings()
-        self.started_at = self.mark = time
+        self.timings: RequestTimings = RequestTimings()
+        self.started_at: float = time
+        self.mark: float = time
 
 
 class Timings(Observer):

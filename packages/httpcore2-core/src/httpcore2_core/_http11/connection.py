@@ -380,7 +380,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     def _lost(self) -> None:
         """Close the connection: bytes, or the end of the stream, arrived while no request was under way."""
         self._change(FAIL)
-        self.close_reason = CloseReason.PEER
+        self.close_reason: CloseReason | None = CloseReason.PEER
         self._stream.abort()
         if self.on_change is not None:
             self.on_change()
