@@ -312,3 +312,19 @@ def test_a_shielded_call_keeps_to_a_timeout_around_it(run: Run) -> None:
         assert call.ended
 
     run(main)
+
+
+def test_without_a_running_loop_there_is_no_timer() -> None:
+    assert runtime.call_later(1.0, lambda: None) is None
+
+
+def test_a_timer_can_be_cancelled_before_and_after_the_loop_was_closed(run: Run) -> None:
+    async def main() -> Callable[[], None]:
+        cancelled = runtime.call_later(30.0, lambda: None)
+        assert cancelled is not None
+        cancelled()
+        cancel = runtime.call_later(30.0, lambda: None)
+        assert cancel is not None
+        return cancel
+
+    run(main)()

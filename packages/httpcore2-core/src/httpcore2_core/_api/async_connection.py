@@ -180,20 +180,18 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         tls = tls_overrides(request, self._config.ssl_context)
         if tls == self._tls:
             return
-        name, context = tls or TLSOverrides()
-        made_name, made_context = self._tls or TLSOverrides()
+        name, made_name = ((each or TLSOverrides()).server_name for each in (tls, self._tls))
         if name != made_name:
             raise RuntimeError(
                 f"Attempted to send a request with the sni_hostname {name!r} on a connection to {self._origin} "
                 f"that was made with {made_name!r}: its certificate was checked for no other name. "
                 "Use another connection, or a pool."
             )
-        if context is not made_context:
-            raise RuntimeError(
-                f"Attempted to send a request with another ssl_context than that with which the connection to "
-                f"{self._origin} was made: its certificate was checked by that one alone. "
-                "Use another connection, or a pool."
-            )
+        raise RuntimeError(
+            f"Attempted to send a request with another ssl_context than that with which the connection to "
+            f"{self._origin} was made: its certificate was checked by that one alone. "
+            "Use another connection, or a pool."
+        )
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Establish the connection. Pools call it once, before they use `established`.
