@@ -64,6 +64,18 @@ def leave(pool: httpcore2.ConnectionPool) -> None:
         pass
 
 
+def lease(pool: httpcore2.ConnectionPool) -> None:
+    with pool.lease("http://h/", extensions=AT_ONCE) as connection:
+        for target in (b"/leased", b"/again"):
+            assert connection.request("GET", f"http://h{target.decode()}").content == target
+
+
+def reuse(pool: httpcore2.ConnectionPool) -> None:
+    for _ in range(2):
+        with pool.lease("http://h/", reuse=True, extensions=AT_ONCE) as connection:
+            assert connection.request("GET", "http://h/leased").content == b"/leased"
+
+
 def make_pool(is_warm: bool) -> httpcore2.ConnectionPool:
     pool = httpcore2.ConnectionPool(max_connections=SLOTS, network_backend=EchoBackend())
     if is_warm:
@@ -74,7 +86,7 @@ def make_pool(is_warm: bool) -> httpcore2.ConnectionPool:
 # An exception before the first step of a coroutine leaves the coroutine unawaited.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("is_warm", [True, False], ids=["reused connection", "new connection"])
-@pytest.mark.parametrize("use", [fetch, stream])
+@pytest.mark.parametrize("use", [fetch, stream, lease, reuse])
 def test_a_request_interrupted_at_any_place_leaks_no_slot_and_does_not_affect_other_requests(
     use: Callable[[httpcore2.ConnectionPool], None], is_warm: bool
 ) -> None:

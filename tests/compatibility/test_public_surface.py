@@ -51,6 +51,7 @@ class AsyncConnectionPool
     connections
     create_connection(self, origin)
     async handle_async_request(self, request)
+    lease(self, url, *, reuse=False, extensions=None)
     observe(self, observer)
     stats(self)
     async request(self, method, url, *, headers=None, content=None, extensions=None)
@@ -124,6 +125,13 @@ class AsyncIOBackend(AsyncNetworkBackend)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
     async connect_unix_socket(self, path, timeout=None, socket_options=None)
     async sleep(self, seconds)
+class AsyncLeasedConnection
+    async __aenter__(self)
+    async __aexit__(self, exc_type=None, exc_value=None, traceback=None)
+    async aclose(self)
+    async handle_async_request(self, request)
+    async request(self, method, url, *, headers=None, content=None, extensions=None)
+    stream(self, method, url, *, headers=None, content=None, extensions=None)
 class AsyncMockBackend(AsyncNetworkBackend)
     __init__(self, buffer, http2=False)
     async connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None)
@@ -195,6 +203,7 @@ class ConnectionPool
     connections
     create_connection(self, origin)
     handle_request(self, request)
+    lease(self, url, *, reuse=False, extensions=None)
     observe(self, observer)
     stats(self)
     request(self, method, url, *, headers=None, content=None, extensions=None)
@@ -264,6 +273,13 @@ class HTTPProxy(ConnectionPool)
         max_connections_per_origin=None,
         max_connection_age=None,
         max_http2_connections_per_origin=None)
+class LeasedConnection
+    __enter__(self)
+    __exit__(self, exc_type=None, exc_value=None, traceback=None)
+    close(self)
+    handle_request(self, request)
+    request(self, method, url, *, headers=None, content=None, extensions=None)
+    stream(self, method, url, *, headers=None, content=None, extensions=None)
 class LocalProtocolError(ProtocolError)
 class MockBackend(NetworkBackend)
     __init__(self, buffer, http2=False)

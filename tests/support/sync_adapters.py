@@ -221,5 +221,8 @@ class AsyncAdapter:
         with self.wrapped.stream(*args, **options) as response:
             yield AsyncAdapterResponse(response)
 
+    def lease(self, *args: Any, **options: Any) -> AsyncAdapter:
+        return AsyncAdapter(self.wrapped.lease(*args, **options))
+
     async def handle_async_request(self, request: httpcore2.Request) -> AsyncAdapterResponse:
         return AsyncAdapterResponse(self.wrapped.handle_request(request))

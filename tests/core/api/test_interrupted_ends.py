@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import httpcore2
-from httpcore2_core._api import sync_pool
+from httpcore2_core._api import leases, sync_pool
 from httpcore2_core._http.lease import Lease
 from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.thread_runtime import ThreadRuntime
@@ -283,6 +283,18 @@ def test_a_response_that_is_interrupted_on_its_way_to_the_caller_is_closed(
         with pytest.raises(KeyboardInterrupt):
             pool.request("GET", "http://a/")
         assert "0 active, 0 queued | Connections: 0 active, 1 idle" in repr(pool)
+
+
+def test_a_response_of_a_leased_connection_that_is_interrupted_on_its_way_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Pool() as pool:
+        with pool.lease("http://a/") as connection:
+            monkeypatch.setattr(leases, "sync_response", Once())
+            with pytest.raises(KeyboardInterrupt):
+                connection.request("GET", "http://a/")
+            assert connection._lease is not None and connection._lease._idle == [None]
+        assert pool.connections == []
 
 
 def test_a_request_that_is_interrupted_before_it_began_leaves_no_coroutine(

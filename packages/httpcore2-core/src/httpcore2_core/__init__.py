@@ -9,6 +9,7 @@ from ._api.async_connection import AsyncHTTPConnection
 from ._api.async_pool import AsyncConnectionPool
 from ._api.functions import request, stream
 from ._api.http11_connections import AsyncHTTP11Connection, HTTP11Connection
+from ._api.leases import AsyncLeasedConnection, LeasedConnection
 from ._api.proxy_pools import AsyncHTTPProxy, AsyncSOCKSProxy, HTTPProxy, SOCKSProxy
 from ._api.sync_connections import HTTPConnection
 from ._api.sync_pool import ConnectionPool
@@ -70,6 +71,7 @@ __all__ = [
     "AsyncHTTP11Connection",
     "AsyncHTTPConnection",
     "AsyncHTTPProxy",
+    "AsyncLeasedConnection",
     "AsyncMockBackend",
     "AsyncMockStream",
     "AsyncNetworkBackend",
@@ -90,6 +92,7 @@ __all__ = [
     "HTTP11Connection",
     "HTTPConnection",
     "HTTPProxy",
+    "LeasedConnection",
     "LocalProtocolError",
     "MockBackend",
     "MockStream",

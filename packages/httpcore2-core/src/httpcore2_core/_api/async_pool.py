@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .._connect.connection_config import ConnectionConfig
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface, AsyncRequestInterface
-from .._models import Origin, Proxy, Request, Response
+from .._models import URL, Origin, Proxy, Request, RequestExtensionTypes, Response
 from .._net.detection import AutoBackend
 from .._net.network_adapters import adapt_async_backend
 from .._net.network_interfaces import SOCKET_OPTION, AsyncNetworkBackend
@@ -16,6 +17,7 @@ from .._net.resolver_interfaces import AsyncResolver, adapt_async_resolver
 from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable
 from .adapters import adapt_async_connection, public_async_connection
+from .leases import AsyncLeasedConnection
 from .pool_base import PoolBase
 
 if TYPE_CHECKING:
@@ -161,6 +163,65 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
         """
         return self._make_connection(origin)
 
+    def lease(
+        self,
+        url: URL | bytes | str,
+        *,
+        reuse: bool = False,
+        extensions: RequestExtensionTypes = None,
+    ) -> AsyncLeasedConnection:
+        """Return one HTTP/1.1 connection for this caller alone. The `async with` block acquires it, and gives it back.
+
+        That is for NTLM and Negotiate, which authenticate the connection instead of the request, for channel bindings,
+        and for requests that must arrive in order. The connection counts as active, waits its turn among the requests
+        if the pool is full, and serves nobody else meanwhile. A request on it is never sent again on another
+        connection. If the origin chooses by ALPN (RFC 7301), it is offered HTTP/1.1 alone.
+
+        Args:
+            url: a URL of the origin, with `http`, `https`, `ws` or `wss`.
+            reuse: whether the next lease with `reuse=True`, of anyone, may have the connection after the end of this
+                one, and this one may be given such a connection. By default each lease has a new connection, which is
+                closed at its end, since the server may take the next request on it for this caller's.
+            extensions: options for the acquisition: the limits `pool`, `connect` and `total` in `timeout`, in seconds,
+                `sni_hostname`, `ssl_context` and `trace`. `sni_hostname` and `ssl_context` also apply to the requests.
+
+        Returns:
+            The connection, to be used in an `async with` block. Entering it raises the errors in connecting
+            that a request raises: `PoolTimeout`, `ConnectTimeout`, `ConnectError`, `ProxyError`, `UnsupportedProtocol`;
+            and `LocalProtocolError` if a connection of the caller's own class uses HTTP/2.
+
+        Raises:
+            TypeError: `reuse` is not a bool.
+            RuntimeError: the pool has `http1=False`.
+
+        Example:
+            ```python
+            import asyncio
+
+            import httpcore2
+
+
+            async def main():
+                async with httpcore2.AsyncConnectionPool() as http:
+                    async with http.lease("https://www.example.com/") as connection:
+                        response = await connection.request("GET", "https://www.example.com/")
+                        stream = response.extensions["network_stream"]
+                        tls = stream.get_extra_info("ssl_object")
+                        certificate = tls.getpeercert(binary_form=True)
+
+
+            asyncio.run(main())
+            ```
+        """
+        self._check_lease(reuse)
+        acquire = partial(self._acquire_lease, url, reuse, extensions, self._create_leased)
+        return AsyncLeasedConnection._of(self, self._memory, acquire)
+
+    def _create_leased(self, origin: Origin) -> Poolable:
+        if type(self).create_connection is not _CREATE_CONNECTION:
+            return self._create_poolable(origin)
+        return adapt_async_connection(self._make_http11_connection(origin))
+
     @property
     def connections(self) -> list[AsyncConnectionInterface]:
         """The connections of the pool, in the order in which they were made.
@@ -190,3 +251,7 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
                 stacklevel=1,
             )
             engine.finalise()
+
+
+# As it was when nothing was patched.
+_CREATE_CONNECTION = AsyncConnectionPool.create_connection

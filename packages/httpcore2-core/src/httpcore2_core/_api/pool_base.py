@@ -5,16 +5,19 @@ Must not know: which request gets which connection (the ledger decides), how a r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .._arguments import RequestMemory
 from .._http.observation import Observation, install
 from .._http.observer import Observer
-from .._models import Origin
+from .._models import URL, Origin, Request, RequestExtensionTypes
 from .._net.network_adapters import default_backend
 from .._net.runtime_backend import RuntimeBackend
 from .._pool.config import PoolConfig
+from .._pool.connection_lease import ConnectionLease
 from .._pool.engine import Engine
+from .._pool.poolable import Poolable
 from .._pool.statistics import PoolStats
 from .async_connection import AsyncHTTPConnection
 from .proxy_connections import make_connection
@@ -86,6 +89,38 @@ class PoolBase:
             ```
         """
         return self._engine.close_expired()
+
+    async def _acquire_lease(
+        self,
+        url: URL | bytes | str,
+        is_reusable: bool,
+        extensions: RequestExtensionTypes,
+        create: Callable[[Origin], Poolable],
+    ) -> ConnectionLease:
+        """Acquire a connection for one caller.
+
+        Args:
+            url: a URL of the origin.
+            is_reusable: whether the connection may be one that was given back, and may be used again.
+            extensions: those of the lease.
+            create: makes a connection that offers no HTTP/2, where there is none to use.
+        """
+        request = Request("GET", url, extensions=extensions)
+        return await ConnectionLease.acquire(self._engine, request, create, is_reusable)
+
+    def _check_lease(self, reuse: bool) -> None:
+        if not isinstance(reuse, bool):
+            raise TypeError(f"reuse must be a bool, but got {type(reuse).__name__}.")
+        if not self._config.connection.http1:
+            raise RuntimeError(
+                "A leased connection uses HTTP/1.1, which this pool does not allow (http1=False). "
+                "Lease it from another pool."
+            )
+
+    def _make_http11_connection(self, origin: Origin) -> AsyncHTTPConnection:
+        """Make a connection that offers no HTTP/2 by ALPN."""
+        config = self._config.connection._replace(http2=False)
+        return make_connection(self._config.proxy, origin, config)
 
     def _make_connection(self, origin: Origin) -> AsyncHTTPConnection:
         return make_connection(self._config.proxy, origin, self._config.connection)

@@ -23,6 +23,7 @@ class CloseReason(Label):
         EXCHANGE_FAILED: an exchange ended early: by an error, a timeout, a cancellation, or a response that was closed
             before its body was read.
         RETIRED: the server allowed no further request (HTTP/2, GOAWAY), and the last one has ended.
+        LEASE_ENDED: it was leased to one caller (`lease()`), who has given it back, and nobody else may have it.
         LOST: its request or response was dropped without being closed, its event loop has ended, or the process has
             forked.
         POOL_CLOSED: the pool was closed.
@@ -55,5 +56,6 @@ class CloseReason(Label):
     NOT_PERSISTENT = "the last exchange was complete, and allowed no other"
     EXCHANGE_FAILED = "an exchange ended early"
     RETIRED = "the server allowed no further request"
+    LEASE_ENDED = "the lease for one caller has ended"
     LOST = "its request or response was dropped without being closed"
     POOL_CLOSED = "the pool was closed"

@@ -241,6 +241,22 @@ class ConnectionObservation:
         connection = self.connection
         self._observers.notify(lambda each: each.ping_answered(connection, waited, time))
 
+    def leased(self) -> None:
+        """One caller has the connection for itself: it is active until that gives it back."""
+        connection, time = self.connection, self.now()
+        with _lock:
+            connection.in_use += 1
+        self._observers.notify(lambda each: each.connection_active(connection, time))
+
+    def returned(self) -> None:
+        """The caller has given it back, and its requests are over."""
+        connection, time = self.connection, self.now()
+        with _lock:
+            connection.in_use -= 1
+            is_last = not connection.in_use
+        if is_last and connection.closed_at is None:
+            self._observers.notify(lambda each: each.connection_idle(connection, time))
+
     def closed(self, reason: CloseReason) -> None:
         """The connection was closed; only the first reason counts."""
         connection = self.connection

@@ -17,17 +17,18 @@ Must not know: HTTP's framing, sockets, locks, which runtime it runs in, which c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from copy import copy
 from functools import partial
 from math import inf
 from random import uniform
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._connect.tls_handshake import TLSOverrides, tls_overrides
 from .._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
+    LocalProtocolError,
     NetworkError,
     PoolTimeout,
     RemoteProtocolError,
@@ -64,13 +65,23 @@ from .poolable import Poolable
 from .slots import Counts, Grant, Ticket
 from .statistics import OriginStats, PoolStats, Totals, summed
 
+if TYPE_CHECKING:
+    import ssl
+
 # Scheme, host and port, and what extensions say about TLS. A key that has a context keeps it alive, so that no other
 # one gets its identity; the ledger drops a key with its last connection and waiting request.
-_Key: TypeAlias = tuple[bytes, bytes, int] | tuple[bytes, bytes, int, TLSOverrides]
+# Leased connections have keys of their own, which say whether the next lease may have the connection.
+_Key: TypeAlias = (
+    tuple[bytes, bytes, int]
+    | tuple[bytes, bytes, int, TLSOverrides]
+    | tuple[bytes, bytes, int, TLSOverrides | None, bool]
+)
 _Ticket: TypeAlias = Ticket[_Key, Poolable]
 _Lease: TypeAlias = Lease[Poolable]
 
 _SCHEMES = frozenset((b"http", b"https", b"ws", b"wss"))
+_LEASED = 5
+"""The length of the key of a leased connection."""
 # How often in a row a request may be refused by connections before it fails: a server may refuse all.
 _MAX_ATTEMPTS_WITHOUT_PROGRESS = 10
 # How often in all, while the server processes other requests: it may close each connection after a few.
@@ -224,6 +235,21 @@ class Engine:
             _report_closed(connection, CloseReason.LOST)
         return backend.runtime
 
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context of the settings, for origins."""
+        return self._config.connection.ssl_context
+
+    def timeouts_of(self, request: Request, runtime: Runtime) -> Timeouts:
+        """Return the limits of `request`, from now on.
+
+        Raises:
+            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
+        """
+        if request.url.scheme not in _SCHEMES:
+            raise _unsupported(request.url.scheme)
+        return self._timeouts.of(request.extensions, runtime)
+
     # A request
 
     async def handle(
@@ -251,7 +277,9 @@ class Engine:
         """
         runtime = self._bind()
         if (self._own_observers or everywhere) and observation is None:
-            return await self._handle_observed(request, create, pool, runtime)
+            # Not a lambda, whose variables would cost every request more.
+            send = partial(self._send_observed, create, pool)
+            return await self._handle_observed(request, runtime, send)
         url = request.url
         if url.scheme not in _SCHEMES:
             raise _unsupported(url.scheme)
@@ -368,19 +396,83 @@ class Engine:
                 self._note_failed(_phase(exc, has_begun))
             raise
 
-    async def _handle_observed(
+    async def acquire_alone(
         self,
         request: Request,
         create: Callable[[Origin], Poolable],
+        is_reusable: bool,
+    ) -> tuple[_Lease, TLSOverrides | None]:
+        """Acquire a connection that serves one request at a time, for one caller, until it is closed or released.
+
+        Args:
+            request: it is not sent: its URL and its extensions say which connection, and how long to wait.
+            create: makes a connection where there is none to use.
+            is_reusable: whether the connection may be one that was given back, and may be used again.
+
+        Returns:
+            The lease of the connection, and what the extensions of `request` say about TLS.
+
+        Raises:
+            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
+            TypeError: `sni_hostname` is neither text nor bytes, or `ssl_context` is not an `ssl.SSLContext`.
+            LocalProtocolError: the connection uses HTTP/2.
+        """
+        runtime = self._bind()
+        timeouts = self.timeouts_of(request, runtime)
+        origin = request.url.origin
+        tls = tls_overrides(request, self.ssl_context)
+        key: _Key = (origin.scheme, origin.host, origin.port, tls, is_reusable)
+        lease: _Lease | None = None
+        try:
+            while True:
+                lease = None
+                if self._close_pending:
+                    await self._wait_closed()
+                lease = self._ledger.checkout(key, runtime.now())
+                self._apply_decisions()
+                if lease is None:
+                    lease = await self._acquire(key, None, request, timeouts, runtime, create, None)
+                connection = lease.connection
+                established = connection.established
+                assert established is not None, "only an established connection is granted"
+                if established.is_stale():
+                    self._close(connection, CloseReason.PEER)
+                    continue
+                if established.capacity == 1 and not connection.can_multiplex():
+                    return lease, tls
+                self._close(connection, CloseReason.LEASE_ENDED)
+                raise LocalProtocolError(
+                    f"The connection to {origin} can't be leased, since it uses HTTP/2, whose requests share it: "
+                    "give the ssl_context no ALPN protocols, or let create_connection() offer HTTP/1.1 alone."
+                )
+        except BaseException as exc:
+            if lease is not None:
+                self._give_up(lease, None, False, runtime)
+            if isinstance(exc, Exception):
+                self._note_failed(_phase(exc, has_begun=False))
+            raise
+
+    def _send_observed(
+        self,
+        create: Callable[[Origin], Poolable],
         pool: object,
+        request: Request,
+        observation: RequestObservation,
+    ) -> Coroutine[Any, Any, Response]:
+        return self.handle(request, create, pool, observation)
+
+    async def _handle_observed(
+        self,
+        request: Request,
         runtime: Runtime,
+        send: Callable[[Request, RequestObservation], Coroutine[Any, Any, Response]],
     ) -> Response:
-        """Do the same as `handle()` for a copy of the request, and report the start and the end of the request."""
+        """Send a copy of the request by `send`, and report the start and the end of the request."""
         request = copy(request)
         observation = RequestObservation(self.observers, request, runtime.now)
         body: ObservedBody | None = None
         try:
-            response = await self.handle(request, create, pool, observation)
+            response = await send(request, observation)
             received: Any = response.stream
             response.stream = body = ObservedBody(received, observation)
             observation.response_received(response)
@@ -425,7 +517,7 @@ class Engine:
         found: _Lease | None = None
         ledger = self._ledger
         try:
-            may_share = key[0] in self._multiplexing_schemes
+            may_share = key[0] in self._multiplexing_schemes and len(key) != _LEASED
             found = ledger.acquire(
                 key, runtime.now(), may_share, lease, runtime.create_waiter, arrival
             )

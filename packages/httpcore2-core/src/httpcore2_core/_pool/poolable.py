@@ -23,8 +23,10 @@ class Established(Protocol):
         request_limit: how many requests the server takes on a connection, if that is known; the pool passes it on to
             the next connection of the origin.
         close_reason: why it was closed, if an exchange or the peer has ended it.
+        on_release: that of the connection, until the pool sets another one for the time of a lease.
     """
 
+    on_release: Callable[[bool, float | None], None] | None
     request_limit: RequestLimit | None
     close_reason: CloseReason | None
 
