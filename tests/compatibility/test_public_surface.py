@@ -48,6 +48,7 @@ class AsyncConnectionPool
     __repr__(self)
     async aclose(self)
     close_expired(self)
+    async connect(self, url, count=1, *, extensions=None)
     connections
     create_connection(self, origin)
     async handle_async_request(self, request)
@@ -200,6 +201,7 @@ class ConnectionPool
     __repr__(self)
     close(self)
     close_expired(self)
+    connect(self, url, count=1, *, extensions=None)
     connections
     create_connection(self, origin)
     handle_request(self, request)

@@ -213,6 +213,9 @@ class AsyncAdapter:
     async def aclose(self) -> None:
         self.wrapped.close()
 
+    async def connect(self, *args: Any, **options: Any) -> Any:
+        return self.wrapped.connect(*args, **options)
+
     async def request(self, *args: Any, **options: Any) -> AsyncAdapterResponse:
         return AsyncAdapterResponse(self.wrapped.request(*args, **options))
 

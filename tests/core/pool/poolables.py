@@ -85,6 +85,9 @@ class FakeConnection:
     def can_multiplex(self) -> bool:
         return self.capacity > 1
 
+    def become_idle(self) -> None:
+        pass
+
     def is_stale(self) -> bool:
         return False
 

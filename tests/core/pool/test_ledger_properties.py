@@ -45,6 +45,7 @@ class Request:
     key: str
     may_share: bool
     comes_again: bool = False
+    is_ahead: bool = False
     grant: Grant | None = None
     connection: Connection | None = None
 
@@ -168,6 +169,22 @@ class Model:
                 self.queue.append(request)
             else:
                 self.blocked.append(request)
+
+    def reserve_ahead(self, request: Request, count: int) -> bool:
+        """Grant a dial that nobody waits for, if that is permitted and closes no other connection."""
+        key = request.key
+        together = request.may_share and key not in self.exclusive
+        retired = [c for c in self.connections if c.key == key and c.state is SlotState.RETIRED]
+        if (
+            self.used_by(key) - len(retired) >= count
+            or self.used() >= self.max_connections
+            or len(self.idle) >= self.max_keepalive
+            or self.keepalive_expiry == 0
+            or not self.may_dial(key, together)
+        ):
+            return False
+        self.grant_dial(request, together and key not in self.awaited)
+        return True
 
     def line_up(self, claimant: Request | str) -> None:
         may_dial = self.may_dial(self.key_of(claimant), isinstance(claimant, str))
@@ -449,8 +466,13 @@ class Histories(RuleBasedStateMachine):
         retires_at = self.now + data.draw(st.sampled_from(self.ages))
         self.model.established(connection, capacity, retires_at)
         self.ledger.established(connection.number, capacity, retires_at)
-        del self.tickets[connection.ticket]
-        self.in_use.append((connection, self.leases.pop(connection.ticket)))
+        ticket, lease = self.tickets.pop(connection.ticket), self.leases.pop(connection.ticket)
+        if connection.ticket.is_ahead:
+            if connection.state is not SlotState.GONE:
+                self.model.checkin(connection, self.now, FOREVER)
+            self.ledger.abandon(ticket, self.now)
+            return
+        self.in_use.append((connection, lease))
 
     # Requests
 
@@ -481,6 +503,20 @@ class Histories(RuleBasedStateMachine):
             self.undecided.append(request)
             if request.grant is Grant.DIAL:
                 self.use(data, request)
+
+    @rule(data=st.data(), key=KEYS, count=SOME)
+    def connections_are_dialled_ahead(self, data: st.DataObject, key: str, count: int) -> None:
+        may_share = data.draw(st.sampled_from(self.sharing))
+        self.model.recover(self.held(), self.undecided)
+        request = Request(self.number(), key, may_share, is_ahead=True)
+        is_granted = self.model.reserve_ahead(request, count)
+        lease: Lease[int] = Lease()
+        ticket = self.ledger.reserve_ahead(key, may_share, lease, count)
+        assert (ticket is not None) is is_granted
+        if ticket is not None:
+            self.leases[request], self.tickets[request] = lease, ticket
+            self.undecided.append(request)
+            self.use(data, request)
 
     @precondition(lambda self: self.lucky())
     @rule(data=st.data(), burst=SOME)
@@ -650,6 +686,14 @@ class Histories(RuleBasedStateMachine):
             len(model.dials) + sum(c.in_use for c in model.connections),
             len(model.waiting),
         )
+
+    @invariant()
+    def both_count_the_connections_of_each_key_that_take_requests(self) -> None:
+        for key in "abc":
+            retired = [
+                c for c in self.model.connections if c.key == key and c.state is SlotState.RETIRED
+            ]
+            assert self.ledger.count_open(key) == self.model.used_by(key) - len(retired)
 
     @invariant()
     def both_have_the_same_statistics(self) -> None:

@@ -81,6 +81,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
 
     _version = "HTTP/2"
     _first_state = IDLE
+    _was_dialled_ahead = False
 
     def __init__(
         self,
@@ -380,8 +381,17 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         """Never: a request that may be sent again ends in `ConnectionNotAvailable`."""
         return False
 
+    def become_idle(self) -> None:
+        self._was_dialled_ahead = True
+        with self._session.lock:
+            # On threads a request that waited for the connection may have it already.
+            if self._keepalive_expiry is not None and not self._session.exchanges:
+                self._expires_at = self.runtime.now() + self._keepalive_expiry
+            self._session.watch()
+
     def is_stale(self) -> bool:
-        if self._session.request_count:  # a new connection is checked by its first request
+        # A new connection is checked by its first request.
+        if self._session.request_count or self._was_dialled_ahead:
             self._session.poll()
         return self._session.is_closed
 

@@ -127,6 +127,9 @@ class CallerConnection:
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Do nothing: a caller's connection connects when it is given its first request."""
 
+    def become_idle(self) -> None:
+        """Do nothing: it is used as before."""
+
     async def exchange(
         self, request: Request, timeouts: Timeouts, observation: RequestObservation | None
     ) -> Response:

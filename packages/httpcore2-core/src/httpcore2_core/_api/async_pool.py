@@ -18,7 +18,7 @@ from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable
 from .adapters import adapt_async_connection, public_async_connection
 from .leases import AsyncLeasedConnection
-from .pool_base import PoolBase
+from .pool_base import PoolBase, connect_request
 
 if TYPE_CHECKING:
     import ssl
@@ -233,6 +233,66 @@ class AsyncConnectionPool(PoolBase, AsyncClosingContext, AsyncRequestInterface):
 
     async def handle_async_request(self, request: Request) -> Response:
         return await self._engine.handle(request, self._create_poolable, self, None)
+
+    async def connect(
+        self, url: URL | bytes | str, count: int = 1, *, extensions: RequestExtensionTypes = None
+    ) -> int:
+        """Open connections ahead, so that the requests that follow need not wait for them.
+
+        It opens as many as are missing until `count` connections to the origin of `url` take requests, whether these
+        are idle, in use or being opened; one after another, without sending a request. It never waits for a free
+        connection, and closes no other one: where a limit of the pool permits no further connection, it ends early. A
+        connection that is opened is idle, and expires like one that was used.
+
+        Args:
+            url: an absolute URL. Its origin counts, with the scheme; the path does not.
+            count: how many connections to have, 1 or more. One HTTP/2 connection takes many requests.
+            extensions: options, as those of the requests that follow. `timeout` is a dict of limits in seconds:
+                `connect` for each step of each connection, `read` and `write` for those with a proxy, and `total` for
+                all connections together; `trace` is a function that is called with each event; `sni_hostname` is the
+                server name for TLS, and `ssl_context` the TLS context. A connection serves only requests with the same
+                `sni_hostname` and `ssl_context`.
+
+        Returns:
+            How many connections to the origin take requests now, including those that requests are opening. It is less
+            than `count` if a limit of the pool permits no more, 0 also if the pool keeps no idle connection; and more
+            if there were more. A connection that its server has closed may be included until the next request.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: `count` is less than 1, or the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the host of the URL is malformed.
+            RemoteProtocolError: a proxy violated its protocol.
+            ProxyError: a proxy refused.
+            ConnectError: a connection could not be opened. Those that were opened before it stay open.
+            ConnectTimeout: a connection was not opened within the `connect` or the `total` timeout.
+            ReadTimeout: a proxy did not respond within the `read` timeout.
+            WriteTimeout: a proxy accepted no data within the `write` timeout.
+            RuntimeError: no event loop runs, or the pool is in use on another one.
+            ImportError: the distribution with the backend for the running event loop is not installed.
+
+        Example:
+            The request is sent at once, on a connection that is open.
+
+            ```python
+            import asyncio
+
+            import httpcore2
+
+
+            async def main():
+                async with httpcore2.AsyncConnectionPool() as http:
+                    assert await http.connect("https://www.example.com") == 1
+                    response = await http.request("GET", "https://www.example.com/")
+                    assert response.status == 200
+
+
+            asyncio.run(main())
+            ```
+        """
+        request = connect_request(url, count, extensions)
+        return await self._engine.connect(request, count, self._create_poolable)
 
     def _create_poolable(self, origin: Origin) -> Poolable:
         return adapt_async_connection(self.create_connection(origin))

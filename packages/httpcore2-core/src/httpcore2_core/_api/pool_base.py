@@ -26,6 +26,22 @@ if TYPE_CHECKING:
     import ssl
 
 
+def connect_request(
+    url: URL | bytes | str, count: int, extensions: RequestExtensionTypes
+) -> Request:
+    """Return the request on whose behalf `connect()` of a pool opens connections; it is not sent.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: `count` is out of its range, or the URL is malformed.
+    """
+    if not isinstance(count, int):
+        raise TypeError(f"count must be an int, but got {type(count).__name__}.")
+    if count < 1:
+        raise ValueError(f"count must be 1 or more, but got {count}.")
+    return Request("GET", url, extensions=extensions)
+
+
 class PoolBase:
     """The base class of `AsyncConnectionPool` and `ConnectionPool`."""
 

@@ -18,7 +18,7 @@ from .._pool.config import PoolConfig
 from .._pool.poolable import Poolable
 from .adapters import adapt_sync_connection, public_sync_connection
 from .leases import LeasedConnection
-from .pool_base import PoolBase
+from .pool_base import PoolBase, connect_request
 from .sync_base import sync_response
 from .sync_connections import HTTPConnection
 
@@ -232,6 +232,63 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             return sync_response(response)
         except BaseException:
             run_blocking(body.aclose())  # the caller has not got it
+            raise
+
+    def connect(
+        self, url: URL | bytes | str, count: int = 1, *, extensions: RequestExtensionTypes = None
+    ) -> int:
+        """Open connections ahead, so that the requests that follow need not wait for them.
+
+        It opens as many as are missing until `count` connections to the origin of `url` take requests, whether these
+        are idle, in use or being opened; one after another, without sending a request. It never waits for a free
+        connection, and closes no other one: where a limit of the pool permits no further connection, it ends early. A
+        connection that is opened is idle, and expires like one that was used.
+
+        Args:
+            url: an absolute URL. Its origin counts, with the scheme; the path does not.
+            count: how many connections to have, 1 or more. One HTTP/2 connection takes many requests.
+            extensions: options, as those of the requests that follow. `timeout` is a dict of limits in seconds:
+                `connect` for each step of each connection, `read` and `write` for those with a proxy, and `total` for
+                all connections together; `trace` is a function that is called with each event; `sni_hostname` is the
+                server name for TLS, and `ssl_context` the TLS context. A connection serves only requests with the same
+                `sni_hostname` and `ssl_context`.
+
+        Returns:
+            How many connections to the origin take requests now, including those that requests are opening. It is less
+            than `count` if a limit of the pool permits no more, 0 also if the pool keeps no idle connection; and more
+            if there were more. A connection that its server has closed may be included until the next request.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: `count` is less than 1, or the URL is malformed.
+            UnsupportedProtocol: the scheme of the URL is not `http`, `https`, `ws` or `wss`.
+            LocalProtocolError: the host of the URL is malformed.
+            RemoteProtocolError: a proxy violated its protocol.
+            ProxyError: a proxy refused.
+            ConnectError: a connection could not be opened. Those that were opened before it stay open.
+            ConnectTimeout: a connection was not opened within the `connect` or the `total` timeout.
+            ReadTimeout: a proxy did not respond within the `read` timeout.
+            WriteTimeout: a proxy accepted no data within the `write` timeout.
+
+        Example:
+            The request is sent at once, on a connection that is open.
+
+            ```python
+            import httpcore2
+
+            with httpcore2.ConnectionPool() as http:
+                assert http.connect("https://www.example.com") == 1
+                response = http.request("GET", "https://www.example.com/")
+            assert response.status == 200
+            ```
+        """
+        connecting = self._engine.connect(
+            connect_request(url, count, extensions), count, self._create_poolable
+        )
+        try:
+            return run_blocking(connecting)
+        except BaseException:
+            connecting.close()  # an exception may have come before it began
             raise
 
     def close(self) -> None:

@@ -208,8 +208,15 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         await self.wait_closed()
 
     @abstractmethod
+    def become_idle(self) -> None:
+        """Wait for the first request as a connection that was used before waits for the next.
+
+        A pool calls this for a connection that it has dialled ahead: the server may close it before it is used.
+        """
+
+    @abstractmethod
     def is_stale(self) -> bool:
-        """Return whether a connection that was used before must not be reused.
+        """Return whether a connection that was idle before must not be reused.
 
         Returns:
             Whether the server has closed it, or sent unexpected data.

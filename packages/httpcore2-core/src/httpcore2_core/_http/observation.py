@@ -214,6 +214,12 @@ class ConnectionObservation:
         connection, time = self.describe(http_version, peer_address), self.now()
         self._observers.notify(lambda each: each.connection_opened(connection, time))
 
+    def became_idle(self) -> None:
+        """The connection was dialled ahead, and no request uses it."""
+        connection, time = self.connection, self.now()
+        if not connection.in_use and connection.closed_at is None:
+            self._observers.notify(lambda each: each.connection_idle(connection, time))
+
     def describe(self, http_version: str | None, peer_address: Any) -> ObservedConnection:
         """Return the connection, which is established."""
         connection = self.connection

@@ -328,6 +328,8 @@ class Observer:
     def connection_idle(self, connection: ObservedConnection, time: float) -> None:
         """Called when the last request on a connection has ended, and the connection stays open.
 
+        It is also called after `connection_opened` for a connection that was opened ahead, by `connect()` of the pool.
+
         Args:
             connection: the connection.
             time: the time, in seconds.

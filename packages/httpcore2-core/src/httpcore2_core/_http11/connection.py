@@ -65,6 +65,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     _version = "HTTP/1.1"
     _first_state = NEW
+    _was_dialled_ahead = False
 
     def __init__(
         self,
@@ -398,19 +399,28 @@ class EstablishedHTTP11Connection(EstablishedConnection):
     def may_be_resent(self) -> bool:
         """Whether the last exchange failed as it does when the server closes an idle connection.
 
-        The connection was used before, no byte of the response was received, the connection was not closed on this
+        The connection was idle before, no byte of the response was received, the connection was not closed on this
         side, and the body, if there is one, can be sent again.
         """
         return (
-            self._request_count > 1
+            (self._request_count > 1 or self._was_dialled_ahead)
             and self._codec.is_unanswered
             and self._state is not ABORTED
             and not self._has_consumed
         )
 
+    def become_idle(self) -> None:
+        self._was_dialled_ahead = True
+        # As a request does of which nothing was sent.
+        self._change(REQUEST)
+        self._change(RELEASE)
+        if self._keepalive_expiry is not None:
+            self._expires_at = self._next_expiry()
+        self._stream.watch(self._lost)
+
     def is_stale(self) -> bool:
         try:
-            return self._request_count > 0 and self._stream.read_nowait(1) is not None
+            return self._state is not NEW and self._stream.read_nowait(1) is not None
         except ReadError:
             return True
 

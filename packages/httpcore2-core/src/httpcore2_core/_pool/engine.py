@@ -483,6 +483,68 @@ class Engine:
             raise
         return response
 
+    async def connect(
+        self, request: Request, count: int, create: Callable[[Origin], Poolable]
+    ) -> int:
+        """Dial connections for requests like `request` until `count` are open, and return how many there are.
+
+        It dials one after another: the first one tells whether the next is one for several requests. It ends early
+        where the limits of the pool permit no other.
+
+        Raises:
+            UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
+            TypeError: `sni_hostname` is neither text nor bytes; or `ssl_context` is not an `ssl.SSLContext`.
+        """
+        runtime = self._bind()
+        url = request.url
+        if url.scheme not in _SCHEMES:
+            raise _unsupported(url.scheme)
+        timeouts = self._timeouts.of(request.extensions, runtime)
+        port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
+        key: _Key = (url.scheme, url.host, port)
+        tls = tls_overrides(request, self._config.connection.ssl_context)
+        if tls is not None:
+            key = (*key, tls)
+        self.close_expired()
+        # Each pass dials at most one: a connection may be closed, or retired, in the very moment.
+        for _ in range(count):
+            await self._wait_closed()
+            if not await self._dial_ahead(key, count, request, timeouts, create, runtime):
+                break
+        return self._ledger.count_open(key)
+
+    async def _dial_ahead(
+        self,
+        key: _Key,
+        count: int,
+        request: Request,
+        timeouts: Timeouts,
+        create: Callable[[Origin], Poolable],
+        runtime: Runtime,
+    ) -> bool:
+        """Dial one connection, and leave it to the next request; return whether the ledger has granted the dial."""
+        ledger = self._ledger
+        lease: _Lease = Lease()
+        try:
+            may_share = key[0] in self._multiplexing_schemes
+            if ledger.reserve_ahead(key, may_share, lease, count) is None:
+                return False
+            await self._dial(lease.ticket, key, request, timeouts, create, runtime)
+            established = lease.connection.established
+            assert established is not None, "it was dialled"
+            established.become_idle()
+        finally:
+            if lease.ticket is not None:
+                ledger.abandon(lease.ticket, runtime.now())
+            self._apply_decisions()
+        if ledger.expires:
+            self._expiry_timer.watch(runtime, ledger.last_expiry())
+        observation = lease.connection.observation
+        assert observation is not None, "it was dialled"
+        if observation.is_observed:
+            observation.became_idle()
+        return True
+
     def _give_up(self, lease: _Lease, uses: int | None, has_begun: bool, runtime: Runtime) -> None:
         """The request failed, or was interrupted: make sure that its use of the connection is over.
 

@@ -11,6 +11,9 @@ the requests of the tickets in `granted` (`take_decisions`).
     ledger.checkin(connection, now)                         the request is done; or discard(connection)
     lease = ledger.checkout(key, now)                       the next request: an idle connection, or one with room
 
+    ticket = ledger.reserve_ahead(key, True, lease, count)  no request: a dial ahead, or `None`
+    ledger.abandon(ticket, now)                             its end: the connection is idle, or closed
+
 Rules:
 
 - Slots are what `max_connections` counts. A slot is taken from the moment in which a dial is granted.
@@ -26,6 +29,7 @@ Rules:
   closing it. With an expiry of 0 seconds, or no keep-alive, each serves one request at a time and once.
 - A connection that is too old (`retires_at`) takes no further request, and is closed when those that use it have ended.
 - A request that is over passes on what it was just granted (`abandon`).
+- A connection is dialled ahead only into a free slot, and if it may stay idle: no other connection is closed for it.
 - A request that is repeated, since its connection did not process it, is served before those of its key that came
   later.
 - A request holds the lease of the connection that it uses, or one of its own while it waits or dials. Connections and
@@ -210,6 +214,38 @@ class Ledger(Queue[K, C]):
         else:
             group.shared_waiters[ticket] = None
             self._enqueue_group(group)
+        self._is_changing = False
+        return ticket
+
+    def reserve_ahead(
+        self, key: K, may_share: bool, lease: Lease[C], count: int
+    ) -> Ticket[K, C] | None:
+        """Grant a dial that no request waits for to `lease`; `abandon()` checks the connection in.
+
+        `None` if `count` connections to the key take requests or are dialled, or the limits permit no other.
+        """
+        if self.lost:
+            self.recover()
+        self._begin()
+        group = self._groups.get(key) or Group(key)
+        is_together = may_share and not group.is_exclusive
+        is_permitted = (
+            group.slots - group.retired < count
+            and len(self._slots) + self._dials < self._max_connections
+            and (self._max_keepalive is None or len(self._idle) < self._max_keepalive)
+            and self._keepalive_expiry > 0
+            and self._may_dial(group, may_share=is_together)
+        )
+        ticket: Ticket[K, C] | None = None
+        if is_permitted:
+            self._groups[key] = group
+            self.arrivals += 1
+            ticket = Ticket(group, self.arrivals, may_share, ref(lease, self._note_lost))
+            lease.ticket = ticket
+            self._tickets[ticket] = None
+            if is_together and group.dial is None:
+                group.dial = ticket
+            self._grant_dial(ticket)
         self._is_changing = False
         return ticket
 

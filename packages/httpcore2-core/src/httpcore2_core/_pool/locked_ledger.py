@@ -51,6 +51,10 @@ class LockedLedger(Ledger[K, C]):
         with self._lock:
             return super().counts()
 
+    def count_open(self, key: K) -> int:
+        with self._lock:
+            return super().count_open(key)
+
     def stats(self) -> LedgerStats[K]:
         with self._lock:
             return super().stats()
@@ -80,6 +84,12 @@ class LockedLedger(Ledger[K, C]):
     ) -> Ticket[K, C]:
         with self._lock:
             return super().reserve(key, may_share, lease, arrival)
+
+    def reserve_ahead(
+        self, key: K, may_share: bool, lease: Lease[C], count: int
+    ) -> Ticket[K, C] | None:
+        with self._lock:
+            return super().reserve_ahead(key, may_share, lease, count)
 
     def abandon(self, ticket: Ticket[K, C], now: float) -> None:
         with self._lock:

@@ -41,8 +41,11 @@ class Established(Protocol):
             ConnectionNotAvailable: the request was not sent, or not processed, and may be sent on another connection.
         """
 
+    def become_idle(self) -> None:
+        """It was dialled ahead, and waits for its first request as one that was used before waits for the next."""
+
     def is_stale(self) -> bool:
-        """Whether a connection that was used before must not be used again. Polls the network."""
+        """Whether a connection that was idle before must not be used again. Polls the network."""
 
     @property
     def http_version(self) -> str | None:

@@ -303,6 +303,13 @@ class Tables(ABC, Generic[K, C]):
             queued_requests=len(self._tickets) - self._dials,
         )
 
+    def count_open(self, key: K) -> int:
+        """Count the connections to `key` that take requests, or are being dialled."""
+        self._begin()
+        group = self._groups.get(key)
+        self._is_changing = False
+        return 0 if group is None else group.slots - group.retired
+
     def stats(self) -> LedgerStats[K]:
         """Count connections and requests by key, in time proportional to the keys and the multiplexed connections.
 
