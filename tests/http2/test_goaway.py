@@ -220,7 +220,7 @@ def test_a_request_that_the_server_never_processes_fails_in_the_end(
 def test_the_limits_of_a_bounded_number_of_origins_are_remembered(
     runtime: TestedRuntime, h2_pool: PoolMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("httpcore2_core._pool.engine._MAX_REQUEST_LIMITS", 1)
+    monkeypatch.setattr("httpcore2_core._pool.pooled_connections._MAX_REQUEST_LIMITS", 1)
 
     def script(peer: H2Peer) -> None:
         if peer.number:

@@ -27,8 +27,9 @@ from .._http.informational import Informer
 from .._http.lease import Lease
 from .._http.observation import RequestObservation, everywhere
 from .._models import Origin, Request, Response
-from .engine import Engine, _describe
+from .engine import Engine
 from .poolable import Poolable
+from .pooled_connections import describe
 
 
 class ConnectionLease:
@@ -68,7 +69,7 @@ class ConnectionLease:
         self._on_release = established.on_release
         established.on_release = partial(_release, engine, connection, self._idle, ref(lease))
         assert connection.observation is not None, "the pool has set it"
-        _describe(connection)
+        describe(connection)
         self._observation = connection.observation
         self._observation.leased()
 
@@ -116,7 +117,7 @@ class ConnectionLease:
             if self._established.is_stale():
                 raise self._closed_by_peer()
             if observation is not None:
-                observation.acquired(_describe(self._connection))
+                observation.acquired(describe(self._connection))
             try:
                 response = await self._established.exchange(request, timeouts, observation)
             except ConnectionNotAvailable:
