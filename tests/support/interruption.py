@@ -4,7 +4,8 @@ CPython checks for a pending exception when it enters a function, after a call a
 `interrupted_at` raises one at the n-th of these places in the code of httpcore2.
 Rules: the interpreter itself raises the exception, so the tests cover the places where it can occur, and no others.
 The cyclic collector does not run meanwhile: its finalisers and weak references' callbacks would receive the exception,
-and Python prints what those raise instead of propagating it.
+and Python prints what those raise instead of propagating it. CPython 3.12 crashes (3.12.1: segmentation fault) where
+this tracer of instructions replaces that of a coverage measurement: there the tests are skipped.
 Must not know: the operation that is interrupted.
 """
 
@@ -20,6 +21,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from types import CodeType, FrameType
 from typing import Any
+
+import pytest
 
 
 class Interruption(BaseException):
@@ -83,6 +86,14 @@ class _Places:
                 self._is_due  # noqa: B018
 
 
+def _replaced_tracer() -> Any:
+    """Return the tracer that is going to be replaced; skip the test where CPython can't do that."""
+    before = sys.gettrace()
+    if before is not None and sys.version_info[:2] == (3, 12):
+        pytest.skip("CPython 3.12 crashes where a tracer of instructions replaces that of coverage")
+    return before
+
+
 def interrupted_at(
     number: int, function: Callable[[], object], warm_up: Callable[[], object]
 ) -> bool:
@@ -95,7 +106,7 @@ def interrupted_at(
     """
     assert threading.current_thread() is threading.main_thread()
     places = _Places(number)
-    before = sys.gettrace()
+    before = _replaced_tracer()
     was_collecting = gc.isenabled()
     gc.disable()
     try:
@@ -125,7 +136,7 @@ def called_at(
     The other arguments are those of `interrupted_at`.
     """
     places = _Places(number, call)
-    before = sys.gettrace()
+    before = _replaced_tracer()
     try:
         sys.settrace(places.trace)
         warm_up()
