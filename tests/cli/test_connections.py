@@ -98,6 +98,8 @@ def test_a_tunnel_leads_through_a_proxy(
     kind: str,
     backend: str,
 ) -> None:
+    # The default context, which other tests may have used before, is made anew from the variable.
+    monkeypatch.setattr("httpcore2_core._net.ssl_context._contexts", {})
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     with scripted_proxy(PROXY_KINDS[kind], tls_server.port, server_tls, client_tls) as proxy:
         known = run(
