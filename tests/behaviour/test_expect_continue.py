@@ -13,6 +13,7 @@ from h2.errors import ErrorCodes
 
 import httpcore2
 
+from ..support.observers import RecordingObserver
 from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
 from ..support.scripted_protocols import HTTP1, HTTP2, PROTOCOLS, Protocol, ServerConnection
 from ..support.scripted_servers import Handler, Peer, response, scripted_server
@@ -611,3 +612,40 @@ def test_a_request_that_is_cancelled_during_the_wait_takes_no_slot(
     received = async_runtime.event()
     with scripted_server(serving(protocol, script), allow_disconnect=True) as server:
         async_runtime.run(scenario)
+
+
+@each_version
+def test_an_observer_is_told_of_the_first_byte_where_100_is_awaited(
+    runtime: TestedRuntime, protocol: Protocol
+) -> None:
+    observer = RecordingObserver()
+
+    def script(connection: ServerConnection) -> None:
+        assert connection.receive_head() == b"PUT"
+        send_interim(connection, 100)
+        receive_chunked_or_sized(connection, False)
+        connection.respond()
+
+    async def scenario() -> None:
+        async with runtime.pool(**protocol.options) as pool:
+            pool.observe(observer)
+            await pool.request("PUT", server.url, headers=EXPECT, content=BODY, extensions=PATIENT)
+
+    with scripted_server(serving(protocol, script), allow_disconnect=True) as server:
+        runtime.run(scenario)
+    assert len(observer.all("first_byte_received")) == 1
+
+
+def test_417_to_an_http2_request_without_content_is_returned(runtime: TestedRuntime) -> None:
+    def script(connection: ServerConnection) -> None:
+        assert connection.receive_head() == b"GET"
+        connection.respond(status=417)
+
+    async def scenario() -> None:
+        async with runtime.pool(**HTTP2.options) as pool:
+            reply = await pool.request("GET", server.url, headers=EXPECT, extensions=PATIENT)
+            assert reply.status == 417
+
+    with scripted_server(serving(HTTP2, script), allow_disconnect=True) as server:
+        runtime.run(scenario)
+    assert server.accepted == 1

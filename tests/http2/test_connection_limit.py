@@ -79,3 +79,14 @@ def test_a_limit_that_allows_no_connection_is_refused(pool_class: Any, value: in
     match = f"max_http2_connections_per_origin must be .* got {value}"
     with pytest.raises(ValueError, match=match):
         pool_class(max_http2_connections_per_origin=value)
+
+
+def test_the_error_of_a_full_pool_names_the_limit_on_http2_connections() -> None:
+    with (
+        httpcore2.ConnectionPool(
+            max_connections=0, http2=True, max_http2_connections_per_origin=2
+        ) as pool,
+        pytest.raises(httpcore2.PoolTimeout, match="2 with HTTP/2 to each origin") as caught,
+    ):
+        pool.request("GET", "http://www.example.com/", extensions={"timeout": {"pool": 0.0}})
+    assert "raise max_connections or max_http2_connections_per_origin" in str(caught.value)

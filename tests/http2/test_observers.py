@@ -7,7 +7,7 @@ import pytest
 import httpcore2
 from httpcore2_http2._connection import EstablishedHTTP2Connection
 
-from ..support.h2peer import H2Peer, answering, frame, speaking
+from ..support.h2peer import GOAWAY, H2Peer, answering, frame, speaking
 from ..support.observers import RecordingObserver
 from ..support.runtimes import TestedRuntime
 from ..support.scripted_servers import scripted_server
@@ -174,3 +174,18 @@ def test_a_flood_of_goaway_is_reported_in_part(runtime: TestedRuntime, h2_pool: 
 
     with scripted_server(speaking(script)) as server:
         runtime.run(scenario)
+
+
+def test_the_events_of_a_connection_without_a_pool_are_reported_to_nobody() -> None:
+    def script(peer: H2Peer) -> None:
+        stream_id = peer.whole_request()
+        assert stream_id
+        peer.send(frame(GOAWAY, 0, 0, stream_id.to_bytes(4, "big") + bytes(4)))
+        peer.respond(stream_id, b"fine")
+        while peer.next() is not None:
+            pass
+
+    with scripted_server(speaking(script), allow_disconnect=True) as server:
+        origin = httpcore2.Origin(b"http", b"127.0.0.1", server.port)
+        with httpcore2.HTTPConnection(origin, http1=False, http2=True) as connection:
+            assert connection.request("GET", server.url).content == b"fine"

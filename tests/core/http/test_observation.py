@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from httpcore2_core import Observer, Request
+from httpcore2_core import CloseReason, Observer, Origin, Request
 from httpcore2_core._http.bodies import ReceivedBody
 from httpcore2_core._http.lease import Lease
-from httpcore2_core._http.observation import ObservedBody, Observers, RequestObservation, install
+from httpcore2_core._http.observation import (
+    ConnectionObservation,
+    ObservedBody,
+    Observers,
+    RequestObservation,
+    install,
+)
 from httpcore2_core._net.coroutines import run_blocking
+from httpcore2_core._pool.pooled_connections import _report_closed
 
 
 class Recorder(Observer):
@@ -104,3 +113,15 @@ def test_a_failure_on_a_connection_without_a_pool_is_reported_to_nobody() -> Non
     lease.on_failure = lambda: failures.append("failed")
     lease.report_failure()
     assert failures == ["failed"]
+
+
+def test_a_connection_is_described_once() -> None:
+    observed = ConnectionObservation(Observers(), Origin(b"http", b"a", 80), lambda: 1.0)
+    observed.describe("HTTP/1.1", ("192.0.2.1", 80))
+    connection = observed.describe("HTTP/2", None)
+    assert (connection.http_version, connection.peer_address) == ("HTTP/1.1", ("192.0.2.1", 80))
+
+
+def test_the_end_of_a_connection_without_an_observation_is_reported_to_nobody() -> None:
+    connection: Any = SimpleNamespace(observation=None)
+    _report_closed(connection, CloseReason.PEER)

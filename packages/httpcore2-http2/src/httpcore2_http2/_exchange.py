@@ -197,14 +197,11 @@ class HTTP2Exchange:
 
     # The response
 
-    async def receive_head(
-        self, timeouts: Timeouts, tracer: Tracer | None = None
-    ) -> tuple[int, Headers]:
-        """Return status and fields of the response."""
+    async def receive_head(self, timeouts: Timeouts, tracer: Tracer) -> tuple[int, Headers]:
+        """Return status and fields of the response to a traced request."""
         stream = self.stream
         await self.wait_for_head(timeouts)
-        if tracer is not None:
-            await self._report_settings(tracer)
+        await self._report_settings(tracer)
         if stream.head is None:
             self.raise_error()
         return stream.head

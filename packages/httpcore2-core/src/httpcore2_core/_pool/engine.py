@@ -253,8 +253,7 @@ class Engine(PooledConnections):
         try:
             while True:
                 lease = None
-                if self._close_pending:
-                    await self._wait_closed()
+                await self._wait_closed()
                 lease = self._ledger.checkout(key, runtime.now())
                 self._apply_decisions()
                 if lease is None:
