@@ -130,7 +130,7 @@ def format_facts(
         template: the format.
         known: the facts.
         field: returns the value of a field of the response.
-        unknown: called with each name that is none.
+        unknown: called with each name that the format has and the report lacks.
 
     Returns:
         Pairs of `stdout` or `stderr`, and the text to write there.

@@ -322,13 +322,10 @@ class Engine(PooledConnections):
             TypeError: `sni_hostname` is neither text nor bytes; or `ssl_context` is not an `ssl.SSLContext`.
         """
         runtime = self._bind()
-        url = request.url
-        if url.scheme not in _SCHEMES:
-            raise _unsupported(url.scheme)
-        timeouts = self._timeouts.of(request.extensions, runtime)
-        port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
-        key: Key = (url.scheme, url.host, port)
-        tls = tls_overrides(request, self._config.connection.ssl_context)
+        timeouts = self.timeouts_of(request, runtime)
+        origin = request.url.origin
+        key: Key = (origin.scheme, origin.host, origin.port)
+        tls = tls_overrides(request, self.ssl_context)
         if tls is not None:
             key = (*key, tls)
         self.close_expired()
