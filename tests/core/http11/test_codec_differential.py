@@ -235,7 +235,7 @@ def in_the_form_of_h11(data: bytes) -> Form:
                 hides_length = True
                 fields = kept
         before += b"\n".join([status_line, *fields])
-        if not re.match(rb"HTTP/1\.[01] 1(?!01)", status_line):
+        if not re.match(rb"HTTP/\d\.\d 1(?!01)", status_line):
             return Form(before, data, is_odd, hides_length)
 
 
@@ -665,6 +665,7 @@ VALID = [
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: identity\r\n\r\nhello",
     b"\r\nHTTP/1.1 200 OK\r\n \r\nContent-Length : 2\r\n\r\nab",
+    b"HTTP/0.9 100\r\n\r\n\r\nHTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok",
 ]
 bits = st.sampled_from(
     [bytes([byte]) for byte in b"\r\n \t:,;0159afgAxHT/.-_\x00\x01\x0b\x0c\x7f\x80\xa0\xff"]
