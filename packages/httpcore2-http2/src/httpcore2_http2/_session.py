@@ -18,25 +18,15 @@ from collections.abc import Callable
 from threading import RLock
 from typing import NamedTuple, TypeAlias
 
-from httpcore2_core._exceptions import (
-    ConnectionNotAvailable,
-    NetworkError,
-    ProtocolError,
-    ReadError,
-    ReadTimeout,
-    RemoteProtocolError,
-    TimeoutException,
-)
+from httpcore2_core._exceptions import NetworkError, ReadError, ReadTimeout, RemoteProtocolError
 from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.expectation import CONTINUE
 from httpcore2_core._http.fields import Headers
-from httpcore2_core._http.informational import Informer
 from httpcore2_core._http.observation import ConnectionObservation
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
 from httpcore2_core._http.stream_fields import is_granted, protocol_of
 from httpcore2_core._http.stream_upload import StreamUpload
-from httpcore2_core._http.trace import Tracer
 from httpcore2_core._models import IDEMPOTENT_METHODS, Origin, Request
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.forks import generation
@@ -44,6 +34,7 @@ from httpcore2_core._net.runtime import Runtime
 
 from ._codec import CodecListener, HTTP2Codec, SettingsReceived
 from ._errors import ErrorCode, name_code
+from ._interruptions import came_from_outside
 from ._keepalive import KeepAlive
 from ._reader import Reader
 from ._states import ENDED
@@ -54,14 +45,6 @@ Report: TypeAlias = Callable[[ConnectionObservation], None]
 
 # Events that wait for the observers: a server may send any number of GOAWAY frames at once.
 _MAX_REPORTS = 10
-# Exceptions with which an exchange may end. Any other comes from outside, or from the caller's code.
-_EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)
-# The functions that call the caller's code in the middle of an exchange.
-_CALLS_CALLER = (
-    StreamUpload.next_chunk.__code__,
-    Tracer.event.__code__,
-    Informer.report.__code__,
-)
 
 
 class SessionSettings(NamedTuple):
@@ -495,9 +478,7 @@ class Session:
         It may have come in the middle of a frame that was being read or written on behalf of all, or have stopped the
         reader: the other requests fail at once, instead of waiting in vain.
         """
-        if not self.runtime.is_blocking or isinstance(exc, _EXPECTED):
-            return
-        if not (isinstance(exc, Exception) and _came_from_caller(exc)):
+        if self.runtime.is_blocking and came_from_outside(exc):
             self.abort()
             self.notify()
 
@@ -506,13 +487,3 @@ class Session:
         if self.has_changed:
             self.has_changed = False
             self._on_change()
-
-
-def _came_from_caller(exc: Exception) -> bool:
-    """Whether the caller's body or its `trace` raised `exc`: no frame is half read or written where they are called."""
-    traceback = exc.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code in _CALLS_CALLER:
-            return True
-        traceback = traceback.tb_next
-    return False
