@@ -148,6 +148,7 @@ def test_a_callers_connection_is_reused_and_listed(runtime: TestedRuntime, kind:
             (connection,) = pool.connections
             assert type(connection).__name__.removeprefix("Async") in ("Own", "Derived")
             assert connection.is_idle()
+            assert pool.stats().reused == 2
             assert "0 active, 1 idle" in repr(pool)
         assert connection.is_closed()
 

@@ -34,7 +34,7 @@ def test_a_memory_changes_no_result() -> None:
                 given = enforce_headers(headers, name="headers")
                 expected = include_request_headers(given, url=url, content=content)
                 for _ in range(2):
-                    found = memory.headers(headers, url=url, content=content)
+                    found = memory.headers(headers, url, content)
                     assert found == expected
                     found.clear()
     for text in ("http://a", "https://user@b:1/?c", "http://a"):
@@ -44,19 +44,19 @@ def test_a_memory_changes_no_result() -> None:
 def test_a_memory_compares_lists_whole() -> None:
     memory = RequestMemory()
     headers: list[Any] = [("Host", "a"), ("X", "y")]
-    assert memory.headers(headers, url=URLS[0], content=None)[1] == (b"X", b"y")
+    assert memory.headers(headers, URLS[0], None)[1] == (b"X", b"y")
     headers[1] = ("X", "z")
-    assert memory.headers(headers, url=URLS[0], content=None)[1] == (b"X", b"z")
+    assert memory.headers(headers, URLS[0], None)[1] == (b"X", b"z")
 
 
 @pytest.mark.parametrize("value", [bytearray(b"y"), memoryview(b"y")], ids=["bytearray", "view"])
 @pytest.mark.parametrize("is_name", [True, False], ids=["name", "value"])
 def test_a_memory_refuses_other_types_that_equal_the_last_fields(value: Any, is_name: bool) -> None:
     memory = RequestMemory()
-    memory.headers([(b"y", b"y")], url=URLS[0], content=None)
+    memory.headers([(b"y", b"y")], URLS[0], None)
     field = (value, b"y") if is_name else (b"y", value)
     with pytest.raises(TypeError, match="must be bytes or str"):
-        memory.headers([field], url=URLS[0], content=None)
+        memory.headers([field], URLS[0], None)
 
 
 def test_a_memory_converts_text_whose_comparison_with_bytes_is_an_error() -> None:
@@ -70,6 +70,6 @@ def test_a_memory_converts_text_whose_comparison_with_bytes_is_an_error() -> Non
             raise BytesWarning
 
     memory = RequestMemory()
-    memory.headers([(b"X", b"y")], url=URLS[0], content=None)
-    found = memory.headers([(Strict("X"), "y")], url=URLS[0], content=None)
+    memory.headers([(b"X", b"y")], URLS[0], None)
+    found = memory.headers([(Strict("X"), "y")], URLS[0], None)
     assert found[1:] == [(b"X", b"y")]

@@ -13,6 +13,7 @@ from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.memory import Memory
 from httpcore2_core._http.observation import ConnectionObservation, RequestObservation
 from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._http.traffic import Traffic
 from httpcore2_core._models import Origin, Request, Response
 from httpcore2_core._net.runtime_backend import RuntimeBackend
 
@@ -42,7 +43,6 @@ class FakeConnection:
     close_reason: CloseReason | None = None
     http_version = "HTTP/1.1"
     peer_address: object = None
-    usage = (0, 0, 0)
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -54,6 +54,7 @@ class FakeConnection:
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
+        self.traffic: Traffic | None = None
         self.observation: ConnectionObservation | None = None
 
     @property

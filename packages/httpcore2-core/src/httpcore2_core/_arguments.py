@@ -145,7 +145,7 @@ class RequestMemory:
         url.scheme, url.host, url.port, url.target = self._parse_url(text)
         return url
 
-    def headers(self, value: HeaderTypes, *, url: URL, content: _Content | None) -> Fields:
+    def headers(self, value: HeaderTypes, url: URL, content: _Content | None) -> Fields:
         """Return header fields as `enforce_headers` and `include_request_headers` make them, as a new list."""
         pairs = [] if value is None else _pairs(value, "headers")
         given, fields, has_host, is_framed = self._fields

@@ -46,6 +46,7 @@ __all__ = [
     "Response",
     "ResponseExtensionTypes",
     "bracketed",
+    "converted_request",
     "enforce_bytes",
     "enforce_headers",
     "enforce_stream",
@@ -146,24 +147,33 @@ class Request(_Message):
         content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
         extensions: RequestExtensionTypes = None,
     ) -> None:
-        self.method: bytes = (
-            method if type(method) is bytes else enforce_bytes(method, name="method")
+        self._fill(
+            method if type(method) is bytes else enforce_bytes(method, name="method"),
+            URL(url) if type(url) is str else enforce_url(url, name="url"),
+            enforce_headers(headers, name="headers"),
+            content,
+            extensions,
         )
-        self.url: URL = URL(url) if type(url) is str else enforce_url(url, name="url")
-        self.headers: Fields = enforce_headers(headers, name="headers")
+
+    def _fill(
+        self,
+        method: bytes,
+        url: URL,
+        headers: Fields,
+        content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
+        extensions: RequestExtensionTypes,
+    ) -> None:
+        self.method: bytes = method
+        self.headers: Fields = headers
         self.stream: Iterable[bytes] | AsyncIterable[bytes] = (
             EMPTY_BODY if content is None else enforce_stream(content, name="content")
         )
         # What is given as a TypedDict is a dictionary, too.
-        self.extensions: Extensions = {} if extensions is None else extensions  # type: ignore[assignment]
-
-        if "target" in self.extensions:
-            self.url = URL(
-                scheme=self.url.scheme,
-                host=self.url.host,
-                port=self.url.port,
-                target=self.extensions["target"],
-            )
+        given: Extensions = {} if extensions is None else extensions  # type: ignore[assignment]
+        self.extensions: Extensions = given
+        if "target" in given:
+            url = URL(scheme=url.scheme, host=url.host, port=url.port, target=given["target"])
+        self.url: URL = url
 
     def __getstate__(self) -> object:
         if _is_iterator(self.stream):
@@ -389,6 +399,19 @@ _CALLS = {
     "close": ("response.close()", "await response.aclose()"),
 }
 _WRONG_API = "Attempted to {} {} response using '{}'. You should use '{}' instead."
+
+
+def converted_request(
+    method: bytes,
+    url: URL,
+    headers: Fields,
+    content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None,
+    extensions: RequestExtensionTypes,
+) -> Request:
+    """Make a request from arguments that were converted, apart from the last two."""
+    request = Request.__new__(Request)
+    request._fill(method, url, headers, content, extensions)
+    return request
 
 
 def received_response(

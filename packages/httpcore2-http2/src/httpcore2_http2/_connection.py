@@ -31,6 +31,7 @@ from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
+from httpcore2_core._http.traffic import Traffic
 from httpcore2_core._models import ByteStream, Origin, Request, Response, received_response
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.errors import rounded
@@ -360,11 +361,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     def request_limit(self, limit: RequestLimit | None) -> None:
         self._session.request_limit = limit
 
-    @property
-    def usage(self) -> tuple[int, int, int]:
-        """The number of requests, and the bytes that were sent and received, before and after TLS."""
-        session = self._session
-        return session.request_count, session.writer.bytes_sent, session.bytes_received
+    def count_in(self, traffic: Traffic) -> None:
+        self._session.writer.traffic = traffic
 
     @property
     def capacity(self) -> int:

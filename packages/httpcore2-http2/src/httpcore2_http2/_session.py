@@ -74,7 +74,6 @@ class Session:
         request_count: how many requests were ever sent.
         request_limit: what is known of how many requests the server processes on one connection.
         reads: how often something was received.
-        bytes_received: how many bytes were received.
         last_head_read: which of the reads brought a response's head last.
         is_retired: no new request is accepted.
         is_closed: the connection has ended.
@@ -131,7 +130,6 @@ class Session:
         self.request_count = 0
         self.request_limit: RequestLimit | None = None
         self.reads = 0
-        self.bytes_received = 0
         self.last_head_read = 0
         self.is_retired = False
         self.is_closed = False
@@ -172,6 +170,8 @@ class Session:
         ):
             return None
         self.streams[stream.stream_id] = stream
+        if self.request_count:
+            self.writer.traffic.reused += 1
         self.request_count += 1
         return stream
 
@@ -278,7 +278,8 @@ class Session:
             self.fail(RemoteProtocolError("Server disconnected"))
             return
         self.reads += 1
-        self.bytes_received += len(received)
+        size = len(received)
+        self.writer.traffic.bytes_received += size
         if self.keepalive.is_ping_pending:
             self._report_ping_answered()
             self.reader.wake_all()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
+from httpcore2_core._http.traffic import Traffic
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.roles import Role, Turn
 from httpcore2_core._net.runtime import Deadline, Waiter
@@ -42,6 +43,7 @@ class Writer:
         unsent: queued bytes that the stream below did not take without waiting.
         is_flush_due: a task will write in the next iteration of its event loop, for all that queue bytes until then.
         error: why nothing more can be written.
+        traffic: counts what is sent, and, by the session, the rest; connections of a pool share one.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Writer:
         self.role: Role = Role()
         self.unsent: bytes = b""
         self.error: WriteError | None = None
+        self.traffic: Traffic = Traffic()
         self.is_flush_due: bool = False
         self._stream = stream
         self._runtime = stream.runtime
@@ -102,6 +105,7 @@ class Writer:
             if not taken:
                 return
             self._mark_sent(taken)
+            self.traffic.bytes_sent += taken
             data = self.unsent
 
     def push_replies(self) -> bool:
@@ -160,11 +164,6 @@ class Writer:
             with self.lock:
                 self.role.leave(turn)
 
-    @property
-    def bytes_sent(self) -> int:
-        """How many bytes were written."""
-        return self._sent
-
     async def write_once(self, turn: Turn, timeout: float | None) -> None:
         """Write for all, as `turn`, which has the role and gives it up. Waits `POLL_INTERVAL` at most, if it can."""
         stream = self._stream
@@ -179,6 +178,7 @@ class Writer:
         finally:
             with self.lock:
                 self._mark_sent(taken)
+                self.traffic.bytes_sent += taken
                 if error is not None:
                     self._fail(error)
                 # Each of the others checks whether its own bytes are sent.

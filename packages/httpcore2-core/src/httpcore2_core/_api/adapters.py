@@ -22,6 +22,7 @@ from .._http.interfaces import AsyncConnectionInterface, ConnectionInterface
 from .._http.memory import Memory
 from .._http.observation import ConnectionObservation, RequestObservation
 from .._http.timeouts import Timeouts
+from .._http.traffic import Traffic
 from .._models import Origin, Request, Response
 from .._net.network_adapters import CallerRuntime, adapt_sync_stream
 from .._pool.poolable import Poolable
@@ -97,7 +98,6 @@ class CallerConnection:
     close_reason: CloseReason | None = None
     http_version: str | None = None
     peer_address: Any = None
-    usage = (0, 0, 0)  # only the caller's stream knows
 
     def __init__(
         self,
@@ -122,6 +122,7 @@ class CallerConnection:
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
+        self.traffic: Traffic | None = None  # only the caller's stream knows the bytes
         self.observation: ConnectionObservation | None = None
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
@@ -133,6 +134,8 @@ class CallerConnection:
     async def exchange(
         self, request: Request, timeouts: Timeouts, observation: RequestObservation | None
     ) -> Response:
+        if self._has_begun and self.traffic is not None:
+            self.traffic.reused += 1
         self._has_begun = True
         try:
             response = await self._send(request)

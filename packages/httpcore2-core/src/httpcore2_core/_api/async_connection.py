@@ -20,6 +20,7 @@ from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
 from .._http.memory import Memory
 from .._http.observation import ConnectionObservation
 from .._http.timeouts import Timeouts
+from .._http.traffic import Traffic
 from .._models import Origin, Request, Response
 from .._net.backend_stream import BackendStream
 from .._net.network_adapters import adapt_async_backend, default_backend
@@ -131,6 +132,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
         self.memory: Memory | None = None
+        self.traffic: Traffic | None = None
         self.observation: ConnectionObservation | None = None
         # Its façade for the sync API, if there is one.
         self.sync_facade: ref[Any] | None = None
@@ -232,6 +234,8 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             connection.peer.name = self._route
             if self.memory is not None:
                 connection.use_memory(self.memory)
+            if self.traffic is not None:
+                connection.count_in(self.traffic)
             # In this order: a thread that closes this one sees the connection, or is seen here.
             self.established = connection
             if self._has_failed:
@@ -289,15 +293,6 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         """Close the connection. Requests in progress fail."""
         self.abort()
         await self.wait_closed()
-
-    @property
-    def usage(self) -> tuple[int, int, int]:
-        """How much the connection was used since it was established.
-
-        Returns:
-            The number of requests, and the bytes that were sent and received: with heads and framing, without TLS.
-        """
-        return (0, 0, 0) if self.established is None else self.established.usage
 
     def can_handle_request(self, origin: Origin) -> bool:
         return origin == self._origin

@@ -28,6 +28,7 @@ from .states import (
 )
 from .timeouts import Timeouts
 from .trace import Tracer
+from .traffic import Traffic
 
 
 class RequestLimit(NamedTuple):
@@ -91,6 +92,10 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
         Args:
             memory: the memory that all connections of the pool share.
         """
+
+    @abstractmethod
+    def count_in(self, traffic: Traffic) -> None:
+        """Count in `traffic` what the connection carries from now on."""
 
     # Requests
 
@@ -161,11 +166,6 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     def peer_address(self) -> Any:
         """The address of the other end of the stream, as the socket reports it; `None` if that is not known."""
         return self._stream.get_extra_info("server_addr")
-
-    @property
-    @abstractmethod
-    def usage(self) -> tuple[int, int, int]:
-        """The number of requests, and the bytes that were sent and received, before and after TLS."""
 
     @property
     @abstractmethod

@@ -18,6 +18,9 @@ from .._models import (
     Request,
     RequestExtensionTypes,
     Response,
+    converted_request,
+    enforce_bytes,
+    enforce_url,
     include_request_headers,
 )
 from .bodies import read_at_once
@@ -37,11 +40,13 @@ def build_request(
         request = Request(method, url, headers=headers, content=content, extensions=extensions)
         request.headers = include_request_headers(request.headers, url=request.url, content=content)
         return request
-    if type(url) is str and url:
-        url = memory.url(url)
-    request = Request(method, url, content=content, extensions=extensions)
-    request.headers = memory.headers(headers, url=request.url, content=content)
-    return request
+    # Without `Request()`, since a call of a class with keywords takes 1,500 instructions.
+    if type(method) is not bytes:
+        method = enforce_bytes(method, name="method")
+    url = memory.url(url) if type(url) is str and url else enforce_url(url, name="url")
+    return converted_request(
+        method, url, memory.headers(headers, url, content), content, extensions
+    )
 
 
 class RequestInterface:

@@ -26,6 +26,7 @@ from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._http.bodies import check_size, enforce_chunk
 from .._http.expectation import CONTINUE
 from .._http.fields import Headers
+from .._http.traffic import Traffic
 from .._states import columns
 from . import h11_fallback
 from .chunked import ChunkedBody, incomplete_body
@@ -84,6 +85,7 @@ class HTTP11Codec:
         keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
         trailers: the fields after a chunked body, once it has ended.
         memory: what heads mean; connections of a pool share one.
+        traffic: counts what was received, and, by those that send, what was sent; connections of a pool share one.
     """
 
     __slots__ = (
@@ -101,8 +103,6 @@ class HTTP11Codec:
         "_scanned",
         "_sent_head",
         "_target",
-        "bytes_received",
-        "bytes_sent",
         "head_limit",
         "head_size",
         "interim_heads",
@@ -110,6 +110,7 @@ class HTTP11Codec:
         "memory",
         "request_state",
         "response_state",
+        "traffic",
         "trailers",
         "was_continued",
     )
@@ -117,6 +118,7 @@ class HTTP11Codec:
     def __init__(self, head_limit: int = HEAD_LIMIT) -> None:
         self.head_limit = head_limit
         self.memory = HeadMemory()
+        self.traffic = Traffic()
         self.request_state = RequestState.IDLE
         self.response_state = ResponseState.IDLE
         self.interim_heads: list[tuple[int, Headers]] | None = None
@@ -134,8 +136,6 @@ class HTTP11Codec:
         self._ended = False  # the peer closed its side
         self._scanned = 0  # of an incomplete head
         self._interim = 0  # responses
-        self.bytes_received = 0  # ever
-        self.bytes_sent = 0  # noted by those that write
         self._left_to_receive = 0
         self._head: ReceivedHead | None = None
         self._chunks: ChunkedBody | None = None
@@ -261,7 +261,8 @@ class HTTP11Codec:
 
     def receive(self, data: bytes) -> None:
         """Add `data` to what was received; `b""` for the end of the stream."""
-        self.bytes_received += len(data)
+        size = len(data)
+        self.traffic.bytes_received += size
         if not data:
             self._ended = True
             self._keeps_alive = False

@@ -30,6 +30,7 @@ from .._http.observation import RequestObservation
 from .._http.states import ABORT, ABORTED, FAIL, IDLE, NEW, RELEASE, REQUEST, RESERVED, SEND
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
+from .._http.traffic import Traffic
 from .._models import ByteStream, Origin, Request, Response, received_response
 from .._net.backend_stream import BackendStream
 from .._net.prefixed_stream import PrefixedStream
@@ -87,11 +88,17 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self._has_consumed = False
         self._observation: RequestObservation | None = None
         self._informer: Informer | None = None
+        # The extensions of responses with the last head.
+        self._last_head: ResponseHead | None = None
+        self._extensions: dict[str, Any] = {}
         # Returns the target and the header fields to send in place of the request's; set for proxies.
         self.rewrite: Callable[[Request], tuple[bytes, Headers]] | None = None
 
     def use_memory(self, memory: Memory) -> None:
         self._codec.memory = memory.of(HeadMemory)
+
+    def count_in(self, traffic: Traffic) -> None:
+        self._codec.traffic = traffic
 
     # Requests
 
@@ -109,6 +116,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             raise ConnectionNotAvailable from None
         self._stream.watch(None)
         self._request_count += 1
+        if self._request_count != 1:
+            self._codec.traffic.reused += 1
         self._has_consumed = False
         self._expires_at = None
         self._observation = observation
@@ -166,16 +175,19 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             raise
         if self._informer is not None:
             codec.interim_heads = self._informer = None
-        stream = self._public_stream
+        if head is not self._last_head:
+            self._last_head = head
+            self._extensions = {
+                "http_version": head.version,
+                "reason_phrase": head.reason,
+                "network_stream": self._public_stream,
+                **self.peer.addresses,
+            }
+        extensions = self._extensions.copy()
         switched: PrefixedStream | None = None
         if codec.response_state is SWITCHED:
-            stream = switched = PrefixedStream(self._stream, codec.leading_data)
-        extensions = {
-            "http_version": head.version,
-            "reason_phrase": head.reason,
-            "network_stream": stream,
-            **self.peer.addresses,
-        }
+            switched = PrefixedStream(self._stream, codec.leading_data)
+            extensions["network_stream"] = switched
         info = _NO_INFO if tracer is None else {"request": request}
         body = ExchangeBody(self, timeouts, tracer, info, extensions)
         if head.status == EXPECTATION_FAILED:
@@ -232,7 +244,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             data += codec.send_data(content)
             data += codec.end_request()
         self._change(SEND)
-        codec.bytes_sent += len(data)
+        size = len(data)
+        codec.traffic.bytes_sent += size
         return self._stream.write(data, limit)
 
     async def _send_body(self, request: Request, timeouts: Timeouts) -> ResponseHead | None:
@@ -248,7 +261,6 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             return await upload.send(request.stream)
         finally:
             self._has_consumed = upload.has_begun
-            self._codec.bytes_sent += upload.bytes_sent
 
     def _upload(self, timeouts: Timeouts) -> Upload:
         return Upload(
@@ -390,10 +402,6 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     capacity = 1
     is_retired = False
-
-    @property
-    def usage(self) -> tuple[int, int, int]:
-        return self._request_count, self._codec.bytes_sent, self._codec.bytes_received
 
     @property
     def may_be_resent(self) -> bool:

@@ -75,7 +75,6 @@ class Upload:
         "_stream",
         "_timeouts",
         "_watches",
-        "bytes_sent",
         "has_begun",
         "head",
     )
@@ -102,7 +101,6 @@ class Upload:
         self._observation = observation
         self._informer = informer
         self._is_reporting = False
-        self.bytes_sent = 0
         self._stream = stream
         self._codec = codec
         self._read_size = read_size
@@ -230,7 +228,8 @@ class Upload:
             self._count(b"", data)
 
     def _count(self, part: bytes, data: bytes) -> None:
-        self.bytes_sent += len(data)
+        size = len(data)
+        self._codec.traffic.bytes_sent += size
         if self._observation is not None:
             self._observation.sent += len(part)
 

@@ -514,10 +514,9 @@ class Ledger(Queue[K, C]):
         """Add something to the totals that the pool alone knows."""
         change(self.totals)
 
-    def continue_from(self, totals: Totals, usage_of: Callable[[C], tuple[int, int, int]]) -> None:
-        """Count on from `totals`; `usage_of` returns the requests, and the bytes sent and received, of a connection."""
+    def continue_from(self, totals: Totals) -> None:
+        """Count on from `totals`."""
         self.totals = totals
-        self._usage_of = usage_of
 
     # Decisions
 

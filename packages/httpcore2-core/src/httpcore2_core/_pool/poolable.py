@@ -13,6 +13,7 @@ from .._http.established import RequestLimit
 from .._http.memory import Memory
 from .._http.observation import ConnectionObservation, RequestObservation
 from .._http.timeouts import Timeouts
+from .._http.traffic import Traffic
 from .._models import Origin, Request, Response
 
 
@@ -83,12 +84,14 @@ class Poolable(Protocol):
         on_change: set by the pool: called when `is_closed()`, or `capacity` or `is_retired` of `established`, changed
             other than at the end of an exchange.
         memory: set by the pool: remembers what its connections need not do again, until the pool is closed.
+        traffic: set by the pool: counts what its connections carry.
         observation: set by the pool: reports the events of the connection.
     """
 
     on_release: Callable[[bool, float | None], None] | None
     on_change: Callable[[], None] | None
     memory: Memory | None
+    traffic: Traffic | None
     observation: ConnectionObservation | None
 
     def __hash__(self) -> int: ...
@@ -113,10 +116,6 @@ class Poolable(Protocol):
     @property
     def close_pending(self) -> bool:
         """Whether `abort()` has left something for `wait_closed()`."""
-
-    @property
-    def usage(self) -> tuple[int, int, int]:
-        """The number of requests, and the bytes that were sent and received, before and after TLS."""
 
     def can_handle_request(self, origin: Origin) -> bool:
         """Whether it is to `origin`."""

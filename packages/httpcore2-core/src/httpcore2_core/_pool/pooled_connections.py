@@ -32,6 +32,7 @@ from .._http.observation import ConnectionObservation, Observers, RequestObserva
 from .._http.observer import ObservedConnection
 from .._http.timeouts import TimeoutMemory, Timeouts
 from .._http.trace import Tracer, log
+from .._http.traffic import Traffic
 from .._models import Origin, Request
 from .._net.errors import rounded
 from .._net.forks import generation
@@ -77,10 +78,6 @@ def _reason(connection: Poolable) -> CloseReason:
     return reason or CloseReason.EXCHANGE_FAILED
 
 
-def _usage_of(connection: Poolable) -> tuple[int, int, int]:
-    return connection.usage
-
-
 def _report_closed(connection: Poolable, reason: CloseReason) -> None:
     """Report that `connection` was closed; only the first call for it counts."""
     if connection.observation is not None:
@@ -114,6 +111,7 @@ class PooledConnections:
         self.memory = Memory()
         self._timeouts = self.memory.of(TimeoutMemory)
         self._totals = Totals()
+        self._traffic = Traffic()
         self.observers = Observers()
         self._own_observers = self.observers.own
         token = None
@@ -136,7 +134,7 @@ class PooledConnections:
             self._config.max_connections_per_origin,
             self._config.max_http2_connections_per_origin,
         )
-        self._ledger.continue_from(self._totals, _usage_of)
+        self._ledger.continue_from(self._totals)
         # Another one for each event loop: what is left of an old one refers to nothing.
         self._expiry_timer = ExpiryTimer(self._on_expiry)
         self._close_pending: list[Poolable] = []
@@ -284,7 +282,7 @@ class PooledConnections:
         connection = create(origin)
         connection.on_release = partial(self._release, connection)
         connection.on_change = partial(self._update, connection, key)
-        connection.memory = self.memory
+        connection.memory, connection.traffic = self.memory, self._traffic
         observation = ConnectionObservation(self.observers, origin, runtime.now)
         connection.observation = observation
         if not self._ledger.add(ticket, connection):
@@ -505,6 +503,11 @@ class PooledConnections:
         for key, stats in keys.items():
             name = str(Origin(*key[:3]))
             origins[name] = stats if name not in origins else summed([origins[name], stats])
+        counted = {
+            name: getattr(counts, name)
+            for counts in (totals, self._traffic)
+            for name in counts.__slots__
+        }
         config = self._config
         return PoolStats(
             *summed(list(origins.values())),
@@ -512,5 +515,5 @@ class PooledConnections:
             max_connections=config.max_connections,
             max_keepalive_connections=config.max_keepalive_connections,
             max_connections_per_origin=config.max_connections_per_origin,
-            **{name: getattr(totals, name) for name in Totals.__slots__},
+            **counted,
         )

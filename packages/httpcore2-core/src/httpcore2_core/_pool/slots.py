@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from enum import Enum, auto
 from math import inf
 from operator import attrgetter
@@ -241,7 +241,6 @@ class Tables(ABC, Generic[K, C]):
         "_queue",
         "_slots",
         "_tickets",
-        "_usage_of",
         "close_reasons",
         "closing",
         "granted",
@@ -263,7 +262,6 @@ class Tables(ABC, Generic[K, C]):
         self.close_reasons: dict[C, CloseReason] = {}
         # What was done so far, and what tells how much a connection was used.
         self.totals = Totals()
-        self._usage_of: Callable[[C], tuple[int, int, int]] = _no_usage
         # While it is not empty, `recover()` may find something. Python itself appends to it, so that no exception comes
         # in between.
         self.lost: list[object] = []
@@ -311,16 +309,11 @@ class Tables(ABC, Generic[K, C]):
         return 0 if group is None else group.slots - group.retired
 
     def stats(self) -> LedgerStats[K]:
-        """Count connections and requests by key, in time proportional to the keys and the multiplexed connections.
-
-        The totals include the open connections.
-        """
+        """Count connections and requests by key, in time proportional to the keys and the multiplexed connections."""
         if self._is_changing:
             self._repair()
-        totals = self.totals.copy()
-        for connection in self._slots:
-            totals.add_usage(self._usage_of(connection))
-        return LedgerStats({key: group.stats() for key, group in self._groups.items()}, totals)
+        keys = {key: group.stats() for key, group in self._groups.items()}
+        return LedgerStats(keys, self.totals.copy())
 
     # For the classes that decide
 
@@ -403,7 +396,6 @@ class Tables(ABC, Generic[K, C]):
 
     def _count_closed(self, slot: Slot[K, C], reason: CloseReason) -> None:
         self.totals.add_closed(CloseReason.DIAL_FAILED if slot.state is DIALING else reason)
-        self.totals.add_usage(self._usage_of(slot.connection))
 
     def _drop_if_empty(self, group: Group[K, C]) -> None:
         # While requests are blocked, the key has a slot, or waits for one in the queue.
@@ -466,7 +458,3 @@ class Tables(ABC, Generic[K, C]):
         """Let shared waiters wait for the dial of `ticket`, if it may result in a connection for several requests."""
         if ticket is not None and ticket.may_share and not ticket.group.is_exclusive:
             ticket.group.dial = ticket
-
-
-def _no_usage(connection: object) -> tuple[int, int, int]:
-    return 0, 0, 0

@@ -104,28 +104,15 @@ class PoolStats(NamedTuple):
 class Totals:
     """What a ledger counts since its pool was made; the names are those of `PoolStats`."""
 
-    __slots__ = (
-        "bytes_received",
-        "bytes_sent",
-        "closed",
-        "failed",
-        "opened",
-        "pool_timeouts",
-        "resent",
-        "reused",
-        "seconds_waited",
-    )
+    __slots__ = ("closed", "failed", "opened", "pool_timeouts", "resent", "seconds_waited")
 
     def __init__(self) -> None:
         self.opened = 0
-        self.reused = 0
         self.closed: dict[CloseReason, int] = {}
         self.failed: dict[str, int] = {}
         self.resent = 0
         self.pool_timeouts = 0
         self.seconds_waited = 0.0
-        self.bytes_sent = 0
-        self.bytes_received = 0
 
     def copy(self) -> Totals:
         """Return a copy that does not change."""
@@ -148,13 +135,6 @@ class Totals:
     def add_waited(self, seconds: float) -> None:
         """A request has waited for a connection."""
         self.seconds_waited += seconds
-
-    def add_usage(self, usage: tuple[int, int, int]) -> None:
-        """A connection has had so many requests, and has sent and received so many bytes."""
-        requests, sent, received = usage
-        self.reused += max(0, requests - 1)
-        self.bytes_sent += sent
-        self.bytes_received += received
 
     def add_resent(self) -> None:
         """A request was sent again."""
