@@ -1,12 +1,21 @@
-"""The instrumentation is found by `opentelemetry-instrument`, as users run it."""
+"""The instrumentation is found by `opentelemetry-instrument`, as users run it, and exports to Sentry and Logfire."""
 
 from __future__ import annotations
 
 import json
+import re
 import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from .conftest import Make
-from .environments import each_python, run, version
+from .environments import OWN_PYTHON, ROOT, each_python, run, version
+
+OBSERVE = (ROOT / "docs" / "guide" / "observe.md").read_text()
+CLIENT = 3
+"""The kind of the span of a client, in OTLP."""
 
 
 @each_python
@@ -29,3 +38,37 @@ def test_opentelemetry_instrument_finds_the_instrumentation(
     output = run(command, folder=made.folder).stdout
     assert '"http.response.status_code": 200' in output
     assert output.count('"kind": "SpanKind.CLIENT"') == 1
+
+
+def snippet_of(package: str) -> str:
+    """Return the block of the page that imports a package."""
+    blocks = re.findall(r"```python\n(.*?)```", OBSERVE, re.DOTALL)
+    (found,) = (block for block in blocks if f"import {package}\n" in block)
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    ("package", "requirement"),
+    [("sentry_sdk", "sentry-sdk[opentelemetry-otlp]>=2.75,<3"), ("logfire", "logfire>=5.4,<6")],
+)
+def test_a_service_gets_the_spans_by_the_lines_of_the_page(
+    environment: Make, package: str, requirement: str
+) -> None:
+    made = environment(
+        OWN_PYTHON,
+        f"httpcore2[asyncio,opentelemetry]=={version()}",
+        "opentelemetry-sdk",
+        requirement,
+    )
+    program = Path(__file__).parent / "exported.py"
+    spans: list[dict[str, Any]] = json.loads(made.run(str(program), snippet_of(package)))
+    job, *requests = sorted(spans, key=lambda span: str(span["attributes"].get("url.full", "")))
+    assert job["name"] == "job"
+    for span, path, status in zip(requests, ["found", "missing"], [200, 404], strict=True):
+        attributes = span["attributes"]
+        assert (span["name"], span["kind"], span["parent"]) == ("GET", CLIENT, job["id"])
+        assert attributes["url.full"].endswith(f"/{path}")
+        assert attributes["http.response.status_code"] == status
+        assert attributes["network.peer.address"] == attributes["server.address"] == "127.0.0.1"
+        assert attributes["network.peer.port"] == attributes["server.port"]
+        assert attributes.get("error.type") == ("404" if status == 404 else None)
