@@ -243,7 +243,7 @@ def tables(ledger: _Ledger) -> list[Any]:
             group.slots,
             set(group.available),
             list(group.exclusive_waiters),
-            list(group.blocked or ()),
+            list(group.blocked),
             list(group.shared_waiters),
             group.dial,
         )
@@ -264,7 +264,7 @@ def assert_consistent(pool: Pool) -> None:
     for ticket in ledger._tickets:
         if ticket.grant is None:
             assert not ticket.group.available
-            if ticket.group.blocked and ticket in ticket.group.blocked:
+            if ticket in ticket.group.blocked:
                 assert not ledger._may_dial(ticket.group)
         else:
             assert ticket in ledger.granted

@@ -57,7 +57,7 @@ from weakref import ref
 from .._http.close_reason import CloseReason
 from .._http.lease import Lease
 from .queue import Queue
-from .slots import C, Grant, Group, K, Slot, Ticket
+from .slots import CLEARED, DIAL, REUSE, C, Group, K, Slot, Ticket
 from .states import BUSY, DIALING, IDLE, RETIRED, SlotEvent
 from .statistics import Totals
 
@@ -183,7 +183,9 @@ class Ledger(Queue[K, C]):
         With `may_share`, which is the same for all requests of a key, a request waits for the dial of another instead
         of dialling, unless the key's last dial resulted in a connection for one request at a time.
         """
-        self._begin()
+        if self._is_changing:
+            self._repair()
+        self._is_changing = True
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(key)
@@ -198,12 +200,15 @@ class Ledger(Queue[K, C]):
             if self._can_dial() and (self._max_per_key is None or self._may_dial(group)):
                 self._grant_dial(ticket)
             elif self._max_per_key is None:
-                group.exclusive_waiters[ticket] = None
+                if group.exclusive_waiters:
+                    group.exclusive_waiters[ticket] = None  # without a call
+                else:
+                    group.add_exclusive(ticket)
                 self._queue[ticket] = group
             else:
                 self._enqueue(group, ticket)
         elif group.shared_waiters or group.dial is not None:
-            group.shared_waiters[ticket] = None
+            group.add_shared(ticket)
             if arrival is not None:
                 self._move_ahead(group, ticket)
         elif self._can_dial() and (
@@ -212,7 +217,7 @@ class Ledger(Queue[K, C]):
             group.dial = ticket
             self._grant_dial(ticket)
         else:
-            group.shared_waiters[ticket] = None
+            group.add_shared(ticket)
             self._enqueue_group(group)
         self._is_changing = False
         return ticket
@@ -264,13 +269,15 @@ class Ledger(Queue[K, C]):
         elif ticket.lease is not None:
             slot = self._slots.get(ticket.lease.connection)
             if slot is not None:
-                self._release(slot, ticket.lease, slot.expires_at, now)
+                expires_at = min(slot.expires_at, slot.retires_at)
+                self._release(slot, ticket.lease, expires_at, now)
         elif slot is not None and self._slots.get(slot.connection) is slot:
             if slot.state is DIALING:
                 self._close(slot, CloseReason.DIAL_FAILED)
                 self._end_dial(slot.group, ticket)
             else:
-                self._release(slot, self._lease_of(slot), now + self._keepalive_expiry, now)
+                expires_at = min(now + self._keepalive_expiry, slot.retires_at)
+                self._release(slot, self._lease_of(slot), expires_at, now)
         self._grant_slots()
         self._is_changing = False
 
@@ -292,13 +299,15 @@ class Ledger(Queue[K, C]):
 
     def add(self, ticket: Ticket[K, C], connection: C) -> bool:
         """`connection` is being dialled for `ticket`; false if `clear()` has come first, and it must not be."""
-        self._begin()
+        if self._is_changing:
+            self._repair()
+        self._is_changing = True
         assert not ticket.is_abandoned, "add() for a ticket that was abandoned or used"
         assert ticket.slot is None, "add() for a ticket that was abandoned or used"
-        if ticket.grant is Grant.CLEARED:
+        if ticket.grant is CLEARED:
             self._is_changing = False
             return False
-        assert ticket.grant is Grant.DIAL, "add() for a ticket that wasn't granted a dial"
+        assert ticket.grant is DIAL, "add() for a ticket that wasn't granted a dial"
         assert connection not in self._slots, "add() of a connection that is there already"
         assert ticket.holder is not None, "it is its own"
         lease = ticket.holder()
@@ -379,12 +388,12 @@ class Ledger(Queue[K, C]):
         group = slot.group
         lease = slot.holder()
         if (
-            slot.in_use == 1
+            not (self._queue or group.shared_waiters or group.blocked)
+            and slot.in_use == 1
             and slot.state is BUSY
             and slot.capacity
             and lease is not None
             and expiry > now
-            and not (self._queue or group.shared_waiters or group.blocked)
             and (self._max_keepalive is None or len(self._idle) < self._max_keepalive)
         ):
             # From here on nothing is called.
@@ -494,10 +503,11 @@ class Ledger(Queue[K, C]):
         self._begin()
         connections = list(self._slots)
         for slot in self._slots.values():
-            self._count_closed(slot, CloseReason.POOL_CLOSED)
+            reason = CloseReason.DIAL_FAILED if slot.state is DIALING else CloseReason.POOL_CLOSED
+            self.totals.closed[reason] += 1
         tickets = sorted(self._tickets, key=attrgetter("number"))
         for ticket in tickets:
-            ticket.grant = Grant.CLEARED
+            ticket.grant = CLEARED
         idle: OrderedDict[Slot[K, C], None] = OrderedDict()
         queue: OrderedDict[Ticket[K, C] | Group[K, C], Group[K, C]] = OrderedDict()
         self.close_reasons.update(dict.fromkeys(connections, CloseReason.POOL_CLOSED))
@@ -568,14 +578,13 @@ class Ledger(Queue[K, C]):
             self._grant_slots()
 
     def _release(self, slot: Slot[K, C], lease: Lease[C], expires_at: float, now: float) -> None:
-        """A request on the connection has ended."""
+        """A request on the connection has ended; it expires at `expires_at`, at its retirement the latest."""
         assert slot.state is BUSY or slot.state is RETIRED, "checkin() without a reservation"
         in_use = slot.in_use - 1
         # From here on nothing is called, until it is noted.
         if not in_use:
             lease.uses += 1
         slot.in_use = in_use
-        expires_at = min(expires_at, slot.retires_at)
         slot.expires_at = expires_at
         if in_use and now >= slot.retires_at and slot.state is BUSY:
             self._retire_old(slot)
@@ -632,7 +641,7 @@ class Ledger(Queue[K, C]):
             # From here on nothing is called, until it is noted.
             slot.in_use += 1
             del self._tickets[ticket]
-            ticket.grant = Grant.REUSE
+            ticket.grant = REUSE
             ticket.lease = lease
             ticket.holder = None
             self.granted.append(ticket)
@@ -643,7 +652,7 @@ class Ledger(Queue[K, C]):
     def _repair(self) -> None:
         self._is_changing = True
         for ticket in list(self._tickets):
-            if ticket.is_abandoned or ticket.grant is Grant.CLEARED:
+            if ticket.is_abandoned or ticket.grant is CLEARED:
                 self.granted.append(ticket)
                 del self._tickets[ticket]
         self._rebuild()

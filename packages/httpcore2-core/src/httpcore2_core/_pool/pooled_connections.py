@@ -43,7 +43,7 @@ from .expiry import ExpiryTimer
 from .ledger import Decisions, Ledger
 from .locked_ledger import LockedLedger
 from .poolable import Poolable
-from .slots import Counts, Grant, Ticket
+from .slots import REUSE, Counts, Ticket
 from .statistics import OriginStats, PoolStats, Totals, summed
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class PooledConnections:
                     info = {"request": request}
                     waiting = tracer.span("wait_for_connection", info, waiting)
                 await waiting
-            if ticket.grant is Grant.REUSE:
+            if ticket.grant is REUSE:
                 assert ticket.lease is not None, "it is what was granted"
                 return ticket.lease
             if observation is not None:

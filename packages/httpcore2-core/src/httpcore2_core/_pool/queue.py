@@ -18,7 +18,7 @@ from itertools import takewhile
 from math import inf
 
 from .._http.close_reason import CloseReason
-from .slots import C, Grant, Group, K, Tables, Ticket
+from .slots import DIAL, C, Group, K, Tables, Ticket
 
 
 class Queue(Tables[K, C], ABC):
@@ -40,10 +40,11 @@ class Queue(Tables[K, C], ABC):
         return len(self._slots) + self._dials < self._max_connections or bool(self._idle)
 
     def _grant_dial(self, ticket: Ticket[K, C]) -> None:
-        ticket.grant = Grant.DIAL
+        ticket.grant = DIAL
         # First, lest the group be dropped with the connection that is closed for the dial.
-        ticket.group.slots += 1
-        ticket.group.connecting += 1
+        group = ticket.group
+        group.slots += 1
+        group.connecting += 1
         if len(self._slots) + self._dials >= self._max_connections:
             self._close(next(iter(self._idle)), CloseReason.EVICTED)
         self._dials += 1
@@ -52,7 +53,7 @@ class Queue(Tables[K, C], ABC):
         while group.blocked and self._may_dial(group):
             ticket, _ = group.blocked.popitem(last=False)
             is_only = not group.exclusive_waiters
-            group.exclusive_waiters[ticket] = None
+            group.add_exclusive(ticket)
             if is_only:
                 self._enqueue_first_or_last(ticket, group)
             else:
@@ -127,7 +128,7 @@ class Queue(Tables[K, C], ABC):
         group = ticket.group
         del self._tickets[ticket]
         ticket.holder = None
-        if ticket.grant is Grant.DIAL:
+        if ticket.grant is DIAL:
             self._dials -= 1
             group.slots -= 1
             group.connecting -= 1
@@ -138,7 +139,7 @@ class Queue(Tables[K, C], ABC):
             return
         if ticket in group.exclusive_waiters:
             del group.exclusive_waiters[ticket], self._queue[ticket]
-        elif group.blocked and ticket in group.blocked:
+        elif ticket in group.blocked:
             del group.blocked[ticket]
         else:
             del group.shared_waiters[ticket]

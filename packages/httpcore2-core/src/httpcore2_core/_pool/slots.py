@@ -28,8 +28,8 @@ from .statistics import LedgerStats, OriginStats, Totals
 K = TypeVar("K", bound=Hashable)
 C = TypeVar("C", bound=Hashable)
 
-# Attributes of an enum's class are slow to get.
-_REMOVED = SlotEvent.REMOVED
+# What no request waits in; never changed.
+_NO_TICKETS: OrderedDict[Any, None] = OrderedDict()
 
 
 class Grant(Enum):
@@ -41,6 +41,11 @@ class Grant(Enum):
     """The use of the connection of `ticket.lease`."""
     CLEARED = auto()
     """Nothing, because of `clear()`: the request acquires anew, or fails."""
+
+
+# Attributes of an enum's class are slow to get.
+DIAL, REUSE, CLEARED = Grant
+_REMOVED = SlotEvent.REMOVED
 
 
 class Counts(NamedTuple):
@@ -192,14 +197,27 @@ class Group(Generic[K, C]):
         # Connections with room for a request, the last used at the end. Empty while any request waits.
         self.available: dict[Slot[K, C], None] = {}
         # Requests that wait for a slot each, and those that wait for one dial together.
-        # OrderedDict, since finding the first of a dict from which many firsts were deleted is O(n).
-        self.exclusive_waiters: OrderedDict[Ticket[K, C], None] = OrderedDict()
-        self.shared_waiters: OrderedDict[Ticket[K, C], None] = OrderedDict()
+        # OrderedDict, since finding the first of a dict from which many firsts were deleted is O(n); each is made when
+        # the first request waits, as that takes 500 instructions.
+        self.exclusive_waiters: OrderedDict[Ticket[K, C], None] = _NO_TICKETS
+        self.shared_waiters: OrderedDict[Ticket[K, C], None] = _NO_TICKETS
         # Requests that wait for a slot each, outside the pool's queue, since the key has no more slots. They arrived
-        # after the exclusive waiters. Made when it is needed.
-        self.blocked: OrderedDict[Ticket[K, C], None] | None = None
+        # after the exclusive waiters.
+        self.blocked: OrderedDict[Ticket[K, C], None] = _NO_TICKETS
         # The dial that the shared waiters wait for. Without one the group is in the queue on their behalf.
         self.dial: Ticket[K, C] | None = None
+
+    def add_exclusive(self, ticket: Ticket[K, C]) -> None:
+        """Add a request that waits for a slot."""
+        if self.exclusive_waiters is _NO_TICKETS:
+            self.exclusive_waiters = OrderedDict()
+        self.exclusive_waiters[ticket] = None
+
+    def add_shared(self, ticket: Ticket[K, C]) -> None:
+        """Add a request that waits for one dial together with others."""
+        if self.shared_waiters is _NO_TICKETS:
+            self.shared_waiters = OrderedDict()
+        self.shared_waiters[ticket] = None
 
     def note_multiplexed(self, slot: Slot[K, C]) -> None:
         """The connection takes another number of requests than one at a time."""
@@ -223,7 +241,7 @@ class Group(Generic[K, C]):
             + self.connecting,
             queued_requests=len(self.exclusive_waiters)
             + len(self.shared_waiters)
-            + len(self.blocked or ()),
+            + len(self.blocked),
         )
 
 
@@ -345,10 +363,10 @@ class Tables(ABC, Generic[K, C]):
     def _enqueue(self, group: Group[K, C], ticket: Ticket[K, C]) -> None:
         """Let the request of `ticket` wait for a slot of its own."""
         if self._max_per_key is None or self._may_dial(group):
-            group.exclusive_waiters[ticket] = None
+            group.add_exclusive(ticket)
             self._queue[ticket] = group
             return
-        if group.blocked is None:
+        if group.blocked is _NO_TICKETS:
             group.blocked = OrderedDict()
         group.blocked[ticket] = None
 
@@ -375,17 +393,18 @@ class Tables(ABC, Generic[K, C]):
 
     def _forget(self, slot: Slot[K, C], reason: CloseReason) -> None:
         """Derive what follows from the removal of a slot."""
-        self._count_closed(slot, reason)
-        if slot.state is IDLE:
+        group, state = slot.group, slot.state
+        if state is IDLE:
             del self._idle[slot]
-        elif slot.state is DIALING:
-            slot.group.connecting -= 1
-        elif slot.state is RETIRED:
-            slot.group.retired -= 1
+        elif state is DIALING:
+            group.connecting -= 1
+            reason = CloseReason.DIAL_FAILED
+        elif state is RETIRED:
+            group.retired -= 1
+        self.totals.closed[reason] += 1
         slot.change(_REMOVED)
         if slot.ticket is not None:
             slot.ticket.slot = None
-        group = slot.group
         group.available.pop(slot, None)
         if group.multiplexed is not None:
             group.multiplexed.pop(slot, None)
@@ -393,9 +412,6 @@ class Tables(ABC, Generic[K, C]):
         if self._max_per_key is not None:
             self._unblock(group)
         self._drop_if_empty(group)
-
-    def _count_closed(self, slot: Slot[K, C], reason: CloseReason) -> None:
-        self.totals.add_closed(CloseReason.DIAL_FAILED if slot.state is DIALING else reason)
 
     def _drop_if_empty(self, group: Group[K, C]) -> None:
         # While requests are blocked, the key has a slot, or waits for one in the queue.
@@ -432,7 +448,7 @@ class Tables(ABC, Generic[K, C]):
             slot.group.available[slot] = None
         self._dials = 0
         for ticket in self._tickets:
-            if ticket.grant is Grant.DIAL:
+            if ticket.grant is DIAL:
                 self._dials += 1
                 ticket.group.slots += 1
                 ticket.group.connecting += 1
@@ -446,7 +462,7 @@ class Tables(ABC, Generic[K, C]):
             if group.is_exclusive or not ticket.may_share:
                 self._enqueue(group, ticket)
             else:
-                group.shared_waiters[ticket] = None
+                group.add_shared(ticket)
                 if (
                     group.dial is None
                     and group not in self._queue

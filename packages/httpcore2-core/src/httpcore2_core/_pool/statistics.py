@@ -108,23 +108,21 @@ class Totals:
 
     def __init__(self) -> None:
         self.opened = 0
-        self.closed: dict[CloseReason, int] = {}
+        self.closed: dict[CloseReason, int] = dict.fromkeys(CloseReason, 0)
         self.failed: dict[str, int] = {}
         self.resent = 0
         self.pool_timeouts = 0
         self.seconds_waited = 0.0
 
     def copy(self) -> Totals:
-        """Return a copy that does not change."""
+        """Return a copy that does not change, without the counts that are 0."""
         copied = Totals()
         for name in Totals.__slots__:
             value = getattr(self, name)
-            setattr(copied, name, value.copy() if isinstance(value, dict) else value)
+            if isinstance(value, dict):
+                value = {key: count for key, count in value.items() if count}
+            setattr(copied, name, value)
         return copied
-
-    def add_closed(self, reason: CloseReason) -> None:
-        """A connection was closed, or could not be established."""
-        self.closed[reason] = self.closed.get(reason, 0) + 1
 
     def add_failed(self, phase: str) -> None:
         """A request failed in `phase`."""
