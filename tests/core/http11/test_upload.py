@@ -9,6 +9,7 @@ import pytest
 
 import httpcore2
 from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._http.traffic import Traffic
 from httpcore2_core._http11.codec import HTTP11Codec
 from httpcore2_core._http11.upload import WAIT_LIMIT, Upload
 from httpcore2_core._models import ByteStream
@@ -58,7 +59,7 @@ class ThreadStream(FakeStream):
 def upload_of(stream: FakeStream, size: int, **limits: float) -> Upload:
     codec = HTTP11Codec()
     codec.start_request(b"POST", b"/", [(b"Host", b"a"), (b"Content-Length", b"%d" % size)], None)
-    return Upload(stream, codec, 65536, Timeouts(**limits, runtime=stream.runtime))
+    return Upload(stream, codec, Traffic(), 65536, Timeouts(**limits, runtime=stream.runtime))
 
 
 def test_a_thread_polls_for_a_response_after_each_chunk_of_the_body() -> None:

@@ -26,7 +26,6 @@ from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._http.bodies import check_size, enforce_chunk
 from .._http.expectation import CONTINUE
 from .._http.fields import Headers
-from .._http.traffic import Traffic
 from .._states import columns
 from . import h11_fallback
 from .chunked import ChunkedBody, incomplete_body
@@ -85,7 +84,6 @@ class HTTP11Codec:
         keep_alive_timeout: seconds for which the server will keep the connection, if it said so.
         trailers: the fields after a chunked body, once it has ended.
         memory: what heads mean; connections of a pool share one.
-        traffic: counts what was received, and, by those that send, what was sent; connections of a pool share one.
     """
 
     __slots__ = (
@@ -110,7 +108,6 @@ class HTTP11Codec:
         "memory",
         "request_state",
         "response_state",
-        "traffic",
         "trailers",
         "was_continued",
     )
@@ -118,7 +115,6 @@ class HTTP11Codec:
     def __init__(self, head_limit: int = HEAD_LIMIT) -> None:
         self.head_limit = head_limit
         self.memory = HeadMemory()
-        self.traffic = Traffic()
         self.request_state = RequestState.IDLE
         self.response_state = ResponseState.IDLE
         self.interim_heads: list[tuple[int, Headers]] | None = None
@@ -261,8 +257,6 @@ class HTTP11Codec:
 
     def receive(self, data: bytes) -> None:
         """Add `data` to what was received; `b""` for the end of the stream."""
-        size = len(data)
-        self.traffic.bytes_received += size
         if not data:
             self._ended = True
             self._keeps_alive = False

@@ -85,6 +85,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         # The stream's own size is the fastest, unless the setting was changed.
         self._read_size = max(size, self._stream.read_size) if size == _READ_SIZE else size
         self.take_chunk: Callable[[], bytes | None] = self._codec.take_chunk
+        self._traffic = Traffic()
         self._has_consumed = False
         self._observation: RequestObservation | None = None
         self._informer: Informer | None = None
@@ -98,7 +99,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self._codec.memory = memory.of(HeadMemory)
 
     def count_in(self, traffic: Traffic) -> None:
-        self._codec.traffic = traffic
+        self._traffic = traffic
 
     # Requests
 
@@ -117,7 +118,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         self._stream.watch(None)
         self._request_count += 1
         if self._request_count != 1:
-            self._codec.traffic.reused += 1
+            self._traffic.reused += 1
         self._has_consumed = False
         self._expires_at = None
         self._observation = observation
@@ -137,7 +138,10 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                     if head is None:
                         # Most heads arrive whole, and need no coroutine.
                         size = codec.head_size or self._read_size
-                        codec.receive(await self._stream.read(size, timeouts.for_read()))
+                        data = await self._stream.read(size, timeouts.for_read())
+                        codec.receive(data)
+                        size = len(data)
+                        self._traffic.bytes_received += size
                         if observation is not None:
                             observation.data_received()
                         head = codec.take_head()
@@ -245,7 +249,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             data += codec.end_request()
         self._change(SEND)
         size = len(data)
-        codec.traffic.bytes_sent += size
+        self._traffic.bytes_sent += size
         return self._stream.write(data, limit)
 
     async def _send_body(self, request: Request, timeouts: Timeouts) -> ResponseHead | None:
@@ -266,6 +270,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         return Upload(
             self._stream,
             self._codec,
+            self._traffic,
             self._read_size,
             timeouts,
             self._observation,
@@ -288,7 +293,10 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                     await self._informer.report()
                 if head is not None:
                     return head
-                codec.receive(await self._stream.read(self._read_size, timeouts.for_read()))
+                data = await self._stream.read(self._read_size, timeouts.for_read())
+                codec.receive(data)
+                size = len(data)
+                self._traffic.bytes_received += size
                 if self._observation is not None:
                     self._observation.data_received()
                 head = codec.take_head()
@@ -324,6 +332,8 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         while True:
             received = await self._stream.read(self._read_size, timeouts.for_read())
             codec.receive(received)
+            size = len(received)
+            self._traffic.bytes_received += size
             data = codec.take_chunk()
             if data is not None:
                 if not received and not self._stream.ended_cleanly:

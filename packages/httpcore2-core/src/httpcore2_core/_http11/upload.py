@@ -26,6 +26,7 @@ from .._http.bodies import close_generator, iterate
 from .._http.informational import Informer
 from .._http.observation import RequestObservation
 from .._http.timeouts import Timeouts
+from .._http.traffic import Traffic
 from .._models import ByteStream
 from .._net.backend_stream import BackendStream
 from .._net.errors import rounded
@@ -74,6 +75,7 @@ class Upload:
         "_read_size",
         "_stream",
         "_timeouts",
+        "_traffic",
         "_watches",
         "has_begun",
         "head",
@@ -83,6 +85,7 @@ class Upload:
         self,
         stream: BackendStream,
         codec: HTTP11Codec,
+        traffic: Traffic,
         read_size: int,
         timeouts: Timeouts,
         observation: RequestObservation | None = None,
@@ -93,6 +96,7 @@ class Upload:
         Args:
             stream: to write to, and to read from.
             codec: frames the body, and reads the response.
+            traffic: counts the bytes that are sent and received.
             read_size: how many bytes to read at a time.
             timeouts: the request's.
             observation: reports the response's first byte, and counts the bytes of the body; `None` for nobody.
@@ -103,6 +107,7 @@ class Upload:
         self._is_reporting = False
         self._stream = stream
         self._codec = codec
+        self._traffic = traffic
         self._read_size = read_size
         self._timeouts = timeouts
         runtime = stream.runtime
@@ -173,10 +178,7 @@ class Upload:
                 if is_cut:
                     raise timeouts.exceeded(WriteTimeout) from None
                 break
-            if self._observation is not None:
-                self._observation.data_received()
-            codec.receive(data)
-            self.head = codec.take_head()
+            self._pass_on(data)
             await self._report()
         if self._is_refused:
             self._has_stopped = True
@@ -229,7 +231,7 @@ class Upload:
 
     def _count(self, part: bytes, data: bytes) -> None:
         size = len(data)
-        self._codec.traffic.bytes_sent += size
+        self._traffic.bytes_sent += size
         if self._observation is not None:
             self._observation.sent += len(part)
 
@@ -324,13 +326,19 @@ class Upload:
             if self._has_stopped:
                 raise _Stopped
 
+    def _pass_on(self, data: bytes) -> None:
+        """Pass received data on to the codec, which may now have the response's head."""
+        size = len(data)
+        self._traffic.bytes_received += size
+        if self._observation is not None:
+            self._observation.data_received()
+        self._codec.receive(data)
+        self.head = self._codec.take_head()
+
     def _receive(self, data: bytes) -> None:
         if not data:
             # The next read raises the error, or returns the end again.
             self._has_stopped = True
             return
-        if self._observation is not None:
-            self._observation.data_received()
-        self._codec.receive(data)
-        self.head = self._codec.take_head()
+        self._pass_on(data)
         self._has_stopped = self._is_refused
