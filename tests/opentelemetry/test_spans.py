@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 from opentelemetry import baggage, context, trace
-from opentelemetry.instrumentation.utils import suppress_http_instrumentation
+from opentelemetry.instrumentation.utils import (
+    suppress_http_instrumentation,
+    suppress_instrumentation,
+)
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -294,7 +298,12 @@ def test_a_span_of_the_caller_is_the_parent(telemetry: Telemetry) -> None:
     assert span.parent == job.get_span_context()
 
 
-def test_where_instrumentation_is_suppressed_nothing_is_recorded(telemetry: Telemetry) -> None:
+@pytest.mark.parametrize("suppress", [suppress_http_instrumentation, suppress_instrumentation])
+def test_where_instrumentation_is_suppressed_connections_alone_are_counted(
+    runtime: TestedRuntime,
+    telemetry: Telemetry,
+    suppress: Callable[[], AbstractContextManager[None]],
+) -> None:
     def handler(peer: Peer) -> None:
         if peer.number == 0:
             peer.receive_request()
@@ -303,16 +312,22 @@ def test_where_instrumentation_is_suppressed_nothing_is_recorded(telemetry: Tele
         else:
             echoing_headers(peer)
 
-    with (
-        scripted_server(handler) as server,
-        httpcore2.ConnectionPool() as pool,
-    ):
-        pool.observe(telemetry.observer(optional_metrics="all", connection_spans=True))
-        with suppress_http_instrumentation():
-            pool.request("GET", server.url)
-            assert b"traceparent" not in pool.request("GET", server.url).content, "sent twice"
+    async def scenario() -> None:
+        url = f"http://localhost:{server.port}/"
+        async with runtime.pool() as pool:
+            pool.observe(telemetry.observer(optional_metrics="all", connection_spans=True))
+            with suppress():
+                await pool.request("GET", url)
+                twice_sent = await pool.request("GET", url)
+                assert b"traceparent" not in twice_sent.content
+
+    with scripted_server(handler) as server:
+        runtime.run(scenario)
     assert telemetry.spans() == ()
-    assert "http.client.request.duration" not in telemetry.points()
+    assert telemetry.points().keys() == {
+        "http.client.connection.duration",
+        "http.client.open_connections",
+    }
 
 
 def test_without_a_tracer_provider_nothing_is_sent() -> None:

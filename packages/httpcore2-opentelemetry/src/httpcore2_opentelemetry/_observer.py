@@ -205,7 +205,7 @@ class OpenTelemetryObserver(Observer):
     # Connections
 
     def resolution_started(self, connection: ObservedConnection, host: str, time: float) -> None:
-        if _attributes.is_address(host):
+        if _attributes.is_address(host) or not is_http_instrumentation_enabled():
             return
         self._lookups[connection] = time
         if self._spans is not None:
