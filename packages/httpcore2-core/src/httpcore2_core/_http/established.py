@@ -95,7 +95,11 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
 
     @abstractmethod
     def count_in(self, traffic: Traffic) -> None:
-        """Count in `traffic` what the connection carries from now on."""
+        """Count what the connection carries from now on.
+
+        Args:
+            traffic: the counts of the pool, which all its connections share.
+        """
 
     # Requests
 
