@@ -1,8 +1,8 @@
-"""Runs a snippet that sets up an exporter, then requests on threads and on asyncio, and prints the spans that arrive.
+"""Runs a snippet that sets up an exporter, then requests on threads and on asyncio, and prints what the service gets.
 
 Its argument is the snippet. A server of this program takes the place of the service to which it exports, and decodes
-OTLP. The spans are printed as JSON, each with its name, kind, parent and attributes. It needs httpcore2 with the extras
-`asyncio` and `opentelemetry`, and an SDK that exports OTLP over HTTP.
+OTLP. It prints JSON: the spans, each with its name, kind, parent and attributes, and the names of the metrics. It needs
+httpcore2 with the extras `asyncio` and `opentelemetry`, and an SDK that exports OTLP over HTTP.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Handler(BaseHTTPRequestHandler):
     """Answers requests, and receives OTLP."""
 
     protocol_version = "HTTP/1.1"
-    bodies: ClassVar[list[bytes]] = []
+    traces: ClassVar[list[bytes]] = []
+    metrics: ClassVar[list[bytes]] = []
 
     def do_GET(self) -> None:
         self._answer(404 if self.path == "/missing" else 200, PROJECT)
@@ -34,8 +35,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
-        if "traces" in self.path:
-            self.bodies.append(body)
+        # Sentry's path ends with a slash.
+        kept = {"traces": self.traces, "metrics": self.metrics}
+        kept.get(self.path.rstrip("/").rpartition("/")[2], []).append(body)
         self._answer(200, b"")
 
     def log_message(self, *arguments: object) -> None:
@@ -48,10 +50,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def decoded(body: bytes) -> list[dict[str, Any]]:
-    module: Any = importlib.import_module(
-        "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
-    )
+def parsed(signal: str, message: str, body: bytes) -> Any:
+    module: Any = importlib.import_module(f"opentelemetry.proto.collector.{signal}_service_pb2")
+    return getattr(module, message).FromString(body)
+
+
+def spans_of(body: bytes) -> list[dict[str, Any]]:
     return [
         {
             "name": span.name,
@@ -63,9 +67,19 @@ def decoded(body: bytes) -> list[dict[str, Any]]:
                 for each in span.attributes
             },
         }
-        for resource in module.ExportTraceServiceRequest.FromString(body).resource_spans
+        for resource in parsed("trace.v1.trace", "ExportTraceServiceRequest", body).resource_spans
         for scope in resource.scope_spans
         for span in scope.spans
+    ]
+
+
+def metrics_of(body: bytes) -> list[str]:
+    request = parsed("metrics.v1.metrics", "ExportMetricsServiceRequest", body)
+    return [
+        metric.name
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
     ]
 
 
@@ -83,6 +97,7 @@ def main(snippet: str) -> None:
 
     http: Any = importlib.import_module("httpcore2")
     trace: Any = importlib.import_module("opentelemetry.trace")
+    metrics: Any = importlib.import_module("opentelemetry.metrics")
 
     async def on_asyncio() -> None:
         async with http.AsyncConnectionPool() as pool:
@@ -92,8 +107,14 @@ def main(snippet: str) -> None:
         http.request("GET", f"http://{address}/found")
         asyncio.run(on_asyncio())
     assert trace.get_tracer_provider().force_flush()
-    spans = [span for body in Handler.bodies for span in decoded(body)]
-    sys.stdout.write(json.dumps(spans))
+    # Without an SDK for metrics there is nothing to flush.
+    if hasattr(metrics.get_meter_provider(), "force_flush"):
+        metrics.get_meter_provider().force_flush()
+    received = {
+        "spans": [span for body in Handler.traces for span in spans_of(body)],
+        "metrics": [name for body in Handler.metrics for name in metrics_of(body)],
+    }
+    sys.stdout.write(json.dumps(received))
 
 
 if __name__ == "__main__":

@@ -48,11 +48,14 @@ def snippet_of(package: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("package", "requirement"),
-    [("sentry_sdk", "sentry-sdk[opentelemetry-otlp]>=2.75,<3"), ("logfire", "logfire>=5.4,<6")],
+    ("package", "requirement", "metrics"),
+    [
+        ("sentry_sdk", "sentry-sdk[opentelemetry-otlp]>=2.75,<3", []),
+        ("logfire", "logfire>=5.4,<6", ["http.client.request.duration"]),
+    ],
 )
-def test_a_service_gets_the_spans_by_the_lines_of_the_page(
-    environment: Make, package: str, requirement: str
+def test_a_service_gets_spans_and_metrics_by_the_lines_of_the_page(
+    environment: Make, package: str, requirement: str, metrics: list[str]
 ) -> None:
     made = environment(
         OWN_PYTHON,
@@ -61,8 +64,11 @@ def test_a_service_gets_the_spans_by_the_lines_of_the_page(
         requirement,
     )
     program = Path(__file__).parent / "exported.py"
-    spans: list[dict[str, Any]] = json.loads(made.run(str(program), snippet_of(package)))
-    job, *requests = sorted(spans, key=lambda span: str(span["attributes"].get("url.full", "")))
+    received: dict[str, Any] = json.loads(made.run(str(program), snippet_of(package)))
+    assert received["metrics"] == metrics
+    job, *requests = sorted(
+        received["spans"], key=lambda span: str(span["attributes"].get("url.full", ""))
+    )
     assert job["name"] == "job"
     for span, path, status in zip(requests, ["found", "missing"], [200, 404], strict=True):
         attributes = span["attributes"]
