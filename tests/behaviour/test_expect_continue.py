@@ -359,6 +359,33 @@ def test_a_request_whose_expectation_failed_is_sent_again_without_it(
     assert received == [True, False]
 
 
+@each_protocol
+def test_a_request_without_content_is_sent_again_after_417_as_well(
+    runtime: TestedRuntime,
+    protocol: Protocol,
+    protocol_tls: ssl.SSLContext | None,
+    client_tls: ssl.SSLContext,
+) -> None:
+    def script(connection: ServerConnection) -> None:
+        while connection.receive_head() is not None:
+            received.append(has_expectation(connection))
+            connection.respond(status=417 if len(received) == 1 else 200)
+
+    async def scenario() -> None:
+        options = {"ssl_context": client_tls, **protocol.options}
+        async with runtime.pool(**options) as pool:
+            reply = await pool.request("GET", server.url, headers=EXPECT, extensions=PATIENT)
+            assert (reply.status, reply.content) == (200, b"fine")
+
+    received: list[bool] = []
+    with scripted_server(
+        serving(protocol, script), tls=protocol_tls, allow_disconnect=True
+    ) as server:
+        runtime.run(scenario)
+    assert received == [True, False]
+    assert server.accepted == 1
+
+
 def has_expectation(connection: ServerConnection) -> bool:
     if connection.http2 is None:
         return b"100-continue" in connection.head
@@ -634,18 +661,3 @@ def test_an_observer_is_told_of_the_first_byte_where_100_is_awaited(
     with scripted_server(serving(protocol, script), allow_disconnect=True) as server:
         runtime.run(scenario)
     assert len(observer.all("first_byte_received")) == 1
-
-
-def test_417_to_an_http2_request_without_content_is_returned(runtime: TestedRuntime) -> None:
-    def script(connection: ServerConnection) -> None:
-        assert connection.receive_head() == b"GET"
-        connection.respond(status=417)
-
-    async def scenario() -> None:
-        async with runtime.pool(**HTTP2.options) as pool:
-            reply = await pool.request("GET", server.url, headers=EXPECT, extensions=PATIENT)
-            assert reply.status == 417
-
-    with scripted_server(serving(HTTP2, script), allow_disconnect=True) as server:
-        runtime.run(scenario)
-    assert server.accepted == 1

@@ -23,7 +23,7 @@ from httpcore2_core._http.established import (
     ExchangeBody,
     RequestLimit,
 )
-from httpcore2_core._http.expectation import EXPECTATION_FAILED
+from httpcore2_core._http.expectation import EXPECTATION_FAILED, may_send_without_expectation
 from httpcore2_core._http.informational import Informer
 from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
@@ -212,7 +212,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             info = {"request": request, "stream_id": stream.stream_id}
         body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
         if head[0] == EXPECTATION_FAILED:
-            body.is_expectation_refused = exchange.is_expectation_refused()
+            body.is_expectation_refused = may_send_without_expectation(
+                request, exchange.has_consumed_body
+            )
         if tunnel is not None:
             tunnel.owner = body  # the caller may keep the stream alone
         status, headers = head

@@ -15,7 +15,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from httpcore2_core._exceptions import Peer, ReadTimeout, WriteTimeout
-from httpcore2_core._http.expectation import expects_continue
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.stream_upload import StreamUpload
@@ -294,13 +293,6 @@ class HTTP2Exchange:
         assert stream.upload is not None, "it has something to send"
         await self._send_some(stream.upload, timeouts, stream.has_data, waiter)
 
-    def is_expectation_refused(self) -> bool:
-        """Whether a 417 is about the Expect field of a request that may be sent again without it."""
-        request = self.stream.request
-        if type(request.stream) is ByteStream and not request.stream.content:
-            return False
-        return not self._has_consumed_body and expects_continue(request.headers)
-
     def may_be_resent(self, exc: BaseException) -> bool:
         """Return whether the server did not process the request, as `exc` says, and the body can be sent again.
 
@@ -309,13 +301,13 @@ class HTTP2Exchange:
         """
         if not self.stream.is_unprocessed or exc is not self.stream.error:
             return False
-        if self._has_consumed_body:
+        if self.has_consumed_body:
             exc.add_note("The request can't be sent again: a chunk of its body was taken already.")
             return False
         return True
 
     @property
-    def _has_consumed_body(self) -> bool:
+    def has_consumed_body(self) -> bool:
         """Whether the iteration of the caller's body has begun, so that it can't be sent again."""
         if type(self.stream.request.stream) is ByteStream:
             return False

@@ -2,7 +2,7 @@
 
 The server then answers with 100, and the body is sent; or with a final response of 300 or more, and it is not. A server
 may ignore the field: after a time limit the body is sent all the same. 417 says that the field itself was refused: the
-request is sent again without it.
+request is sent again without it. That holds for a request without content as well, though it should not have the field.
 Must not know: how a protocol frames requests, connections, who waits.
 """
 
@@ -23,6 +23,16 @@ def is_expectation(value: bytes) -> bool:
 def expects_continue(headers: Headers) -> bool:
     """Whether a request with these fields, and with a body, waits before it sends that."""
     return any(name.lower() == b"expect" and is_expectation(value) for name, value in headers)
+
+
+def may_send_without_expectation(request: Request, has_consumed: bool) -> bool:
+    """Whether `request`, to which the response is 417, may be sent again without its Expect field.
+
+    Args:
+        request: as it was sent.
+        has_consumed: whether the iteration of its body has begun, so that the body can't be sent again.
+    """
+    return not has_consumed and expects_continue(request.headers)
 
 
 def without_expectation(request: Request) -> Request:

@@ -22,7 +22,7 @@ from .._exceptions import (
 )
 from .._http.close_reason import CloseReason
 from .._http.established import EstablishedConnection, ExchangeBody
-from .._http.expectation import EXPECTATION_FAILED
+from .._http.expectation import EXPECTATION_FAILED, may_send_without_expectation
 from .._http.fields import Headers
 from .._http.informational import Informer
 from .._http.memory import Memory
@@ -195,7 +195,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         info = _NO_INFO if tracer is None else {"request": request}
         body = ExchangeBody(self, timeouts, tracer, info, extensions)
         if head.status == EXPECTATION_FAILED:
-            body.is_expectation_refused = codec.expects_continue and not self._has_consumed
+            body.is_expectation_refused = may_send_without_expectation(request, self._has_consumed)
         if switched is not None:
             switched.owner = body  # the caller may keep the stream alone
         return received_response(head.status, head.headers.copy(), body, extensions)
