@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import h2.events
 import pytest
 import trustme
 
@@ -112,6 +113,51 @@ def test_an_http2_connection_that_is_too_old_drains(runtime: TestedRuntime) -> N
             assert closings.reasons == [httpcore2.CloseReason.AGED] * 2
 
     with scripted_server(speaking(script), allow_disconnect=True) as server:
+        runtime.run(scenario)
+    assert server.accepted == 2
+
+
+def test_streams_that_the_server_adds_are_not_used_on_a_connection_that_is_too_old(
+    runtime: TestedRuntime,
+) -> None:
+    def script(peer: H2Peer) -> None:
+        stream = peer.request()
+        if peer.peer.number == 0:
+            wait_until_read(peer)
+            is_limited.set()
+            is_waiting.wait_in_thread()
+            peer.change(MAX_CONCURRENT_STREAMS=100)
+            wait_until_read(peer)
+        peer.respond(stream, b"fine")
+        assert not [
+            event for event in peer.until_end() if isinstance(event, h2.events.RequestReceived)
+        ]
+
+    def wait_until_read(peer: H2Peer) -> None:
+        peer.h2.ping(b"question")
+        peer.flush()
+        peer.wait_for(h2.events.PingAckReceived)
+
+    is_limited, is_waiting = runtime.event(), runtime.event()
+
+    async def scenario() -> None:
+        options = {"http1": False, "http2": True, "max_connections": 1}
+        async with runtime.pool(max_connection_age=SHORT, **options) as pool:
+
+            async def fetch() -> None:
+                assert (await pool.request("GET", server.url)).content == b"fine"
+
+            async def wait() -> None:
+                await is_limited.wait()
+                await fetch()
+
+            async def release() -> None:
+                await runtime.wait_until(lambda: pool.stats().queued_requests == 1)
+                is_waiting.set()
+
+            await runtime.gather(fetch, wait, release)
+
+    with scripted_server(speaking(script, MAX_CONCURRENT_STREAMS=1)) as server:
         runtime.run(scenario)
     assert server.accepted == 2
 

@@ -70,6 +70,22 @@ def test_a_shared_connection_takes_no_further_request_after_its_time() -> None:
     assert_nothing_is_left(ledger)
 
 
+def test_room_that_the_peer_adds_after_its_time_goes_to_no_waiter() -> None:
+    ledger = new(max_connections=1)
+    dial_until(ledger, 1, 10.0, capacity=2)
+    assert checkout(ledger, "a", now=9.0) == 1
+    waiter = acquire(ledger, "a", share=True)
+    ledger.set_capacity(1, 100, now=10.0)
+    assert waiter.grant is None
+    assert checkout(ledger, "a", now=10.0) is None
+    ledger.checkin(1, now=10.0)
+    ledger.checkin(1, now=10.0)
+    assert closed(ledger) == [1]
+    assert ledger.close_reasons[1] is CloseReason.AGED
+    assert notified(ledger) == [waiter]
+    assert waiter.grant is Grant.DIAL
+
+
 def test_the_room_of_a_shared_connection_goes_to_no_waiter_after_its_time() -> None:
     ledger = new(max_connections=1)
     dial_until(ledger, 1, 10.0, capacity=2)

@@ -242,9 +242,9 @@ def test_more_capacity_is_granted_to_waiters() -> None:
     dial(ledger, "a", 1, capacity=2)
     checkout(ledger, "a", now=0.0)
     tickets = [acquire(ledger, "a", share=True) for _ in range(3)]
-    ledger.set_capacity(1, 4)
+    ledger.set_capacity(1, 4, now=0.0)
     assert notified(ledger) == tickets[:2]
-    ledger.set_capacity(1, 6)
+    ledger.set_capacity(1, 6, now=0.0)
     assert notified(ledger) == tickets[2:]
     assert checkout(ledger, "a", now=0.0) == 1
 
@@ -255,7 +255,7 @@ def test_with_less_capacity_than_in_use_no_request_is_granted_room_until_enough_
     ledger = new()
     dial(ledger, "a", 1, capacity=3)
     checkout(ledger, "a", now=0.0)
-    ledger.set_capacity(1, 1)
+    ledger.set_capacity(1, 1, now=0.0)
     assert checkout(ledger, "a", now=0.0) is None
     ledger.checkin(1, now=0.0)
     assert checkout(ledger, "a", now=0.0) is None
@@ -269,9 +269,9 @@ def test_an_idle_connection_without_capacity_is_closed(idle_first: bool) -> None
     dial(ledger, "a", 1, capacity=2)
     if idle_first:
         ledger.checkin(1, now=0.0)
-        ledger.set_capacity(1, 0)
+        ledger.set_capacity(1, 0, now=0.0)
     else:
-        ledger.set_capacity(1, 0)
+        ledger.set_capacity(1, 0, now=0.0)
         assert not closed(ledger)
         ledger.checkin(1, now=0.0)
     assert closed(ledger) == [1]
@@ -281,7 +281,7 @@ def test_an_idle_connection_without_capacity_is_closed(idle_first: bool) -> None
 def test_a_connection_without_capacity_is_closed_for_a_waiter_of_its_own_key() -> None:
     ledger = new(max_connections=1)
     dial(ledger, "a", 1, capacity=2)
-    ledger.set_capacity(1, 0)
+    ledger.set_capacity(1, 0, now=0.0)
     ticket = acquire(ledger, "a", share=True)
     ledger.checkin(1, now=0.0)
     assert closed(ledger) == [1]
@@ -318,7 +318,7 @@ def test_a_retired_connection_is_granted_to_no_request_when_its_capacity_grows()
     dial(ledger, "a", 1, capacity=2)
     ledger.retire(1)
     ticket = acquire(ledger, "a", share=True)
-    ledger.set_capacity(1, 100)
+    ledger.set_capacity(1, 100, now=0.0)
     assert ticket.grant is None
 
 
@@ -490,7 +490,7 @@ OPERATIONS: dict[str, Callable[[LedgerOfNumbers], object]] = {
     "established": lambda ledger: ledger.established(1, 1),
     "checkout": lambda ledger: checkout(ledger, "a", 0.0),
     "checkin": lambda ledger: ledger.checkin(1, 0.0),
-    "set_capacity": lambda ledger: ledger.set_capacity(1, 1),
+    "set_capacity": lambda ledger: ledger.set_capacity(1, 1, now=0.0),
     "retire": lambda ledger: ledger.retire(1),
     "discard": lambda ledger: ledger.discard(1),
 }
@@ -620,7 +620,7 @@ def test_an_operation_on_a_dial_first_repairs_what_an_interrupted_one_left(
 @pytest.mark.parametrize(
     "operate",
     [
-        lambda ledger: ledger.set_capacity(1, 2),
+        lambda ledger: ledger.set_capacity(1, 2, now=0.0),
         lambda ledger: ledger.checkin(1, now=0.0),
         lambda ledger: ledger.retire(1),
         lambda ledger: ledger.discard(1),

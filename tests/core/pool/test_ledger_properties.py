@@ -240,10 +240,12 @@ class Model:
         self.admit(connection)
         self.end_dial(connection.ticket)
 
-    def set_capacity(self, connection: Connection, capacity: int) -> None:
+    def set_capacity(self, connection: Connection, capacity: int, now: float) -> None:
         connection.capacity = capacity
         if connection.state is SlotState.IDLE and capacity == 0:
             self.close(connection)
+        elif connection.state is SlotState.BUSY and connection.retires_at <= now:
+            self.retire(connection)
         elif connection.state is not SlotState.RETIRED:
             self.admit(connection)
 
@@ -586,8 +588,8 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), capacity=st.integers(0, 4))
     def a_peer_changes_its_limit(self, data: st.DataObject, capacity: int) -> None:
         connection = self.pick(data, self.established())
-        self.model.set_capacity(connection, capacity)
-        self.ledger.set_capacity(connection.number, capacity)
+        self.model.set_capacity(connection, capacity, self.now)
+        self.ledger.set_capacity(connection.number, capacity, self.now)
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), retires=st.booleans())

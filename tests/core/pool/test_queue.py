@@ -526,7 +526,7 @@ def test_exclusive_waiters_of_a_key_are_served_before_its_shared_waiters() -> No
     ledger.established(2, capacity=2)
     assert notified(ledger) == [first]
     third = acquire(ledger, "a", share=True)
-    ledger.set_capacity(2, 4)
+    ledger.set_capacity(2, 4, now=0.0)
     assert notified(ledger) == [second, third]
 
 

@@ -86,7 +86,7 @@ class _Client:
                 ledger.checkin(lease.connection, self.now)
             else:
                 if chance < 0.82:
-                    ledger.set_capacity(lease.connection, self.random.randrange(4))
+                    ledger.set_capacity(lease.connection, self.random.randrange(4), self.now)
                 ledger.checkin(lease.connection, self.now)
 
     def _use(self, index: int) -> None:

@@ -353,7 +353,7 @@ class Ledger(Queue[K, C]):
             self._grant_slots()
         self._is_changing = False
 
-    def set_capacity(self, connection: C, capacity: int) -> None:
+    def set_capacity(self, connection: C, capacity: int, now: float) -> None:
         """The peer now allows `capacity` requests at a time; 0, and fewer than there are, included."""
         if self._is_changing:
             self._repair()
@@ -367,6 +367,8 @@ class Ledger(Queue[K, C]):
         slot.capacity = capacity
         if slot.state is IDLE and not capacity:
             self._close(slot, CloseReason.RETIRED)
+        elif slot.state is BUSY and now >= slot.retires_at:
+            self._retire_old(slot)
         elif slot.state is not RETIRED:
             self._grant_room(slot, self._lease_of(slot))
         self._is_changing = False

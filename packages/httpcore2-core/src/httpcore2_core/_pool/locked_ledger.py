@@ -107,9 +107,9 @@ class LockedLedger(Ledger[K, C]):
         with self._lock:
             super().established(connection, capacity, retires_at)
 
-    def set_capacity(self, connection: C, capacity: int) -> None:
+    def set_capacity(self, connection: C, capacity: int, now: float) -> None:
         with self._lock:
-            super().set_capacity(connection, capacity)
+            super().set_capacity(connection, capacity, now)
 
     def checkin(self, connection: C, now: float, expires_at: float | None = None) -> None:
         with self._lock:

@@ -406,9 +406,11 @@ class PooledConnections:
             self._ledger.retire(connection)
         else:
             # Two threads may report changes at the same time: neither may leave what it read before the other's change.
+            assert self._backend is not None, "there is a connection"
+            now = self._backend.runtime.now()
             noted = None
             while noted != (capacity := established.capacity):
-                self._ledger.set_capacity(connection, capacity)
+                self._ledger.set_capacity(connection, capacity, now)
                 noted = capacity
         self._apply_decisions()
 
