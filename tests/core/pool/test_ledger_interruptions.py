@@ -221,8 +221,12 @@ OPERATIONS: dict[str, Operation] = {
     "establish": establish,
     "checkout": check_out,
     "checkin": each(check_in),
-    "set_capacity to 0": each(lambda ledger, connection: ledger.set_capacity(connection, 0, now=0.0)),
-    "set_capacity to 4": each(lambda ledger, connection: ledger.set_capacity(connection, 4, now=0.0)),
+    "set_capacity to 0": each(
+        lambda ledger, connection: ledger.set_capacity(connection, 0, now=0.0)
+    ),
+    "set_capacity to 4": each(
+        lambda ledger, connection: ledger.set_capacity(connection, 4, now=0.0)
+    ),
     "retire": each(lambda ledger, connection: ledger.retire(connection)),
     "discard": each(lambda ledger, connection: ledger.discard(connection)),
     "give_up": each(give_up),

@@ -82,7 +82,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
 
     _version = "HTTP/2"
     _first_state = IDLE
-    _was_dialled_ahead = False
+    _was_idle_unused = False
 
     def __init__(
         self,
@@ -187,6 +187,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 with session.lock:
                     session.writer.push()
             if has_begun:
+                self._was_idle_unused = (
+                    True  # if it was the first request, perhaps nothing was sent
+                )
                 self._end_exchange(None if exchange is None else exchange.stream)
             try:
                 if tracer is not None and exchange is not None:
@@ -382,16 +385,19 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         return False
 
     def become_idle(self) -> None:
-        self._was_dialled_ahead = True
-        with self._session.lock:
-            # On threads a request that waited for the connection may have it already.
-            if self._keepalive_expiry is not None and not self._session.exchanges:
+        self._was_idle_unused = True
+        session = self._session
+        with session.lock:
+            # Other requests may have the connection already.
+            if session.exchanges or session.is_closed:
+                return
+            if self._keepalive_expiry is not None:
                 self._expires_at = self.runtime.now() + self._keepalive_expiry
-            self._session.watch()
+            session.watch()
 
     def is_stale(self) -> bool:
         # A new connection is checked by its first request.
-        if self._session.request_count or self._was_dialled_ahead:
+        if self._session.request_count or self._was_idle_unused:
             self._session.poll()
         return self._session.is_closed
 

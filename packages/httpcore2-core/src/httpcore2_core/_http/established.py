@@ -215,7 +215,8 @@ class EstablishedConnection(ABC, AsyncClosingContext, AsyncConnectionInterface):
     def become_idle(self) -> None:
         """Wait for the first request as a connection that was used before waits for the next.
 
-        A pool calls this for a connection that it has dialled ahead: the server may close it before it is used.
+        A pool calls this for a connection that it has dialled ahead, or for a request that was interrupted: the server
+        may close it before it is used. Requests that are under way are not affected.
         """
 
     @abstractmethod

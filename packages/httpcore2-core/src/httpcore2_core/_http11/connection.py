@@ -66,7 +66,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
 
     _version = "HTTP/1.1"
     _first_state = NEW
-    _was_dialled_ahead = False
+    _was_idle_unused = False
 
     def __init__(
         self,
@@ -421,17 +421,20 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         side, and the body, if there is one, can be sent again.
         """
         return (
-            (self._request_count > 1 or self._was_dialled_ahead)
+            (self._request_count > 1 or self._was_idle_unused)
             and self._codec.is_unanswered
             and self._state is not ABORTED
             and not self._has_consumed
         )
 
     def become_idle(self) -> None:
-        self._was_dialled_ahead = True
-        # As a request does of which nothing was sent.
-        self._change(REQUEST)
+        try:
+            # As a request does of which nothing was sent.
+            self._change(REQUEST)
+        except KeyError:
+            return  # a request is under way, or it is closed
         self._change(RELEASE)
+        self._was_idle_unused = self._request_count == 0
         if self._keepalive_expiry is not None:
             self._expires_at = self._next_expiry()
         self._stream.watch(self._lost)

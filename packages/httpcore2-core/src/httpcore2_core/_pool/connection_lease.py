@@ -69,6 +69,8 @@ class ConnectionLease:
         self._on_release = established.on_release
         established.on_release = partial(_release, engine, connection, self._idle, ref(lease))
         assert connection.observation is not None, "the pool has set it"
+        # It may be new, and the server may close it before its first request.
+        established.become_idle()
         describe(connection)
         self._observation = connection.observation
         self._observation.leased()

@@ -346,24 +346,13 @@ class Engine(PooledConnections):
         runtime: Runtime,
     ) -> bool:
         """Dial one connection, and leave it to the next request; return whether the ledger has granted the dial."""
-        ledger = self._ledger
         lease: PoolLease = Lease()
         try:
             may_share = key[0] in self._multiplexing_schemes
-            if ledger.reserve_ahead(key, may_share, lease, count) is None:
+            if self._ledger.reserve_ahead(key, may_share, lease, count) is None:
                 return False
             await self._dial(lease.ticket, key, request, timeouts, create, runtime)
-            established = lease.connection.established
-            assert established is not None, "it was dialled"
-            established.become_idle()
         finally:
             if lease.ticket is not None:
-                ledger.abandon(lease.ticket, runtime.now())
-            self._apply_decisions()
-        if ledger.expires:
-            self._expiry_timer.watch(runtime, ledger.last_expiry())
-        observation = lease.connection.observation
-        assert observation is not None, "it was dialled"
-        if observation.is_observed:
-            observation.became_idle()
+                self._abandon(lease.ticket, runtime)
         return True

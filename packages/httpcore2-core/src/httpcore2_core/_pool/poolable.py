@@ -43,7 +43,10 @@ class Established(Protocol):
         """
 
     def become_idle(self) -> None:
-        """It was dialled ahead, and waits for its first request as one that was used before waits for the next."""
+        """No request uses it, though it was dialled: it waits as one that was used before waits for the next.
+
+        If requests are under way on it, or it is closed, that goes on.
+        """
 
     def is_stale(self) -> bool:
         """Whether a connection that was idle before must not be used again. Polls the network."""

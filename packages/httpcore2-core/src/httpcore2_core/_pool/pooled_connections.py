@@ -209,10 +209,13 @@ class PooledConnections:
         """
         if uses is None:
             uses = lease.uses
-        if not lease.connection.can_multiplex():
+        connection = lease.connection
+        if not connection.can_multiplex():
             self._ledger.give_up(lease, uses)
         elif not has_begun:
-            self._ledger.checkin(lease.connection, runtime.now())
+            if connection.established is not None:
+                connection.established.become_idle()
+            self._ledger.checkin(connection, runtime.now())
         # Else the connection has released it.
         self._apply_decisions()
 
@@ -262,11 +265,29 @@ class PooledConnections:
             if found is not None:
                 self._give_up(found, None, False, runtime)
             elif lease.ticket is not None:
-                ledger.abandon(lease.ticket, runtime.now())
+                self._abandon(lease.ticket, runtime)
             self._apply_decisions()
             raise
         lease.ticket = None
         return lease
+
+    def _abandon(self, ticket: PoolTicket, runtime: Runtime) -> None:
+        """No request uses what `ticket` was granted: another one gets it, or the connection becomes idle."""
+        slot = ticket.slot
+        connection = None if slot is None else slot.connection
+        established = None if connection is None else connection.established
+        if established is not None:
+            # First: a request that gets it later then checks whether the server has closed it meanwhile.
+            established.become_idle()
+        ledger = self._ledger
+        ledger.abandon(ticket, runtime.now())
+        self._apply_decisions()
+        if ledger.expires:
+            self._expiry_timer.watch(runtime, ledger.last_expiry())
+        if established is not None:
+            assert connection is not None and connection.observation is not None, "it was dialled"
+            if connection.observation.is_observed:
+                connection.observation.became_idle()
 
     async def _dial(
         self,
