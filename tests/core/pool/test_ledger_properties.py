@@ -328,13 +328,12 @@ class Model:
             del self.awaited[key]
         self.tidy()
         waiters = self.shared_waiters(key)
-        if waiters and key not in self.awaited:
-            if key in self.exclusive:
-                self.queue = [q for q in self.queue if q != key]
-                for waiter in waiters:
-                    (self.queue if self.may_dial(key) else self.blocked).append(waiter)
-            elif key not in self.queue:
-                self.line_up(key)
+        if waiters and key in self.exclusive:
+            self.queue = [q for q in self.queue if q != key]
+            for waiter in waiters:
+                (self.queue if self.may_dial(key) else self.blocked).append(waiter)
+        elif waiters and key not in self.awaited and key not in self.queue:
+            self.line_up(key)
 
     def serve(self) -> None:
         self.tidy()

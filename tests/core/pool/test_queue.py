@@ -562,3 +562,19 @@ def test_shared_waiters_keep_waiting_for_their_dial_when_another_of_their_key_fa
     begin_dial(ledger, "a", 2)
     ledger.discard(2)
     assert waiter.grant is None
+
+
+def test_shared_waiters_are_served_before_later_requests_once_the_key_is_exclusive() -> None:
+    ledger = new(max_per_key=2)
+    begin_dial(ledger, "a", 1, share=True)
+    first = acquire(ledger, "a", share=True)
+    HELD.append(Lease())
+    ahead = ledger.reserve_ahead("a", True, HELD[-1], 2)
+    assert ahead is not None
+    ledger.add(ahead, 2)
+    ledger.established(2, 1)
+    second = acquire(ledger, "a", share=True)
+    ledger.abandon(ahead, now=0.0)
+    assert notified(ledger) == [first]
+    assert_reuses(first, 2)
+    assert second.grant is None

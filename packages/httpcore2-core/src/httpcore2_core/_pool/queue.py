@@ -85,15 +85,16 @@ class Queue(Tables[K, C], ABC):
         """The dial of `ticket` is over: put the shared waiters that got nothing from it into the queue."""
         if group.dial is ticket:
             group.dial = None
-        if not group.shared_waiters or group.dial is not None:
+        if not group.shared_waiters:
             return
         queue = self._queue
         if group.is_exclusive:
+            # Even if another dial is under way: requests that arrive now would be served before them.
             queue.pop(group, None)
             for waiter in group.shared_waiters:
                 self._enqueue(group, waiter)
             group.shared_waiters.clear()
-        elif group not in queue:
+        elif group.dial is None and group not in queue:
             self._enqueue_group(group)
 
     def _enqueue_group(self, group: Group[K, C]) -> None:
