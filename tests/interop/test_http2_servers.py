@@ -22,6 +22,8 @@ WITH_TRAILERS = ("hypercorn", "nghttpd", "nghttpx", "haproxy", "caddy")
 
 # The others drop interim responses of the application, or speak HTTP/1.1 to it.
 WITH_HINTS = ("hypercorn", "caddy")
+# haproxy 2.6 loses the body of some responses that follow an interim one of the application, for curl as well.
+BESIDE_HINTS = [(name, secured) for name, secured in ALL if name != "haproxy"]
 
 SIZE = 1_000_000
 
@@ -115,6 +117,7 @@ def test_an_upload_waits_for_100_continue_or_a_while(
     runtime.run(scenario)
 
 
+@pytest.mark.parametrize("server", BESIDE_HINTS, ids=_name, indirect=True)
 def test_early_hints_are_reported_if_the_server_passes_them_on(
     runtime: TestedRuntime, open_pool: Opener, server: tuple[str, str]
 ) -> None:
