@@ -67,19 +67,27 @@ def serve(peer: Peer) -> None:
         peer.send(FINE)
 
 
-@pytest.mark.parametrize("moment", ["connection_opened", "connection_acquired"])
+async def leave_unused(pool: httpcore2.AsyncConnectionPool, url: str, how: str) -> None:
+    """Open a connection that no request uses: ahead, or for a request that is interrupted at an event."""
+    if how == "ahead":
+        assert await pool.connect(url) == 1
+        return
+    with pool.observe(InterruptingObserver(how)), pytest.raises(Interruption):
+        await pool.request("GET", url)
+
+
+@pytest.mark.parametrize("how", ["ahead", "connection_opened", "connection_acquired"])
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
 def test_an_unused_connection_that_the_server_has_closed_gets_no_request(
     runtime: TestedRuntime,
     protocol: Protocol,
     protocol_tls: ssl.SSLContext | None,
     client_tls: ssl.SSLContext,
-    moment: str,
+    how: str,
 ) -> None:
     async def scenario() -> None:
         async with runtime.pool(ssl_context=client_tls, **protocol.options) as pool:
-            with pool.observe(InterruptingObserver(moment)), pytest.raises(Interruption):
-                await pool.request("GET", server.url)
+            await leave_unused(pool, server.url, how)
             assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(pool)
             await closing.close_first(runtime)
             # A POST is not sent again where the server may have processed it.
@@ -120,9 +128,7 @@ def test_the_next_request_uses_the_connection_on_each_route(
 def test_an_unused_connection_expires(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         async with runtime.pool(keepalive_expiry=0.05) as pool:
-            interrupting = InterruptingObserver("connection_opened")
-            with pool.observe(interrupting), pytest.raises(Interruption):
-                await pool.request("GET", server.url)
+            await leave_unused(pool, server.url, "connection_opened")
             if runtime.name in ("threads", "trio"):
                 await runtime.wait_until(lambda: pool.close_expired() == 1)
             await runtime.wait_until(lambda: not pool.connections)
@@ -131,8 +137,9 @@ def test_an_unused_connection_expires(runtime: TestedRuntime) -> None:
         runtime.run(scenario)
 
 
+@pytest.mark.parametrize("how", ["ahead", "connection_opened"])
 def test_a_request_is_sent_again_if_the_server_closes_an_unused_connection_meanwhile(
-    runtime: TestedRuntime,
+    runtime: TestedRuntime, how: str
 ) -> None:
     def handler(peer: Peer) -> None:
         if peer.number == 0:
@@ -142,9 +149,7 @@ def test_a_request_is_sent_again_if_the_server_closes_an_unused_connection_meanw
 
     async def scenario() -> None:
         async with runtime.pool() as pool:
-            interrupting = InterruptingObserver("connection_opened")
-            with pool.observe(interrupting), pytest.raises(Interruption):
-                await pool.request("GET", server.url)
+            await leave_unused(pool, server.url, how)
             assert (await pool.request("GET", server.url)).content == b"fine"
             assert pool.stats().resent == 1
 

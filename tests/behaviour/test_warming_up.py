@@ -222,58 +222,6 @@ def test_a_connection_that_is_too_old_at_once_is_closed_and_not_replaced_without
     assert life == ["connection_opened", "connection_closed"] * 2
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
-def test_a_request_does_not_use_an_unused_connection_that_the_server_has_closed(
-    runtime: TestedRuntime,
-    protocol: Protocol,
-    protocol_tls: ssl.SSLContext | None,
-    client_tls: ssl.SSLContext,
-) -> None:
-    close, is_closed = threading.Event(), threading.Event()
-
-    def handler(peer: Peer) -> None:
-        if peer.number == 0:
-            assert close.wait(60)
-            peer.socket.close()
-            is_closed.set()
-            return
-        connection = ServerConnection(peer, protocol)
-        while connection.receive_request():
-            connection.respond()
-
-    async def scenario() -> None:
-        async with runtime.pool(ssl_context=client_tls, **protocol.options) as pool:
-            assert await pool.connect(server.url) == 1
-            close.set()
-            await runtime.wait_until(is_closed.is_set)
-            # A POST is not sent again where the server may have processed it.
-            assert (await pool.request("POST", server.url, content=b"x")).status == 200
-
-    with scripted_server(handler, tls=protocol_tls, allow_disconnect=True) as server:
-        runtime.run(scenario)
-    assert server.accepted == 2
-
-
-def test_a_request_is_sent_again_if_the_server_closes_an_unused_connection_meanwhile(
-    runtime: TestedRuntime,
-) -> None:
-    def handler(peer: Peer) -> None:
-        if peer.number == 0:
-            assert peer.receive_request()
-            return  # without a response, as if it had closed before the request came
-        serve(peer)
-
-    async def scenario() -> None:
-        async with runtime.pool() as pool:
-            assert await pool.connect(server.url) == 1
-            assert (await pool.request("GET", server.url)).content == b"fine"
-            assert pool.stats().resent == 1
-
-    with scripted_server(handler) as server:
-        runtime.run(scenario)
-    assert server.accepted == 2
-
-
 def test_a_failure_is_raised_and_leaves_nothing(runtime: TestedRuntime) -> None:
     async def scenario() -> None:
         with refusing_port() as port:
