@@ -15,7 +15,7 @@ from h2.exceptions import ProtocolError
 
 import httpcore2
 from httpcore2_core._net.roles import Turn
-from httpcore2_http2._states import HALF_CLOSED_LOCAL
+from httpcore2_http2._states import BODY_DUE, HALF_CLOSED_LOCAL
 
 from ..support.h2peer import H2Peer, answering, speaking
 from ..support.scripted_servers import scripted_server
@@ -101,7 +101,7 @@ def while_it_reads(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
         body: Any = response.stream
         exchange = body.body._exchange
         exchange.stream.chunks.clear()
-        exchange.stream.has_ended, exchange.stream.state = False, HALF_CLOSED_LOCAL
+        exchange.stream.response, exchange.stream.state = BODY_DUE, HALF_CLOSED_LOCAL
 
         def wait(*_: object) -> None:
             del exchange._session.reader.wait

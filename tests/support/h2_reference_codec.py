@@ -82,7 +82,6 @@ from httpcore2_http2._states import (
     RELEASED,
     RESET_SENT,
     SEND_END_STREAM,
-    SEND_HEADERS,
     SEND_RST_STREAM,
     states_allowing,
 )
@@ -191,11 +190,8 @@ class H2Codec:
                 if other.state is RELEASED:
                     self.reset(other)
             h2.send_headers(stream_id, fields, end_stream=end_stream)
-        stream.stream_id = self._last_id = stream_id
-        stream.receive_window = self._stream_window
-        stream.transition(SEND_HEADERS)
-        if end_stream:
-            stream.transition(SEND_END_STREAM)
+        self._last_id = stream_id
+        stream.open(stream_id, 0, self._stream_window, end_stream)
         self._streams[stream_id] = stream
         # The server may send frames about it, however it ends: if all requests of an hour are given up, that is no
         # flood.
@@ -469,8 +465,7 @@ class H2Codec:
         """Tell the listener what an event of h2 means for a response that somebody waits for."""
         if isinstance(event, h2_events.ResponseReceived):
             method = stream.request.method
-            status, headers, stream.body_left = check_response(self._decoder.fields, method)
-            stream.head = (status, headers.copy())
+            stream.receive_head(check_response(self._decoder.fields, method))
             self._idle_frames = 0
             self._listener.on_head(stream)
         elif isinstance(event, h2_events.InformationalResponseReceived):
@@ -492,8 +487,7 @@ class H2Codec:
                 raise MalformedResponse(
                     f"Too little data for the response's Content-Length: {stream.body_left} bytes are missing."
                 )
-            stream.transition(RECEIVE_END_STREAM)
-            stream.has_ended = True
+            stream.end_response()
             self._listener.on_end(stream)
         # DATA that reaches h2 is empty, and frames that would be any other event do not reach it.
 

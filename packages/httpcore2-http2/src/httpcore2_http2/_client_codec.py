@@ -1,9 +1,10 @@
 """The client's side of HTTP/2: streams, their states and the frames that the server sends on them. Layer: stream.
 
-`FrameSender` builds the frames to be sent; `ConnectionControl` has the rare frames of the connection, over h2.
+`FrameReader` finds the received frames, `FrameSender` builds those to be sent; `ConnectionControl` has the rare frames
+of the connection, over h2.
 
-Rules: what a frame may do depends on the state of its stream, and follows from the table in `_states`. A field block is
-decoded even if nobody waits for its response, since the dynamic tables of both sides must agree.
+Rules: what a frame may do depends on the state of its stream, and follows from the tables in `_states`. A field block
+is decoded even if nobody waits for its response, since the dynamic tables of both sides must agree.
 
 Must not know: the network, clocks, locks, sessions, pools.
 """
@@ -18,7 +19,6 @@ from httpcore2_core._http.stream_fields import (
     METHODS_WITHOUT_CONTENT,
     FieldSection,
     MalformedResponse,
-    ResponseHead,
     check_fields,
     check_response,
 )
@@ -34,28 +34,19 @@ from ._codec import (
 )
 from ._control import CONFIG, ConnectionControl
 from ._errors import ConnectionFault, ErrorCode
+from ._frame_reader import FrameReader
 from ._frames import (
-    BLOCK_FLAGS,
-    CONTINUATION,
     DATA,
-    END_HEADERS,
     END_STREAM,
-    FRAME_HEADER,
     GOAWAY,
     HEADERS,
     INITIAL_WINDOW,
-    MAX_FRAME,
     MAX_WINDOW,
     PADDED,
     PING,
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
-    FieldBlock,
-    IncompleteFrame,
-    check_first,
-    check_header,
-    check_order,
     content,
     name_frame,
     number,
@@ -64,16 +55,23 @@ from ._frames import (
 from ._hpack import CachingDecoder
 from ._sender import FrameSender
 from ._states import (
+    BODY_DUE,
+    CONTENT,
+    END,
+    END_DUE,
     ENDED,
+    FINAL_HEAD,
     HALF_CLOSED_REMOTE,
+    HEAD_DUE,
+    INTERIM_HEAD,
     RECEIVE_DATA,
     RECEIVE_END_STREAM,
     RECEIVE_RST_STREAM,
-    RELEASE,
     RELEASED,
     RESET_SENT,
+    RESPONSE_TRANSITIONS,
     SEND_END_STREAM,
-    SEND_HEADERS,
+    TRAILERS,
     states_allowing,
 )
 from ._stream import Stream
@@ -81,17 +79,12 @@ from ._stream_table import StreamTable
 
 _MAX_STREAM_ID = 2**31 - 1
 
-# No field block is being received; and not even the server's first frame has come.
-_NO_BLOCK, _NO_FRAME = 0, -1
-
 _NO_HEAD = "The server sent data before the response's head."
 
 _RECEIVING = states_allowing(RECEIVE_DATA)
-# Somebody waits for the response.
-_AWAITED = states_allowing(RECEIVE_DATA) & states_allowing(RELEASE)
 
 
-class ClientCodec:
+class ClientCodec(FrameReader):
     """The client's side of the HTTP/2 protocol on one connection; see `HTTP2Codec`."""
 
     def __init__(
@@ -116,16 +109,14 @@ class ClientCodec:
         self._is_closed = False
         self._table = StreamTable(self._send_reset)
         self._streams = self._table.streams
-        self._last_id = -1
+        self._add_ended = self._table.closed.add_ended
+        super().__init__(self._streams)
         self._initial_send_window = INITIAL_WINDOW
         self._stream_window = stream_window
         self._connection_window = connection_window
         self._update_size = connection_window // 4
         # Bytes that were received, but not yet added to the connection's window.
         self._unreturned = 0
-        self._incomplete = IncompleteFrame()
-        self._block_id = _NO_FRAME  # the stream of the field block that is being received
-        self._block = FieldBlock()
         self._decoder = CachingDecoder(MAX_HEADER_LIST)
         self._idle_frames = 0
         self._sender = FrameSender()
@@ -150,12 +141,8 @@ class ClientCodec:
             return False
         if self._table.has_released:
             self._table.make_room()
-        self._last_id = stream.stream_id = stream_id
-        stream.send_window = self._initial_send_window
-        stream.receive_window = self._stream_window
-        stream.transition(SEND_HEADERS)
-        if end_stream:
-            stream.transition(SEND_END_STREAM)
+        self._last_id = stream_id
+        stream.open(stream_id, self._initial_send_window, self._stream_window, end_stream)
         self._streams[stream_id] = stream
         self._sender.send_headers(stream_id, pseudo, headers, end_stream)
         # The server may send frames about it, however it ends: if all requests of an hour are given up, that is no
@@ -208,52 +195,13 @@ class ClientCodec:
         return True
 
     def receive(self, data: bytes) -> None:
-        position = 0
-        while self._incomplete.parts:
-            # Its header alone may be complete then, so that it is incomplete once more.
-            position = self._incomplete.fill(data, position)
-            frame = self._incomplete.take()
-            if frame is None:
-                return
-            self._process(frame, 0)
-        self._process(data, position)
-
-    def _process(self, data: bytes, position: int) -> None:
-        """Process the frames in `data` from `position` on, and keep the last if it is incomplete."""
-        size = len(data)
-        needed = 9
-        unpack = FRAME_HEADER.unpack_from
-        find = self._streams.get
         try:
-            while size - position >= 9:
-                head, flags, stream_id = unpack(data, position)
-                kind = head & 0xFF
-                length = head >> 8
-                stream = find(stream_id)
-                if stream is None or kind > HEADERS or length > MAX_FRAME or self._block_id:
-                    stream_id &= 0x7FFFFFFF  # the first bit is reserved
-                    self._check_frame(length, kind, flags, stream_id, data)
-                    stream = find(stream_id)
-                start = position + 9
-                end = start + length
-                if end > size:
-                    needed = 9 + length
-                    break
-                position = end
-                if kind == DATA:
-                    self._receive_data(data[start:end], flags, stream_id, stream)
-                elif kind == HEADERS and flags & BLOCK_FLAGS == END_HEADERS:
-                    self._receive_block(data[start:end], flags & END_STREAM, stream_id, stream)
-                else:
-                    self._receive_other(data[start:end], kind, flags, stream_id, stream)
+            self._read_frames(data)
         except ConnectionFault as exc:
             self._is_closed = True
             self._control.close(exc.code)
             self._send_control()
             raise RemoteProtocolError(str(exc)) from exc.__cause__
-        finally:
-            if position < size:
-                self._incomplete.keep(data[position:], needed)
 
     def _count_idle_frame(self) -> None:
         """Bound the frames that cost the server little (RFC 9113, section 10.5)."""
@@ -265,19 +213,9 @@ class ClientCodec:
                 ErrorCode.ENHANCE_YOUR_CALM,
             )
 
-    def _check_frame(self, length: int, kind: int, flags: int, stream_id: int, data: bytes) -> None:
-        """Refuse a frame by its header, before its payload has come. Most frames of responses need no such check."""
-        if self._block_id == _NO_FRAME:
-            check_first(kind, flags, data)
-            self._block_id = _NO_BLOCK
-        check_order(kind, length, stream_id, self._block_id)
-        if kind <= CONTINUATION:
-            check_header(kind, length, flags, stream_id, self._last_id)
-
     # DATA and HEADERS
 
     def _receive_data(self, data: bytes, flags: int, stream_id: int, stream: Stream | None) -> None:
-        """Process a DATA frame (RFC 9113, section 6.1)."""
         size = len(data)  # padding included: section 6.9.1
         if flags & PADDED:
             data = content(DATA, data, flags)
@@ -287,29 +225,17 @@ class ClientCodec:
         if unreturned > self._connection_window or (
             stream is not None and stream.receive_window < size
         ):
-            raise ConnectionFault(
-                f"The server sent more data than it was allowed to: {size} bytes on stream {stream_id}, "
-                f"whose window is {'closed' if stream is None else f'{stream.receive_window} bytes'}, "
-                f"on a connection whose window was {self._receive_window} bytes.",
-                ErrorCode.FLOW_CONTROL_ERROR,
-            )
+            raise self._beyond_window(size, stream_id, stream)
         if unreturned >= self._update_size:
             self._sender.send_window_update(0, unreturned)
             unreturned = 0
         self._unreturned = unreturned
-        if not data or stream is None or stream.head is None or stream.state not in _AWAITED:
-            self._count_idle_frame()
-            if stream is None or stream.state not in _RECEIVING:
-                self._receive_unexpected(DATA, stream_id, size, stream)
-                return
-            stream.receive_window -= size
-            if stream.state is RELEASED:
-                self._receive_released(flags, stream)
-                return
-            if stream.head is None:
-                self._fail_stream(stream, _NO_HEAD)
-                return
-        else:
+        if (
+            data
+            and stream is not None
+            and stream.response is BODY_DUE
+            and stream.state is not RELEASED
+        ):
             stream.receive_window -= size
             left = stream.body_left
             if left is not None:
@@ -320,71 +246,103 @@ class ClientCodec:
             if self._idle_frames:
                 self._idle_frames -= min(self._idle_frames, IDLE_FRAMES_PER_DATA)
             if stream.chunks:
-                stream.add_data(
-                    data
-                )  # the listener was notified of the data before it, which nobody has taken yet
+                # The listener was notified of the data before it, which nobody has taken yet.
+                stream.add_data(data)
             else:
                 stream.chunks.append(data)
                 self._listener.on_data(stream)
-        if size != len(data):
+        elif not self._receive_unusual_data(size, flags, stream_id, stream):
+            return
+        assert stream is not None, "data on any other stream is unexpected"
+        if flags & PADDED:
             self.consumed(stream, size - len(data))
         if flags & END_STREAM:
             self._end_response(stream)
-
-    def _receive_released(self, flags: int, stream: Stream) -> None:
-        """Process a DATA frame on a stream whose response nobody waits for."""
-        if not flags & END_STREAM:
-            self.reset(stream)
-        elif stream.head is None:
-            raise ConnectionFault(_NO_HEAD)
-        else:
-            self._end_released(stream)
 
     @property
     def _receive_window(self) -> int:
         """Bytes that the server may send on all streams together."""
         return self._connection_window - self._unreturned
 
+    def _beyond_window(self, size: int, stream_id: int, stream: Stream | None) -> ConnectionFault:
+        """Return the error for `size` bytes of data that were not allowed (RFC 9113, section 6.9.1)."""
+        return ConnectionFault(
+            f"The server sent more data than it was allowed to: {size} bytes on stream {stream_id}, "
+            f"whose window is {'closed' if stream is None else f'{stream.receive_window} bytes'}, "
+            f"on a connection whose window was {self._receive_window} bytes.",
+            ErrorCode.FLOW_CONTROL_ERROR,
+        )
+
+    def _receive_unusual_data(
+        self, size: int, flags: int, stream_id: int, stream: Stream | None
+    ) -> bool:
+        """Process a DATA frame that is empty, or for which nobody waits.
+
+        Return whether it is part of a response for which somebody waits.
+        """
+        self._count_idle_frame()
+        if stream is None or stream.state not in _RECEIVING:
+            self._receive_unexpected(DATA, stream_id, size, stream)
+            return False
+        stream.receive_window -= size
+        is_due = CONTENT in RESPONSE_TRANSITIONS[stream.response]
+        if stream.state is not RELEASED:
+            if not is_due:
+                self._fail_stream(stream, _NO_HEAD)
+            return is_due
+        if not flags & END_STREAM:
+            self.reset(stream)
+        elif not is_due:
+            raise ConnectionFault(_NO_HEAD)
+        else:
+            self._end_released(stream)
+        return False
+
     def _receive_block(
         self, block: bytes, end_stream: int, stream_id: int, stream: Stream | None
     ) -> None:
-        """Process a whole field block (RFC 9113, sections 6.2 and 8.1)."""
         fields = self._decoder.decode_block(block)
-        if stream is None or stream.head is not None or stream.state not in _AWAITED:
+        if stream is None or stream.response is not HEAD_DUE or stream.state is RELEASED:
             self._count_idle_frame()
         elif fields.checked is not None and stream.request.method not in METHODS_WITHOUT_CONTENT:
-            self._receive_head(stream, fields.checked)
+            stream.receive_head(fields.checked)
+            self._idle_frames = 0
+            self._listener.on_head(stream)
             if end_stream:
                 self._end_response(stream)
             return
         if stream is None or stream.state not in _RECEIVING:
             self._receive_unexpected(HEADERS, stream_id, 0, stream)
             return
-        is_interim = bool(fields) and fields[0][0] == b":status" and fields[0][1][:1] == b"1"
-        if is_interim:
-            if end_stream or stream.head is not None:
-                raise ConnectionFault(
-                    f"The server sent an interim response on stream {stream_id} that ends the stream, or after the "
-                    "final response (RFC 9113, section 8.1)."
-                )
-        elif stream.head is not None and not end_stream:
+        event = TRAILERS if stream.response is BODY_DUE else FINAL_HEAD
+        if fields and fields[0][0] == b":status" and fields[0][1][:1] == b"1":
+            event = INTERIM_HEAD
+        following = RESPONSE_TRANSITIONS[stream.response].get(event)
+        if following is None or (end_stream and END not in RESPONSE_TRANSITIONS[following]):
+            raise ConnectionFault(
+                f"The server sent an interim response on stream {stream_id} that ends the stream, or after the "
+                "final response (RFC 9113, section 8.1)."
+            )
+        if following is END_DUE and not end_stream:
             raise ConnectionFault(
                 f"The server sent trailers on stream {stream_id} that do not end it (RFC 9113, section 8.1)."
             )
         if stream.state is RELEASED:
+            stream.response = following
             if end_stream:
                 self._end_released(stream)
-            elif not is_interim:
-                stream.head = (0, [])  # nobody waits for it; trailers may follow
             return
         try:
-            if is_interim:
+            if event is INTERIM_HEAD:
                 self._count_idle_frame()
                 self._receive_interim(stream, fields)
-            elif stream.head is None:
-                self._receive_head(stream, check_response(fields, stream.request.method))
+            elif event is FINAL_HEAD:
+                stream.receive_head(check_response(fields, stream.request.method))
+                self._idle_frames = 0
+                self._listener.on_head(stream)
             else:
                 stream.trailers = check_fields(fields)
+                stream.advance(TRAILERS)
         except MalformedResponse as exc:
             if end_stream:
                 stream.transition(RECEIVE_END_STREAM)
@@ -392,12 +350,6 @@ class ClientCodec:
             return
         if end_stream:
             self._end_response(stream)
-
-    def _receive_head(self, stream: Stream, head: ResponseHead) -> None:
-        stream.head = (head.status, head.headers.copy())
-        stream.body_left = head.length
-        self._idle_frames = 0
-        self._listener.on_head(stream)
 
     def _receive_interim(self, stream: Stream, fields: FieldSection) -> None:
         status, headers, _ = check_response(fields, stream.request.method)
@@ -413,16 +365,17 @@ class ClientCodec:
         self._listener.on_interim(stream, status, headers)
 
     def _end_response(self, stream: Stream) -> None:
-        stream.transition(RECEIVE_END_STREAM)
         if stream.body_left:
+            stream.transition(RECEIVE_END_STREAM)
             self._fail_stream(
                 stream,
                 f"Too little data for the response's Content-Length: {stream.body_left} bytes are missing.",
             )
             return
-        stream.has_ended = True
-        if stream.state is ENDED:
-            self._table.drop_ended(stream)
+        if stream.end_response() is ENDED:
+            stream_id = stream.stream_id
+            del self._streams[stream_id]
+            self._add_ended(stream_id)
         self._listener.on_end(stream)
 
     def _end_released(self, stream: Stream) -> None:
@@ -470,7 +423,7 @@ class ClientCodec:
     def _receive_other(
         self, payload: bytes, kind: int, flags: int, stream_id: int, stream: Stream | None
     ) -> None:
-        """Process a frame that is neither DATA nor a field block by itself. PRIORITY and unknown types are ignored."""
+        # PRIORITY and unknown types are ignored.
         self._count_idle_frame()
         if kind == WINDOW_UPDATE:
             self._receive_window_update(number(payload) & 0x7FFFFFFF, stream_id, stream)
@@ -481,11 +434,6 @@ class ClientCodec:
                 del self._streams[stream_id]
                 if is_awaited:
                     self._listener.on_reset(stream, number(payload))
-        elif kind in (HEADERS, CONTINUATION):
-            block = self._block.add(payload, kind, flags)
-            self._block_id = stream_id if block is None else _NO_BLOCK
-            if block is not None:
-                self._receive_block(block, self._block.end_stream, stream_id, stream)
         elif kind == GOAWAY:
             self._listener.on_goaway(*two_numbers(payload), payload[8:])
         elif kind in (SETTINGS, PING):

@@ -8,6 +8,7 @@ Must not know: frames, h2.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from ._states import ENDED, RESET_RECEIVED, RESET_SENT, StreamState
 
@@ -19,16 +20,17 @@ MAX_ENDED = 100
 
 
 class ClosedStreams:
-    """The closed streams of one connection."""
+    """The closed streams of one connection.
+
+    Attributes:
+        add_ended: remembers a stream on which request and response are complete.
+    """
 
     def __init__(self) -> None:
         # Streams that we have reset, and the bytes that the server was allowed to send when it had not heard of it.
         self._resets: OrderedDict[int, int] = OrderedDict()
         self._ended: deque[int] = deque(maxlen=MAX_ENDED)
-
-    def add_ended(self, stream_id: int) -> None:
-        """Remember a stream on which request and response are complete."""
-        self._ended.append(stream_id)
+        self.add_ended: Callable[[int], None] = self._ended.append
 
     def add_reset(self, stream_id: int, window: int) -> None:
         """Remember a stream that we have reset, on which the server was allowed to send `window` bytes."""

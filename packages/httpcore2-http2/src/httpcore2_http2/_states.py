@@ -1,4 +1,4 @@
-"""The states of an HTTP/2 stream, and what leads from one to the next (RFC 9113, section 5.1). Layer: stream.
+"""The states of an HTTP/2 stream and of its response (RFC 9113, sections 5.1 and 8.1). Layer: stream.
 
 The figure of the RFC, as a client without server push sees it (H: HEADERS, ES: END_STREAM, R: RST_STREAM):
 
@@ -29,11 +29,16 @@ tunnel of a plain CONNECT is SEND_END_STREAM and then RELEASE; closing that of a
 A request without body is SEND_HEADERS followed by SEND_END_STREAM. An event that the table does not have for a state
 is a bug of the codec if it starts with SEND, and a fault of the server, which the codec handles, if it starts with
 RECEIVE.
+
+A second table says which part of the response may come next on a stream that may receive (section 8.1): any number of
+interim heads, the final head, data, trailers. Trailers are a field block that ends the stream.
 """
 
 from __future__ import annotations
 
-from httpcore2_core._states import Label, Transitions
+from collections.abc import Mapping
+
+from httpcore2_core._states import Label, Transitions, columns
 
 
 class StreamState(Label):
@@ -72,6 +77,29 @@ class StreamEvent(Label):
     """The exchange is over, and the stream is not reset."""
 
 
+class ResponseState(Label):
+    """The part of a response that is due."""
+
+    HEAD_DUE = "HEAD_DUE"
+    BODY_DUE = "BODY_DUE"
+    """Data, trailers, or the end."""
+    END_DUE = "END_DUE"
+    """Trailers have come: the frame that brought them ends the stream."""
+    COMPLETE = "COMPLETE"
+
+
+class ResponseEvent(Label):
+    """A part of a response has come."""
+
+    INTERIM_HEAD = "INTERIM_HEAD"
+    FINAL_HEAD = "FINAL_HEAD"
+    CONTENT = "CONTENT"
+    """A DATA frame, even if it is empty."""
+    TRAILERS = "TRAILERS"
+    END = "END"
+    """END_STREAM, of any of the frames."""
+
+
 # Bound to names once: the way of an enum to its members is slow.
 (
     IDLE,
@@ -95,6 +123,8 @@ class StreamEvent(Label):
     RECEIVE_WINDOW_UPDATE,
     RELEASE,
 ) = StreamEvent
+HEAD_DUE, BODY_DUE, END_DUE, COMPLETE = ResponseState
+INTERIM_HEAD, FINAL_HEAD, CONTENT, TRAILERS, END = ResponseEvent
 
 TRANSITIONS: Transitions[StreamState, StreamEvent] = {
     IDLE: {SEND_HEADERS: OPEN},
@@ -152,6 +182,21 @@ TRANSITIONS: Transitions[StreamState, StreamEvent] = {
         RECEIVE_WINDOW_UPDATE: RESET_RECEIVED,
     },
 }
+
+
+RESPONSE_TRANSITIONS: Transitions[ResponseState, ResponseEvent] = {
+    HEAD_DUE: {INTERIM_HEAD: HEAD_DUE, FINAL_HEAD: BODY_DUE},
+    BODY_DUE: {CONTENT: BODY_DUE, TRAILERS: END_DUE, END: COMPLETE},
+    END_DUE: {END: COMPLETE},
+    COMPLETE: {},
+}
+
+SENT_HEADERS: StreamState = TRANSITIONS[IDLE][SEND_HEADERS]
+"""The state after the head of a request whose body follows."""
+SENT_REQUEST: StreamState = TRANSITIONS[SENT_HEADERS][SEND_END_STREAM]
+"""The state after the head of a request without body."""
+AFTER_END_STREAM: Mapping[StreamState, StreamState] = columns(TRANSITIONS)[RECEIVE_END_STREAM]
+"""What the end of the response makes of each state in which it is allowed."""
 
 
 def states_allowing(event: StreamEvent) -> frozenset[StreamState]:

@@ -10,17 +10,28 @@ from __future__ import annotations
 
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.informational import Informer
+from httpcore2_core._http.stream_fields import ResponseHead
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._models import Request
 from httpcore2_core._net.roles import Turn
 
 from ._states import (
+    AFTER_END_STREAM,
+    COMPLETE,
+    END,
     ENDED,
+    FINAL_HEAD,
     HALF_CLOSED_LOCAL,
     HALF_CLOSED_REMOTE,
+    HEAD_DUE,
     IDLE,
     OPEN,
+    RESPONSE_TRANSITIONS,
+    SENT_HEADERS,
+    SENT_REQUEST,
     TRANSITIONS,
+    ResponseEvent,
+    ResponseState,
     StreamEvent,
     StreamState,
 )
@@ -34,6 +45,7 @@ class Stream:
 
     Attributes of the protocol, for the codec:
         state: see `_states`.
+        response: the part of the response that is due; see `_states`.
         stream_id: its identifier; 0 while it is idle.
         send_window: bytes that we may send.
         receive_window: bytes that the server may send.
@@ -52,7 +64,6 @@ class Stream:
         head: status and fields of the response.
         chunks: received data that nobody has taken.
         trailers: fields after the body.
-        has_ended: the response is complete.
         error: why it never will be.
         is_unprocessed: with an error: the server did not process the request, which may be sent again if its body may.
         made_progress: the server processed other requests meanwhile.
@@ -60,18 +71,23 @@ class Stream:
         turns: participants that wait for something on the stream.
     """
 
+    stream_id: int = 0
+    send_window: int = 0
+    receive_window: int = 0
+    # Few streams have any of these.
+    interim: int = 0
+    was_continued: bool = False
+    is_unprocessed: bool = False
+    made_progress: bool = False
+
     def __init__(self, request: Request, upload: StreamUpload | None, reads: int) -> None:
         """Create an idle stream; arguments as the attributes of these names."""
         self.state: StreamState = IDLE
-        self.stream_id: int = 0
-        self.send_window: int = 0
-        self.receive_window: int = 0
+        self.response: ResponseState = HEAD_DUE
         self.unreturned: int = 0
-        self.interim: int = 0
         self.body_left: int | None = None
         self.request: Request = request
         self.informer: Informer | None = None
-        self.was_continued: bool = False
         self.upload: StreamUpload | None = upload
         self.is_connect: bool = request.method == b"CONNECT"
         self.is_tunnel: bool = False
@@ -79,16 +95,36 @@ class Stream:
         self.head: tuple[int, Headers] | None = None
         self.chunks: list[bytes | bytearray] = []
         self.trailers: Headers = []
-        self.has_ended: bool = False
         self.error: Exception | None = None
-        self.is_unprocessed: bool = False
-        self.made_progress: bool = False
         self.is_released: bool = False
         self.turns: list[Turn] = []
 
     def transition(self, event: StreamEvent) -> None:
         """Move to the state that follows `event`, which must be allowed."""
         self.state = TRANSITIONS[self.state][event]
+
+    def advance(self, event: ResponseEvent) -> None:
+        """Note that a part of the response has come, which must be due."""
+        self.response = RESPONSE_TRANSITIONS[self.response][event]
+
+    def receive_head(self, head: ResponseHead) -> None:
+        """Note that the final head has come."""
+        self.response = RESPONSE_TRANSITIONS[self.response][FINAL_HEAD]
+        self.head = (head.status, head.headers.copy())
+        self.body_left = head.length
+
+    def end_response(self) -> StreamState:
+        """Note that the response is complete, and return the state of the stream."""
+        self.response = RESPONSE_TRANSITIONS[self.response][END]
+        self.state = state = AFTER_END_STREAM[self.state]
+        return state
+
+    def open(self, stream_id: int, send_window: int, receive_window: int, end_stream: bool) -> None:
+        """Note that the head of the request is sent, and nothing more if `end_stream` is true."""
+        self.stream_id = stream_id
+        self.send_window = send_window
+        self.receive_window = receive_window
+        self.state = SENT_REQUEST if end_stream else SENT_HEADERS
 
     @property
     def may_send(self) -> bool:
@@ -101,13 +137,18 @@ class Stream:
         return self.state is HALF_CLOSED_LOCAL or self.state is ENDED
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the response is complete."""
+        return self.response is COMPLETE
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will come."""
-        return self.has_ended or self.error is not None
+        return self.response is COMPLETE or self.error is not None
 
     def has_head(self) -> bool:
         """Whether there is no need to wait for the response's head."""
-        return self.head is not None or self.is_over
+        return self.head is not None or self.error is not None
 
     def has_answered(self) -> bool:
         """Whether the server has answered `Expect: 100-continue`, by 100 (Continue) or otherwise."""
@@ -119,7 +160,7 @@ class Stream:
 
     def has_data(self) -> bool:
         """Whether there is no need to wait for data or the end."""
-        return bool(self.chunks) or self.is_over
+        return bool(self.chunks) or self.response is COMPLETE or self.error is not None
 
     def add_data(self, data: bytes) -> None:
         """Add received data. Small chunks are joined, since an object for each would take a multiple of their size."""
