@@ -35,6 +35,7 @@ from httpcore2_core._http.traffic import Traffic
 from httpcore2_core._models import ByteStream, Origin, Request, Response, received_response
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.errors import rounded
+from httpcore2_core._net.roles import Turn
 
 from ._client_codec import ClientCodec
 from ._control import CONFIG
@@ -128,18 +129,31 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         session = self._session
         tracer = Tracer.of("http2", request, self.runtime.is_blocking)
         exchange: HTTP2Exchange | None = None
-        owes_flush = has_begun = False
+        owes_flush = has_begun = has_role = False
+        turn = Turn()
         try:
             with session.lock:
-                self._begin_exchange()
+                session.begin_exchange()
                 has_begun = True
+                self._expires_at = None
+                if self._state is IDLE:
+                    self._change(REQUEST)
                 if (
                     tracer is None
                     and not session.keepalive.is_ping_pending
                     and request.method != b"CONNECT"
                 ):
                     exchange = self._open_exchange(request, observation)
-                    owes_flush = self._push_or_defer()
+                    writer = session.writer
+                    if session.exchanges == 1 or self.runtime.is_blocking:
+                        writer.push()
+                        stream = exchange.stream
+                        if not (stream.upload or stream.informer):
+                            has_role = session.reader.begin(turn)
+                    elif not writer.is_flush_due:
+                        # Requests are under way on an event loop: the first task that queues one writes for all that
+                        # run in the same iteration of the loop, and do not wait for it.
+                        writer.is_flush_due = owes_flush = True
             if exchange is None:
                 if session.keepalive.is_ping_pending:
                     await self._await_ping_reply(timeouts)
@@ -158,7 +172,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     owes_flush = False
                     with session.lock:
                         session.writer.push()
-                if session.writer.unsent:
+                        if not (stream.has_head() or stream.upload or stream.informer):
+                            has_role = session.reader.begin(turn)
+                if session.writer.unsent and not has_role:
                     await session.writer.flush(timeouts.for_write(), stream.has_head)
                 if observation is not None:
                     observation.head_sent()
@@ -167,7 +183,10 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 if stream.informer is not None:
                     await exchange.wait_for_head(timeouts)
                 elif stream.head is None:
-                    await session.reader.wait(stream.turns, stream.has_head, timeouts.for_read())
+                    limit = timeouts.for_read()
+                    begun = turn if has_role else None
+                    waiting = session.reader.wait
+                    await waiting(stream.turns, stream.has_head, limit, ReadTimeout, begun)
                 head = stream.head or exchange.raise_error()
             else:
                 info = {"request": request, "stream_id": stream.stream_id}
@@ -183,8 +202,9 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         except BaseException as exc:
             session.abort_if_interrupted(exc)
             add_context(exc, self.peer if exchange is None else exchange.peer)
-            if owes_flush:
-                with session.lock:
+            with session.lock:
+                session.reader.role.leave(turn)
+                if owes_flush:
                     session.writer.push()
             if has_begun:
                 self._was_idle_unused = (
@@ -222,29 +242,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             tunnel.owner = body  # the caller may keep the stream alone
         status, headers = head
         return received_response(status, headers, body, extensions)
-
-    def _begin_exchange(self) -> None:
-        """Count one more exchange; under the lock."""
-        self._stream.watch(None)
-        self._session.begin_exchange()
-        self._expires_at = None
-        if self._state is IDLE:
-            self._change(REQUEST)
-
-    def _push_or_defer(self) -> bool:
-        """Write the queued request, or return true if the caller must do that after a checkpoint; under the lock.
-
-        If requests are under way on an event loop, the first task that queues one writes for all that run in the same
-        iteration of the loop, and do not wait for it.
-        """
-        session = self._session
-        writer = session.writer
-        if session.exchanges == 1 or self.runtime.is_blocking:
-            writer.push()
-        elif not writer.is_flush_due:
-            writer.is_flush_due = True
-            return True
-        return False
 
     async def _await_ping_reply(self, timeouts: Timeouts) -> None:
         """Wait for the reply to a PING before anything else is sent to a server that may be gone."""
@@ -296,27 +293,27 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     ) -> HTTP2Exchange:
         """Open a stream, and queue the head and as much of the body as is here and may be sent; under the lock."""
         session = self._session
-        if len(session.writer.unsent) > _MAX_UNSENT:
+        if session.writer.unsent and len(session.writer.unsent) > _MAX_UNSENT:
             session.retire()
         if session.is_closed or session.is_retired or len(session.streams) >= session.codec.limit:
             raise ConnectionNotAvailable(
                 f"The connection accepts no further request: {len(session.streams)} of at most "
                 f"{session.codec.limit} streams are open."
             )
-        authority, length, headers = self._fields.prepare(request.headers)
-        pseudo = self._fields.pseudo(request, authority)
+        length, pseudo, headers = self._fields.of(request)
         body = request.stream
         upload = None
         if length or type(body) is not ByteStream or body.content or request.method == b"CONNECT":
             upload = StreamUpload.of(request, length, self.runtime.is_blocking)
         informer = None
-        if "informational" in request.extensions or observation is not None:
+        if observation is not None or "informational" in request.extensions:
             informer = Informer.of(request, self.runtime.is_blocking, observation)
         stream = session.open_stream(request, upload, pseudo, headers)
         if stream is None:
             session.retire()
             raise ConnectionNotAvailable("The connection has no stream identifiers left.")
-        stream.informer = informer
+        if informer is not None:
+            stream.informer = informer
         if self._state is RESERVED:
             self._change(SEND)
         self._request_count = session.request_count
@@ -336,7 +333,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 self._change(RELEASE)
                 if self._keepalive_expiry is not None:
                     self._expires_at = self.runtime.now() + self._keepalive_expiry
-                session.watch()
+                self._stream.watch(session.watcher)
             is_usable = not session.is_closed
         if session.has_changed:
             session.notify()
@@ -393,13 +390,16 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 return
             if self._keepalive_expiry is not None:
                 self._expires_at = self.runtime.now() + self._keepalive_expiry
-            session.watch()
+            self._stream.watch(session.watcher)
 
     def is_stale(self) -> bool:
-        # A new connection is checked by its first request.
-        if self._session.request_count or self._was_idle_unused:
-            self._session.poll()
-        return self._session.is_closed
+        session = self._session
+        # A new connection is checked by its first request, and one that is in use by the participant that reads.
+        if (session.request_count or self._was_idle_unused) and (
+            session.reader.role.holder is None or session.keepalive.due is not None
+        ):
+            session.poll()
+        return session.is_closed
 
     def abort(self) -> None:
         """Close the connection without awaiting."""

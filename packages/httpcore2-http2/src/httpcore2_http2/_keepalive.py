@@ -78,6 +78,23 @@ class KeepAlive:
         else:
             self.due = None
 
+    def must_ping_before_reuse(self, now: float) -> bool:
+        """Whether to send a PING before the idle connection is used again."""
+        return self._before_reuse is not None and now - self._last_received >= self._before_reuse
+
+    def begin(self, now: float) -> bool:
+        """Count silence from `now` on, since a request waits again.
+
+        Return whether it was so long that a PING must be sent if the connection was used before.
+        """
+        must_ping = self.must_ping_before_reuse(now)
+        if self.is_ping_pending or self._interval is not None:
+            self.resume(now)
+        else:
+            self._last_received = now
+            self.due = None
+        return must_ping
+
     def ping_sent(self, now: float) -> None:
         """Expect a reply from now on."""
         self.is_ping_pending = True
@@ -94,10 +111,6 @@ class KeepAlive:
         self._had_grace = True
         self.due = now + _GRACE
         return True
-
-    def must_ping_before_reuse(self, now: float) -> bool:
-        """Whether to send a PING before the idle connection is used again."""
-        return self._before_reuse is not None and now - self._last_received >= self._before_reuse
 
     def must_ping_after_abandoned_request(self, now: float) -> bool:
         """Whether to send a PING since a request without response is given up."""

@@ -81,12 +81,22 @@ class Reader:
         """Whether a participant reads on behalf of all."""
         return self.role.holder is not None
 
+    def begin(self, turn: Turn) -> bool:
+        """Let `turn` take the role if it is free and there is nothing to do but to read; under the lock.
+
+        `wait` must follow, or the role be left. The response to a request is mostly read where the request was sent.
+        """
+        if self._writer.unsent or self._keepalive.due is not None:
+            return False
+        return self.role.take(turn)
+
     async def wait(
         self,
         turns: list[Turn],
         is_ready: Callable[[], bool],
         limit: float | None,
         timeout_error: type[TimeoutException] = ReadTimeout,
+        turn: Turn | None = None,
     ) -> None:
         """Wait until `is_ready` returns true: read on behalf of all, or let another participant do so.
 
@@ -95,6 +105,7 @@ class Reader:
             is_ready: called under the lock.
             limit: seconds; `None` for no limit.
             timeout_error: `ReadTimeout`, or `WriteTimeout` if it waits for the server to open a window.
+            turn: has taken the role by `begin`, since when no other participant had a turn; `None` if it has not.
 
         Raises:
             TimeoutException: `timeout_error`, if it took longer.
@@ -104,40 +115,50 @@ class Reader:
         left = limit
         writer = self._writer
         role = self.role
-        turn = Turn()
+        has_begun = turn is not None
+        if turn is None:
+            turn = Turn()
         is_over = False
         try:
             while True:
                 waiter: Waiter | None = None
                 must_write = False
-                with self.lock:
-                    if is_ready():
-                        self._leave(turn, turns)
-                        is_over = True
-                        return
-                    if (writer.outgoing or writer.unsent) and not writer.is_flush_due:
-                        writer.push()
-                        must_write = bool(writer.unsent) and not writer.is_writing
-                    if role.holder is not None and role.holder is not turn:
-                        waiter = role.enqueue(turn, runtime.create_waiter())
-                        if turn not in turns:
-                            turns.append(turn)
-                    elif must_write:
-                        role.leave(turn)
-                        writer.role.take(turn)
-                    else:
-                        role.take(turn)
-                    pause = left
-                    due = self._keepalive.due
-                    longest = self._longest_wait if due is None else max(0.0, due - runtime.now())
-                    if longest is not None and (pause is None or longest < pause):
-                        pause = longest
-                    if (
-                        waiter is None
-                        and writer.unsent
-                        and (pause is None or pause > POLL_INTERVAL)
-                    ):
-                        pause = POLL_INTERVAL
+                if has_begun:
+                    has_begun = False
+                    pause = self._longest_wait
+                    if pause is None or (limit is not None and limit < pause):
+                        pause = limit
+                else:
+                    with self.lock:
+                        if is_ready():
+                            self._leave(turn, turns)
+                            is_over = True
+                            return
+                        if (writer.outgoing or writer.unsent) and not writer.is_flush_due:
+                            writer.push()
+                            must_write = bool(writer.unsent) and not writer.is_writing
+                        if role.holder is not None and role.holder is not turn:
+                            waiter = role.enqueue(turn, runtime.create_waiter())
+                            if turn not in turns:
+                                turns.append(turn)
+                        elif must_write:
+                            role.leave(turn)
+                            writer.role.take(turn)
+                        else:
+                            role.take(turn)
+                        pause = left
+                        due = self._keepalive.due
+                        longest = (
+                            self._longest_wait if due is None else max(0.0, due - runtime.now())
+                        )
+                        if longest is not None and (pause is None or longest < pause):
+                            pause = longest
+                        if (
+                            waiter is None
+                            and writer.unsent
+                            and (pause is None or pause > POLL_INTERVAL)
+                        ):
+                            pause = POLL_INTERVAL
                 if waiter is not None:
                     if not await waiter.wait(pause):
                         self._watch_time()

@@ -81,6 +81,7 @@ class Session:
         reports: events for observers, which the connection takes when the lock is free.
         new_settings: settings of the server that were not reported to a `trace` callback yet.
         has_changed: `notify()` must be called.
+        watcher: is called by the stream, if it supports that, when data arrives while no request is under way.
     """
 
     def __init__(
@@ -143,17 +144,17 @@ class Session:
         self._goaway: tuple[int, bytes] | None = None  # its code and debug data
         self._pinged_at = 0.0
         self._generation = generation()
-        self._watcher = self._on_arrival  # bound once
+        self.watcher: Callable[[], None] = self._on_arrival  # bound once
 
     # Exchanges
 
     def begin_exchange(self) -> None:
         """Count one more exchange; under the lock."""
         if not self.exchanges:
+            self.stream.watch(None)
             now = self.runtime.now()
-            if self.request_count and self.keepalive.must_ping_before_reuse(now):
+            if self.keepalive.begin(now) and self.request_count:
                 self._send_ping(now)
-            self.keepalive.resume(now)
         self.exchanges += 1
 
     def open_stream(
@@ -246,14 +247,10 @@ class Session:
             self.notify()
         return has_more
 
-    def watch(self) -> None:
-        """Receive data that arrives while no request is under way, if the stream supports it."""
-        self.stream.watch(self._watcher)
-
     def _on_arrival(self) -> None:
         self.poll()
         if not self.exchanges and not self.is_closed:
-            self.watch()
+            self.stream.watch(self.watcher)
 
     def _poll_reader(self) -> bool:
         """Receive data that has arrived; return whether there may be more; under the lock."""
@@ -278,12 +275,12 @@ class Session:
             self.fail(RemoteProtocolError("Server disconnected"))
             return
         self.reads += 1
-        size = len(received)
-        self.writer.traffic.bytes_received += size
-        if self.keepalive.is_ping_pending:
+        self.writer.traffic.bytes_received += len(received)
+        keepalive = self.keepalive
+        if keepalive.is_ping_pending:
             self._report_ping_answered()
             self.reader.wake_all()
-        self.keepalive.data_received(self.runtime.now())
+        keepalive.data_received(self.runtime.now())
         try:
             self.codec.receive(received)
         except RemoteProtocolError as exc:

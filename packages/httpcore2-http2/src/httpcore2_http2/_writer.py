@@ -104,8 +104,12 @@ class Writer:
                 return
             if not taken:
                 return
-            self._mark_sent(taken)
             self.traffic.bytes_sent += taken
+            if taken == len(data) and not self._replies:
+                self.unsent = b""
+                self._sent += taken
+                return
+            self._mark_sent(taken)
             data = self.unsent
 
     def push_replies(self) -> bool:

@@ -121,6 +121,30 @@ class RequestFieldsCache:
             self._headers = headers.copy()
         return self._fields
 
+    def of(self, request: Request) -> tuple[int | None, Headers, Headers]:
+        """Return the length of a request's body, if it is declared, its pseudo-header fields, and its other fields.
+
+        The lists are those of the request before, if the fields are the same.
+
+        Raises:
+            LocalProtocolError: as `prepare` and `pseudo` do.
+        """
+        fields = self._fields
+        if fields is None or self._headers != request.headers:
+            fields = self.prepare(request.headers)
+        authority, length, headers = fields
+        url = request.url
+        constant = self._constant
+        if (
+            constant is None
+            or url.target != self._target
+            or request.method != constant[0]
+            or url.scheme != constant[1]
+            or authority != constant[2]
+        ):
+            return length, self.pseudo(request, authority), headers
+        return length, self._pseudo, headers
+
     def pseudo(self, request: Request, authority: bytes | None) -> Headers:
         """Return `pseudo_headers(request, authority)`; the same list if they are those of the request before.
 
