@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -166,3 +167,80 @@ def test_such_a_wake_up_may_come_too_late() -> None:
         assert await waiter.wait(None)
 
     trio.run(main)
+
+
+def test_waits_end_at_their_timeouts_in_any_order() -> None:
+    async def main() -> None:
+        ended: list[float] = []
+
+        async def wait(timeout: float) -> None:
+            began = trio.current_time()
+            assert not await RUNTIME.create_waiter().wait(timeout)
+            assert trio.current_time() - began == timeout
+            ended.append(timeout)
+
+        for timeouts in [(3.0, 1.0, 2.0), (1.0, 1.0, 5.0)]:
+            async with trio.open_nursery() as nursery:
+                for timeout in timeouts:
+                    nursery.start_soon(wait, timeout)
+        assert sorted(ended[:3]) == ended[:3] and sorted(ended[3:]) == ended[3:]
+
+    run(main)
+
+
+def test_waits_that_end_early_leave_no_task_once_their_timeout_has_passed() -> None:
+    async def main() -> None:
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                waiter = RUNTIME.create_waiter()
+                nursery.start_soon(waiter.wait, 5.0)
+                await trio.testing.wait_all_tasks_blocked()
+                waiter.wake()
+        assert trio.lowlevel.current_statistics().tasks_living == tasks + 1
+        await trio.sleep(5.0)
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        assert not await RUNTIME.create_waiter().wait(1.0)
+
+    run(main)
+
+
+def test_a_shielded_system_task_waits_until_its_timeout_after_the_end_of_the_main_task() -> None:
+    outcomes: list[tuple[bool, float]] = []
+
+    async def wait(timeout: float) -> None:
+        woken = await RUNTIME.create_waiter().wait(timeout)
+        outcomes.append((woken, trio.current_time()))
+
+    async def linger() -> None:
+        with trio.CancelScope(shield=True):
+            await wait(2.0)
+            await wait(3.0)
+
+    async def main() -> None:
+        trio.lowlevel.spawn_system_task(linger)
+        await trio.testing.wait_all_tasks_blocked()
+
+    run(main)  # its clock begins at 0
+    assert outcomes == [(False, 2.0), (False, 5.0)]
+
+
+def test_a_wait_that_begins_when_no_task_can_be_started_ends_at_its_timeout() -> None:
+    outcomes: list[bool] = []
+
+    async def generate() -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            with trio.CancelScope(shield=True):
+                outcomes.append(await RUNTIME.create_waiter().wait(2.0))
+
+    async def main() -> None:
+        generator = generate()
+        await anext(generator)
+        kept.append(generator)  # the run finalises it, after the end of its system tasks
+
+    kept: list[AsyncGenerator[None]] = []
+    run(main)
+    assert outcomes == [False]

@@ -1,7 +1,8 @@
 """Clock, waiting and readiness of sockets under trio.
 
-Rules: a cancel scope is entered only for a deadline. The methods that a finaliser may call (`wake`, `notify_closing`,
-`now`, `is_running`) also work where no trio runs: garbage is collected anywhere, in guest mode between two ticks, too.
+Rules: a cancel scope is entered only for a deadline, and the waits of `TrioWaiter` share one. The methods that a
+finaliser may call (`wake`, `notify_closing`, `now`, `is_running`) also work where no trio runs: garbage is collected
+anywhere, in guest mode between two ticks, too.
 Must not know: streams, HTTP, the pool.
 """
 
@@ -44,15 +45,34 @@ class TrioWaiter(Waiter):
             self._token.run_sync_soon(self._resume)
 
     async def wait(self, timeout: float | None) -> bool:
-        if not self._woken:
-            self._token = trio.lowlevel.current_trio_token()
-            self._task = trio.lowlevel.current_task()
-            if timeout is None:
-                await trio.lowlevel.wait_task_rescheduled(self._give_up)
-            else:
-                with trio.CancelScope(deadline=trio.current_time() + timeout):
-                    await trio.lowlevel.wait_task_rescheduled(self._give_up)
+        if self._woken:
+            return True
+        self._token = trio.lowlevel.current_trio_token()
+        if timeout is None:
+            await self._suspend()
+            return self._woken
+        deadline = trio.current_time() + timeout
+        timer = _Timer.of_run()
+        if timer is not None:
+            timer.begin(self, deadline)
+            try:
+                await self._suspend()
+            finally:
+                timer.end(self)
+            if timer.is_running or self._woken:
+                return self._woken
+        # The run is ending, and system tasks with it; this one is shielded.
+        with trio.CancelScope(deadline=deadline):
+            await self._suspend()
         return self._woken
+
+    async def _suspend(self) -> None:
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._give_up)
+
+    def expire(self) -> None:
+        """End the wait, which has taken too long."""
+        self._resume()
 
     def _resume(self) -> None:
         if self._task is not None:
@@ -62,6 +82,73 @@ class TrioWaiter(Waiter):
     def _give_up(self, _: object) -> trio.lowlevel.Abort:
         self._task = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+class _Timer:
+    """Ends the waits of one run whose timeouts have passed, in one system task.
+
+    A cancel scope for each wait took 20 of the 57 µs of a request that shares a connection with 15 others. The task
+    sleeps until the first deadline that there was when it last woke, or an earlier one that was added since: most waits
+    have ended by then. It ends when nobody waits any more.
+
+    Attributes:
+        is_running: whether it ends waits. It does not after the end of the run's main task.
+    """
+
+    __slots__ = ("_deadlines", "_next", "_scope", "is_running")
+
+    def __init__(self) -> None:
+        self.is_running = True
+        self._deadlines: dict[TrioWaiter, float] = {}
+        self._next = math.inf
+        self._scope = trio.CancelScope()
+
+    @classmethod
+    def of_run(cls) -> _Timer | None:
+        """Return the timer of the current run; `None` if the run is ending."""
+        timer = _timer.get(None)
+        if timer is None:
+            timer = cls()
+            try:
+                trio.lowlevel.spawn_system_task(timer.run)
+            except RuntimeError:
+                return None
+            _timer.set(timer)
+        return timer if timer.is_running else None
+
+    def begin(self, waiter: TrioWaiter, deadline: float) -> None:
+        """End the wait of `waiter` at `deadline`, on the clock of the run."""
+        self._deadlines[waiter] = deadline
+        if deadline < self._next:
+            self._next = self._scope.deadline = deadline
+
+    def end(self, waiter: TrioWaiter) -> None:
+        """Note that the wait of `waiter` has ended."""
+        self._deadlines.pop(waiter, None)
+
+    async def run(self) -> None:
+        """End waits until there are no more."""
+        try:
+            while True:
+                with self._scope:
+                    await trio.sleep_forever()
+                now = trio.current_time()
+                for waiter, deadline in list(self._deadlines.items()):
+                    if deadline <= now:
+                        self.end(waiter)
+                        waiter.expire()
+                if not self._deadlines:
+                    _timer.set(None)
+                    return
+                self._next = min(self._deadlines.values())
+                self._scope = trio.CancelScope(deadline=self._next)
+        finally:
+            self.is_running = False
+            for waiter in self._deadlines:
+                waiter.expire()
+
+
+_timer: trio.lowlevel.RunVar[_Timer | None] = trio.lowlevel.RunVar("httpcore2_trio timer")
 
 
 class TrioRuntime(ReadinessRuntime):
