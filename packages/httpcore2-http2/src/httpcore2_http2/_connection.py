@@ -147,8 +147,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     writer = session.writer
                     if session.exchanges == 1 or self.runtime.is_blocking:
                         writer.push()
-                        stream = exchange.stream
-                        if not (stream.upload or stream.informer):
+                        if exchange.waits_for_head_alone:
                             has_role = session.reader.begin(turn)
                     elif not writer.is_flush_due:
                         # Requests are under way on an event loop: the first task that queues one writes for all that
@@ -172,7 +171,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     owes_flush = False
                     with session.lock:
                         session.writer.push()
-                        if not (stream.has_head() or stream.upload or stream.informer):
+                        if exchange.waits_for_head_alone:
                             has_role = session.reader.begin(turn)
                 if session.writer.unsent and not has_role:
                     await session.writer.flush(timeouts.for_write(), stream.has_head)
@@ -184,9 +183,13 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                     await exchange.wait_for_head(timeouts)
                 elif stream.head is None:
                     limit = timeouts.for_read()
-                    begun = turn if has_role else None
-                    waiting = session.reader.wait
-                    await waiting(stream.turns, stream.has_head, limit, ReadTimeout, begun)
+                    await session.reader.wait(
+                        stream.turns,
+                        stream.has_head,
+                        limit,
+                        ReadTimeout,
+                        turn if has_role else None,
+                    )
                 head = stream.head or exchange.raise_error()
             else:
                 info = {"request": request, "stream_id": stream.stream_id}

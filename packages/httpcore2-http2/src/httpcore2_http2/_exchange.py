@@ -25,7 +25,7 @@ from httpcore2_core._net.coroutines import before_suspending
 from httpcore2_core._net.runtime import Deadline, Waiter
 
 from ._session import Session
-from ._states import ENDED
+from ._states import COMPLETE, ENDED
 from ._stream import Stream
 from ._writer import EAGER_SLICES, SLICE
 
@@ -196,6 +196,18 @@ class HTTP2Exchange:
 
     # The response
 
+    @property
+    def waits_for_head_alone(self) -> bool:
+        """Whether the response's head has not come, and nothing else is to be sent or reported before it."""
+        stream = self.stream
+        return (
+            stream.upload is None
+            and stream.informer is None
+            and self._observation is None
+            and stream.head is None
+            and stream.error is None
+        )
+
     async def receive_head(self, timeouts: Timeouts, tracer: Tracer) -> tuple[int, Headers]:
         """Return status and fields of the response to a traced request."""
         stream = self.stream
@@ -239,7 +251,7 @@ class HTTP2Exchange:
         session = self._session
         stream = self.stream
         # After the end of a stream nobody adds to its data, so that the lock is not needed.
-        if not stream.has_ended or stream.state is not ENDED:
+        if stream.response is not COMPLETE or stream.state is not ENDED:
             return None
         if stream.trailers or stream.is_tunnel:
             return None
@@ -262,7 +274,7 @@ class HTTP2Exchange:
                 if session.codec.consumed(stream, len(chunk)):
                     session.writer.push()
                 return chunk
-            return b"" if stream.has_ended else None
+            return b"" if stream.response is COMPLETE else None
 
     async def receive_chunk(self, timeouts: Timeouts) -> bytes:
         """Return the next chunk of the response's body, at least a byte; `b""` at its end."""

@@ -71,23 +71,20 @@ class Stream:
         turns: participants that wait for something on the stream.
     """
 
-    stream_id: int = 0
-    send_window: int = 0
-    receive_window: int = 0
-    # Few streams have any of these.
-    interim: int = 0
-    was_continued: bool = False
-    is_unprocessed: bool = False
-    made_progress: bool = False
-
     def __init__(self, request: Request, upload: StreamUpload | None, reads: int) -> None:
         """Create an idle stream; arguments as the attributes of these names."""
         self.state: StreamState = IDLE
         self.response: ResponseState = HEAD_DUE
+        # None of these is a default of the class: CPython 3.13 specialises no access to an attribute that both have.
+        self.stream_id: int = 0
+        self.send_window: int = 0
+        self.receive_window: int = 0
         self.unreturned: int = 0
+        self.interim: int = 0
         self.body_left: int | None = None
         self.request: Request = request
         self.informer: Informer | None = None
+        self.was_continued: bool = False
         self.upload: StreamUpload | None = upload
         self.is_connect: bool = request.method == b"CONNECT"
         self.is_tunnel: bool = False
@@ -96,6 +93,8 @@ class Stream:
         self.chunks: list[bytes | bytearray] = []
         self.trailers: Headers = []
         self.error: Exception | None = None
+        self.is_unprocessed: bool = False
+        self.made_progress: bool = False
         self.is_released: bool = False
         self.turns: list[Turn] = []
 

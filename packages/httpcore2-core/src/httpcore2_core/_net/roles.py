@@ -64,7 +64,8 @@ class Role:
         """Take the role if it is free; return whether `turn` has it, which may have been passed to it before."""
         if self.holder is None:
             self.holder = turn
-            self._queue.pop(turn, None)
+            if self._queue:
+                self._queue.pop(turn, None)
         return self.holder is turn
 
     def enqueue(self, turn: Turn, waiter: Waiter) -> Waiter:
@@ -78,9 +79,12 @@ class Role:
 
     def leave(self, turn: Turn) -> None:
         """End the part that `turn` takes: it no longer waits, and passes the role on if it has it."""
-        self._queue.pop(turn, None)
-        if self.holder is turn:
-            self.pass_on()
+        if self._queue:
+            self._queue.pop(turn, None)
+            if self.holder is turn:
+                self.pass_on()
+        elif self.holder is turn:
+            self.holder = None
 
     def pass_on(self) -> None:
         """Pass the role to the first that waits; a participant that was woken already takes it if it needs it."""
