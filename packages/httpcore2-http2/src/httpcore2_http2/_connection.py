@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 # Bytes that wait for a server that reads nothing, left by requests that were given up. New requests are better sent on
 # another connection. The requests that can be under way at a time have less.
 _MAX_UNSENT = 8 * 1024 * 1024
+_READ_SIZE = 64 * 1024
+# glibc maps and unmaps a buffer of 128 KiB or more each time.
+_MAX_READ_SIZE = 112 * 1024
 _NO_INFO: dict[str, Any] = {}  # for a body that nobody traces
 
 
@@ -73,7 +76,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         PING_TIMEOUT: seconds that the server has for the reply.
     """
 
-    READ_NUM_BYTES: ClassVar[int] = 64 * 1024
+    READ_NUM_BYTES: ClassVar[int] = _READ_SIZE
     STREAM_WINDOW = 1024 * 1024
     CONNECTION_WINDOW = 16 * 1024 * 1024
     CONFIG: ClassVar[H2Configuration] = CONFIG
@@ -108,8 +111,12 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             connection_window=self.CONNECTION_WINDOW,
             config=settings.CONFIG,
         )
+        read_size = settings.READ_NUM_BYTES
+        if read_size == _READ_SIZE:
+            # The stream's own size is faster, unless the setting was changed.
+            read_size = min(max(read_size, self._stream.read_size), _MAX_READ_SIZE)
         reading = SessionSettings(
-            settings.READ_NUM_BYTES, self.PING_INTERVAL, self.PING_BEFORE_REUSE, self.PING_TIMEOUT
+            read_size, self.PING_INTERVAL, self.PING_BEFORE_REUSE, self.PING_TIMEOUT
         )
         self._session = Session(
             self._stream, origin, create_codec, reading, self._change, self._on_session_change
