@@ -1,7 +1,7 @@
-"""Run HTTP/2 workloads for minutes, and check that they leave nothing behind.
+"""Run workloads for minutes: HTTP/2, which must leave nothing behind, and the policy of pools on connections.
 
-The servers run on this machine, in clear text: nginx, nghttpd and scripted peers. Any error ends the run with a
-traceback.
+The servers run on this machine, in clear text: nginx, nghttpd, haproxy and scripted peers. Any error ends the run with
+a traceback.
 """
 
 from __future__ import annotations
@@ -17,17 +17,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.http2.test_hostile_peers import FLOODS, PROMPT, flood
-from tests.support import real_servers, runtime_base, scripted_servers, soak_workloads
+from tests.support import (
+    policy_workloads,
+    real_servers,
+    runtime_base,
+    scripted_servers,
+    soak_workloads,
+)
 from tests.support.h2peer import speaking
 from tests.support.h2state import Windows
+from tests.support.load_balancer import load_balancer
+from tests.support.policy_workloads import FIRST, SECOND
 from tests.support.runtimes import RUNTIMES, TestedRuntime
-from tests.support.scripted_servers import scripted_server
+from tests.support.scripted_servers import Peer, response, scripted_server
 
 import httpcore2
 
 MAIN = ("threads", "asyncio", "trio")
 MEMORY = 2 * 1024 * 1024
 """The most memory that a flood may take, in bytes."""
+SHARE = 0.35
+"""The least part of the requests that one of two servers behind a load balancer must get."""
+RATIO = 1.5
+"""How much longer the slowest requests may take beside an origin that hangs."""
+ROUNDS = 5
+"""How often the times beside that origin, and without it, are measured."""
 
 
 def tell(text: str) -> None:
@@ -154,6 +168,77 @@ def floods(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> N
         assert seconds < PROMPT and peak < MEMORY
 
 
+def restart(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
+    """Replace both servers behind a haproxy, one after the other, with connections that live for two seconds."""
+
+    async def scenario() -> None:
+        async with runtime.pool(max_connection_age=2) as pool:
+            answers, swaps = await policy_workloads.restart_servers(
+                runtime, pool, balancer, requests, tasks, time.monotonic, pause=3.5
+            )
+        found.append(f"0 errors in {len(answers)} requests")
+        for begin, old, new in zip(swaps, FIRST, SECOND, strict=True):
+            servers = [each.server for each in answers if begin + 2.5 <= each.time < begin + 3]
+            share = servers.count(new) / len(servers)
+            last = max(each.time for each in answers if each.server == old) - begin
+            found.append(f"{new} has {share:.0%} after 3 s, {old} the last after {last:.1f} s")
+            assert old not in servers and share > SHARE
+
+    names = FIRST + SECOND
+    with (
+        load_balancer(folder, names, ready=2) as balancer,
+        timed("restart", runtime, tasks, requests) as found,
+    ):
+        runtime.run(scenario)
+
+
+def hang(runtime: TestedRuntime, tasks: int, requests: int, folder: Path) -> None:
+    """Send requests to 99 origins while another one hangs, with two connections for each."""
+    hosts = [f"origin-{number}.test" for number in range(99)]
+
+    def percentile(is_hanging: bool) -> float:
+        """Return that below which 99 % of the requests are, in seconds."""
+        released = runtime.event()
+
+        def handler(peer: Peer) -> None:
+            while peer.receive_request():
+                released.wait_in_thread()
+                peer.send(response(b"late"))
+
+        async def scenario() -> list[float]:
+            async with runtime.pool(**options) as pool:
+                return await policy_workloads.fetch_beside_waiting_requests(
+                    runtime,
+                    pool,
+                    urls,
+                    server.url if is_hanging else None,
+                    released.set,
+                    requests // len(hosts),
+                    tasks,
+                    time.monotonic,
+                )
+
+        with scripted_server(handler, allow_disconnect=True) as server:
+            durations = sorted(runtime.run(scenario))
+        return durations[len(durations) * 99 // 100]
+
+    resolver = httpcore2.StaticResolver(dict.fromkeys(hosts, "127.0.0.1"))
+    options = {"resolver": resolver, "max_connections": 200, "max_connections_per_origin": 2}
+    with (
+        real_servers.running_server("nginx", folder, None) as origin,
+        timed("hang", runtime, tasks, requests * 2 * ROUNDS) as found,
+    ):
+        urls = [f"http://{host}:{origin.rpartition(':')[2]}/1" for host in hosts]
+        # In turn, and the median of each: the machine does other things meanwhile.
+        rounds = [(percentile(False), percentile(True)) for _ in range(ROUNDS)]
+        without, beside = (sorted(each)[ROUNDS // 2] for each in zip(*rounds, strict=True))
+        found.append(
+            f"0 errors, 99th percentile {beside * 1000:.1f} ms, {without * 1000:.1f} ms without the origin "
+            f"that hangs: {beside / without:.2f}"
+        )
+    assert beside / without < RATIO
+
+
 Job = Callable[[TestedRuntime, int, int, Path], None]
 JOBS: dict[str, tuple[Job, int, tuple[int, ...]]] = {
     "last": (last, 100_000, (1, 50)),
@@ -161,6 +246,8 @@ JOBS: dict[str, tuple[Job, int, tuple[int, ...]]] = {
     "mix": (mix, 10_000, (32,)),
     "give-up": (give_up, 12_000, (1, 50)),
     "floods": (floods, 1, (1,)),
+    "restart": (restart, 20_000, (16,)),
+    "hang": (hang, 19_800, (16,)),
 }
 
 
