@@ -235,3 +235,87 @@ def test_the_error_of_a_request_that_waits_too_long_names_the_limit_of_the_origi
 def test_a_limit_that_allows_no_connection_is_refused(pool_class: Any, value: int) -> None:
     with pytest.raises(ValueError, match=f"max_connections_per_origin must be .* got {value}"):
         pool_class(max_connections_per_origin=value)
+
+
+def test_a_leased_connection_counts_in_the_limit_of_its_origin(runtime: TestedRuntime) -> None:
+    at_once: dict[str, Any] = {"timeout": {"pool": 0.0}}
+
+    async def scenario() -> None:
+        async with runtime.pool(max_connections_per_origin=1) as pool:
+            async with pool.lease(server.url) as connection:
+                assert (await connection.request("GET", server.url)).content == b"fine"
+                with pytest.raises(httpcore2.PoolTimeout, match="and 1 to each origin"):
+                    await pool.request("GET", server.url, extensions=at_once)
+            # The slot of an idle connection goes to a lease, and the reverse.
+            for _ in range(2):
+                await pool.request("GET", server.url, extensions=at_once)
+                async with pool.lease(server.url, reuse=True, extensions=at_once) as connection:
+                    await connection.request("GET", server.url)
+                assert len(pool.connections) == 1
+
+    with scripted_server(serve, allow_disconnect=True) as server:
+        runtime.run(scenario)
+    assert server.accepted == 5
+
+
+def test_requests_and_leases_of_an_origin_are_served_in_order(
+    async_runtime: TestedAsyncRuntime,
+) -> None:
+    runtime = async_runtime
+    order: list[str] = []
+    is_leased = runtime.event()
+
+    async def scenario() -> None:
+        async with runtime.pool(max_connections_per_origin=1) as pool:
+
+            async def wait_for_place(place: int) -> None:
+                await is_leased.wait()
+                await runtime.wait_until(lambda: pool.stats().queued_requests >= place)
+
+            async def fetch(place: int) -> None:
+                await wait_for_place(place)
+                await pool.request("GET", server.url)
+                order.append(f"request {place}")
+
+            async def lease(place: int) -> None:
+                await wait_for_place(place)
+                async with pool.lease(server.url) as connection:
+                    await connection.request("GET", server.url)
+                    order.append(f"lease {place}")
+
+            async def block() -> None:
+                async with pool.lease(server.url):
+                    is_leased.set()
+                    await wait_for_place(4)
+
+            await runtime.gather(
+                block,
+                lambda: fetch(0),
+                lambda: lease(1),
+                lambda: fetch(2),
+                lambda: lease(3),
+            )
+
+    with scripted_server(serve, allow_disconnect=True) as server:
+        runtime.run(scenario)
+    assert order == ["request 0", "lease 1", "request 2", "lease 3"]
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"])
+def test_connections_with_another_server_name_count_in_the_limit_of_the_origin(
+    runtime: TestedRuntime, certificate_authority: trustme.CA, protocol: str
+) -> None:
+    async def scenario() -> None:
+        async with runtime.pool(max_connections_per_origin=2, **origin.options) as pool:
+
+            async def fetch(name: str) -> None:
+                await pool.request("GET", origin.url, extensions={"sni_hostname": name})
+                assert len(pool.connections) <= 2
+
+            names = ["one.test", "two.test", "three.test"] * 3
+            await runtime.gather(*[lambda name=name: fetch(name) for name in names])
+
+    names = ["127.0.0.1", "one.test", "two.test", "three.test"]
+    with tls_origin(certificate_authority, names, protocol) as origin:
+        runtime.run(scenario)
+    assert set(origin.names) == {"one.test", "two.test", "three.test"}

@@ -5,6 +5,7 @@ Must not know: what the ledger decides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from httpcore2_core._http.lease import Lease
@@ -19,9 +20,12 @@ def new(
     max_connections: int | None = None,
     max_keepalive: int | None = None,
     keepalive_expiry: float | None = None,
-    max_per_key: int | None = None,
+    max_per_origin: int | None = None,
+    origin_of: Callable[[str], str] | None = None,
 ) -> LedgerOfNumbers:
-    return Ledger(max_connections, max_keepalive, keepalive_expiry, max_per_key)
+    return Ledger(
+        max_connections, max_keepalive, keepalive_expiry, max_per_origin, origin_of=origin_of
+    )
 
 
 HELD: list[Lease[int]] = []
@@ -87,5 +91,12 @@ def assert_reuses(ticket: TicketOfNumbers, connection: int) -> None:
 
 def assert_nothing_is_left(ledger: LedgerOfNumbers) -> None:
     assert ledger.counts() == Counts(0, 0, 0, 0)
-    for held in (ledger._groups, ledger._slots, ledger._tickets, ledger._idle, ledger._queue):
+    for held in (
+        ledger._groups,
+        ledger._quotas,
+        ledger._slots,
+        ledger._tickets,
+        ledger._idle,
+        ledger._queue,
+    ):
         assert not held

@@ -21,10 +21,14 @@ _Ledger: TypeAlias = Ledger[str, int]
 class Pool:
     """A ledger with its requests, which hold their leases and tickets, and the connections that were made."""
 
-    def __init__(self, max_connections: int, max_per_key: int | None = None) -> None:
+    def __init__(self, max_connections: int, max_per_origin: int | None = None) -> None:
         self.max_connections = max_connections
         self.ledger: _Ledger = Ledger(
-            max_connections, max_keepalive=1, keepalive_expiry=None, max_per_key=max_per_key
+            max_connections,
+            max_keepalive=1,
+            keepalive_expiry=None,
+            max_per_origin=max_per_origin,
+            origin_of=str.lower,
         )
         self.leases: list[Lease[int]] = []
         self.tickets: list[Ticket[str, int]] = []
@@ -141,6 +145,22 @@ def blocked_and_shared(pool: Pool) -> None:
         pool.acquire(key, share=True)
 
 
+def blocked_by_another_key(pool: Pool) -> None:
+    pool.dial("a")
+    pool.acquire("A")
+    pool.acquire("a")
+    pool.acquire("A", share=True)
+    pool.add_idle("b")
+
+
+def idle_beside_another_key(pool: Pool) -> None:
+    pool.add_idle("D")
+    pool.dial("a")
+
+
+LIMITED = (blocked, blocked_and_shared, blocked_by_another_key, idle_beside_another_key)
+"""Those with one slot for each origin: the lower case of a key."""
+
 SETTINGS: list[Setting] = [
     nothing,
     idle,
@@ -153,6 +173,8 @@ SETTINGS: list[Setting] = [
     retired,
     blocked,
     blocked_and_shared,
+    blocked_by_another_key,
+    idle_beside_another_key,
 ]
 
 
@@ -253,7 +275,11 @@ def tables(ledger: _Ledger) -> list[Any]:
         )
         for key, group in ledger._groups.items()
     }
-    return [groups, ledger._dials, set(ledger._idle), list(ledger._queue)]
+    quotas = {
+        origin: (quota.taken, quota.groups, list(quota.blocked), quota.least_recently_used())
+        for origin, quota in ledger._quotas.items()
+    }
+    return [groups, ledger._dials, set(ledger._idle), list(ledger._queue), quotas]
 
 
 def assert_consistent(pool: Pool) -> None:
@@ -270,6 +296,8 @@ def assert_consistent(pool: Pool) -> None:
             assert not ticket.group.available
             if ticket in ticket.group.blocked:
                 assert not ledger._may_dial(ticket.group)
+                assert ticket.group.quota is not None
+                assert ticket.group.quota.least_recently_used() is None
         else:
             assert ticket in ledger.granted
     for slot in ledger._slots.values():
@@ -285,7 +313,7 @@ def test_an_operation_that_is_interrupted_anywhere_loses_nothing(
     was_reached = True
     while was_reached:
         number += 1
-        per_key = 1 if setting in (blocked, blocked_and_shared) else None
+        per_key = 1 if setting in LIMITED else None
         pool, spare = (Pool(3 if setting is dialled else 2, per_key) for _ in range(2))
         for each_pool in (pool, spare):
             setting(each_pool)

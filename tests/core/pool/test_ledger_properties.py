@@ -54,19 +54,22 @@ class Request:
 class Model:
     """What the ledger should do. `queue` holds requests, and keys on behalf of their shared waiters.
 
-    Requests of keys that may take no further slot are in `blocked`, or are shared waiters of a key outside the queue.
+    Those whose origin may take no further slot are in `blocked`, by origin; `origins` has the origin of each key.
     """
 
     max_connections: float
     max_keepalive: float
     keepalive_expiry: float
-    max_per_key: float
+    max_per_origin: float
     max_shared: float
+    origins: dict[str, str]
     connections: list[Connection] = field(default_factory=list)
     dials: list[Request] = field(default_factory=list)
     waiting: list[Request] = field(default_factory=list)
     queue: list[Request | str] = field(default_factory=list)
-    blocked: list[Request] = field(default_factory=list)
+    blocked: dict[str, list[Request | str]] = field(
+        default_factory=lambda: {origin: [] for origin in "abc"}
+    )
     idle: list[Connection] = field(default_factory=list)  # least recently used first
     available: list[Connection] = field(default_factory=list)  # last used last
     awaited: dict[str, Request] = field(
@@ -77,12 +80,15 @@ class Model:
     granted: list[Request] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
 
+    def all_blocked(self) -> list[Request | str]:
+        return [claimant for blocked in self.blocked.values() for claimant in blocked]
+
     def shared_waiters(self, key: str) -> list[Request]:
-        exclusive = self.queue + self.blocked
+        exclusive = self.queue + self.all_blocked()
         return [r for r in self.waiting if r.key == key and r not in exclusive]
 
     def waiters(self, key: str) -> list[Request]:
-        among = self.queue + self.blocked
+        among = self.queue + self.all_blocked()
         exclusive = [r for r in among if isinstance(r, Request) and r.key == key]
         return exclusive + self.shared_waiters(key)
 
@@ -96,29 +102,57 @@ class Model:
     def can_dial(self) -> bool:
         return self.used() < self.max_connections or bool(self.idle)
 
-    def may_dial(self, key: str, may_share: bool = False) -> bool:
-        """Whether the limits of the key permit one slot more than it has and waits for in the queue."""
-        waiting = sum(self.key_of(claimant) == key for claimant in self.queue)
-        taken = self.used_by(key) + waiting
+    def keys_beside(self, key: str) -> list[str]:
+        """The keys that share the limit of `key`, itself included."""
+        return [other for other in "abc" if self.origins[other] == self.origins[key]]
+
+    def taken_by(self, key: str) -> int:
+        """The slots of the key, and its places in the queue."""
+        return self.used_by(key) + sum(self.key_of(claimant) == key for claimant in self.queue)
+
+    def has_all_shared(self, key: str) -> bool:
         retired = [c for c in self.connections if c.key == key and c.state is SlotState.RETIRED]
-        limit = self.max_shared + len(retired) if may_share else FOREVER
-        return taken < min(self.max_per_key, limit)
+        return self.taken_by(key) - len(retired) >= self.max_shared
+
+    def may_dial(self, key: str, may_share: bool = False) -> bool:
+        """Whether the limits permit one slot more than the origin has and waits for in the queue."""
+        taken = sum(self.taken_by(other) for other in self.keys_beside(key))
+        return taken < self.max_per_origin and not (may_share and self.has_all_shared(key))
+
+    def idle_beside(self, key: str) -> list[Connection]:
+        return [connection for connection in self.idle if connection.key in self.keys_beside(key)]
+
+    def make_place(self, key: str, may_share: bool = False) -> bool:
+        """Whether the limits permit one slot more, perhaps after an idle connection of the origin was closed."""
+        if may_share and self.has_all_shared(key):
+            return False
+        while not self.may_dial(key) and self.idle_beside(key):
+            self.close(self.idle_beside(key)[0])
+        return self.may_dial(key)
 
     def tidy(self) -> None:
-        """Forget keys without connections and requests, and places in the queue without waiters.
+        """Forget keys without connections and requests, and places in the queues without waiters.
 
-        Those that wait for a slot of their key take the places in the queue that the key may have.
+        Those that wait for a slot of their origin take the places in the queue that the origin may have.
         """
         self.queue = [q for q in self.queue if isinstance(q, Request) or self.shared_waiters(q)]
+        for origin, blocked in self.blocked.items():
+            left = [q for q in blocked if isinstance(q, Request) or self.shared_waiters(q)]
+            self.blocked[origin] = left
+            while left and self.may_dial(self.key_of(left[0])):
+                claimant = left.pop(0)
+                key = self.key_of(claimant)
+                if isinstance(claimant, str) and self.has_all_shared(key):
+                    continue
+                if isinstance(claimant, Request) and any(
+                    isinstance(q, Request) and q.key == key for q in self.queue
+                ):
+                    self.queue.append(claimant)
+                else:
+                    self.insert(self.queue, claimant)
         for key in "abc":
-            for request in [r for r in self.blocked if r.key == key]:
-                if self.may_dial(key):
-                    self.blocked.remove(request)
-                    if any(isinstance(q, Request) and q.key == key for q in self.queue):
-                        self.queue.append(request)
-                    else:
-                        self.line_up(request)
-            if self.shared_waiters(key) and key not in self.awaited and key not in self.queue:
+            outside = key not in self.queue and key not in self.all_blocked()
+            if self.shared_waiters(key) and key not in self.awaited and outside:
                 self.line_up(key)
         live = {c.key for c in self.connections} | {r.key for r in self.dials + self.waiting}
         self.exclusive &= live
@@ -157,18 +191,17 @@ class Model:
             later = [r for r in self.shared_waiters(key) if r.number > request.number]
             place = self.waiting.index(later[0]) if later else len(self.waiting)
             self.waiting.insert(place, request)
-            if key in self.queue and request.comes_again:
-                self.line_up(key)
-        elif self.can_dial() and self.may_dial(key, together):
+            for queue in (self.queue, self.blocked[self.origins[key]]):
+                if key in queue and request.comes_again:
+                    self.insert(queue, key)
+        elif self.can_dial() and self.make_place(key, together):
             self.grant_dial(request, together)
-        else:
+        elif together:
             self.waiting.append(request)
-            if together:
-                self.line_up(key)
-            elif self.may_dial(key):
-                self.queue.append(request)
-            else:
-                self.blocked.append(request)
+            self.line_up(key)
+        else:
+            self.wait_alone(request)
+            self.waiting.append(request)
 
     def reserve_ahead(self, request: Request, count: int) -> bool:
         """Grant a dial that nobody waits for, if that is permitted and closes no other connection."""
@@ -186,20 +219,34 @@ class Model:
         self.grant_dial(request, together and key not in self.awaited)
         return True
 
-    def line_up(self, claimant: Request | str) -> None:
-        may_dial = self.may_dial(self.key_of(claimant), isinstance(claimant, str))
-        if claimant not in self.queue and not may_dial:
-            return
-        if self.queue and self.arrival(claimant) < self.arrival(self.queue[0]):
-            self.queue = [claimant, *(other for other in self.queue if other != claimant)]
-        elif claimant not in self.queue:
-            self.queue.append(claimant)
+    def wait_alone(self, request: Request) -> None:
+        """Let a request wait for a slot of its own."""
+        is_placed = self.make_place(request.key)
+        (self.queue if is_placed else self.blocked[self.origins[request.key]]).append(request)
+
+    def line_up(self, key: str) -> None:
+        """Let a key wait for a slot on behalf of its shared waiters."""
+        if key in self.queue or self.make_place(key, True):
+            self.insert(self.queue, key)
+        elif not self.has_all_shared(key):
+            self.insert(self.blocked[self.origins[key]], key)
+
+    def insert(self, queue: list[Request | str], claimant: Request | str) -> None:
+        """Put it in front if it came before all others, else at the end, unless it is there."""
+        if queue and self.arrival(claimant) < self.arrival(queue[0]):
+            queue[:] = [claimant, *(other for other in queue if other != claimant)]
+        elif claimant not in queue:
+            queue.append(claimant)
+
+    def drop_from_queues(self, claimant: Request | str) -> None:
+        self.queue = [q for q in self.queue if q != claimant]
+        for origin, blocked in self.blocked.items():
+            self.blocked[origin] = [q for q in blocked if q != claimant]
 
     def abandon(self, request: Request, now: float) -> None:
         if request.grant is None:
             self.waiting.remove(request)
-            self.queue = [q for q in self.queue if q is not request]
-            self.blocked = [r for r in self.blocked if r is not request]
+            self.drop_from_queues(request)
             self.tidy()
         elif request.grant is Grant.DIAL:
             self.dials.remove(request)
@@ -220,8 +267,7 @@ class Model:
                 self.dial_is_over(request)
             else:
                 self.waiting.remove(request)
-                self.queue = [q for q in self.queue if q is not request]
-                self.blocked = [r for r in self.blocked if r is not request]
+                self.drop_from_queues(request)
                 self.tidy()
         self.serve()
 
@@ -294,13 +340,13 @@ class Model:
 
     def is_preceded(self, key: str) -> bool:
         """Whether a request for another key has waited longer for a slot."""
-        if not self.queue or self.key_of(self.queue[0]) == key:
-            return False
-        waiters = self.waiters(key)
-        return (
-            self.max_per_key == self.max_shared == FOREVER
-            or not waiters
-            or self.arrival(self.queue[0]) < waiters[0].number
+        if self.max_per_origin == self.max_shared == FOREVER:
+            return bool(self.queue) and self.key_of(self.queue[0]) != key
+        arrival = min((r.number for r in self.waiters(key)[:1]), default=FOREVER)
+        return any(
+            self.key_of(queue[0]) != key and self.arrival(queue[0]) < arrival
+            for queue in (self.queue, self.blocked[self.origins[key]])
+            if queue
         )
 
     def key_of(self, claimant: Request | str) -> str:
@@ -329,9 +375,14 @@ class Model:
         self.tidy()
         waiters = self.shared_waiters(key)
         if waiters and key in self.exclusive:
-            self.queue = [q for q in self.queue if q != key]
+            self.drop_from_queues(key)
+            waiting = self.waiting
+            self.waiting = [request for request in waiting if request not in waiters]
+            self.tidy()
+            self.waiting = waiting
+            self.exclusive |= {key}
             for waiter in waiters:
-                (self.queue if self.may_dial(key) else self.blocked).append(waiter)
+                self.wait_alone(waiter)
         elif waiters and key not in self.awaited and key not in self.queue:
             self.line_up(key)
 
@@ -348,13 +399,12 @@ class Model:
         while connection.in_use < connection.capacity and self.waiters(connection.key):
             request = self.waiters(connection.key)[0]
             self.waiting.remove(request)
-            self.queue = [q for q in self.queue if q is not request]
-            self.blocked = [r for r in self.blocked if r is not request]
-            self.tidy()
+            self.drop_from_queues(request)
             connection.in_use += 1
             request.grant = Grant.REUSE
             request.connection = connection
             self.granted.append(request)
+        self.tidy()
         if connection.in_use >= connection.capacity:
             self.available = [c for c in self.available if c is not connection]
         elif connection not in self.available:
@@ -381,8 +431,9 @@ class Histories(RuleBasedStateMachine):
         max_connections=st.sampled_from([None, 0, 1, 1, 2, 2, 3, 5]),
         max_keepalive=st.sampled_from([None, None, 1, 2]),
         keepalive_expiry=st.sampled_from([None, 0.0, 5.0]),
-        max_per_key=st.sampled_from([None, None, 1, 2]),
+        max_per_origin=st.sampled_from([None, None, 1, 2]),
         max_shared=st.sampled_from([None, None, 1, 2]),
+        origins=st.sampled_from(["abc", "aac", "aaa"]),
         sharing=st.sampled_from([[False], [True], [True], [False, True]]),
         capacities=st.sampled_from([[1], [2, 3], [1, 2, 3]]),
         ages=st.sampled_from([[FOREVER], [FOREVER], [2.0, 6.0]]),
@@ -392,21 +443,29 @@ class Histories(RuleBasedStateMachine):
         max_connections: int | None,
         max_keepalive: int | None,
         keepalive_expiry: float | None,
-        max_per_key: int | None,
+        max_per_origin: int | None,
         max_shared: int | None,
+        origins: str,
         sharing: list[bool],
         capacities: list[int],
         ages: list[float],
     ) -> None:
+        origin_of = dict(zip("abc", origins, strict=True))
         self.ledger: Ledger[str, int] = Ledger(
-            max_connections, max_keepalive, keepalive_expiry, max_per_key, max_shared
+            max_connections,
+            max_keepalive,
+            keepalive_expiry,
+            max_per_origin,
+            max_shared,
+            origin_of.__getitem__,
         )
         self.model = Model(
             max_connections=FOREVER if max_connections is None else max_connections,
             max_keepalive=FOREVER if max_keepalive is None else max_keepalive,
             keepalive_expiry=FOREVER if keepalive_expiry is None else keepalive_expiry,
-            max_per_key=FOREVER if max_per_key is None else max_per_key,
+            max_per_origin=FOREVER if max_per_origin is None else max_per_origin,
             max_shared=FOREVER if max_shared is None else max_shared,
+            origins=origin_of,
         )
         self.sharing = sharing
         self.capacities = capacities
@@ -430,6 +489,12 @@ class Histories(RuleBasedStateMachine):
     def number(self) -> int:
         self.numbers += 1
         return self.numbers
+
+    def may_share(self, data: st.DataObject, key: str) -> bool:
+        """Whether a request may share a connection; the same for all of a key, where keys share a limit."""
+        if len(set(self.model.origins.values())) < len("abc"):
+            return self.sharing["abc".index(key) % len(self.sharing)]
+        return data.draw(st.sampled_from(self.sharing))
 
     def dialing(self) -> list[Connection]:
         return [
@@ -487,7 +552,7 @@ class Histories(RuleBasedStateMachine):
                 assert lease is not None
                 self.in_use.append((expected, lease))
                 continue
-            may_share = data.draw(st.sampled_from(self.sharing))
+            may_share = self.may_share(data, key)
             request = Request(self.number(), key, may_share)
             arrival = None
             if may_share and self.tickets and data.draw(SELDOM):
@@ -506,7 +571,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(data=st.data(), key=KEYS, count=SOME)
     def connections_are_dialled_ahead(self, data: st.DataObject, key: str, count: int) -> None:
-        may_share = data.draw(st.sampled_from(self.sharing))
+        may_share = self.may_share(data, key)
         self.model.recover(self.held(), self.undecided)
         request = Request(self.number(), key, may_share, is_ahead=True)
         is_granted = self.model.reserve_ahead(request, count)
@@ -646,8 +711,9 @@ class Histories(RuleBasedStateMachine):
             self.model.max_connections,
             self.model.max_keepalive,
             self.model.keepalive_expiry,
-            self.model.max_per_key,
+            self.model.max_per_origin,
             self.model.max_shared,
+            self.model.origins,
             counted=self.model.counted,
         )
 
@@ -724,7 +790,8 @@ class Histories(RuleBasedStateMachine):
         assert self.model.used() <= self.model.max_connections
         assert len(self.model.idle) <= self.model.max_keepalive
         for key in "abc":
-            assert self.model.used_by(key) <= self.model.max_per_key
+            keys = self.model.keys_beside(key)
+            assert sum(map(self.model.used_by, keys)) <= self.model.max_per_origin
 
     @invariant()
     def no_idle_connection_had_expired_when_it_was_checked_in(self) -> None:
@@ -738,18 +805,25 @@ class Histories(RuleBasedStateMachine):
             assert not model.can_dial()
         for request in model.waiting:
             assert not any(c.key == request.key for c in model.available)
-            if request in model.blocked:
+            if request in model.all_blocked():
                 assert not model.may_dial(request.key)
+                assert not model.idle_beside(request.key)
             elif request not in model.queue and request.key in model.awaited:
                 assert request.key not in model.queue
             elif request not in model.queue:
                 assert request.key in model.queue or not model.may_dial(request.key, True)
+                assert model.has_all_shared(request.key) or not (
+                    request.key not in model.queue and model.idle_beside(request.key)
+                )
         for key, awaited in model.awaited.items():
             assert awaited in model.dials or any(c.ticket is awaited for c in self.dialing()), key
 
     @invariant()
     def without_sharing_the_queue_is_in_the_order_of_arrival(self) -> None:
-        if self.sharing == [False] and self.model.max_per_key == self.model.max_shared == FOREVER:
+        if (
+            self.sharing == [False]
+            and self.model.max_per_origin == self.model.max_shared == FOREVER
+        ):
             arrivals = [self.model.arrival(claimant) for claimant in self.model.queue]
             assert arrivals == sorted(arrivals)
 
@@ -772,6 +846,15 @@ class Histories(RuleBasedStateMachine):
         for key in "abc":
             waiters = [r.number for r in self.model.waiters(key) if not r.comes_again]
             assert waiters == sorted(waiters) or self.sharing == [False, True]
+
+    @invariant()
+    def without_sharing_those_that_wait_for_a_slot_of_their_origin_are_in_the_order_of_arrival(
+        self,
+    ) -> None:
+        if self.sharing == [False]:
+            for blocked in self.model.blocked.values():
+                arrivals = [self.model.arrival(claimant) for claimant in blocked]
+                assert arrivals == sorted(arrivals)
 
     @invariant()
     def shared_waiters_are_in_the_order_of_arrival(self) -> None:

@@ -565,7 +565,7 @@ def test_shared_waiters_keep_waiting_for_their_dial_when_another_of_their_key_fa
 
 
 def test_shared_waiters_are_served_before_later_requests_once_the_key_is_exclusive() -> None:
-    ledger = new(max_per_key=2)
+    ledger = new(max_per_origin=2)
     begin_dial(ledger, "a", 1, share=True)
     first = acquire(ledger, "a", share=True)
     HELD.append(Lease())

@@ -7,7 +7,7 @@ Must not know: what an operation decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import inf
 from threading import RLock
 from typing import Any
@@ -36,11 +36,17 @@ class LockedLedger(Ledger[K, C]):
         max_connections: int | None,
         max_keepalive: int | None,
         keepalive_expiry: float | None,
-        max_per_key: int | None = None,
+        max_per_origin: int | None = None,
         max_shared_per_key: int | None = None,
+        origin_of: Callable[[K], Hashable] | None = None,
     ) -> None:
         super().__init__(
-            max_connections, max_keepalive, keepalive_expiry, max_per_key, max_shared_per_key
+            max_connections,
+            max_keepalive,
+            keepalive_expiry,
+            max_per_origin,
+            max_shared_per_key,
+            origin_of,
         )
         # Re-entrant, since operations call each other; and since the collector or a signal handler may run a caller's
         # code in the middle of one, which closes a response.

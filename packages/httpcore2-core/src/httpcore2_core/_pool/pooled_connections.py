@@ -78,6 +78,10 @@ def _reason(connection: Poolable) -> CloseReason:
     return reason or CloseReason.EXCHANGE_FAILED
 
 
+def _origin_of(key: Key) -> tuple[bytes, bytes, int]:
+    return key[:3]
+
+
 def _report_closed(connection: Poolable, reason: CloseReason) -> None:
     """Report that `connection` was closed; only the first call for it counts."""
     if connection.observation is not None:
@@ -133,6 +137,7 @@ class PooledConnections:
             self._config.connection.keepalive_expiry,
             self._config.max_connections_per_origin,
             self._config.max_http2_connections_per_origin,
+            _origin_of,
         )
         self._ledger.continue_from(self._totals)
         # Another one for each event loop: what is left of an old one refers to nothing.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from math import inf
 from operator import attrgetter
@@ -22,6 +22,7 @@ from weakref import ref
 
 from .._http.close_reason import CloseReason
 from .._http.lease import Lease
+from .quota import Quota
 from .states import BUSY, DIALING, IDLE, RETIRED, TRANSITIONS, SlotEvent, SlotState
 from .statistics import LedgerStats, OriginStats, Totals
 
@@ -161,7 +162,13 @@ class Slot(Generic[K, C]):
 
 
 class Group(Generic[K, C]):
-    """The connections and the waiting requests of one key; dropped when it has neither."""
+    """The connections and the waiting requests of one key; dropped when it has neither.
+
+    Attributes:
+        quota: the slots that it shares with other keys; `None` without a limit on their number.
+    """
+
+    quota: Quota | None = None
 
     __slots__ = (
         "available",
@@ -201,7 +208,7 @@ class Group(Generic[K, C]):
         # the first request waits, as that takes 500 instructions.
         self.exclusive_waiters: OrderedDict[Ticket[K, C], None] = _NO_TICKETS
         self.shared_waiters: OrderedDict[Ticket[K, C], None] = _NO_TICKETS
-        # Requests that wait for a slot each, outside the pool's queue, since the key has no more slots. They arrived
+        # Requests that wait for a slot each, outside the pool's queue, since the origin has no more slots. They arrived
         # after the exclusive waiters.
         self.blocked: OrderedDict[Ticket[K, C], None] = _NO_TICKETS
         # The dial that the shared waiters wait for. Without one the group is in the queue on their behalf.
@@ -218,6 +225,12 @@ class Group(Generic[K, C]):
         if self.shared_waiters is _NO_TICKETS:
             self.shared_waiters = OrderedDict()
         self.shared_waiters[ticket] = None
+
+    def add_blocked(self, ticket: Ticket[K, C]) -> None:
+        """Add a request that waits for a slot of its origin."""
+        if self.blocked is _NO_TICKETS:
+            self.blocked = OrderedDict()
+        self.blocked[ticket] = None
 
     def note_multiplexed(self, slot: Slot[K, C]) -> None:
         """The connection takes another number of requests than one at a time."""
@@ -245,6 +258,24 @@ class Group(Generic[K, C]):
         )
 
 
+class LimitedGroup(Group[K, C]):
+    """A group whose slots are limited, together with those of other keys.
+
+    Attributes:
+        places: how many of those that are taken of the quota are its own.
+    """
+
+    __slots__ = ("places", "quota")
+
+    def __init__(self, key: K, quota: Quota) -> None:
+        super().__init__(key)
+        self.quota: Quota = quota
+
+    def reset(self) -> None:
+        super().reset()
+        self.places = 0
+
+
 class Tables(ABC, Generic[K, C]):
     """The slots and the tickets, and what is derived from them."""
 
@@ -253,10 +284,12 @@ class Tables(ABC, Generic[K, C]):
         "_groups",
         "_idle",
         "_is_changing",
-        "_max_per_key",
+        "_max_per_origin",
         "_max_shared_per_key",
         "_note_lost",
+        "_origin_of",
         "_queue",
+        "_quotas",
         "_slots",
         "_tickets",
         "close_reasons",
@@ -266,12 +299,20 @@ class Tables(ABC, Generic[K, C]):
         "totals",
     )
 
-    def __init__(self, max_per_key: int | None, max_shared_per_key: int | None) -> None:
+    def __init__(
+        self,
+        max_per_origin: int | None,
+        max_shared_per_key: int | None,
+        origin_of: Callable[[K], Hashable] | None,
+    ) -> None:
         # `None` rather than infinity: without a limit nothing is counted, and no method called for it.
-        self._max_per_key: float | None = max_per_key
+        self._max_per_origin: float | None = max_per_origin
         self._max_shared_per_key = inf if max_shared_per_key is None else max_shared_per_key
-        if max_per_key is None and max_shared_per_key is not None:
-            self._max_per_key = inf
+        if max_per_origin is None and max_shared_per_key is not None:
+            self._max_per_origin = inf
+        self._origin_of = origin_of
+        # Where there is a limit: one for each origin.
+        self._quotas: dict[Hashable, Quota] = {}
         # Decisions that were not taken yet: connections to close, and tickets that were granted something while they
         # waited.
         self.closing: list[C] = []
@@ -345,30 +386,17 @@ class Tables(ABC, Generic[K, C]):
     def _repair(self) -> None:
         """Repair what an interrupted operation left."""
 
-    def _may_dial(self, group: Group[K, C], *, may_share: bool = False) -> bool:
-        """Whether the limits of the key permit one slot more than it has and waits for in the queue.
+    @abstractmethod
+    def _recount(self, group: Group[K, C]) -> None:
+        """Count the slots of the key anew, and its places in the queue, where they are limited."""
 
-        Args:
-            group: that of the key.
-            may_share: whether it is for a connection that is probably shared. Retired ones don't count then, since
-                they take no request that waits.
-        """
-        if self._max_per_key is None:
-            return True
-        taken = group.slots + len(group.exclusive_waiters) + (group in self._queue)
-        return taken < self._max_per_key and not (
-            may_share and taken - group.retired >= self._max_shared_per_key
-        )
-
+    @abstractmethod
     def _enqueue(self, group: Group[K, C], ticket: Ticket[K, C]) -> None:
         """Let the request of `ticket` wait for a slot of its own."""
-        if self._max_per_key is None or self._may_dial(group):
-            group.add_exclusive(ticket)
-            self._queue[ticket] = group
-            return
-        if group.blocked is _NO_TICKETS:
-            group.blocked = OrderedDict()
-        group.blocked[ticket] = None
+
+    @abstractmethod
+    def _enqueue_group(self, group: Group[K, C]) -> None:
+        """Let the group wait for a slot on behalf of its shared waiters."""
 
     @abstractmethod
     def _unblock(self, group: Group[K, C]) -> None:
@@ -409,14 +437,23 @@ class Tables(ABC, Generic[K, C]):
         if group.multiplexed is not None:
             group.multiplexed.pop(slot, None)
         group.slots -= 1
-        if self._max_per_key is not None:
+        if self._max_per_origin is not None:
+            assert group.quota is not None, "there is a limit"
+            group.quota.idle.pop(slot, None)
             self._unblock(group)
-        self._drop_if_empty(group)
+            self._drop_if_empty(group)
+        elif not (group.slots or group.exclusive_waiters or group.shared_waiters):
+            del self._groups[group.key]  # without a call
 
     def _drop_if_empty(self, group: Group[K, C]) -> None:
-        # While requests are blocked, the key has a slot, or waits for one in the queue.
-        if not (group.slots or group.exclusive_waiters or group.shared_waiters):
+        if not (group.slots or group.exclusive_waiters or group.shared_waiters or group.blocked):
             del self._groups[group.key]
+            if self._max_per_origin is not None:
+                quota = group.quota
+                assert quota is not None, "there is a limit"
+                quota.groups -= 1
+                if not quota.groups:
+                    del self._quotas[quota.origin]
 
     def _rebuild(self) -> None:
         """Derive everything from the slots and the tickets. If that is interrupted, it can be done again."""
@@ -425,6 +462,8 @@ class Tables(ABC, Generic[K, C]):
         groups += [ticket.group for ticket in self._tickets]
         for group in groups:
             group.reset()
+            if group.quota is not None:
+                group.quota.reset()
         self._groups = {group.key: group for group in groups}
         # In the order of their last use, as far as that is known.
         self._idle = OrderedDict.fromkeys(
@@ -454,6 +493,12 @@ class Tables(ABC, Generic[K, C]):
                 ticket.group.connecting += 1
                 self._note_dial(ticket)
         self._queue = OrderedDict()
+        self._quotas = {}
+        for group in self._groups.values():
+            if group.quota is not None:
+                group.quota.groups += 1
+                self._quotas[group.quota.origin] = group.quota
+                self._recount(group)
         # By number: a repeated request comes before those that arrived later.
         for ticket in sorted(self._tickets, key=attrgetter("number")):
             group = ticket.group
@@ -463,12 +508,12 @@ class Tables(ABC, Generic[K, C]):
                 self._enqueue(group, ticket)
             else:
                 group.add_shared(ticket)
-                if (
-                    group.dial is None
-                    and group not in self._queue
-                    and self._may_dial(group, may_share=True)
-                ):
-                    self._queue[group] = group
+                if group.dial is None and group not in self._queue:
+                    self._enqueue_group(group)
+        # Last: nothing is to be closed before everything is derived.
+        for slot in self._idle:
+            if slot.group.quota is not None:
+                slot.group.quota.note_idle(slot)
 
     def _note_dial(self, ticket: Ticket[K, C] | None) -> None:
         """Let shared waiters wait for the dial of `ticket`, if it may result in a connection for several requests."""
