@@ -23,6 +23,7 @@ from ._arguments import (
     enforce_stream,
     enforce_url,
     include_request_headers,
+    new,
 )
 from ._urls import DEFAULT_PORTS, URL, ByteOrStr, Origin, bracketed, enforce_bytes, host_header
 
@@ -409,7 +410,7 @@ def converted_request(
     extensions: RequestExtensionTypes,
 ) -> Request:
     """Make a request from arguments that were converted, apart from the last two."""
-    request = Request.__new__(Request)
+    request = new(Request)
     request._fill(method, url, headers, content, extensions)
     return request
 
@@ -421,7 +422,7 @@ def received_response(
     extensions: Extensions,
 ) -> Response:
     """Make a response from the parts that a codec has decoded. They need no checks."""
-    response = Response.__new__(Response)
+    response = new(Response)
     response.status = status
     response.headers = headers
     response.stream = stream

@@ -311,7 +311,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         """
         remaining = self._codec.take_remaining()
         if remaining is not None:
-            self._end(is_reusable=True)
+            self._end(True)
         return remaining
 
     async def receive_chunk(self, timeouts: Timeouts) -> bytes:
