@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.lease import Lease
+from httpcore2_core._pool.ledger import Ledger
 from httpcore2_core._pool.slots import Grant
 
 from .ledgers import (
+    LedgerOfNumbers,
     acquire,
     acquire_repeated,
     add_idle,
@@ -277,3 +281,42 @@ def test_no_connection_is_closed_for_one_that_is_dialled_ahead() -> None:
     assert_nothing_is_left(ledger)
     assert ledger.reserve_ahead("a2", False, lease, 1) is not None
     assert acquire(ledger, "a1").grant is None
+
+
+def test_a_key_with_all_its_shared_connections_leaves_the_slots_of_its_origin_to_others() -> None:
+    ledger: LedgerOfNumbers = Ledger(None, None, None, 2, 1, origin_of)
+    dial(ledger, "a1", 1)
+    dial(ledger, "a1", 2)
+    alone = acquire(ledger, "a2")
+    shared = acquire(ledger, "a2", share=True)
+    ledger.discard(1)
+    assert notified(ledger) == [alone]
+    ledger.discard(2)
+    assert shared.grant is None
+    assert acquire(ledger, "a3").grant is Grant.DIAL
+    ledger.abandon(alone, now=0.0)
+    assert notified(ledger) == [shared]
+
+
+class InterruptedLedger(Ledger[str, int]):
+    """A ledger in which an exception comes where it looks for a free slot."""
+
+    is_due = False
+
+    def _can_dial(self) -> bool:
+        if self.is_due:
+            self.is_due = False
+            raise KeyboardInterrupt
+        return super()._can_dial()
+
+
+def test_an_idle_connection_is_closed_after_an_interruption_as_well() -> None:
+    ledger = InterruptedLedger(None, None, None, 1, None, origin_of)
+    add_idle(ledger, "a1", 1)
+    ledger.is_due = True
+    with pytest.raises(KeyboardInterrupt):
+        acquire(ledger, "a2")
+    assert ledger.counts().active_requests == 1
+    assert closed(ledger) == [1]
+    (ticket,) = ledger._tickets
+    assert ticket.grant is Grant.DIAL
