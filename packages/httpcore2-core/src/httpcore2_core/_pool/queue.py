@@ -23,7 +23,8 @@ from typing import Any
 
 from .._http.close_reason import CloseReason
 from .quota import Quota
-from .slots import DIAL, C, Group, K, LimitedGroup, Tables, Ticket
+from .slots import DIAL, C, Group, K, LimitedGroup, Ticket
+from .tables import Tables
 
 
 class Queue(Tables[K, C], ABC):

@@ -1,7 +1,7 @@
 """The life of a pooled connection, as the ledger sees it: the states of its slot, and the events that change them.
 
 `Slot.change` is the method that changes a state. The two operations of every request change it in place, since a call
-would be a place for an exception between two facts that belong together (`slots.py`).
+would be a place for an exception between two facts that belong together (`tables.py`).
 Must not know: the ledger's tables.
 """
 
