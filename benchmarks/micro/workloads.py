@@ -211,12 +211,11 @@ def http2_codec() -> Iterator[Operations]:
     cache = RequestFieldsCache(NeverIndexedHeaderTuple)
     codec.take()
     codec.receive(SETTINGS)
-    pseudo = [(b":method", b"GET"), (b":authority", b"a"), (b":scheme", b"https"), (b":path", b"/")]
     request = build_request(RequestMemory(), "GET", _URL, _HEADERS, None, _EXTENSIONS)
 
     def run(count: int) -> None:
         for _ in range(count):
-            _, _, headers = cache.prepare(_RAW_HEADERS)
+            _, pseudo, headers = cache.of(request)
             upload = StreamUpload(b"", None, None)
             stream = HTTP2RequestStream(request, upload, 0)
             assert codec.open_stream(stream, pseudo, headers, True)

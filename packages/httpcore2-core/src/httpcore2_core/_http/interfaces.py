@@ -41,8 +41,7 @@ def build_request(
         request.headers = include_request_headers(request.headers, url=request.url, content=content)
         return request
     # Without `Request()`, since a call of a class with keywords takes 1,500 instructions.
-    if type(method) is not bytes:
-        method = enforce_bytes(method, name="method")
+    method = enforce_bytes(method, name="method")
     url = memory.url(url) if type(url) is str and url else enforce_url(url, name="url")
     return converted_request(
         method, url, memory.headers(headers, url, content), content, extensions

@@ -114,24 +114,19 @@ class RequestFieldsCache:
         self._target = b""
         self._pseudo: Headers = []
 
-    def prepare(self, headers: Headers) -> RequestFields:
-        """Return what `prepare_headers` does."""
-        if self._fields is None or self._headers != headers:
-            self._fields = prepare_headers(headers, self._make_secret)
-            self._headers = headers.copy()
-        return self._fields
-
     def of(self, request: Request) -> tuple[int | None, Headers, Headers]:
         """Return the length of a request's body, if it is declared, its pseudo-header fields, and its other fields.
 
         The lists are those of the request before, if the fields are the same.
 
         Raises:
-            LocalProtocolError: as `prepare` and `pseudo` do.
+            LocalProtocolError: as `prepare_headers` and `pseudo_headers` do.
         """
         fields = self._fields
         if fields is None or self._headers != request.headers:
-            fields = self.prepare(request.headers)
+            fields = prepare_headers(request.headers, self._make_secret)
+            given = request.headers.copy()
+            self._fields, self._headers = fields, given
         authority, length, headers = fields
         url = request.url
         constant = self._constant
@@ -142,15 +137,11 @@ class RequestFieldsCache:
             or url.scheme != constant[1]
             or authority != constant[2]
         ):
-            return length, self.pseudo(request, authority), headers
+            return length, self._changed_pseudo(request, authority), headers
         return length, self._pseudo, headers
 
-    def pseudo(self, request: Request, authority: bytes | None) -> Headers:
-        """Return `pseudo_headers(request, authority)`; the same list if they are those of the request before.
-
-        Raises:
-            LocalProtocolError: the method, the target or the Host is illegal, or there is no Host.
-        """
+    def _changed_pseudo(self, request: Request, authority: bytes | None) -> Headers:
+        """Return `pseudo_headers(request, authority)`, which are not those of the request before."""
         url = request.url
         method = request.method
         if method == b"CONNECT":
@@ -160,7 +151,7 @@ class RequestFieldsCache:
         if constant != self._constant:
             self._pseudo = pseudo_headers(request, authority)
             self._constant = constant
-        elif target != self._target:
+        else:
             self._pseudo = [*self._pseudo[:-1], _checked(b":path", target)]
         self._target = target
         return self._pseudo

@@ -349,10 +349,10 @@ class Engine(PooledConnections):
         lease: PoolLease = Lease()
         try:
             may_share = key[0] in self._multiplexing_schemes
-            if self._ledger.reserve_ahead(key, may_share, lease, count) is None:
-                return False
-            await self._dial(lease.ticket, key, request, timeouts, create, runtime)
+            ticket = self._ledger.reserve_ahead(key, may_share, lease, count)
+            if ticket is not None:
+                await self._dial(ticket, key, request, timeouts, create, runtime)
         finally:
             if lease.ticket is not None:
                 self._abandon(lease.ticket, runtime)
-        return True
+        return ticket is not None

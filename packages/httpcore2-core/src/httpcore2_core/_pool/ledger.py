@@ -307,9 +307,7 @@ class Ledger(Reuse[K, C]):
 
     def add(self, ticket: Ticket[K, C], connection: C) -> bool:
         """`connection` is being dialled for `ticket`; false if `clear()` has come first, and it must not be."""
-        if self._is_changing:
-            self._repair()
-        self._is_changing = True
+        self._begin()
         assert not ticket.is_abandoned, "add() for a ticket that was abandoned or used"
         assert ticket.slot is None, "add() for a ticket that was abandoned or used"
         if ticket.grant is CLEARED:

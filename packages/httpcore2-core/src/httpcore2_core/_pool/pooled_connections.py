@@ -218,8 +218,9 @@ class PooledConnections:
         if not connection.can_multiplex():
             self._ledger.give_up(lease, uses)
         elif not has_begun:
-            if connection.established is not None:
-                connection.established.become_idle()
+            established = connection.established
+            assert established is not None, "only an established connection is granted"
+            established.become_idle()
             self._ledger.checkin(connection, runtime.now())
         # Else the connection has released it.
         self._apply_decisions()
