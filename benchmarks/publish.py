@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,27 @@ def _replace(text: str, part: str) -> str:
     return written
 
 
-def _circumstances(results: Mapping[str, Any]) -> str:
-    run = results["runs"][-1]
+def _circumstances(results: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return how the cases were measured, each by the last run that had it: first what holds for most of them."""
+    runs = {name: _describe(run) for run in results["runs"] for name in run["cases"]}
+    measured: dict[str, list[str]] = {}
+    for name in names:
+        if name in runs:
+            measured.setdefault(runs[name], []).append(name)
+    most, *others = sorted(measured.items(), key=lambda item: -len(item[1]))
+    sentences = [f"CPython {results['python']}, {most[0]}."]
+    for description, cases in others:
+        listed = ", ".join(f"`{name}`" for name in cases)
+        sentences.append(f"The cases {listed}: {description}.")
+    return " ".join(sentences)
+
+
+def _describe(run: Mapping[str, Any]) -> str:
     machine = run["machine"]
     cores = {"1": "one core", "2": "two cores"}.get(machine["cores"], f"{machine['cores']} cores")
     return (
-        f"CPython {results['python']}, {run['server']}, {cores} ({machine['processor']}), "
-        f"{machine['system']}, medians of {run['rounds']} rounds of {run['seconds']:g} s, {run['when'][:10]}."
+        f"{run['server']}, {cores} ({machine['processor']}), {machine['system']}, "
+        f"medians of {run['rounds']} rounds of {run['seconds']:g} s, {run['when'][:10]}"
     )
 
 
@@ -76,7 +90,7 @@ def _runtimes(results: Mapping[str, Any]) -> Iterator[str]:
         mine, theirs = (median(outcome[name]["rounds"], RATE) for name in (THIS, "published"))
         yield f"| {case.title} | {mine:,.0f} | {theirs:,.0f} | {times:.1f} |"
     yield ""
-    yield _circumstances(results)
+    yield _circumstances(results, _RUNTIMES)
 
 
 def _cases(results: Mapping[str, Any]) -> Iterator[str]:
@@ -86,7 +100,7 @@ def _cases(results: Mapping[str, Any]) -> Iterator[str]:
         for name in _RIVALS
         if any(outcome.get(name, {}).get("rounds") for outcome in results["cases"].values())
     ]
-    yield _circumstances(results)
+    yield _circumstances(results, [case.name for case in CASES])
     yield ""
     heads = ["", "requests/s", "CPU µs", "p50 ms", "p99 ms", *map(label_of, rivals)]
     yield f"| {' | '.join(heads)} |"

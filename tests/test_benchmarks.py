@@ -129,3 +129,17 @@ def test_a_client_without_http2_that_a_case_names_is_measured_over_http1() -> No
         each.label: each.case.http2 for each in entrants(case, ["aiohttp", "pyreqwest"], OWN_PYTHON)
     }
     assert found == {THIS: True, "aiohttp": False, "pyreqwest": True}
+
+
+def test_the_pages_say_which_cases_another_run_measured() -> None:
+    machine = {"processor": "A", "cores": "2", "system": "Linux"}
+    run = {"server": "nginx", "machine": machine, "rounds": 7, "seconds": 0.8}
+    runs = [
+        {**run, "when": "2026-01-01T", "cases": ["get-1k-1", "get-1k-16", "trio", "thread"]},
+        {**run, "when": "2026-01-02T", "cases": ["http2-1", "trio"]},
+    ]
+    names = ["get-1k-1", "get-1k-16", "thread", "trio", "http2-1", "new"]
+    assert publish._circumstances({"python": "3.13", "runs": runs}, names) == (
+        "CPython 3.13, nginx, two cores (A), Linux, medians of 7 rounds of 0.8 s, 2026-01-01. "
+        "The cases `trio`, `http2-1`: nginx, two cores (A), Linux, medians of 7 rounds of 0.8 s, 2026-01-02."
+    )
