@@ -217,9 +217,8 @@ class EstablishedHTTP2Connection(EstablishedConnection):
                 if owes_flush:
                     session.writer.push()
             if has_begun:
-                self._was_idle_unused = (
-                    True  # if it was the first request, perhaps nothing was sent
-                )
+                # If it was the first request, perhaps nothing was sent.
+                self._was_idle_unused = True
                 self._end_exchange(None if exchange is None else exchange.stream)
             try:
                 if tracer is not None and exchange is not None:

@@ -293,15 +293,18 @@ class EstablishedHTTP11Connection(EstablishedConnection):
                     await self._informer.report()
                 if head is not None:
                     return head
-                data = await self._stream.read(self._read_size, timeouts.for_read())
-                codec.receive(data)
-                size = len(data)
-                self._traffic.bytes_received += size
+                self._receive(await self._stream.read(self._read_size, timeouts.for_read()))
                 if self._observation is not None:
                     self._observation.data_received()
                 head = codec.take_head()
         except (NetworkError, RemoteProtocolError) as exc:
             raise exc from write_error
+
+    def _receive(self, data: bytes) -> None:
+        """Count received data, and pass it on to the codec; most heads are received in `exchange`, without this call."""
+        self._codec.receive(data)
+        size = len(data)
+        self._traffic.bytes_received += size
 
     def take_remaining(self) -> bytes | None:
         """End the exchange and return the remaining body if it has been received.
@@ -331,9 +334,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
         codec = self._codec
         while True:
             received = await self._stream.read(self._read_size, timeouts.for_read())
-            codec.receive(received)
-            size = len(received)
-            self._traffic.bytes_received += size
+            self._receive(received)
             data = codec.take_chunk()
             if data is not None:
                 if not received and not self._stream.ended_cleanly:
