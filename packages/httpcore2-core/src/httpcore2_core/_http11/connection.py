@@ -301,7 +301,7 @@ class EstablishedHTTP11Connection(EstablishedConnection):
             raise exc from write_error
 
     def _receive(self, data: bytes) -> None:
-        """Count received data, and pass it on to the codec; most heads are received in `exchange`, without this call."""
+        """Count received data, and pass it on to the codec; `exchange` receives most heads without this call."""
         self._codec.receive(data)
         size = len(data)
         self._traffic.bytes_received += size
