@@ -44,6 +44,19 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(
 
 
 @pytest.mark.usefixtures("not_loaded")
+@pytest.mark.parametrize("name", ["HTTP3Connection", "AsyncHTTP3Connection"])
+def test_http3_that_is_not_installed_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpcore2_http3", None)
+    command = r"pip install 'httpcore2\[http3\]'"
+    with pytest.raises(ImportError, match=command):
+        getattr(httpcore2, name)()
+    with pytest.raises(ImportError, match=f"http3=True needs .*{command}"):
+        httpcore2.ConnectionPool(http3=True)
+
+
+@pytest.mark.usefixtures("not_loaded")
 @pytest.mark.parametrize("name", ["HTTP2Connection", "AsyncHTTP2Connection"])
 def test_http2_that_is_not_installed_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, name: str

@@ -36,6 +36,7 @@ def test_the_distributions_are_those_of_the_list() -> None:
         "httpcore2-cli",
         "httpcore2-core",
         "httpcore2-http2",
+        "httpcore2-http3",
         "httpcore2-opentelemetry",
         "httpcore2-trio",
         "pytest-httpcore2",

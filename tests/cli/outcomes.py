@@ -147,6 +147,7 @@ def at_servers(setting: Setting) -> Iterator[Row]:
             yield observe(name, f"http://…{path}", plain + path)
             yield observe(name, f"https://…{path}", *secure, tls + path)
             yield observe(name, f"--http1.1 https://…{path}", "--http1.1", *secure, tls + path)
+            yield observe(name, f"--http3 https://…{path}", "--http3", *secure, tls + path)
             yield observe(name, "-f http://…/none", "-f", f"{plain}/none")
 
 

@@ -29,6 +29,8 @@ ROOT = Path(__file__).parents[2]
         (["--key", "k", "http://a/"], "--key needs --cert"),
         (["-4", "-6", "http://a/"], "Only one of -4 and -6"),
         (["--http1.1", "--http2", "http://a/"], "Only one of --http1.1 and --http2"),
+        (["--http1.1", "--http3", "http://a/"], "Only one of --http1.1 and --http3"),
+        (["--http3-only", "--http2", "http://a/"], "--http3-only excludes the options"),
         (["-m", "0", "http://a/"], "0.0 is not in the range x>0"),
         (["--resolve", "a", "http://a/"], "HOST:PORT:ADDRESS[,ADDRESS]..., but got 'a'"),
         (["-C", "x", "http://a/"], "a number of bytes, but got 'x'"),
@@ -56,8 +58,9 @@ def test_the_version_lists_what_is_installed(run: Run) -> None:
     outcome = run("-V")
     assert outcome.code == 0
     assert outcome.output.decode() == f"{version_text(find_spec)}\n"
-    assert "Features: anyio asyncio HTTP2 SOCKS4 SOCKS5 threads trio UnixSockets" in version_text(
-        find_spec
+    assert (
+        "Features: anyio asyncio HTTP2 HTTP3 SOCKS4 SOCKS5 threads trio UnixSockets"
+        in version_text(find_spec)
     )
     assert version_text(lambda name: None).endswith("Features: SOCKS4 threads UnixSockets")
 

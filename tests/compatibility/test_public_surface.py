@@ -44,7 +44,7 @@ class AsyncConnectionPool
         local_address=None, uds=None, network_backend=None, socket_options=None,
         *, resend=True, resolver=None, max_connections_per_origin=None,
         max_connection_age=None,
-        max_http2_connections_per_origin=None)
+        max_http2_connections_per_origin=None, http3=False)
     __repr__(self)
     async aclose(self)
     close_expired(self)
@@ -94,12 +94,29 @@ class AsyncHTTP2Connection(AsyncConnectionInterface)
     is_idle(self)
     async request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
+class AsyncHTTP3Connection(AsyncConnectionInterface)
+    async __aenter__(self)
+    async __aexit__(self, exc_type=None, exc_value=None, traceback=None)
+    __init__(self, origin, datagrams, keepalive_expiry=None, ssl_context=None)
+    __repr__(self)
+    async aclose(self)
+    can_handle_request(self, origin)
+    can_multiplex(self)
+    async handle_async_request(self, request)
+    has_expired(self)
+    info(self)
+    is_available(self)
+    is_closed(self)
+    is_connected(self)
+    is_idle(self)
+    async request(self, method, url, *, headers=None, content=None, extensions=None)
+    stream(self, method, url, *, headers=None, content=None, extensions=None)
 class AsyncHTTPConnection(AsyncConnectionInterface)
     async __aenter__(self)
     async __aexit__(self, exc_type=None, exc_value=None, traceback=None)
     __init__(self, origin, ssl_context=None, keepalive_expiry=None, http1=True, http2=False,
         retries=0, local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resolver=None)
+        *, resolver=None, http3=False)
     __repr__(self)
     async aclose(self)
     can_handle_request(self, origin)
@@ -197,7 +214,7 @@ class ConnectionPool
         local_address=None, uds=None, network_backend=None, socket_options=None,
         *, resend=True, resolver=None, max_connections_per_origin=None,
         max_connection_age=None,
-        max_http2_connections_per_origin=None)
+        max_http2_connections_per_origin=None, http3=False)
     __repr__(self)
     close(self)
     close_expired(self)
@@ -247,12 +264,29 @@ class HTTP2Connection(ConnectionInterface)
     is_idle(self)
     request(self, method, url, *, headers=None, content=None, extensions=None)
     stream(self, method, url, *, headers=None, content=None, extensions=None)
+class HTTP3Connection(ConnectionInterface)
+    __enter__(self)
+    __exit__(self, exc_type=None, exc_value=None, traceback=None)
+    __init__(self, origin, datagrams, keepalive_expiry=None, ssl_context=None)
+    __repr__(self)
+    can_handle_request(self, origin)
+    can_multiplex(self)
+    close(self)
+    handle_request(self, request)
+    has_expired(self)
+    info(self)
+    is_available(self)
+    is_closed(self)
+    is_connected(self)
+    is_idle(self)
+    request(self, method, url, *, headers=None, content=None, extensions=None)
+    stream(self, method, url, *, headers=None, content=None, extensions=None)
 class HTTPConnection(ConnectionInterface)
     __enter__(self)
     __exit__(self, exc_type=None, exc_value=None, traceback=None)
     __init__(self, origin, ssl_context=None, keepalive_expiry=None, http1=True, http2=False,
         retries=0, local_address=None, uds=None, network_backend=None, socket_options=None,
-        *, resolver=None)
+        *, resolver=None, http3=False)
     __repr__(self)
     can_handle_request(self, origin)
     can_multiplex(self)
@@ -545,10 +579,12 @@ def test_importing_the_package_imports_no_event_loop_no_tls_and_no_optional_code
         "anyio",
         "asyncio",
         "h2",
+        "qh3",
         "click",
         "httpcore2_asyncio",
         "httpcore2_cli",
         "httpcore2_http2",
+        "httpcore2_http3",
         "httpcore2_opentelemetry",
         "httpcore2_trio",
         "rich",

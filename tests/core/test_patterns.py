@@ -20,6 +20,7 @@ import httpcore2_asyncio
 import httpcore2_cli
 import httpcore2_core
 import httpcore2_http2
+import httpcore2_http3
 import httpcore2_opentelemetry
 import httpcore2_trio
 from httpcore2_core import _urls
@@ -33,6 +34,7 @@ PACKAGES = (
     httpcore2_asyncio,
     httpcore2_trio,
     httpcore2_http2,
+    httpcore2_http3,
     httpcore2_cli,
     httpcore2_opentelemetry,
 )

@@ -122,12 +122,17 @@ EARLY = text(b"Too large.\n", 413)
 """The response to `/early`, sent before the body of the request is read."""
 
 
-def serve_http11(peer: Peer, via: bytes = b"") -> None:
+OFFER = (b"Alt-Svc", b'h3=":443"; ma=3600')
+"""The field by which a host offers HTTP/3."""
+
+
+def serve_http11(peer: Peer, via: bytes = b"", *more: tuple[bytes, bytes]) -> None:
     """Serve a connection until either side closes it.
 
     Args:
         peer: the client's connection.
         via: the name of the proxy that forwards the requests, if one does.
+        more: fields of all responses.
     """
     counts: dict[bytes, int] = {}
     while first := peer.receive_some():
@@ -154,6 +159,7 @@ def serve_http11(peer: Peer, via: bytes = b"") -> None:
             peer.reset()
         if isinstance(found, Failure):
             return
+        found.fields.extend(more)
         _send_http11(peer, request, found, via, close=early)
         if early:
             peer.receive_until_close()
@@ -209,7 +215,8 @@ def _serve_websocket(peer: Peer, request: Received) -> None:
 class _Http2:
     """The server's side of an HTTP/2 connection."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, *more: tuple[bytes, bytes]) -> None:
+        self.more = more
         self.peer = H2Peer(peer, enable_connect_protocol=1, max_concurrent_streams=100)
         self.bodies: dict[int, bytes] = {}
         self.sockets: dict[int, Connection] = {}
@@ -277,7 +284,7 @@ class _Http2:
             self._respond(stream_id, found)
 
     def _respond(self, stream_id: int, found: Answer) -> None:
-        fields = [(name.lower(), value) for name, value in found.fields]
+        fields = [(name.lower(), value) for name, value in (*found.fields, *self.more)]
         body = b"".join(found.chunks)
         if len(found.chunks) <= 1 and found.status not in (204, 304):
             fields.append((b"content-length", b"%d" % len(body)))
@@ -297,16 +304,21 @@ class _Http2:
             self.peer.data(stream_id, sent, end=not left)
 
 
-def serve_http2(peer: Peer) -> None:
-    """Serve a connection until the client closes it."""
-    _Http2(peer).serve()
+def serve_http2(peer: Peer, *more: tuple[bytes, bytes]) -> None:
+    """Serve a connection until the client closes it; all responses have the fields `more`."""
+    _Http2(peer, *more).serve()
 
 
 PREFACE = b"PRI * HTTP/2.0"
 
 
-def serve(peer: Peer) -> None:
-    """Serve HTTP/2 if the client begins with its preface, as it does after ALPN too; otherwise HTTP/1.1."""
+def serve(peer: Peer, *more: tuple[bytes, bytes]) -> None:
+    """Serve HTTP/2 if the client begins with its preface, as it does after ALPN too; otherwise HTTP/1.1.
+
+    Args:
+        peer: the client's connection.
+        more: fields of all responses.
+    """
     first = peer.receive_some()
     while first and len(first) < len(PREFACE) and PREFACE.startswith(first):
         first += peer.receive_some()
@@ -314,6 +326,11 @@ def serve(peer: Peer) -> None:
         return
     peer.buffer = first
     if first.startswith(PREFACE):
-        serve_http2(peer)
+        serve_http2(peer, *more)
     else:
-        serve_http11(peer)
+        serve_http11(peer, b"", *more)
+
+
+def serve_offering_http3(peer: Peer) -> None:
+    """Serve HTTP/2 or HTTP/1.1, and offer HTTP/3 in each response."""
+    serve(peer, OFFER)

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import trustme
 
+from ..support.h3peer import H3Server, answering
 from ..support.scripted_proxies import ESTABLISHED, NUL, relay
 from ..support.scripted_servers import Peer, refusing_port, response, scripted_server
-from .answers import content, serve, serve_http11
+from .answers import content, serve, serve_http11, serve_offering_http3
 
 DOMAINS = ["example.com", "example.org", "wikipedia.org", "203.0.113.5"]
 """Each host of these, unless it is named below, is served on ports 80 and 443."""
@@ -208,6 +209,11 @@ def serving(folder: Path) -> Iterator[Hosts]:
         refusing = stack.enter_context(refusing_port())
         hosts = Hosts({}, {80: run(serve), 443: run(serve, secure)}, trusted, files)
         run(serve, uds=files / "app.sock")
+        # The same port for TCP and for UDP: `getaddrinfo` is asked for both.
+        with_http3 = run(serve_offering_http3, secure)
+        pem_of_http3 = authority.issue_cert("h3.example.com").private_key_and_cert_chain_pem
+        http3 = H3Server(answering(b"Hello, world!"), pem_of_http3.bytes(), port=with_http3)
+        stack.enter_context(http3.running())
         http_proxy = run(_http_proxy(hosts.find))
         socks5 = run(_socks5_proxy(hosts.find))
         hosts.ports.update(
@@ -216,6 +222,7 @@ def serving(folder: Path) -> Iterator[Hosts]:
                 ("refused.example.com", 443): refusing,
                 ("missing.example.com", 80): 0,
                 ("missing.example.com", 443): 0,
+                ("h3.example.com", 443): with_http3,
                 ("internal.example.com", 443): run(serve, internal),
                 ("expired.example.com", 443): run(serve, expired),
                 ("wrong-name.example.com", 443): run(serve, wrong_name),

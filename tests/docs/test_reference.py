@@ -26,6 +26,7 @@ MODULES = [
     "httpcore2_core",
     "httpcore2_core.testing",
     "httpcore2_http2",
+    "httpcore2_http3",
     "httpcore2_trio",
 ]
 

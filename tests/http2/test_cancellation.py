@@ -291,9 +291,8 @@ def test_hundreds_of_abandoned_requests_leave_no_drift(
 
     async def scenario() -> None:
         async with h2_pool(runtime, max_connections=1) as pool:
-            windows.append(
-                await soak_workloads.interrupt_requests(runtime, pool, server.origin, 480, 12)
-            )
+            await soak_workloads.interrupt_requests(runtime, pool, server.origin, 480, 12)
+            windows.append(check_idle(pool))
 
     with scripted_server(
         speaking(lambda peer: windows.append(soak_workloads.serve_interrupted_requests(peer))),

@@ -28,6 +28,7 @@ IN_ALL = (
     "httpcore2-cli",
     "httpcore2-core",
     "httpcore2-http2",
+    "httpcore2-http3",
     "httpcore2-opentelemetry",
     "httpcore2-trio",
 )

@@ -73,6 +73,11 @@ def over_http2() -> None:
     on_installed_runtimes(b"HTTP/2", http2=True)
 
 
+def over_http3() -> None:
+    # The server offers none, so the distribution is loaded, and not used.
+    on_installed_runtimes(b"HTTP/1.1", http3=True)
+
+
 def through_socks() -> None:
     on_installed_runtimes(b"HTTP/1.1", proxy=http.Proxy(servers["socks"]))
 
@@ -124,6 +129,7 @@ JOBS = {
     "trio": on_trio,
     "anyio": on_anyio,
     "http2": over_http2,
+    "http3": over_http3,
     "socks": through_socks,
     "truststore": by_system_store,
     "cli": by_command,

@@ -32,6 +32,7 @@ EXTRAS = {
     "anyio": {"httpcore2-asyncio", *ANYIO},
     "trio": {"httpcore2-trio", *TRIO},
     "http2": {"httpcore2-http2", *HTTP2},
+    "http3": {"httpcore2-http3", "qh3"},
     "socks": {"socksio"},
     "truststore": {"truststore"},
     "cli": {"httpcore2-cli", *CLI},
@@ -49,6 +50,7 @@ SETS = {
     "httpcore2-asyncio[anyio]": {"httpcore2-asyncio", *ANYIO},
     "httpcore2-trio": {"httpcore2-trio", *TRIO},
     "httpcore2-http2": {"httpcore2-http2", *HTTP2},
+    "httpcore2-http3": {"httpcore2-http3", "qh3"},
     "httpcore2-cli": {"httpcore2-cli", *CLI},
     "pytest-httpcore2": {"pytest-httpcore2", *PYTEST},
     "httpcore2-opentelemetry": OPENTELEMETRY,
@@ -66,6 +68,7 @@ NEEDS = {
     "anyio": {"httpcore2-asyncio", "anyio"},
     "trio": {"httpcore2-trio"},
     "http2": {"httpcore2-http2"},
+    "http3": {"httpcore2-http3"},
     "socks": {"socksio"},
     "truststore": {"truststore"},
     "cli": {"httpcore2-cli"},
@@ -96,7 +99,9 @@ def test_a_requirement_installs_exactly_its_dependencies_and_works(
     jobs = [
         job
         for job, needs in NEEDS.items()
-        if needs <= installed or "httpcore2" in installed or job in ("asyncio", "http2", "socks")
+        if needs <= installed
+        or "httpcore2" in installed
+        or job in ("asyncio", "http2", "http3", "socks")
     ]
     for job, outcome in work(made, *jobs).items():
         if NEEDS[job] <= installed:
@@ -133,6 +138,7 @@ SIBLINGS = {
     "httpcore2-asyncio": {"asyncio", "anyio"},
     "httpcore2-trio": {"trio"},
     "httpcore2-http2": {"http2"},
+    "httpcore2-http3": {"http3"},
     "httpcore2-cli": {"cli"},
 }
 

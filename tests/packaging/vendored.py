@@ -23,7 +23,14 @@ import trio
 logging.basicConfig(filename="log", level=logging.DEBUG, format="%(name)s")
 
 PLACE = "acme._vendor"
-NAMES = ("httpcore2", "httpcore2_core", "httpcore2_asyncio", "httpcore2_trio", "httpcore2_http2")
+NAMES = (
+    "httpcore2",
+    "httpcore2_core",
+    "httpcore2_asyncio",
+    "httpcore2_trio",
+    "httpcore2_http2",
+    "httpcore2_http3",
+)
 servers: dict[str, str] = json.loads(sys.argv[1])
 tls = ssl.create_default_context(cafile=servers["authority"])
 URL = servers["tls"] + "/1000"
@@ -63,7 +70,7 @@ def on_threads(package: Any, **options: Any) -> bytes:
 if installed is not None:
     assert on_threads(installed) == b"HTTP/1.1"
 before = set(sys.modules)
-front, core, for_asyncio, for_trio, http2 = (
+front, core, for_asyncio, for_trio, http2, http3 = (
     importlib.import_module(f"{PLACE}.{name}") for name in NAMES
 )
 # The `vendoring` tool copies these dependencies, too.
@@ -83,6 +90,8 @@ def its_work() -> None:
     # The core finds them beside itself.
     assert on_asyncio() == on_trio() == b"HTTP/1.1"
     assert isinstance(http2.HTTP2Connection, type)
+    assert isinstance(http3.HTTP3Connection, type)
+    core.ConnectionPool(tls, http1=False, http3=True).close()
 
 
 def error_of(backend: Any, package: Any) -> str:

@@ -52,12 +52,13 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if kind == "early":
         await answer(413, b"too large")
         return
-    body = b""
+    received = []
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        received.append(message.get("body", b""))
         if not message.get("more_body"):
             break
+    body = b"".join(received)
     if kind == "echo":
         await answer(200, body)
     elif kind == "hints":

@@ -27,6 +27,7 @@ MODULES = (
     "httpcore2_asyncio",
     "httpcore2_trio",
     "httpcore2_http2",
+    "httpcore2_http3",
     "httpcore2_cli",
     "httpcore2_opentelemetry",
 )

@@ -33,6 +33,9 @@ HTTP1_SERVERS = ("uvicorn-h11", "uvicorn-httptools", "hypercorn", "nginx")
 HTTP2_SERVERS = ("hypercorn", "nginx", "nghttpd", "nghttpx", "h2o", "haproxy", "caddy")
 """The servers that the tests of HTTP/2 use."""
 
+HTTP3_SERVERS = ("hypercorn-aioquic", "caddy")
+"""The servers that the tests of HTTP/3 use. Over TCP they speak HTTP/2 on the same port."""
+
 
 class ServerProgram(NamedTuple):
     """A server that is not a Python package: its command, which runs in the foreground, and its configuration.
@@ -106,13 +109,18 @@ listen all
 
 CADDY = """
 {
-    admin off
+    admin unix/$folder/admin
     auto_https off
     servers {
-        protocols h1 h2 h2c
+        protocols h1 h2 h2c h3
     }
 }
 $listen
+respond /refused 413
+handle_path /files/* {
+    root * $folder/files
+    file_server
+}
 reverse_proxy h2c://127.0.0.1:$backend {
     flush_interval -1
 }
@@ -180,7 +188,7 @@ def running_server(
     """Run a server; the context's value is its origin.
 
     Args:
-        name: one of `HTTP1_SERVERS` or `HTTP2_SERVERS`; or nghttpx-proxy, which forwards to the
+        name: one of `HTTP1_SERVERS`, `HTTP2_SERVERS` or `HTTP3_SERVERS`; or nghttpx-proxy, which forwards to the
             proxy `backend`.
         folder: an empty folder for its files.
         certificate: a PEM file with key and chain, for TLS.
@@ -201,7 +209,7 @@ def running_server(
 
 
 class Servers:
-    """The HTTP/2 servers. Each starts when a test first needs it; all are stopped together."""
+    """The servers of HTTP/2 and HTTP/3. Each starts when a test first needs it; all are stopped together."""
 
     def __init__(self, make_folder: Callable[[str], Path], certificate: Path) -> None:
         """Start nothing yet.
@@ -222,7 +230,7 @@ class Servers:
         self._running.__exit__(*details)
 
     def origin(self, name: str, secured: bool, requests: int = 150) -> str:
-        """Return the origin of one of `HTTP2_SERVERS`; nghttpd and nginx serve files at the application's paths.
+        """Return the origin of one of `HTTP2_SERVERS` or `HTTP3_SERVERS`; nghttpd and nginx serve files at their paths.
 
         A separate nginx runs for each value of `requests`.
         """
@@ -260,7 +268,8 @@ def _process(
         )
     try:
         yield process
-        assert process.poll() is None, (folder / "log").read_text()
+        # It runs, unless a test has stopped it.
+        assert process.poll() in (None, 0), (folder / "log").read_text()
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -290,8 +299,17 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
         else:
             # Without workers it serves in the process that is stopped below.
             command += ["--keep-alive", "600", "--workers", "0"]
+            # After 1000 requests, its default, it would close a connection, on which Go's client may wait without end.
+            configuration = folder / "hypercorn.toml"
+            configuration.write_text("keep_alive_max_requests = 1_000_000_000\n")
+            command += ["--config", str(configuration)]
             for number in numbers:
                 command += ["--bind", f"fd://{number}"]
+            if parser == "aioquic":
+                datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                listeners.enter_context(datagrams).bind(("127.0.0.1", port))
+                numbers.append(datagrams.fileno())
+                command += ["--quic-bind", f"fd://{numbers[-1]}"]
         if certificate is not None:
             prefix = "--ssl-" if package == "uvicorn" else "--"
             command += [f"{prefix}keyfile", str(certificate), f"{prefix}certfile", str(certificate)]
@@ -312,11 +330,7 @@ def _program(
     options: Mapping[str, object],
 ) -> Iterator[int]:
     require_executable(program.command)
-    files = folder / "files"
-    (files / "bytes").mkdir(parents=True)
-    for size in (0, 1, 1000, 1_000_000, 2_000_000):
-        (files / str(size)).write_bytes(bytes(size))
-        (files / "bytes" / str(size)).symlink_to(files / str(size))
+    _make_files(folder)
     port = unused_port()
     values = {
         "folder": folder,
@@ -332,6 +346,72 @@ def _program(
         yield port
 
 
+def _make_files(folder: Path) -> None:
+    files = folder / "files"
+    (files / "bytes").mkdir(parents=True)
+    for size in (0, 1, 1000, 1_000_000, 2_000_000):
+        (files / str(size)).write_bytes(bytes(size))
+        (files / "bytes" / str(size)).symlink_to(files / str(size))
+
+
+class RestartableCaddy:
+    """A caddy over TLS that serves files, and can be reloaded, and stopped and started again on its port.
+
+    Attributes:
+        origin: its origin.
+    """
+
+    def __init__(self, folder: Path, certificate: Path) -> None:
+        """Start nothing yet.
+
+        Args:
+            folder: an empty folder for its files.
+            certificate: a PEM file with key and chain.
+        """
+        self._folder = folder
+        self._port = unused_port()
+        self._certificate = certificate
+        self._running = ExitStack()
+        self.origin = f"https://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> RestartableCaddy:
+        program = PROGRAMS["caddy"]
+        require_executable(program.command)
+        _make_files(self._folder)
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        program = PROGRAMS["caddy"]
+        values: dict[str, object] = {
+            "folder": self._folder,
+            "port": self._port,
+            "certificate": self._certificate,
+            "backend": self._port,
+        }
+        values["listen"] = Template(program.secured).substitute(values)
+        running = running_program(program.command, program.configuration, values, self._port)
+        self._process = self._running.enter_context(running)
+
+    def __exit__(self, *details: Any) -> None:
+        self._running.__exit__(*details)
+
+    def reload(self) -> None:
+        """Let it load its configuration again: other listeners accept the next connections."""
+        command = [programs.require("caddy"), "reload", "--force", "--adapter", "caddyfile"]
+        command += ["--config", str(self._folder / "configuration")]
+        command += ["--address", f"unix/{self._folder}/admin"]
+        environment = {**os.environ, "HOME": str(self._folder)}
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=LIMIT)
+
+    def restart(self) -> None:
+        """Stop it by SIGTERM, on which it closes its connections, and start another on the same port."""
+        self._process.terminate()
+        self._process.wait(LIMIT)
+        self._running.close()
+        self._start()
+
+
 def require_executable(command: str) -> str:
     """Return the path of a command's program; if it is missing, skip the test, or fail in CI."""
     name = command.split()[0]
@@ -341,8 +421,8 @@ def require_executable(command: str) -> str:
 @contextmanager
 def running_program(
     command: str, configuration: str, values: Mapping[str, object], endpoint: int | Path
-) -> Iterator[None]:
-    """Run a program. The context begins when it listens, and ends with its end.
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program. The context begins when it listens, and ends with its end; its value is the process.
 
     Args:
         command: a template, split at blanks. `python` stands for the Python that runs this.
@@ -356,7 +436,7 @@ def running_program(
     (folder / "configuration").write_text(Template(configuration).substitute(values))
     with _process([binary, *arguments], folder) as process:
         _wait_until_listening(endpoint, process, folder)
-        yield
+        yield process
 
 
 def _wait_until_listening(

@@ -1,4 +1,4 @@
-"""Workloads of many requests over few HTTP/2 connections, with checks that no stream, socket or window is lost.
+"""Workloads of many requests over few connections of HTTP/2 or HTTP/3, with checks that nothing of them is lost.
 
 The tests run them for a moment, `scripts/soak.py` for minutes.
 Must not know: how servers are started.
@@ -6,18 +6,26 @@ Must not know: how servers are started.
 
 from __future__ import annotations
 
+import gc
 import os
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import h2.events
-from h2.exceptions import ProtocolError
+import h2.exceptions
+import qh3.h3.connection
+from qh3.h3.events import DataReceived, HeadersReceived
+from qh3.quic.connection import QuicConnectionError
 
 import httpcore2
 
 from .h2peer import H2Peer
 from .h2state import Windows, check_idle, server_windows
+from .h3peer import H3Peer
+from .lossy_relay import LossyRelay
 from .runtimes import TestedAsyncRuntime, TestedRuntime
 
 CHUNK = bytes(10_000)
@@ -102,10 +110,11 @@ async def interrupt_requests(
     origin: str,
     requests: int,
     tasks: int,
-) -> Windows:
-    """Interrupt requests by closing, by a timeout and by cancellation, in turn; return the windows of the connection.
+) -> None:
+    """Interrupt requests by closing, by a timeout and by cancellation, in turn.
 
-    On threads, which have no cancellation, its share is closed early. The server runs `serve_interrupted_requests`.
+    On threads, which have no cancellation, its share is closed early. The server runs `serve_interrupted_requests`, or
+    `serve_interrupted_http3_requests`. Afterwards it admits as many requests as before.
     """
 
     async def close() -> None:
@@ -144,7 +153,6 @@ async def interrupt_requests(
     fine = partial(pool.request, "GET", f"{origin}/fine")
     for reply in await runtime.gather(*[fine] * 100):
         assert reply.content == b"fine"
-    return check_idle(pool)
 
 
 def serve_interrupted_requests(peer: H2Peer) -> Windows:
@@ -158,10 +166,145 @@ def serve_interrupted_requests(peer: H2Peer) -> Windows:
         elif isinstance(event, h2.events.StreamEnded):
             assert event.stream_id is not None
             path = peer.requests[event.stream_id][b":path"]
-            with suppress(ProtocolError):  # it was reset meanwhile
+            with suppress(h2.exceptions.ProtocolError):  # it was reset meanwhile
                 if path == b"/endless":
                     peer.head(event.stream_id)
                     peer.data(event.stream_id, bytes(30_000))
                 elif path == b"/fine":
                     peer.respond(event.stream_id, b"fine")
     return server_windows(peer)
+
+
+def serve_interrupted_http3_requests(peer: H3Peer) -> None:
+    """Run a server whose responses never end (`/endless`) or never begin (`/silent`)."""
+    while True:
+        event = peer.next()
+        if not isinstance(event, (HeadersReceived, DataReceived)):
+            continue
+        peer.bodies[event.stream_id] = b""  # kept, they would fill the memory
+        if event.stream_ended:
+            path = peer.requests.pop(event.stream_id)[b":path"]
+            del peer.bodies[event.stream_id]
+            # It may have been reset meanwhile.
+            with suppress(qh3.h3.connection.ProtocolError, QuicConnectionError, ValueError):
+                if path == b"/endless":
+                    peer.head(event.stream_id)
+                    peer.data(event.stream_id, bytes(30_000))
+                elif path == b"/fine":
+                    peer.respond(event.stream_id, b"fine")
+
+
+class Network(NamedTuple):
+    """What a relay does to the datagrams of one workload.
+
+    Attributes:
+        loss: the share that it loses; it doubles and delays as many.
+        rebinds: whether it sends from another port from time to time.
+        falls_silent: whether it drops all for a while from time to time.
+    """
+
+    loss: float = 0.0
+    rebinds: bool = False
+    falls_silent: bool = False
+
+
+NETWORKS = {
+    "loss-0": Network(),
+    "loss-5": Network(0.05),
+    "loss-10": Network(0.1),
+    "loss-20": Network(0.2),
+    "rebinding": Network(0.02, rebinds=True),
+    "silent": Network(0.02, falls_silent=True),
+}
+
+
+class Memory(NamedTuple):
+    """What this process has in memory after a collection: its resident bytes, and the objects that are collected."""
+
+    resident: int
+    objects: int
+
+    @classmethod
+    def now(cls) -> Memory:
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return cls(pages * os.sysconf("SC_PAGESIZE"), len(gc.get_objects()))
+
+
+class NetworkFindings(NamedTuple):
+    """What a workload found.
+
+    Attributes:
+        timeouts: how many requests timed out.
+        longest: the seconds that the longest request took.
+        before: the memory when a fifth of the requests was sent.
+        after: the memory at the end.
+    """
+
+    timeouts: int
+    longest: float
+    before: Memory
+    after: Memory
+
+
+async def echo_through(
+    runtime: TestedRuntime,
+    pool: httpcore2.AsyncConnectionPool,
+    relay: LossyRelay,
+    network: Network,
+    requests: int,
+    tasks: int,
+) -> NetworkFindings:
+    """Send bodies of many sizes to `/echo` through a relay, and check each response.
+
+    From time to time the relay does what the network says. A request may time out only if the network falls silent, or
+    loses a tenth of the datagrams or more: then QUIC's timer has become so long that the next datagram comes too late.
+    """
+    url = f"https://127.0.0.1:{relay.port}/echo"
+    # Far more than a lost datagram takes, unless the network falls silent.
+    limit = 0.25 if network.falls_silent else 10.0
+    timeout = {"timeout": {"connect": limit, "read": limit, "write": limit, "pool": 60.0}}
+    period = max(10, requests // 20)
+    timeouts = 0
+    longest = 0.0
+    sent = 0
+
+    async def put(task: int, number: int) -> None:
+        nonlocal timeouts, longest
+        content = b"%d in task %d, " % (number, task) * (1 + (7 * number + task) % 500)
+        begin = time.monotonic()
+        try:
+            reply = await pool.request("PUT", url, content=content, extensions=timeout)
+        except httpcore2.TimeoutException:
+            assert network.falls_silent or network.loss >= 0.1
+            timeouts += 1
+        else:
+            assert (reply.status, reply.content) == (200, content)
+            assert reply.extensions["http_version"] == b"HTTP/3"
+        longest = max(longest, time.monotonic() - begin)
+
+    async def put_many(task: int, count: int) -> None:
+        nonlocal sent
+        for number in range(count):
+            sent += 1
+            is_due = sent % period == 0
+            if is_due and network.rebinds:
+                relay.rebind()
+            relay.is_silent = relay.is_silent or (is_due and network.falls_silent)
+            await put(task, number)
+            if is_due:
+                relay.is_silent = False
+
+    async def run(count: int) -> Memory:
+        await runtime.gather(*[partial(put_many, task, count // tasks) for task in range(tasks)])
+        relay.is_silent = False
+        return Memory.now()
+
+    first = requests // 5
+    before = await run(first)
+    after = await run(requests - first)
+    # Whatever has happened, the next request finds a connection that works.
+    network = network._replace(falls_silent=False)
+    timeout["timeout"].update(connect=10.0, read=10.0, write=10.0)
+    await put(tasks, 0)
+    return NetworkFindings(timeouts, longest, before, after)

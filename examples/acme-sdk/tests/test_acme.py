@@ -130,6 +130,7 @@ def test_it_needs_the_core_alone() -> None:
         "httpcore2_asyncio",
         "httpcore2_trio",
         "httpcore2_http2",
+        "httpcore2_http3",
         "anyio",
         "trio",
     )

@@ -143,6 +143,10 @@ def show_version(context: click.Context, parameter: click.Parameter, value: bool
 @click.option(
     "--http2-prior-knowledge", "http2_only", is_flag=True, help="Use HTTP/2 without asking."
 )
+@click.option(
+    "--http3", "http3", is_flag=True, help="Try HTTP/3 first for https; it must be installed."
+)
+@click.option("--http3-only", "http3_only", is_flag=True, help="Use HTTP/3 and nothing else.")
 @click.option("-k", "--insecure", is_flag=True, help="Do not check certificates.")
 @click.option(
     "--cacert",
@@ -283,24 +287,40 @@ def to_options(context: click.Context, given: dict[str, Any]) -> Options:
         raise click.UsageError("Only one of -d or --data-binary, -T and -I is possible.", context)
     if given["key"] is not None and given["certificate"] is None:
         raise click.UsageError("--key needs --cert, the certificate for the key.", context)
-    http11, http2, http2_only = (given.pop(name) for name in ("http11", "http2", "http2_only"))
     ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
     if ipv4 and ipv6:
         raise click.UsageError("Only one of -4 and -6 is possible.", context)
-    if http11 and (http2 or http2_only):
-        raise click.UsageError("Only one of --http1.1 and --http2 is possible.", context)
+    versions = to_versions(context, given)
     short_m = given.pop("short_m")
     bench = to_bench_options(context, given, short_m)
     if bench is None and short_m is not None:
         given["max_time"] = short_m
     return Options(
         **given,
+        **versions,
         bench=bench,
         data=b"&".join(data) if data else None,
-        http1=not http2_only,
-        http2=False if http11 else (True if http2 or http2_only else None),
         family=4 if ipv4 else 6 if ipv6 else 0,
     )
+
+
+def to_versions(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """Return which versions of HTTP may be used; their options are removed from those that were given."""
+    http11, http2, http2_only, http3, http3_only = (
+        given.pop(name) for name in ("http11", "http2", "http2_only", "http3", "http3_only")
+    )
+    if http11 and (http2 or http2_only):
+        raise click.UsageError("Only one of --http1.1 and --http2 is possible.", context)
+    if http11 and http3:
+        raise click.UsageError("Only one of --http1.1 and --http3 is possible.", context)
+    if http3_only and (http11 or http2 or http2_only or http3):
+        raise click.UsageError("--http3-only excludes the options for other versions.", context)
+    may_use_http2 = True if http2 or http2_only else None
+    return {
+        "http1": not (http2_only or http3_only),
+        "http2": False if http11 or http3_only else may_use_http2,
+        "http3": http3 or http3_only,
+    }
 
 
 def to_bench_options(

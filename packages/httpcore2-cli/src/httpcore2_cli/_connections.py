@@ -30,12 +30,17 @@ def make_client(
     """Make the pool for a run, and its resolver.
 
     Raises:
-        Failure: a file, an address or a package that an option names is missing or malformed.
+        Failure: a file, an address or a package that an option names is missing or malformed, or HTTP/3 is the only
+            version, and can't be used.
     """
+    problem = http3_problem(options)
+    if problem is not None and options.is_http3_only:
+        raise Failure(ExitCode.USAGE, f"--http3-only is not possible: {problem}.")
     settings: dict[str, Any] = {
         "max_connections": max_connections,
         "http1": options.http1,
         "http2": has_http2() if options.http2 is None else options.http2,
+        "http3": options.http3 and problem is None,
         "uds": options.unix_socket,
         "proxy": make_proxy(options),
         "ssl_context": _ssl_context(options),
@@ -54,6 +59,19 @@ def make_client(
         return runtime.client(**settings), resolver
     except (ImportError, ValueError) as exc:
         raise Failure(ExitCode.USAGE, str(exc)) from exc
+
+
+def http3_problem(options: Options) -> str | None:
+    """Return why HTTP/3 was asked for and can't be used; `None` if it can, or was not asked for."""
+    if not options.http3:
+        return None
+    if options.proxy:
+        return "HTTP/3 is not used through a proxy (-x)"
+    if options.unix_socket is not None:
+        return "HTTP/3 needs UDP, which a unix socket (--unix-socket) does not carry"
+    if options.certificate is not None:
+        return "HTTP/3 can't send a client certificate (--cert)"
+    return None
 
 
 def has_http2() -> bool:

@@ -48,6 +48,8 @@ class ExitCode(IntEnum):
     CERTIFICATE = 60
     TRUST_FILE = 77
     HTTP2_STREAM = 92
+    HTTP3 = 95
+    QUIC = 96
     PROXY = 97
     INTERRUPTED = 130
 
@@ -77,12 +79,18 @@ HINTS = {
     ExitCode.EMPTY_RESPONSE: "The server closed the connection without an answer: look into its log.",
     ExitCode.HTTP2: "Try --http1.1: if that works, the server's HTTP/2 is at fault.",
     ExitCode.HTTP2_STREAM: "Try --http1.1: if that works, the server's HTTP/2 is at fault.",
+    ExitCode.HTTP3: "Try --http2: if that works, the server's HTTP/3 is at fault.",
+    ExitCode.QUIC: "Check that the server speaks HTTP/3 on this port. --http3 uses other versions if it does not.",
     ExitCode.PROXY: "Check the address and the credentials of the proxy (-x, --proxy-user).",
 }
+
+CERTIFICATE_ALERTS = ("bad_certificate", "certificate_expired", "certificate_unknown", "unknown_ca")
+"""The alerts of TLS that this end sends for a certificate which it does not accept. QUIC has no exception for them."""
 
 LIMITS = {
     Phase.QUEUED: "--max-time",
     Phase.DNS: "--connect-timeout or --max-time",
+    Phase.QUIC: "--connect-timeout or --max-time",
     Phase.TCP: "--connect-timeout or --max-time",
     Phase.PROXY: "--connect-timeout or --max-time",
     Phase.TLS: "--connect-timeout or --max-time",
@@ -104,18 +112,26 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         )
 
 
-def explain(error: BaseException, reached: Phase, *, is_http2: bool, is_proxied: bool) -> Failure:
+def explain(
+    error: BaseException,
+    reached: Phase,
+    *,
+    is_http2: bool,
+    is_http3: bool = False,
+    is_proxied: bool,
+) -> Failure:
     """Return the failure of a transfer.
 
     Args:
         error: an exception of the transport, or a `Failure` of the command itself.
         reached: the phase in which it was raised.
         is_http2: whether the connection speaks HTTP/2.
+        is_http3: whether it speaks HTTP/3.
         is_proxied: whether the requests pass through a proxy.
     """
     if isinstance(error, Failure):
         return error
-    code = _code(error, reached, is_http2, is_proxied)
+    code = _code(error, reached, is_http2, is_http3, is_proxied)
     hint = HINTS.get(code)
     if code is ExitCode.TIMEOUT:
         hint = f"To wait longer, raise {LIMITS[reached]}."
@@ -125,7 +141,9 @@ def explain(error: BaseException, reached: Phase, *, is_http2: bool, is_proxied:
     return Failure(code, str(error) or type(error).__name__, hint)
 
 
-def _code(error: BaseException, reached: Phase, is_http2: bool, is_proxied: bool) -> ExitCode:
+def _code(
+    error: BaseException, reached: Phase, is_http2: bool, is_http3: bool, is_proxied: bool
+) -> ExitCode:
     if isinstance(error, TimeoutException):
         return ExitCode.TIMEOUT
     if isinstance(error, UnsupportedProtocol):
@@ -138,7 +156,7 @@ def _code(error: BaseException, reached: Phase, is_http2: bool, is_proxied: bool
     if reached < Phase.SEND:
         return _connect_code(error, reached, is_proxied)
     if isinstance(error, ProtocolError):
-        return _protocol_code(error, reached, is_http2)
+        return ExitCode.HTTP3 if is_http3 else _protocol_code(error, reached, is_http2)
     if isinstance(error, WriteError):
         return ExitCode.SEND
     return ExitCode.RECEIVE
@@ -153,6 +171,10 @@ def _connect_code(error: BaseException, reached: Phase, is_proxied: bool) -> Exi
         return ExitCode.CERTIFICATE
     if any(isinstance(each, socket.gaierror | UnicodeError) for each in chain):
         return ExitCode.PROXY_NOT_RESOLVED if is_proxied else ExitCode.HOST_NOT_RESOLVED
+    if reached is Phase.QUIC and not any(isinstance(each, OSError) for each in chain):
+        # The name of the alert is that of the specification (RFC 8446, section 6).
+        is_refused = any(alert in str(error) for alert in CERTIFICATE_ALERTS)
+        return ExitCode.CERTIFICATE if is_refused else ExitCode.QUIC
     if reached is Phase.TLS:
         return ExitCode.TLS
     if reached is Phase.PROXY:

@@ -63,6 +63,7 @@ class Options:
         family: 4, 6 or 0 for both.
         http1: whether HTTP/1.1 may be used.
         http2: whether HTTP/2 may be used; `None` if it is installed.
+        http3: whether HTTP/3 is tried first, or is used alone if neither of the others may be.
         connect_timeout: seconds.
         max_time: seconds.
         retry: how often a transfer is repeated after a transient error.
@@ -102,9 +103,15 @@ class Options:
     family: int = 0
     http1: bool = True
     http2: bool | None = None
+    http3: bool = False
     connect_timeout: float | None = None
     max_time: float | None = None
     retry: int = 0
     repeat: int = 1
     backend: str = "threads"
     bench: BenchOptions | None = None
+
+    @property
+    def is_http3_only(self) -> bool:
+        """Whether no other version than HTTP/3 may be used."""
+        return self.http3 and self.http2 is False and not self.http1

@@ -30,8 +30,8 @@ def facts(transfer: Transfer, backend: str) -> dict[str, Any]:
     remote, local = connection.remote or ("", -1), connection.local or ("", -1)
     total = timeline.total
     queue = timeline.spans.get(Phase.QUEUED)
-    connected = timeline.until(Phase.DNS, Phase.TCP)
-    secured = timeline.until(Phase.TLS)
+    connected = timeline.until(Phase.DNS, Phase.QUIC, Phase.TCP)
+    secured = timeline.until(Phase.QUIC, Phase.TLS)
     sending = timeline.spans.get(Phase.SEND)
     return {
         "schema": SCHEMA,
@@ -46,7 +46,7 @@ def facts(transfer: Transfer, backend: str) -> dict[str, Any]:
         "exitcode": int(failure.code if failure else ExitCode.OK),
         "errormsg": failure.message if failure else None,
         "filename_effective": transfer.output.path,
-        "num_connects": int(Phase.TCP in timeline.spans),
+        "num_connects": int(timeline.has_dialled),
         "num_headers": len(response.headers) if response else 0,
         "num_redirects": 0,
         "num_retries": transfer.retries,

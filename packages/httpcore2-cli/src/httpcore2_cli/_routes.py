@@ -113,6 +113,10 @@ class RoutedBackend(NetworkBackend):
         host, port = self._route.target(host, port)
         return self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
 
+    def connect_udp(self, host: str, port: int, *options: Any, **named: Any) -> Any:
+        connect: Any = getattr(self._backend, "connect_udp")  # noqa: B009 - optional in the interface
+        return connect(*self._route.target(host, port), *options, **named)
+
     def connect_unix_socket(self, path: str, *options: Any, **named: Any) -> NetworkStream:
         return self._backend.connect_unix_socket(path, *options, **named)
 
@@ -134,6 +138,10 @@ class AsyncRoutedBackend(AsyncNetworkBackend):
     ) -> AsyncNetworkStream:
         host, port = self._route.target(host, port)
         return await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+
+    async def connect_udp(self, host: str, port: int, *options: Any, **named: Any) -> Any:
+        connect: Any = getattr(self._backend, "connect_udp")  # noqa: B009 - optional in the interface
+        return await connect(*self._route.target(host, port), *options, **named)
 
     async def connect_unix_socket(
         self, path: str, *options: Any, **named: Any

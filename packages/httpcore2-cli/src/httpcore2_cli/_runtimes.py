@@ -17,6 +17,7 @@ from httpcore2_core import (
     ConnectionPool,
     NetworkBackend,
     Observer,
+    Origin,
     Request,
     Response,
     SyncBackend,
@@ -53,6 +54,10 @@ class Client(ABC):
     @abstractmethod
     def observe(self, observer: Observer) -> None:
         """Install an observer."""
+
+    @abstractmethod
+    def try_http3(self, origin: Origin) -> None:
+        """Try HTTP/3 for the next connection to an origin, and other versions if that fails."""
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -111,6 +116,9 @@ class SyncClient(Client):
     def observe(self, observer: Observer) -> None:
         self._pool.observe(observer)
 
+    def try_http3(self, origin: Origin) -> None:
+        self._pool._try_http3(origin)
+
     async def aclose(self) -> None:
         self._pool.close()
 
@@ -139,6 +147,9 @@ class AsyncClient(Client):
 
     def observe(self, observer: Observer) -> None:
         self._pool.observe(observer)
+
+    def try_http3(self, origin: Origin) -> None:
+        self._pool._try_http3(origin)
 
     async def aclose(self) -> None:
         await self._pool.aclose()

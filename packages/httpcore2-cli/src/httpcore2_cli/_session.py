@@ -6,9 +6,10 @@ Must not know: click.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from ._connections import make_client, make_proxy
+from ._connections import http3_problem, make_client, make_proxy
 from ._failures import ExitCode, Failure
 from ._options import BenchOptions, Options
 from ._outputs import Output, OutputClosed, size_of
@@ -55,6 +56,9 @@ class Session:
                 self._screen.warn(
                     "certificates are not checked (-k): anyone may be at the other end."
                 )
+            problem = http3_problem(self._options)
+            if problem is not None and not self._options.is_http3_only:
+                self._screen.warn(f"--http3 has no effect: {problem}.")
             if self._options.bench is not None:
                 return self._load(self._options.bench)
             return self._runtime.run(self._send_all)
@@ -94,7 +98,7 @@ class Session:
         bench = Bench(self._options, limits, url)
 
         async def main() -> None:
-            client, _ = make_client(self._runtime, self._options, limits.connections)
+            client, _ = self._make_client(limits.connections)
             try:
                 await bench.run(self._runtime, client)
             finally:
@@ -114,10 +118,19 @@ class Session:
                 self._write("\n".join([*map(escape, lines), ""]), to_error=False)
         return result.code
 
+    def _make_client(self, max_connections: int = 10) -> tuple[Client, TimedResolver]:
+        client, resolver = make_client(self._runtime, self._options, max_connections)
+        if self._options.http3:
+            # As with curl, before a response has offered it.
+            for url in self._options.urls:
+                with suppress(Failure):  # it is reported when its turn comes
+                    client.try_http3(parse_url(url).origin)
+        return client, resolver
+
     async def _send_all(self) -> int:
         options = self._options
         code = 0
-        client, resolver = make_client(self._runtime, options)
+        client, resolver = self._make_client()
         try:
             for number, url in enumerate(options.urls):
                 for turn in range(options.repeat):

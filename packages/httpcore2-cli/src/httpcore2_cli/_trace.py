@@ -36,13 +36,16 @@ class TraceReader:
             return
         if moment == "started":
             self._timeline.begin(phase, self._clock())
-        elif moment == "complete" and self._timeline.current is phase:
+        elif self._timeline.current is phase and (moment == "complete" or phase is Phase.QUIC):
+            # A QUIC handshake that fails, or is slow, may be followed by TCP.
             self._timeline.end(self._clock())
 
     def _phase(self, prefix: str, step: str, info: dict[str, Any]) -> Phase | None:
         timeline = self._timeline
         if step in ("connect_tcp", "connect_unix_socket"):
             return Phase.TCP
+        if step in ("connect_udp", "quic_handshake"):
+            return Phase.QUIC
         if step == "start_tls":
             # Through a tunnel the origin's has the prefix of the proxy.
             is_origin = prefix in ("proxy", "socks") or not self._is_proxied

@@ -131,7 +131,7 @@ class Transfer:
     def on_resolved(self) -> None:
         """Note that the name was resolved, and that the connection goes on."""
         self.timeline.end(self.clock())
-        self.timeline.begin(Phase.TCP, self.clock())
+        self.timeline.begin(self.timeline.dial, self.clock())
 
     def field(self, name: bytes) -> bytes:
         """Return the value of a field of the response; empty if it has none."""
@@ -177,11 +177,12 @@ class Transfer:
         """
         self._started = time.perf_counter()
         reader = TraceReader(self.timeline, self.clock, self.is_proxied)
-        is_http2 = False
+        protocol = ""
 
         def trace(name: str, info: dict[str, Any]) -> None:
-            nonlocal is_http2
-            is_http2 = is_http2 or name.startswith("http2.")
+            nonlocal protocol
+            if name.startswith("http"):
+                protocol = name.partition(".")[0]
             reader.on_event(name, info)
             for each in readers:
                 each(name, info)
@@ -205,7 +206,11 @@ class Transfer:
                     _pair(getattr(exc, "peer_address", None)),
                 )
             self.failure = explain(
-                exc, self.timeline.current, is_http2=is_http2, is_proxied=self.is_proxied
+                exc,
+                self.timeline.current,
+                is_http2=protocol == "http2",
+                is_http3=protocol == "http3",
+                is_proxied=self.is_proxied,
             )
             self._add_what_came()
         finally:

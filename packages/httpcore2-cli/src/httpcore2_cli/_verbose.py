@@ -16,6 +16,9 @@ from ._transfer import ConnectionFacts
 
 Show = Callable[[str], None]
 
+VERSIONS = {"http2": "HTTP/2", "http3": "HTTP/3"}
+"""The versions whose heads have no version and no reason, by the prefix of their trace events."""
+
 
 class VerboseReader:
     """Shows what -v of curl shows. Its method `on_event` is a `trace` callback.
@@ -49,12 +52,27 @@ class VerboseReader:
             f"* Connected to {shown_address(facts.remote)} from {shown_address(facts.local)}"
         )
 
+    def _on_connect_udp_started(self, operation: str, info: dict[str, Any]) -> None:
+        self._show(f"* Connecting to {escape(info['host'])} port {info['port']} over UDP")
+
+    def _on_quic_handshake_complete(self, operation: str, info: dict[str, Any]) -> None:
+        self._has_connected = True
+        facts = ConnectionFacts.of(info["return_value"])
+        self._show(f"* QUIC to {shown_address(facts.remote)} from {shown_address(facts.local)}")
+        self._show_tls(facts)
+
+    def _on_quic_handshake_failed(self, operation: str, info: dict[str, Any]) -> None:
+        self._show(f"* QUIC: {describe(info['exception'])}")
+
     def _on_connect_unix_socket_complete(self, operation: str, info: dict[str, Any]) -> None:
         self._has_connected = True
         self._show("* Connected")
 
     def _on_start_tls_complete(self, operation: str, info: dict[str, Any]) -> None:
-        tls = tls_facts(ConnectionFacts.of(info["return_value"]))
+        self._show_tls(ConnectionFacts.of(info["return_value"]))
+
+    def _show_tls(self, facts: ConnectionFacts) -> None:
+        tls = tls_facts(facts)
         assert tls is not None, "the stream is encrypted"
         self._show(f"* {tls['version']}, {tls['cipher']}, ALPN {tls['alpn'] or 'none'}")
         for line in certificate_lines(tls):
@@ -70,15 +88,16 @@ class VerboseReader:
         request = info["request"]
         if not (self._has_connected or is_for_proxy(info)):
             self._show("* Reusing the connection")
-        version = "HTTP/2" if operation.startswith("http2") else "HTTP/1.1"
+        version = VERSIONS.get(operation.partition(".")[0], "HTTP/1.1")
         self._show(f"> {escape(request.method)} {escape(request.url.target)} {version}")
         self._show_fields(">", request.headers)
 
     def _on_receive_response_headers_complete(self, operation: str, info: dict[str, Any]) -> None:
         head = info["return_value"]
-        if operation.startswith("http2"):
+        binary = VERSIONS.get(operation.partition(".")[0])
+        if binary is not None:
             status, fields = head
-            self._show(f"< HTTP/2 {status}")
+            self._show(f"< {binary} {status}")
         else:
             version, status, reason, fields = head
             self._show(f"< {escape(version)} {status} {escape(reason)}".rstrip())

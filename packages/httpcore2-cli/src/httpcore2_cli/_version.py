@@ -11,6 +11,7 @@ from httpcore2_core._distributions import VERSION
 
 FEATURES = {
     "HTTP2": "httpcore2_http2",
+    "HTTP3": "httpcore2_http3",
     "SOCKS5": "socksio",
     "asyncio": "httpcore2_asyncio",
     "trio": "httpcore2_trio",

@@ -21,6 +21,7 @@ from ._verbose import certificate_lines, shown_address
 STYLES = {
     Phase.QUEUED: "bright_black",
     Phase.DNS: "cyan",
+    Phase.QUIC: "bright_green",
     Phase.TCP: "green",
     Phase.PROXY: "magenta",
     Phase.TLS: "yellow",

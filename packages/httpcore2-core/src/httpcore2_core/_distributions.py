@@ -46,6 +46,11 @@ def load_http2(purpose: str) -> Any:
     return load("httpcore2_http2", "AsyncHTTP2Connection", "http2", purpose)
 
 
+def load_http3(purpose: str) -> Any:
+    """Return the class of HTTP/3 connections; `purpose` and errors as for `load`."""
+    return load("httpcore2_http3", "AsyncHTTP3Connection", "http3", purpose)
+
+
 def missing(package: str, extra: str, purpose: str) -> str:
     """Return the error message for a sibling's package that is not installed."""
     if _PARENT:

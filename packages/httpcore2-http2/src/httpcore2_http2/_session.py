@@ -23,6 +23,7 @@ from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.expectation import CONTINUE
 from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.interruptions import came_from_outside
 from httpcore2_core._http.observation import ConnectionObservation
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
 from httpcore2_core._http.stream_fields import is_granted, protocol_of
@@ -34,7 +35,6 @@ from httpcore2_core._net.runtime import Runtime
 
 from ._codec import CodecListener, HTTP2Codec, SettingsReceived
 from ._errors import ErrorCode, name_code
-from ._interruptions import came_from_outside
 from ._keepalive import KeepAlive
 from ._reader import Reader
 from ._states import ENDED

@@ -97,6 +97,7 @@ from httpcore2_core import (
 if TYPE_CHECKING:
     from httpcore2_asyncio import AnyIOBackend, AsyncIOBackend
     from httpcore2_http2 import AsyncHTTP2Connection, HTTP2Connection
+    from httpcore2_http3 import AsyncHTTP3Connection, HTTP3Connection
     from httpcore2_trio import TrioBackend
 
 __all__ = [
@@ -106,6 +107,7 @@ __all__ = [
     "AsyncConnectionInterface",
     "AsyncConnectionPool",
     "AsyncHTTP2Connection",
+    "AsyncHTTP3Connection",
     "AsyncHTTP11Connection",
     "AsyncHTTPConnection",
     "AsyncHTTPProxy",
@@ -126,6 +128,7 @@ __all__ = [
     "ConnectionNotAvailable",
     "ConnectionPool",
     "HTTP2Connection",
+    "HTTP3Connection",
     "HTTP11Connection",
     "HTTPConnection",
     "HTTPProxy",
@@ -177,8 +180,10 @@ __all__ = [
 _SIBLINGS = {
     "AnyIOBackend": ("httpcore2_asyncio", "anyio"),
     "AsyncHTTP2Connection": ("httpcore2_http2", "http2"),
+    "AsyncHTTP3Connection": ("httpcore2_http3", "http3"),
     "AsyncIOBackend": ("httpcore2_asyncio", "asyncio"),
     "HTTP2Connection": ("httpcore2_http2", "http2"),
+    "HTTP3Connection": ("httpcore2_http3", "http3"),
     "TrioBackend": ("httpcore2_trio", "trio"),
 }
 

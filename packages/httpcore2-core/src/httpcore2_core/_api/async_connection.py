@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from .._connect.connection_config import ConnectionConfig
+from .._connect.http3_dial import RACE_DELAY, HTTP3Dial, HTTP3Target, dial_http3
 from .._connect.route import Route, direct_route
 from .._connect.tls_handshake import TLSOverrides, tls_overrides
 from .._distributions import load_http2
-from .._exceptions import ConnectError, ConnectionNotAvailable
+from .._exceptions import ConnectError, ConnectionNotAvailable, ConnectTimeout
+from .._http.alternatives import Alternative, AlternativeServices
 from .._http.bodies import check_body_api
 from .._http.established import EstablishedConnection
 from .._http.interfaces import AsyncClosingContext, AsyncConnectionInterface
@@ -55,9 +57,11 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         network_backend: the `AsyncNetworkBackend` that opens connections, by default that of the running event loop.
         socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
         resolver: the `AsyncResolver` that finds the addresses of the host, by default the operating system.
+        http3: whether HTTP/3 may be used. With `http1=False` and `http2=False`, nothing else is used. Else a pool uses
+            it where an origin offers it (Alt-Svc, RFC 7838), but not through a proxy.
 
     Raises:
-        ValueError: neither `http1` nor `http2` is true.
+        ValueError: no protocol is allowed.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
         TypeError: `resolver` is not of the API of the connection.
 
@@ -95,6 +99,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
         *,
         resolver: AsyncResolver | None = None,
+        http3: bool = False,
     ) -> None:
         config = ConnectionConfig(
             ssl_context,
@@ -107,8 +112,10 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             adapt_async_backend(network_backend),
             None if socket_options is None else list(socket_options),
             adapt_async_resolver(resolver),
+            http3,
         )
         config.check()
+        config = config.without_unusable_http3()
         self._set_up(origin, config, direct_route(origin, config))
 
     @classmethod
@@ -221,17 +228,9 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self._has_begun = True
         try:
             check_origin(self._origin)
-            backend = self._use_backend()
-            stream = await self._route.open(backend, request, timeouts, self.observation)
-            try:
-                connection = self._make_established(stream)
-            except BaseException:
-                stream.abort()
-                await stream.wait_closed()
-                raise
+            connection = await self._establish(request, timeouts)
             connection.on_release, connection.on_change = self.on_release, self.on_change
             connection.observation = self.observation
-            connection.peer.name = self._route
             if self.memory is not None:
                 connection.use_memory(self.memory)
             if self.traffic is not None:
@@ -248,6 +247,87 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         except BaseException:
             self._has_failed = True
             raise
+
+    async def _establish(self, request: Request, timeouts: Timeouts) -> EstablishedConnection:
+        """Establish a connection over TCP, over HTTP/3, or over whichever is ready first."""
+        alternative = self._alternative()
+        if alternative is None:
+            return await self._establish_over_tcp(request, timeouts)
+        backend = self._use_backend()
+        memory = self.memory or Memory()
+        target = HTTP3Target(self._origin, alternative, self._config, memory)
+        if self._config.is_http3_only:
+            connection: EstablishedConnection = await dial_http3(
+                target, backend, request, timeouts, self.observation
+            )
+        else:
+            site = (self._origin.host, self._origin.port)
+            alternatives = memory.of(AlternativeServices)
+            dial = HTTP3Dial(target, backend, request, self.observation)
+            try:
+                found = await self._race(dial, request, timeouts)
+            except BaseException:
+                dial.abort()
+                raise
+            if found is not None:
+                dial.abort()
+                alternatives.failed(site, alternative, backend.runtime.now())
+                return found
+            alternatives.succeeded(site, alternative)
+            connection = dial.connection
+        connection.peer.name = target
+        return connection
+
+    async def _race(
+        self, dial: HTTP3Dial, request: Request, timeouts: Timeouts
+    ) -> EstablishedConnection | None:
+        """Return a connection over TCP, or `None` if that over HTTP/3 is ready first.
+
+        One task does both: a QUIC handshake needs one round trip, so what its server sends while TCP is tried waits in
+        the socket, and is all that is missing.
+        """
+        try:
+            await dial.run(timeouts, RACE_DELAY)
+            return None
+        except (ConnectError, ConnectTimeout):
+            pass  # requests do not fail because of HTTP/3
+        try:
+            found = await self._establish_over_tcp(request, timeouts)
+        except (ConnectError, ConnectTimeout):
+            if dial.is_ready():
+                return None
+            raise
+        if dial.is_ready():
+            found.abort()
+            await found.wait_closed()
+            return None
+        return found
+
+    def _alternative(self) -> Alternative | None:
+        """Return where to dial over HTTP/3; `None` if it is not to be used."""
+        config = self._config
+        origin = self._origin
+        if not config.http3:
+            return None
+        if config.is_http3_only:
+            return Alternative(origin.host, origin.port)
+        if origin.scheme != b"https" or self.memory is None or self._tls is not None:
+            return None
+        now = self._use_backend().runtime.now()
+        return self.memory.of(AlternativeServices).find((origin.host, origin.port), now)
+
+    async def _establish_over_tcp(
+        self, request: Request, timeouts: Timeouts
+    ) -> EstablishedConnection:
+        stream = await self._route.open(self._use_backend(), request, timeouts, self.observation)
+        try:
+            connection = self._make_established(stream)
+        except BaseException:
+            stream.abort()
+            await stream.wait_closed()
+            raise
+        connection.peer.name = self._route
+        return connection
 
     def _make_established(self, stream: BackendStream) -> EstablishedConnection:
         """Make the connection for the protocol that was agreed on, or is the only one allowed."""
@@ -303,10 +383,12 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
     def is_available(self) -> bool:
         if self.established is None:
             # It may yet turn out to be HTTP/2, and take several requests.
-            return (
-                self._config.http2
-                and (self._origin.scheme == b"https" or not self._config.http1)
-                and not self._has_failed
+            return not self._has_failed and (
+                self._config.is_http3_only
+                or (
+                    self._config.http2
+                    and (self._origin.scheme == b"https" or not self._config.http1)
+                )
             )
         return self.established.is_available()
 

@@ -5,6 +5,7 @@ Must not know: which request gets which connection (the ledger decides), how a r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ class PoolBase:
 
     def _set_up(self, config: PoolConfig) -> None:
         config.check()
+        config = config.without_unusable_http3()
         self._config = config
         self._engine = Engine(config, default_backend)
         self._memory: RequestMemory | None = self._engine.memory.of(RequestMemory)
@@ -105,6 +107,16 @@ class PoolBase:
             ```
         """
         return self._engine.close_expired()
+
+    def _try_http3(self, origin: Origin) -> None:
+        """Try HTTP/3 for the next connection to an https origin, as if the origin had offered it.
+
+        The command line calls it: curl tries HTTP/3 before a response has offered it.
+        """
+        alternatives = self._engine.alternatives
+        if alternatives is not None:
+            offer = [(b"alt-svc", b'h3=":%d"' % origin.port)]
+            alternatives.learn((origin.host, origin.port), offer, math.inf)
 
     async def _acquire_lease(
         self,

@@ -41,9 +41,11 @@ class HTTPConnection(SyncConnection):
         network_backend: the `NetworkBackend` that opens connections, by default the one for threads.
         socket_options: arguments of `setsockopt()`, each a tuple, which are applied before connecting.
         resolver: the `Resolver` that finds the addresses of the host, by default the operating system.
+        http3: whether HTTP/3 may be used. With `http1=False` and `http2=False`, nothing else is used. Else a pool uses
+            it where an origin offers it (Alt-Svc, RFC 7838), but not through a proxy.
 
     Raises:
-        ValueError: neither `http1` nor `http2` is true.
+        ValueError: no protocol is allowed.
         ImportError: `http2` is true, and `httpcore2-http2` is not installed.
         TypeError: `resolver` is not of the API of the connection.
 
@@ -76,6 +78,7 @@ class HTTPConnection(SyncConnection):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
         *,
         resolver: Resolver | None = None,
+        http3: bool = False,
     ) -> None:
         super().__init__(
             AsyncHTTPConnection(
@@ -90,6 +93,7 @@ class HTTPConnection(SyncConnection):
                 adapt_sync_backend(network_backend),
                 socket_options,
                 resolver=adapt_sync_resolver(resolver),
+                http3=http3,
             )
         )
         self._counterpart.sync_facade = ref(self)

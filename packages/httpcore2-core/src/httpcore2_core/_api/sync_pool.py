@@ -61,10 +61,12 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             closed when those in progress have ended; `None` for no limit. It differs by up to 10 % for each connection.
         max_http2_connections_per_origin: how many HTTP/2 connections that take requests may be open to one origin;
             `None` for no limit of their own. Another one is opened when all streams of the others are in use.
+        http3: whether HTTP/3 may be used. With `http1=False` and `http2=False`, nothing else is used. Else a pool uses
+            it where an origin offers it (Alt-Svc, RFC 7838), but not through a proxy.
 
     Raises:
-        ValueError: a number is out of its range, neither `http1` nor `http2` is true, or the proxy's host, credentials
-            or header fields cannot be sent.
+        ValueError: a number is out of its range, no protocol is allowed, or the proxy's host, credentials or
+            header fields cannot be sent.
         UnsupportedProtocol: the scheme of the proxy's URL is unknown.
         ImportError: a package for HTTP/2 or for SOCKS5 proxies is not installed.
         TypeError: `resend` is not a bool, or `resolver` is not of the API of the pool.
@@ -102,6 +104,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
         max_connections_per_origin: int | None = None,
         max_connection_age: float | None = None,
         max_http2_connections_per_origin: int | None = None,
+        http3: bool = False,
     ) -> None:
         connection = ConnectionConfig(
             ssl_context,
@@ -114,6 +117,7 @@ class ConnectionPool(PoolBase, ClosingContext, RequestInterface):
             adapt_sync_backend(network_backend),
             None if socket_options is None else list(socket_options),
             adapt_sync_resolver(resolver),
+            http3,
         )
         self._set_up(
             PoolConfig(

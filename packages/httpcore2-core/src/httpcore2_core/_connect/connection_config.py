@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .._distributions import load_http2
+from .._distributions import load_http2, load_http3
+from .._http.trace import log
 from .._net.network_interfaces import SOCKET_OPTION
 from .._net.resolver_interfaces import AsyncResolver
 from .._net.runtime_backend import RuntimeBackend
+from .._net.ssl_context import shared_ssl_context
 
 if TYPE_CHECKING:
     import ssl
@@ -31,6 +33,7 @@ class ConnectionConfig(NamedTuple):
         network_backend: opens the streams; `None` for the backend of the running event loop.
         socket_options: arguments of `setsockopt`, applied before connecting.
         resolver: finds the addresses of hosts; `None` for the resolver of the operating system.
+        http3: whether HTTP/3 may be used: where an origin offers it, or always, if nothing else is allowed.
     """
 
     ssl_context: ssl.SSLContext | None = None
@@ -43,6 +46,7 @@ class ConnectionConfig(NamedTuple):
     network_backend: RuntimeBackend | None = None
     socket_options: list[SOCKET_OPTION] | None = None
     resolver: AsyncResolver | None = None
+    http3: bool = False
 
     @property
     def alpn_protocols(self) -> tuple[str, ...]:
@@ -55,10 +59,11 @@ class ConnectionConfig(NamedTuple):
         """Refuse settings that allow no connection.
 
         Raises:
-            ValueError: neither HTTP/1.1 nor HTTP/2 is allowed, or a unix socket has a resolver.
-            ImportError: HTTP/2 is allowed, and its distribution is not installed.
+            ValueError: no protocol is allowed, a unix socket has a resolver, or HTTP/3 is the only protocol, and can't
+                be used with the other settings.
+            ImportError: HTTP/2 or HTTP/3 is allowed, and its distribution is not installed.
         """
-        if not (self.http1 or self.http2):
+        if not (self.http1 or self.http2 or self.http3):
             raise ValueError(
                 "http1=False, http2=False leaves no protocol: let at least one be True."
             )
@@ -68,3 +73,42 @@ class ConnectionConfig(NamedTuple):
             )
         if self.http2:
             load_http2("http2=True")
+        if self.http3:
+            load_http3("http3=True")
+            problem = self.http3_problem()
+            if problem is not None and self.is_http3_only:
+                raise ValueError(f"http3=True can't be the only protocol: {problem}.")
+
+    @property
+    def is_http3_only(self) -> bool:
+        """Whether HTTP/3 is used by prior knowledge, and nothing else."""
+        return self.http3 and not (self.http1 or self.http2)
+
+    def http3_problem(self) -> str | None:
+        """Return why HTTP/3 can't be used with the other settings; `None` if it can."""
+        if self.uds is not None:
+            return f"uds={self.uds!r} is a unix socket, and HTTP/3 needs UDP"
+        backend = self.network_backend
+        if backend is not None and not backend.has_udp:
+            return "the network_backend has no connect_udp method of its own"
+        # The default one may be the system's trust store, or have a key log.
+        context = self.ssl_context or shared_ssl_context(("h3",))
+        problem: str | None = load_http3("http3=True").problem_of(context)
+        if problem is not None:
+            which = "default TLS context" if self.ssl_context is None else "ssl_context"
+            return f"the {which} can't be used for it, since {problem}"
+        return None
+
+    def without_unusable_http3(self, proxy_problem: str | None = None) -> ConnectionConfig:
+        """Return the settings without HTTP/3, if that can't be used with the others; the log says why.
+
+        Args:
+            proxy_problem: why a proxy excludes it.
+        """
+        if not self.http3 or self.is_http3_only:
+            return self
+        problem = proxy_problem or self.http3_problem()
+        if problem is None:
+            return self
+        log("connection", f"http3=True has no effect: {problem}.")
+        return self._replace(http3=False)

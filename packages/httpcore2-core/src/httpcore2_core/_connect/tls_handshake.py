@@ -127,12 +127,11 @@ class TLSHandshake(NamedTuple):
         except BaseException as exc:
             observation.tls_ended(None, None, None, exc)
             raise
-        observation.tls_ended(*_agreed(setup.stream), None)
+        observation.tls_ended(*agreed(setup.stream.get_extra_info("ssl_object")), None)
 
 
-def _agreed(stream: BackendStream) -> tuple[str | None, str | None, str | None]:
-    """Return the version of TLS, the cipher, and the protocol of ALPN, as far as the backend reports them."""
-    ssl_object = stream.get_extra_info("ssl_object")
+def agreed(ssl_object: object) -> tuple[str | None, str | None, str | None]:
+    """Return the version of TLS, the cipher, and the protocol of ALPN, as far as `ssl_object` reports them."""
 
     def call(name: str) -> Any:
         method = getattr(ssl_object, name, None)  # a mock may lack it

@@ -48,6 +48,7 @@ _TLS = {
     "server_hostname": "str",
     "timeout": "float | None",
 }
+_QUIC = {"server_hostname": "str", "timeout": "float | None"}
 _SOCKS = {
     "stream": "NetworkStream",
     "host": "str",
@@ -96,6 +97,18 @@ TRACED_OPERATIONS = (
     ),
     TracedOperation("http11.receive_response_body", "the body is read", _REQUEST, "None"),
     TracedOperation("http11.response_closed", "the exchange ends", {}, "None"),
+    # HTTP/3
+    TracedOperation(
+        "connection.connect_udp", "datagrams to the origin are opened", _TCP, "DatagramStream"
+    ),
+    TracedOperation("connection.quic_handshake", "QUIC and TLS with the origin", _QUIC, _STREAM),
+    TracedOperation("http3.send_request_headers", "the head is sent", _ON_STREAM, "None"),
+    TracedOperation("http3.send_request_body", "the body is sent", _ON_STREAM, "None"),
+    TracedOperation(
+        "http3.receive_response_headers", "the head is waited for", _ON_STREAM, _HTTP2_HEAD
+    ),
+    TracedOperation("http3.receive_response_body", "the body is read", _ON_STREAM, "None"),
+    TracedOperation("http3.response_closed", "the exchange ends", {"stream_id": "int"}, "None"),
     # HTTP/2
     TracedOperation(
         "http2.send_connection_init",

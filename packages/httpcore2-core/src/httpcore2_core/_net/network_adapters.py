@@ -320,6 +320,19 @@ class SyncDefaultBackend(CallerSyncBackend):
     def _delegate(self) -> AsyncNetworkBackend | NetworkBackend:
         return SyncBackend() if is_patched(SyncBackend) else THREADS
 
+    async def connect_udp_to(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> DatagramStream:
+        connect = super().connect_udp_to if is_patched(SyncBackend) else THREADS.connect_udp_to
+        return await connect(host, port, timeout, local_address, socket_options, resolver=resolver)
+
     async def connect_to(
         self,
         host: str,

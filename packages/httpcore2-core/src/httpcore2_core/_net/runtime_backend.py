@@ -159,6 +159,39 @@ class RuntimeBackend(AsyncNetworkBackend):
         """
         raise no_udp(self)
 
+    async def connect_udp_to(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> DatagramStream:
+        """Open datagrams to a host whose addresses a resolver may find. Pools call it for each new connection.
+
+        The default calls `connect_udp`, with the first address if there is a resolver.
+
+        Args:
+            host: the name or the IP address.
+            port: the port.
+            timeout: the limit on resolving the name, in seconds; `None` is no limit.
+            local_address: the address to send from; `None` and `""` are any.
+            socket_options: arguments for `setsockopt`, which are applied before connecting.
+            resolver: finds the addresses of the host; `None` for the resolver of the operating system.
+
+        Returns:
+            The stream.
+
+        Raises:
+            ConnectTimeout: the name was not resolved within `timeout`.
+            ConnectError: the name was not resolved, there is no route to any address, or the backend has no UDP.
+        """
+        if resolver is not None:
+            host = (await self.resolve(host, port, timeout, resolver=resolver))[0]
+        return await self.connect_udp(host, port, timeout, local_address, socket_options)
+
     @property
     def has_udp(self) -> bool:
         """Whether `connect_udp` is there, and may be used.

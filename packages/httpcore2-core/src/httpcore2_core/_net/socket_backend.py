@@ -126,9 +126,38 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> DatagramStream:
+        return await self._open_udp(host, port, timeout, local_address, socket_options, None)
+
+    async def connect_udp_to(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+        *,
+        resolver: AsyncResolver | None = None,
+    ) -> DatagramStream:
+        if getattr(self.connect_udp, "__func__", None) is not SocketBackend.connect_udp:
+            # A derived class, or a test kit, has its own, which has to see every attempt.
+            return await super().connect_udp_to(
+                host, port, timeout, local_address, socket_options, resolver=resolver
+            )
+        return await self._open_udp(host, port, timeout, local_address, socket_options, resolver)
+
+    async def _open_udp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[SOCKET_OPTION] | None,
+        resolver: AsyncResolver | None,
+    ) -> DatagramStream:
         check_address(host, port)
         options = (*_UDP_OPTIONS, *(socket_options or ()))
-        opening = self._connect_udp(host, port, local_address, options)
+        find = self._resolve if resolver is None else _Lookup(resolver, self.runtime, timeout).find
+        opening = self._connect_udp(host, port, local_address, options, find)
         return await self._within(timeout, opening, f"address of {host}:{port}")
 
     async def _resolve_by_system(
@@ -213,12 +242,18 @@ class SocketBackend(RuntimeBackend, Generic[S]):
         return await self._attempt(addresses[0], source, options, log)
 
     async def _connect_udp(
-        self, host: str, port: int, local_address: str | None, options: Sequence[SOCKET_OPTION]
+        self,
+        host: str,
+        port: int,
+        local_address: str | None,
+        options: Sequence[SOCKET_OPTION],
+        find: Callable[[str, int, socket.AddressFamily], Coroutine[Any, Any, Sequence[Address]]],
     ) -> DatagramStream:
         family, source = socket.AF_UNSPEC, None
         if local_address:
             family, _, _, _, source = (await self._resolve(local_address, 0, family))[0]
-        addresses = interleave(await self._resolve(host, port, family))
+        found = await report_resolution(host, find(host, port, family), _texts)
+        addresses = interleave(found)
         errors: list[OSError] = []
         sockets = connect_udp_sockets(addresses, source, options, errors)
         sock = next(sockets, None)

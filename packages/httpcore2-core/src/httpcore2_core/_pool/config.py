@@ -11,6 +11,9 @@ from .._connect.connection_config import ConnectionConfig
 from .._connect.proxies import check_proxy
 from .._models import Proxy, Request
 
+OVER_HTTP3 = b"https over HTTP/3"
+"""In the place of the scheme: origins that offer HTTP/3, whose connections over TCP stay as they are."""
+
 
 class PoolConfig(NamedTuple):
     """The settings of a pool.
@@ -37,10 +40,17 @@ class PoolConfig(NamedTuple):
 
     @property
     def multiplexing_schemes(self) -> tuple[bytes, ...]:
-        """The schemes whose connections may turn out to be HTTP/2: by ALPN, or because HTTP/1.1 is not allowed."""
-        if not self.connection.http2:
-            return ()
-        return (b"https", b"wss") if self.connection.http1 else (b"https", b"wss", b"http", b"ws")
+        """The schemes whose connections may turn out to be HTTP/2: by ALPN, or because HTTP/1.1 is not allowed.
+
+        HTTP/3 is like HTTP/2 in that.
+        """
+        connection = self.connection
+        schemes: tuple[bytes, ...] = (OVER_HTTP3,) if connection.http3 else ()
+        if connection.http2 or connection.is_http3_only:
+            schemes += (b"https", b"wss")
+        if connection.http2 and not connection.http1:
+            schemes += (b"http", b"ws")
+        return schemes
 
     def may_resend(self, request: Request) -> bool:
         """Return whether `request` may be sent again if the server did not process it.
@@ -89,6 +99,15 @@ class PoolConfig(NamedTuple):
             )
         if self.proxy is not None:
             check_proxy(self.proxy)
+            if self.connection.is_http3_only:
+                raise ValueError(
+                    "http3=True can't be the only protocol with a proxy: allow http1 or http2."
+                )
+
+    def without_unusable_http3(self) -> PoolConfig:
+        """Return the settings without HTTP/3, if that can't be used with the others; the log says why."""
+        problem = None if self.proxy is None else "it is not used through a proxy"
+        return self._replace(connection=self.connection.without_unusable_http3(problem))
 
 
 def _check_switch(name: str, value: object) -> None:

@@ -116,7 +116,8 @@ class Engine(PooledConnections):
         timeouts = self._timeouts.of(extensions, runtime)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         key: Key = (url.scheme, url.host, port)
-        may_resend = self._config.resend
+        may_resend = self._resends
+        alternatives = self.alternatives
         # Most requests have `timeout` alone: one check is cheaper than one for each of the others.
         if extensions and (len(extensions) > 1 or "timeout" not in extensions):
             Informer.of(request, runtime.is_blocking, None)
@@ -124,6 +125,8 @@ class Engine(PooledConnections):
             if tls is not None:
                 key = (*key, tls)
             may_resend = self._config.may_resend(request)
+        if alternatives is not None:
+            key = self._over_http3(key, runtime)
         refusal: Exception | None = None
         ledger = self._ledger
         attempts = attempts_without_progress = 0
@@ -158,6 +161,8 @@ class Engine(PooledConnections):
                 try:
                     has_begun = True
                     response = await established.exchange(request, timeouts, observation)
+                    if alternatives is not None:
+                        self._learn(request, response)
                     # From here on nothing is called: the body has the connection now.
                     body: Any = response.stream
                     body.pool = pool
@@ -328,6 +333,8 @@ class Engine(PooledConnections):
         tls = tls_overrides(request, self.ssl_context)
         if tls is not None:
             key = (*key, tls)
+        elif self.alternatives is not None:
+            key = self._over_http3(key, runtime)
         self.close_expired()
         # Each pass dials at most one: a connection may be closed, or retired, in the very moment.
         for _ in range(count):

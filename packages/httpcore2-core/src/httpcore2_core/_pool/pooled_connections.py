@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from .._connect.tls_handshake import TLSOverrides, tls_overrides
 from .._exceptions import ConnectError, PoolTimeout, add_context
+from .._http.alternatives import AlternativeServices
 from .._http.close_reason import CloseReason
 from .._http.established import RequestLimit
 from .._http.lease import Lease
@@ -33,12 +34,12 @@ from .._http.observer import ObservedConnection
 from .._http.timeouts import TimeoutMemory, Timeouts
 from .._http.trace import Tracer, log
 from .._http.traffic import Traffic
-from .._models import Origin, Request
+from .._models import Origin, Request, Response
 from .._net.errors import rounded
 from .._net.forks import generation
 from .._net.runtime import Deadline, Runtime
 from .._net.runtime_backend import RuntimeBackend
-from .config import PoolConfig
+from .config import OVER_HTTP3, PoolConfig
 from .expiry import ExpiryTimer
 from .ledger import Decisions, Ledger
 from .locked_ledger import LockedLedger
@@ -49,8 +50,8 @@ from .statistics import OriginStats, PoolStats, Totals, summed
 if TYPE_CHECKING:
     import ssl
 
-# Scheme, host and port, and what extensions say about TLS. A key that has a context keeps it alive, so that no other
-# one gets its identity; the ledger drops a key with its last connection and waiting request.
+# Scheme (or `OVER_HTTP3`), host and port, and what extensions say about TLS. A key that has a context keeps it alive,
+# so that no other one gets its identity; the ledger drops a key with its last connection and waiting request.
 # Leased connections have keys of their own, which say whether the next lease may have the connection.
 Key: TypeAlias = (
     tuple[bytes, bytes, int]
@@ -79,7 +80,8 @@ def _reason(connection: Poolable) -> CloseReason:
 
 
 def _origin_of(key: Key) -> tuple[bytes, bytes, int]:
-    return key[:3]
+    scheme, host, port = key[:3]
+    return (b"https" if scheme == OVER_HTTP3 else scheme, host, port)
 
 
 def _report_closed(connection: Poolable, reason: CloseReason) -> None:
@@ -112,10 +114,14 @@ class PooledConnections:
         self._default_backend = default_backend
         self._given_backend = self._backend = config.connection.network_backend
         self._multiplexing_schemes = config.multiplexing_schemes
+        self._resends = config.resend
         self.memory = Memory()
         self._timeouts = self.memory.of(TimeoutMemory)
         self._totals = Totals()
         self._traffic = Traffic()
+        self.alternatives: AlternativeServices | None = None
+        if config.connection.http3 and not config.connection.is_http3_only:
+            self.alternatives = self.memory.of(AlternativeServices)
         self.observers = Observers()
         self._own_observers = self.observers.own
         token = None
@@ -200,6 +206,24 @@ class PooledConnections:
         return self._config.connection.ssl_context
 
     # Acquiring
+
+    def _over_http3(self, key: Key, runtime: Runtime) -> Key:
+        """Return the key for a request to the origin of `key`: another one if the origin offers HTTP/3 now."""
+        assert self.alternatives is not None, "HTTP/3 may be used"
+        scheme, host, port = key[:3]
+        if len(key) != len(key[:3]) or scheme != b"https":
+            return key
+        is_offered = self.alternatives.find((host, port), runtime.now()) is not None
+        return (OVER_HTTP3, host, port) if is_offered else key
+
+    def _learn(self, request: Request, response: Response) -> None:
+        """Note where the origin of a response offers HTTP/3, if that may be used."""
+        origin = request.url.origin
+        if origin.scheme != b"https":
+            return
+        assert self.alternatives is not None and self._backend is not None, "a request was sent"
+        now = self._backend.runtime.now()
+        self.alternatives.learn((origin.host, origin.port), response.headers, now)
 
     def _give_up(
         self, lease: PoolLease, uses: int | None, has_begun: bool, runtime: Runtime
@@ -319,7 +343,7 @@ class PooledConnections:
         await connection.connect(request, timeouts)
         established = connection.established
         assert established is not None, "connect() has returned"
-        limit = self._request_limits.get(key[:3])
+        limit = self._request_limits.get(_origin_of(key))
         if limit is not None:
             established.request_limit = limit
         retires_at = inf
@@ -423,7 +447,7 @@ class PooledConnections:
         established = connection.established
         assert established is not None, "what is not established does not change"
         if established.request_limit is not None:
-            self._request_limits[key[:3]] = established.request_limit
+            self._request_limits[_origin_of(key)] = established.request_limit
             if len(self._request_limits) > _MAX_REQUEST_LIMITS:
                 # Another thread may do the same: of a copy, and only if it is still there.
                 self._request_limits.pop(next(iter(self._request_limits.copy())), None)
@@ -530,7 +554,7 @@ class PooledConnections:
         keys, totals = self._ledger.stats()
         origins: dict[str, OriginStats] = {}
         for key, stats in keys.items():
-            name = str(Origin(*key[:3]))
+            name = str(Origin(*_origin_of(key)))
             origins[name] = stats if name not in origins else summed([origins[name], stats])
         counted = {
             name: getattr(counts, name)

@@ -1,4 +1,4 @@
-"""Tells exceptions that come from outside, as KeyboardInterrupt does, from those of an exchange. Layer: session.
+"""Tells exceptions that come from outside, as KeyboardInterrupt does, from those of an exchange.
 
 Rules: from outside comes what neither an exchange nor the caller's code raises. An exception of the caller's code is
 recognised by the function that called that code.
@@ -8,15 +8,15 @@ Must not know: connections, streams, frames.
 
 from __future__ import annotations
 
-from httpcore2_core._exceptions import (
+from .._exceptions import (
     ConnectionNotAvailable,
     NetworkError,
     ProtocolError,
     TimeoutException,
 )
-from httpcore2_core._http.informational import Informer
-from httpcore2_core._http.stream_upload import StreamUpload
-from httpcore2_core._http.trace import Tracer
+from .informational import Informer
+from .stream_upload import StreamUpload
+from .trace import Tracer
 
 # Exceptions with which an exchange may end.
 _EXPECTED = (ConnectionNotAvailable, NetworkError, ProtocolError, TimeoutException, TypeError)

@@ -1,0 +1,361 @@
+"""An HTTP/3 connection as callers and pools use it: handshake, requests, their responses, its life. Layer: connection.
+
+Rules: an exchange ends exactly once, in `_end_exchange`, without awaiting. All that exchanges share is in the session.
+Must not know: pools, how the datagrams below are sent, frames.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from httpcore2_core._exceptions import (
+    ConnectError,
+    ConnectionNotAvailable,
+    ConnectTimeout,
+    LocalProtocolError,
+    add_context,
+)
+from httpcore2_core._http.close_reason import CloseReason
+from httpcore2_core._http.established import EstablishedConnection, ExchangeBody
+from httpcore2_core._http.expectation import EXPECTATION_FAILED, may_send_without_expectation
+from httpcore2_core._http.informational import Informer
+from httpcore2_core._http.memory import Memory
+from httpcore2_core._http.observation import RequestObservation
+from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
+from httpcore2_core._http.stream_fields import RequestFieldsCache
+from httpcore2_core._http.stream_upload import StreamUpload
+from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._http.trace import Tracer
+from httpcore2_core._http.traffic import Traffic
+from httpcore2_core._models import Origin, Request, Response, received_response
+from httpcore2_core._net.backend_stream import BackendStream, addresses_of
+from httpcore2_core._net.datagram_stream import DatagramStream
+from httpcore2_core._net.ssl_context import shared_ssl_context
+from httpcore2_core._urls import server_name as name_of
+
+from ._exchange import HTTP3Exchange
+from ._network_stream import QuicNetworkStream
+from ._session import Session
+from ._stream import Stream
+from ._tls import IDLE_TIMEOUT, QuicMemory, make_quic, problem_of
+
+if TYPE_CHECKING:
+    import ssl
+
+
+def _plain(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    return name, value
+
+
+class EstablishedHTTP3Connection(EstablishedConnection):
+    """An HTTP/3 connection over datagrams (RFC 9114).
+
+    Attributes:
+        PING_INTERVAL: seconds of silence after which a PING keeps the connection open while requests wait (RFC 9114,
+            section 5.1); `None` for never.
+    """
+
+    PING_INTERVAL: float | None = 10.0
+
+    _version = "HTTP/3"
+    _first_state = IDLE
+    _was_idle_unused = False
+
+    def __init__(
+        self,
+        origin: Origin,
+        datagrams: DatagramStream,
+        keepalive_expiry: float | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        memory: QuicMemory | None = None,
+    ) -> None:
+        """Create a connection over `datagrams`, without sending anything.
+
+        Args:
+            origin: the server that the datagrams are exchanged with.
+            datagrams: leads to the server.
+            keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
+            ssl_context: the TLS context; `None` for the default.
+            server_name: the name that the server's certificate must hold for; `None` for the origin's host.
+            memory: session tickets and trust anchors that connections share.
+
+        Raises:
+            ValueError: the TLS context does what HTTP/3 can't do.
+        """
+        self._is_own_context = ssl_context is not None
+        context = ssl_context or shared_ssl_context(("h3",))
+        problem = problem_of(context)
+        if problem is not None:
+            raise ValueError(f"The ssl_context can't be used for HTTP/3: {problem}.")
+        name = server_name or name_of(origin.host)
+        quic = make_quic(context, name, memory or QuicMemory())
+        super().__init__(origin, QuicNetworkStream(datagrams, quic), keepalive_expiry)
+        self._session = Session(
+            datagrams, quic, self.PING_INTERVAL, self._change, self._on_session_change
+        )
+        self._fields = RequestFieldsCache(_plain)
+        self._has_begun = False
+
+    @classmethod
+    def memory_of(cls, memory: Memory) -> QuicMemory:
+        """Return what the connections of a pool share.
+
+        Args:
+            memory: the memory of the pool.
+
+        Returns:
+            Session tickets, and trust anchors.
+        """
+        return memory.of(QuicMemory)
+
+    # Handshake
+
+    async def handshake(self, limit: float | None) -> BackendStream:
+        """Do the QUIC handshake, TLS included. A second call goes on with one that has timed out.
+
+        Args:
+            limit: seconds; `None` for no limit.
+
+        Returns:
+            The connection as callers see it: addresses, certificate, cipher.
+
+        Raises:
+            ConnectTimeout: it took longer. The connection is not closed.
+            ConnectError: it failed, or the network did.
+        """
+        session = self._session
+        if not self._has_begun:
+            self._has_begun = True
+            session.endpoint.begin()
+        await session.endpoint.wait(
+            [], lambda: session.is_ready or session.is_closed, limit, ConnectTimeout
+        )
+        self.check_handshake()
+        return self._stream
+
+    def check_handshake(self) -> bool:
+        """Receive what has arrived, and return whether the handshake is complete.
+
+        Returns:
+            Whether it is.
+
+        Raises:
+            ConnectError: it has failed, or the server requires a certificate of the client.
+        """
+        session = self._session
+        session.endpoint.poll()
+        if session.is_closed:
+            error = session.error
+            assert error is not None, "it has failed"
+            raise ConnectError(str(error)) from error
+        if session.is_ready and self._is_own_context and session.quic.is_asked_for_certificate:
+            self.abort()
+            raise ConnectError(
+                "The server requests a certificate of the client, which HTTP/3 can't take from an ssl_context. "
+                "Use HTTP/1.1 or HTTP/2."
+            )
+        if session.is_ready:
+            # Only now it is known which of the host's addresses has answered.
+            self.peer.addresses = addresses_of(self._stream)
+        return session.is_ready
+
+    # Requests
+
+    async def exchange(
+        self,
+        request: Request,
+        timeouts: Timeouts,
+        observation: RequestObservation | None = None,
+    ) -> Response:
+        session = self._session
+        tracer = Tracer.of("http3", request, self.runtime.is_blocking)
+        exchange: HTTP3Exchange | None = None
+        self._begin_exchange()
+        try:
+            if not session.is_ready:
+                await self.handshake(timeouts.for_connect())
+            while (exchange := self._open_exchange(request, observation)) is None:
+                await session.endpoint.wait(
+                    session.credit_turns, session.has_credit, timeouts.for_read()
+                )
+            if observation is not None:
+                observation.head_sent()
+            if tracer is None:
+                if exchange.stream.upload is not None:
+                    await exchange.send_body(timeouts)
+                head = await exchange.receive_head(timeouts)
+            else:
+                info = {"request": request, "stream_id": exchange.stream.stream_id}
+                await tracer.span("send_request_headers", info, self._send_queued())
+                await tracer.span("send_request_body", info, exchange.send_body(timeouts))
+                receiving = exchange.receive_head(timeouts)
+                head = await tracer.span("receive_response_headers", info, receiving)
+            if observation is not None:
+                observation.data_received()
+        except BaseException as exc:
+            session.abort_if_interrupted(exc)
+            add_context(exc, self.peer if exchange is None else exchange.peer)
+            self._was_idle_unused = True  # if it was the first request, perhaps nothing was sent
+            self._end_exchange(None if exchange is None else exchange.stream)
+            try:
+                if tracer is not None and exchange is not None:
+                    info = {"stream_id": exchange.stream.stream_id}
+                    await tracer.span("response_closed", info, self.wait_closed())
+            finally:
+                await (exchange or self).wait_closed()  # a `trace` callback may have raised before
+            if exchange is not None and exchange.may_be_resent(exc):
+                again = ConnectionNotAvailable(str(exc))
+                again.made_progress = exchange.stream.made_progress
+                again.reason = exchange.stream.error
+                raise again from exc
+            raise
+        stream = exchange.stream
+        extensions = {
+            "http_version": b"HTTP/3",
+            "network_stream": self._stream.unwrapped,
+            "stream_id": stream.stream_id,
+            **self.peer.addresses,
+        }
+        info = {"request": request, "stream_id": stream.stream_id}
+        body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
+        if head[0] == EXPECTATION_FAILED:
+            has_consumed = stream.body.has_begun
+            body.is_expectation_refused = may_send_without_expectation(request, has_consumed)
+        return received_response(*head, body, extensions)
+
+    async def _send_queued(self) -> None:
+        """Send what is queued, which no request waits for."""
+        with self._session.lock:
+            self._session.endpoint.flush()
+
+    def _begin_exchange(self) -> None:
+        session = self._session
+        session.endpoint.unwatch()
+        with session.lock:
+            session.begin_exchange()
+            self._expires_at = None
+            if self._state is IDLE:
+                self._change(REQUEST)
+
+    def _open_exchange(
+        self, request: Request, observation: RequestObservation | None
+    ) -> HTTP3Exchange | None:
+        """Open a stream, and queue the request's head and as much of its body as is here and may be sent.
+
+        Returns:
+            The exchange; `None` if the server does not allow one more stream yet. Checked here, under the lock: on
+            threads, another request may have taken the stream that this one has waited for.
+        """
+        session = self._session
+        if request.method == b"CONNECT":
+            raise LocalProtocolError(
+                "CONNECT is not supported over HTTP/3: use a pool without http3=True for tunnels and WebSockets."
+            )
+        with session.lock:
+            if not session.has_room():
+                raise ConnectionNotAvailable(
+                    f"The connection accepts no further request: {len(session.streams)} of at most "
+                    f"{session.limit} streams are open."
+                )
+            if not session.has_credit():
+                return None
+            length, pseudo, headers = self._fields.of(request)
+            upload = StreamUpload.of(request, length, self.runtime.is_blocking)
+            assert upload is not None, "only CONNECT has none"
+            informer = None
+            if "informational" in request.extensions or observation is not None:
+                informer = Informer.of(request, self.runtime.is_blocking, observation)
+            stream = session.open_stream(request, upload, pseudo, headers)
+            stream.informer = informer
+            if self._state is RESERVED:
+                self._change(SEND)
+            self._request_count = session.request_count
+            exchange = HTTP3Exchange(session, stream, self.peer, self._end_exchange, observation)
+            if upload.iterator is None and not upload.expects_continue and not upload.is_done:
+                exchange.queue_slice(upload)
+            return exchange
+
+    def _end_exchange(self, stream: Stream | None) -> None:
+        """End an exchange, and reset its stream unless it is complete. A second call for a stream does nothing."""
+        session = self._session
+        with session.lock:
+            if stream is not None and stream.stream_id not in session.streams:
+                return  # an exception came in the middle of this, and it is called again
+            session.end_exchange(stream)
+            if not session.exchanges and (self._state is ACTIVE or self._state is RESERVED):
+                self._change(RELEASE)
+                if self._keepalive_expiry is not None:
+                    self._expires_at = self.runtime.now() + self._keepalive_expiry
+                session.endpoint.flush()
+                session.endpoint.watch()
+            is_usable = not session.is_closed
+        session.notify()
+        if self.on_release is not None:
+            self.on_release(is_usable, self._expires_at)
+
+    # Life
+
+    def _on_session_change(self) -> None:
+        session = self._session
+        self.close_reason: CloseReason | None = session.close_reason
+        if session.reports:
+            with session.lock:
+                reports, session.reports = session.reports, []
+            if self.observation is not None:
+                for report in reports:
+                    report(self.observation)
+        if self.on_change is not None:
+            self.on_change()
+
+    def count_in(self, traffic: Traffic) -> None:
+        self._session.endpoint.traffic = traffic
+
+    @property
+    def capacity(self) -> int:
+        """How many requests the connection takes at a time."""
+        return self._session.capacity
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether the connection takes no new request, though some may be under way."""
+        return self._session.is_retired
+
+    @property
+    def may_be_resent(self) -> bool:
+        """Never: a request that may be sent again ends in `ConnectionNotAvailable`."""
+        return False
+
+    def become_idle(self) -> None:
+        self._was_idle_unused = True
+        session = self._session
+        with session.lock:
+            # Other requests may have the connection already.
+            if session.exchanges or session.is_closed:
+                return
+            if self._keepalive_expiry is not None:
+                self._expires_at = self.runtime.now() + self._keepalive_expiry
+            session.endpoint.flush()
+            session.endpoint.watch()
+
+    def is_stale(self) -> bool:
+        session = self._session
+        # A new connection is checked by its first request.
+        if session.request_count or self._was_idle_unused:
+            session.endpoint.poll()
+            if not session.exchanges and session.endpoint.silence() > 0.9 * IDLE_TIMEOUT:
+                self.abort()  # the server may close it while the request is on its way
+        return session.is_closed
+
+    def abort(self) -> None:
+        """Close the connection without awaiting."""
+        self._session.abort()
+
+    def can_multiplex(self) -> bool:
+        return True
+
+    def is_available(self) -> bool:
+        return not self._session.is_closed and not self._session.is_retired
+
+    def _is_lost(self) -> bool:
+        return self.is_stale()

@@ -1,0 +1,1 @@
+"""Tests of `httpcore2_http3`: scripted servers on qh3's server side, and a relay that loses datagrams."""
