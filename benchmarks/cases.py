@@ -59,6 +59,7 @@ class Case:
         origins: the number of origins that the requests are spread over.
         tls: whether the client uses TLS 1.3.
         http2: whether the client uses HTTP/2: by ALPN over TLS, with prior knowledge in clear text.
+        http3: whether the client uses HTTP/3, with prior knowledge. `http2` is then true, too.
         server: the server that it connects to; those besides nginx serve GET over HTTP/2 and TLS.
         proxy: the kind of proxy, if any.
         keep_alive: whether connections are reused.
@@ -84,6 +85,7 @@ class Case:
     origins: int = 1
     tls: bool = False
     http2: bool = False
+    http3: bool = False
     server: ServerName = "nginx"
     proxy: Literal["forward", "tunnel"] | None = None
     keep_alive: bool = True
@@ -256,6 +258,54 @@ def _over_http2() -> list[Case]:
     ]
 
 
+def _over_http3() -> list[Case]:
+    """HTTP/3 on one connection to caddy, beside HTTP/2 over TLS to the same server."""
+    one = Case(
+        "http3-16",
+        "asyncio, HTTP/3, 16 streams",
+        connections=1,
+        tls=True,
+        http2=True,
+        http3=True,
+        server="caddy",
+        clients=("niquests",),
+        others=("niquests",),
+        variants=(("this, HTTP/2", {"http3": False}),),
+        goals={"niquests": 3, "this, HTTP/2": 0.6},
+    )
+    return [
+        one,
+        replace(
+            one,
+            name="http3-16-100k",
+            title="asyncio, HTTP/3, 16 streams, 100 KiB",
+            size=100 * KIB,
+            goals={},
+            is_daily=False,
+        ),
+        replace(
+            one,
+            name="http3-download",
+            title="asyncio, HTTP/3, 10 MiB down, streamed",
+            operation="download",
+            tasks=1,
+            size=10 * MIB,
+            goals={},
+            most=2 * MIB,
+            is_daily=False,
+        ),
+        replace(
+            one,
+            name="http3-thread",
+            title="one thread, HTTP/3",
+            runtime="threads",
+            tasks=1,
+            goals={},
+            is_daily=False,
+        ),
+    ]
+
+
 CASES = [
     *_gets(),
     Case(
@@ -351,6 +401,7 @@ CASES = [
         is_daily=False,
     ),
     *_over_http2(),
+    *_over_http3(),
     Case(
         "uvloop",
         "uvloop, 16 connections",

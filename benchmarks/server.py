@@ -3,7 +3,7 @@
 It has four ports (plain, TLS, HTTP/2 over TLS and in clear text). Each serves the pages `/1024`, `/102400`, …, named
 after their size, and `/sink`, which reads the body of the request and responds with its size. The ports without HTTP/2
 also serve `/post`, whose response is the page of 1 KiB. The plain port accepts absolute URLs, as a forward proxy does.
-Tunnels need squid. caddy and h2o serve the pages over HTTP/2, too; haproxy forwards to nginx.
+Tunnels need squid. caddy and h2o serve the pages over HTTP/2, too, and caddy over HTTP/3; haproxy forwards to nginx.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _SINK = """
         }}
 """
 
-# The other servers of HTTP/2: the command, and its configuration.
+# The other servers of HTTP/2 and HTTP/3: the command, and its configuration.
 _CADDY = (
     "caddy run --adapter caddyfile --config {file}",
     """{{
@@ -90,7 +90,7 @@ _CADDY = (
 		level ERROR
 	}}
 	servers {{
-		protocols h1 h2
+		protocols h1 h2 h3
 	}}
 }}
 https://127.0.0.1:{port} {{

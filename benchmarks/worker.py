@@ -110,6 +110,7 @@ class Session:
             connections=case.connections,
             authority=job.authority,
             http2=case.http2,
+            http3=case.http3,
             keep_alive=case.keep_alive,
             proxy=job.proxy,
             patience=case.patience,

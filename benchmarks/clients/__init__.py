@@ -27,6 +27,7 @@ class Settings:
     connections: int
     authority: str | None
     http2: bool
+    http3: bool
     keep_alive: bool
     proxy: str | None
     patience: float
@@ -39,7 +40,7 @@ class Settings:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": "benchmark/1.0",
         }
-        if not self.http2:  # HTTP/2 forbids the field (RFC 9113, section 8.2.2)
+        if not self.http2:  # HTTP/2 and HTTP/3 forbid the field (RFC 9113, section 8.2.2)
             headers["Connection"] = "keep-alive" if self.keep_alive else "close"
         return headers
 
@@ -127,6 +128,7 @@ class Kind:
         environment: its environment in the matrix of `hatch.toml`; `None` for that of this httpcore2.
         runtimes: the runtimes that it supports.
         http2: whether it supports HTTP/2.
+        http3: whether it supports HTTP/3.
         operations: the operations that it supports.
         proxies: whether it supports proxies.
         has_pool: whether it limits the number of connections.
@@ -138,6 +140,7 @@ class Kind:
     environment: str | None
     runtimes: frozenset[Runtime]
     http2: bool = False
+    http3: bool = False
     operations: frozenset[Operation] = _ALL
     proxies: bool = True
     has_pool: bool = True
@@ -148,6 +151,7 @@ class Kind:
             case.operation in self.operations
             and (case.runtime in self.runtimes or case.operation == "import")
             and (self.http2 or not case.http2)
+            and (self.http3 or not case.http3)
             and (self.proxies or not case.proxy)
             and (self.has_pool or case.tasks <= case.connections)
         )
@@ -158,7 +162,7 @@ _THREADS: frozenset[Runtime] = frozenset(("threads",))
 _EVERYWHERE: frozenset[Runtime] = frozenset(("threads", "asyncio", "uvloop", "trio", "anyio"))
 
 KINDS = {
-    THIS: Kind("httpcore2 (this)", "httpcore", "httpcore2", None, _EVERYWHERE, True),
+    THIS: Kind("httpcore2 (this)", "httpcore", "httpcore2", None, _EVERYWHERE, True, True),
     "floor": Kind(
         "floor: sockets alone",
         "floor",
@@ -176,7 +180,9 @@ KINDS = {
     "pyreqwest": Kind(
         "pyreqwest", "pyreqwest", "pyreqwest.client", "pyreqwest", _ASYNCIO | _THREADS, True
     ),
-    "niquests": Kind("niquests", "niquests", "niquests", "niquests", _ASYNCIO | _THREADS, True),
+    "niquests": Kind(
+        "niquests", "niquests", "niquests", "niquests", _ASYNCIO | _THREADS, True, True
+    ),
     "urllib3": Kind("urllib3", "urllib3", "urllib3", "urllib3", _THREADS),
     "pycurl": Kind("pycurl", "pycurl", "pycurl", "pycurl", _THREADS, True, has_pool=False),
     "standard": Kind("http.client", "standard", "http.client", None, _THREADS, proxies=False),

@@ -27,6 +27,8 @@ class _Shared:
             # Without TLS there is no ALPN: the client must know that the server speaks HTTP/2.
             "http1": not settings.http2 or settings.authority is not None,
         }
+        if settings.http3:
+            self._options |= {"http1": False, "http2": False, "http3": True}
         if settings.authority is not None:
             self._options["ssl_context"] = ssl.create_default_context(cafile=settings.authority)
         if settings.proxy is not None:

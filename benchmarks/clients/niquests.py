@@ -28,9 +28,9 @@ def _configure(session: Any, settings: Settings) -> Any:
 
 def _options(settings: Settings) -> dict[str, Any]:
     return {
-        "disable_http1": settings.http2 and settings.authority is None,
-        "disable_http2": not settings.http2,
-        "disable_http3": True,
+        "disable_http1": settings.http3 or (settings.http2 and settings.authority is None),
+        "disable_http2": settings.http3 or not settings.http2,
+        "disable_http3": not settings.http3,
         "pool_connections": 1,
         "pool_maxsize": settings.connections,
         "revocation_configuration": None,

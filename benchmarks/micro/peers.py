@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import ssl
+from collections.abc import Iterable, Sequence
 from struct import Struct
 from typing import Any
 
+import trustme
+from qh3.h3.connection import H3Connection
+from qh3.h3.events import HeadersReceived
+from qh3.quic.configuration import QuicConfiguration
+from qh3.quic.connection import QuicConnection
+from qh3.quic.events import HandshakeCompleted
+
 from httpcore2_core._net.backend_stream import BackendStream
+from httpcore2_core._net.datagram_stream import DatagramStream
+from httpcore2_core._net.errors import read_timeout
 from httpcore2_core._net.network_interfaces import SOCKET_OPTION
 from httpcore2_core._net.runtime_backend import RuntimeBackend
 from httpcore2_core._net.thread_runtime import ThreadRuntime
@@ -139,6 +149,100 @@ class Backend(RuntimeBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> Stream:
         return self._kind()
+
+
+class SteadyRuntime(ThreadRuntime):
+    """The runtime for threads with a clock that each look moves by 10 µs, so that QUIC's timers run alike each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._time = 0.0
+
+    def now(self) -> float:
+        self._time += 0.00001
+        return self._time
+
+
+class HTTP3Datagrams(DatagramStream):
+    """Datagrams to a server of qh3, which responds to each HEADERS frame."""
+
+    runtime = SteadyRuntime()
+
+    def __init__(self, certificate: bytes) -> None:
+        self._configuration = QuicConfiguration(
+            is_client=False,
+            alpn_protocols=["h3"],
+            max_datagram_frame_size=65536,  # without it clients refuse the SETTINGS of qh3
+        )
+        self._configuration.load_cert_chain(certificate, certificate)
+        self._quic: QuicConnection | None = None
+        self._h3: H3Connection | None = None
+        self._pending: list[bytes] = []
+
+    def send(self, datagrams: Sequence[bytes]) -> int:
+        now = self.runtime.now()
+        quic = self._quic
+        if quic is None:
+            # The destination's connection ID of a long header (RFC 9000, section 17.2).
+            identifier = datagrams[0][6 : 6 + datagrams[0][5]]
+            quic = self._quic = QuicConnection(
+                configuration=self._configuration, original_destination_connection_id=identifier
+            )
+        for datagram in datagrams:
+            quic.receive_datagram(datagram, _CLIENT, now)
+        while (event := quic.next_event()) is not None:
+            if isinstance(event, HandshakeCompleted):
+                self._h3 = H3Connection(quic)
+            if self._h3 is not None:
+                for frame in self._h3.handle_event(event):
+                    if isinstance(frame, HeadersReceived):
+                        self._h3.send_headers(frame.stream_id, _HTTP3_FIELDS)
+                        self._h3.send_data(frame.stream_id, BODY, True)
+        self._pending += [data for data, _ in quic.datagrams_to_send(now)]
+        return len(datagrams)
+
+    async def receive(self, timeout: float | None = None) -> list[bytes]:
+        received = self.receive_nowait()
+        if not received:
+            raise read_timeout(timeout)
+        return received
+
+    def receive_nowait(self) -> list[bytes]:
+        received, self._pending = self._pending, []
+        return received
+
+    def abort(self) -> None:
+        pass
+
+    def get_extra_info(self, info: str) -> Any:
+        return None
+
+
+_CLIENT = ("127.0.0.1", 40000)
+_HTTP3_FIELDS = [(b":status", b"200"), (b"content-length", b"1024"), (b"server", b"nginx")]
+
+
+class DatagramBackend(Backend):
+    """A backend for HTTP/3, and the TLS context that trusts its server."""
+
+    runtime = HTTP3Datagrams.runtime
+
+    def __init__(self) -> None:
+        super().__init__(Stream)
+        authority = trustme.CA()
+        self._certificate = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+        self.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(self.ssl_context)
+
+    async def connect_udp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> HTTP3Datagrams:
+        return HTTP3Datagrams(self._certificate)
 
 
 class Transport:

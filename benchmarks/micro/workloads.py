@@ -39,6 +39,7 @@ from .peers import (
     BODY,
     SETTINGS,
     Backend,
+    DatagramBackend,
     HTTP2Stream,
     SilentListener,
     Stream,
@@ -291,14 +292,16 @@ def thread_stream() -> Iterator[Operations]:
 
 
 def _requests(
-    pool: httpcore2.AsyncConnectionPool, observer: httpcore2.Observer | None = None
+    pool: httpcore2.AsyncConnectionPool,
+    observer: httpcore2.Observer | None = None,
+    url: str = _URL,
 ) -> Iterator[Operations]:
     if observer is not None:
         pool.observe(observer)
 
     async def several(count: int) -> None:
         for _ in range(count):
-            response = await pool.request("GET", _URL, headers=_HEADERS, extensions=_EXTENSIONS)
+            response = await pool.request("GET", url, headers=_HEADERS, extensions=_EXTENSIONS)
             assert len(response.content) == len(BODY)
 
     def run(count: int) -> None:
@@ -351,3 +354,17 @@ def http2_request() -> Iterator[Operations]:
     yield from _requests(
         httpcore2.AsyncConnectionPool(http1=False, http2=True, network_backend=Backend(HTTP2Stream))
     )
+
+
+@_workload
+def http3_request() -> Iterator[Operations]:
+    """A whole request over HTTP/3, without the network. About half of the count is the server's, which is qh3, too."""
+    backend = DatagramBackend()
+    pool = httpcore2.AsyncConnectionPool(
+        http1=False,
+        http2=False,
+        http3=True,
+        network_backend=backend,
+        ssl_context=backend.ssl_context,
+    )
+    yield from _requests(pool, url=_URL.replace("http:", "https:"))
