@@ -13,7 +13,7 @@ import truststore
 import httpcore2
 from httpcore2_core._connect import connection_config
 from httpcore2_http3._errors import name_application_code, name_transport_code
-from httpcore2_http3._tls import QuicMemory, problem_of
+from httpcore2_http3._tls import KnownSession, QuicMemory, problem_of
 
 from ..support.h3peer import answering
 from ..support.runtimes import TestedRuntime
@@ -93,6 +93,26 @@ def test_a_session_is_resumed_once_for_each_ticket(
         runtime.run(main)
         resumed = [peer.is_resumed for peer in server.peers]
         assert resumed == [False, True, True]
+
+
+def test_a_resumed_session_has_the_certificate_of_its_first_connection(
+    runtime: TestedRuntime, serve: Serve, make_pool: PoolMaker
+) -> None:
+    with serve(answering()) as server:
+
+        async def main() -> None:
+            async with make_pool() as pool:
+                certificates = []
+                for _ in range(3):
+                    response = await pool.request("GET", server.url)
+                    tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+                    certificates.append((tls.getpeercert(binary_form=True), tls.getpeercert()))
+                    await runtime.close(pool.connections[0])
+                assert certificates[0][0] is not None
+                assert certificates == certificates[:1] * 3
+
+        runtime.run(main)
+    assert [peer.is_resumed for peer in server.peers] == [False, True, True]
 
 
 def test_a_context_of_a_request_that_can_not_be_used_is_an_error_of_connecting(
@@ -215,20 +235,40 @@ def test_a_default_context_that_can_not_be_used_excludes_http3(
     assert not httpcore2.ConnectionPool(http3=True)._config.connection.http3
 
 
-def test_so_many_tickets_are_kept(client_tls: ssl.SSLContext) -> None:
-    class Ticket:
-        max_early_data_size: int | None = 1
+class Ticket:
+    max_early_data_size: int | None = 1
 
+
+def sessions(count: int) -> list[Any]:
+    return [KnownSession(Ticket(), None) for _ in range(count)]  # type: ignore[arg-type]
+
+
+def test_so_many_sessions_are_kept(client_tls: ssl.SSLContext) -> None:
     memory = QuicMemory()
-    tickets: list[Any] = [Ticket() for _ in range(110)]
-    for number, ticket in enumerate(tickets):
-        memory.add_ticket(client_tls, f"host{number}", ticket)
-    assert memory.take_ticket(client_tls, "host0") is None
-    assert memory.take_ticket(client_tls, "host109") is tickets[109]
-    assert memory.take_ticket(client_tls, "host109") is None, "a ticket is used once"
-    assert tickets[0].max_early_data_size is None
+    known = sessions(110)
+    for number, session in enumerate(known):
+        memory.add_session(client_tls, f"host{number}", session)
+    assert memory.take_session(client_tls, "host0") is None
+    assert memory.take_session(client_tls, "host109") is known[109]
+    assert memory.take_session(client_tls, "host109") is None, "a session is resumed once"
+    assert known[0].ticket.max_early_data_size is None
     memory.forget()
-    assert memory.take_ticket(client_tls, "host108") is None
+    assert memory.take_session(client_tls, "host108") is None
+
+
+def test_a_session_is_resumed_only_by_the_context_that_verified_it() -> None:
+    memory = QuicMemory()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    (session,) = sessions(1)
+    memory.add_session(context, "host", session)
+    context.verify_mode = ssl.CERT_REQUIRED
+    assert memory.take_session(context, "host") is None
+    context.verify_mode = ssl.CERT_NONE
+    # A context that comes later has another identity, since the memory refers to the first one.
+    assert memory.take_session(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "host") is None
+    assert memory.take_session(context, "host") is session
 
 
 def test_the_names_of_error_codes() -> None:

@@ -78,7 +78,7 @@ class EstablishedHTTP3Connection(EstablishedConnection):
             keepalive_expiry: seconds after which the idle connection counts as expired; `None` for never.
             ssl_context: the TLS context; `None` for the default.
             server_name: the name that the server's certificate must hold for; `None` for the origin's host.
-            memory: session tickets and trust anchors that connections share.
+            memory: sessions and trust anchors that connections share.
 
         Raises:
             ValueError: the TLS context does what HTTP/3 can't do.
@@ -105,7 +105,7 @@ class EstablishedHTTP3Connection(EstablishedConnection):
             memory: the memory of the pool.
 
         Returns:
-            Session tickets, and trust anchors.
+            Sessions, and trust anchors.
         """
         return memory.of(QuicMemory)
 

@@ -6,11 +6,14 @@ Must not know: requests, streams of requests, the network, clocks.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qh3.h3.connection import H3Connection
 from qh3.quic.connection import QuicConnection, QuicConnectionError
 from qh3.quic.events import ConnectionTerminated
+
+if TYPE_CHECKING:
+    from qh3._hazmat import Certificate
 
 # qh3 warns of each connection that a server closes. Without any handler Python would print that to stderr.
 logging.getLogger("quic").addHandler(logging.NullHandler())
@@ -25,10 +28,12 @@ class ClientQuic(QuicConnection):
     Attributes:
         has_closed: this side has closed it, since the server violated HTTP/3.
         has_dropped_packet: qh3 has dropped a packet that it will not send again.
+        known_certificate: that of the server in the session which may be resumed.
     """
 
     has_closed = False
     has_dropped_packet = False
+    known_certificate: Certificate | None = None
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Any]]:
         """Return what is to be sent now, with its address.
@@ -92,6 +97,13 @@ class ClientQuic(QuicConnection):
         qh3 reports the end when no packet can come any more, some seconds after it is known here.
         """
         return self._close_event
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The certificate of the server; if the session was resumed, that with which it began."""
+        if self.tls is not None and self.tls.session_resumed:
+            return self.known_certificate
+        return self.get_peercert()
 
     @property
     def is_asked_for_certificate(self) -> bool:

@@ -1,4 +1,4 @@
-"""TLS for QUIC from the `ssl_context` of a pool, and the session tickets by which connections are resumed. Layer: QUIC.
+"""TLS for QUIC from the `ssl_context` of a pool, and the sessions that connections resume. Layer: QUIC.
 
 QUIC has TLS 1.3 inside, which qh3 does. Of a context it needs the trust anchors, and whether the certificate and the
 name are verified. What a context does beyond that can't be carried over, and is named by `problem_of`.
@@ -11,7 +11,7 @@ import ssl
 from base64 import encodebytes
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from qh3.quic.configuration import QuicConfiguration
 from qh3.tls import CipherSuite, SessionTicket
@@ -28,7 +28,7 @@ IDLE_TIMEOUT = 30.0
 _HARMLESS_FLAGS = (
     ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
 )
-_MAX_TICKETS = 100
+_MAX_SESSIONS = 100
 # The names that OpenSSL has for the attributes of a subject.
 _ATTRIBUTES = {
     "C": "countryName",
@@ -74,29 +74,50 @@ def _maximum(context: ssl.SSLContext) -> ssl.TLSVersion:
     return ssl.TLSVersion.TLSv1_3 if maximum is ssl.TLSVersion.MAXIMUM_SUPPORTED else maximum
 
 
+class KnownSession(NamedTuple):
+    """A session that can be resumed.
+
+    Attributes:
+        ticket: by which the server recognises it.
+        certificate: that of the server, which it does not send again (RFC 8446, section 2.2).
+    """
+
+    ticket: SessionTicket
+    certificate: Certificate | None
+
+
+# The context itself, not its identity, which another one may get later; and what it verified. A session that was not
+# verified is not resumed where it has to be, since a resumed one is not verified at all.
+_SessionKey: TypeAlias = tuple[ssl.SSLContext, ssl.VerifyMode, bool, str]
+
+
+def _session_key(context: ssl.SSLContext, server_name: str) -> _SessionKey:
+    return context, context.verify_mode, context.check_hostname, server_name
+
+
 class QuicMemory:
-    """What the connections of a pool share: session tickets, and trust anchors in the form that qh3 needs."""
+    """What the connections of a pool share: sessions, and trust anchors in the form that qh3 needs."""
 
     def __init__(self) -> None:
-        self._tickets: dict[tuple[int, str], SessionTicket] = {}
+        self._sessions: dict[_SessionKey, KnownSession] = {}
         self._anchors: tuple[ssl.SSLContext, int, bytes] | None = None
 
     def forget(self) -> None:
         """Drop them."""
-        self._tickets = {}
+        self._sessions = {}
         self._anchors = None
 
-    def take_ticket(self, context: ssl.SSLContext, server_name: str) -> SessionTicket | None:
-        """Return a ticket of a server, which is used once, so that its connections can't be linked by it."""
-        return self._tickets.pop((id(context), server_name), None)
+    def take_session(self, context: ssl.SSLContext, server_name: str) -> KnownSession | None:
+        """Return a session with a server, which is resumed once, so that its connections can't be linked by it."""
+        return self._sessions.pop(_session_key(context, server_name), None)
 
-    def add_ticket(self, context: ssl.SSLContext, server_name: str, ticket: SessionTicket) -> None:
-        """Keep a ticket for the next connection to a server."""
+    def add_session(self, context: ssl.SSLContext, server_name: str, session: KnownSession) -> None:
+        """Keep a session for the next connection to a server."""
         # Without the permission for early data, which could be replayed (RFC 8446, section 8).
-        ticket.max_early_data_size = None
-        self._tickets[id(context), server_name] = ticket
-        while len(self._tickets) > _MAX_TICKETS:
-            self._tickets.pop(next(iter(self._tickets)), None)
+        session.ticket.max_early_data_size = None
+        self._sessions[_session_key(context, server_name)] = session
+        while len(self._sessions) > _MAX_SESSIONS:
+            self._sessions.pop(next(iter(self._sessions)), None)
 
     def anchors(self, context: ssl.SSLContext) -> bytes:
         """Return the trust anchors of a context as PEM."""
@@ -118,9 +139,10 @@ def make_quic(context: ssl.SSLContext, server_name: str, memory: QuicMemory) -> 
     Args:
         context: the TLS context, which has no `problem_of`.
         server_name: the name for SNI, and for the verification of the certificate.
-        memory: has tickets and trust anchors.
+        memory: has sessions and trust anchors.
     """
     is_verified = context.verify_mode is ssl.CERT_REQUIRED
+    session = memory.take_session(context, server_name)
     configuration = QuicConfiguration(
         alpn_protocols=["h3"],
         cadata=memory.anchors(context) if is_verified else None,
@@ -128,15 +150,18 @@ def make_quic(context: ssl.SSLContext, server_name: str, memory: QuicMemory) -> 
         max_data=_CONNECTION_WINDOW,
         max_stream_data=_STREAM_WINDOW,
         server_name=server_name,
-        session_ticket=memory.take_ticket(context, server_name),
+        session_ticket=None if session is None else session.ticket,
         verify_hostname=context.check_hostname,
         verify_mode=context.verify_mode,
     )
 
     def keep(ticket: SessionTicket) -> None:
-        memory.add_ticket(context, server_name, ticket)
+        memory.add_session(context, server_name, KnownSession(ticket, quic.certificate))
 
-    return ClientQuic(configuration=configuration, session_ticket_handler=keep)
+    quic = ClientQuic(configuration=configuration, session_ticket_handler=keep)
+    if session is not None:
+        quic.known_certificate = session.certificate
+    return quic
 
 
 class TLSInformation:
@@ -169,10 +194,11 @@ class TLSInformation:
                 it has the names and the times of the certificate.
 
         Returns:
-            The certificate, or `None` if the handshake was resumed without one. The dictionary is empty if the
-            certificate was not verified, as that of the standard library.
+            The certificate; `None` before the handshake. If the session was resumed, it is that of the first
+            connection of the session. The dictionary is empty if the certificate was not verified, as that of the
+            standard library.
         """
-        certificate = self._quic.get_peercert()
+        certificate = self._quic.certificate
         if certificate is None:
             return None
         if binary_form:
