@@ -54,6 +54,26 @@ def test_requests_that_share_a_connection_make_it_active_once(
         runtime.run(scenario)
 
 
+def test_a_handshake_that_fails_is_reported(
+    runtime: TestedRuntime, serve: Serve, make_pool: PoolMaker
+) -> None:
+    observer = RecordingObserver()
+
+    async def scenario() -> None:
+        # The server's certificate is of an authority that the default context does not trust.
+        async with make_pool(ssl_context=None) as pool:
+            pool.observe(observer)
+            with pytest.raises(httpcore2.ConnectError) as raised:
+                await pool.request("GET", server.url)
+        tls = observer.one("tls_ended")
+        assert (tls["version"], tls["alpn"], tls["cipher"]) == (None, None, None)
+        assert tls["error"] is raised.value
+        assert observer.one("request_ended")["error"] is raised.value
+
+    with serve(answering()) as server:
+        runtime.run(scenario)
+
+
 @pytest.mark.parametrize("is_traced", [False, True])
 @pytest.mark.parametrize("size", [0, 5, 300_000])
 def test_the_bytes_of_a_request_body_are_counted(
