@@ -32,7 +32,11 @@ class Origin:
         self.alt_svc = ""
         self.server = ScriptedServer(Script(*[self.answer] * 20), ssl_context=server_tls)
 
-    def answer(self, _: ReceivedRequest) -> bytes:
+    def answer(self, request: ReceivedRequest) -> bytes:
+        if request.method == b"CONNECT":
+            return b"HTTP/1.1 200 OK\r\n\r\n"
+        if request.header("upgrade"):
+            return reply(101, b"", {"Connection": "Upgrade", "Upgrade": "websocket"})
         return reply(200, b"tcp", {"Alt-Svc": self.alt_svc} if self.alt_svc else ())
 
     @property
@@ -127,6 +131,56 @@ def test_connections_over_tcp_and_over_http3_count_towards_one_limit(
                 assert versions == ["HTTP/1.1", "HTTP/3", "HTTP/3"]
                 (of_origin,) = pool.stats().origins.values()
                 assert of_origin.idle_connections == 1
+
+        runtime.run(main)
+
+
+@pytest.mark.usefixtures("patient")
+def test_connections_are_opened_ahead_over_http3_and_leased_over_tcp(
+    runtime: TestedRuntime, serve: Serve, origin: Origin, client_tls: ssl.SSLContext
+) -> None:
+    with serve(answering()) as server:
+        origin.alt_svc = f'h3=":{server.port}"'
+
+        async def main() -> None:
+            options: dict[str, Any] = {"http3": True, "keepalive_expiry": 60.0}
+            async with runtime.pool(ssl_context=client_tls, **options) as pool:
+                await fetch(pool, origin.url)
+                assert await pool.connect(origin.url) == 1
+                assert len(server.peers) == 1
+                assert await fetch(pool, origin.url) == "HTTP/3"
+                async with pool.lease(origin.url) as lease:
+                    response = await lease.request("GET", origin.url)
+                    assert response.extensions["http_version"] == b"HTTP/1.1"
+
+        runtime.run(main)
+
+
+WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x"}
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("kind", ["CONNECT", "websocket"])
+def test_tunnels_and_websockets_use_tcp_though_http3_is_offered(
+    runtime: TestedRuntime, serve: Serve, origin: Origin, client_tls: ssl.SSLContext, kind: str
+) -> None:
+    with serve(answering()) as server:
+        origin.alt_svc = f'h3=":{server.port}"'
+
+        async def main() -> None:
+            async with runtime.pool(ssl_context=client_tls, http3=True) as pool:
+                assert await fetch(pool, origin.url) == "HTTP/1.1"
+                assert await fetch(pool, origin.url) == "HTTP/3"
+                if kind == "CONNECT":
+                    method, url, expected = "CONNECT", origin.url, 200
+                else:
+                    method, url, expected = "GET", origin.url.replace("https", "wss"), 101
+                fields = {"Host": "example.com:80"} if kind == "CONNECT" else WEBSOCKET
+                extensions = {"target": b"example.com:80"} if kind == "CONNECT" else {}
+                async with pool.stream(method, url, headers=fields, extensions=extensions) as reply:
+                    assert reply.status == expected
+                    assert reply.extensions["http_version"] == b"HTTP/1.1"
+                assert await fetch(pool, origin.url) == "HTTP/3"
 
         runtime.run(main)
 

@@ -53,6 +53,7 @@ class FakeConnection:
         self.request_limit: RequestLimit | None = None
         self.on_release: Callable[[bool, float | None], None] | None = None
         self.on_change: Callable[[], None] | None = None
+        self.uses_alternative = False
         self.memory: Memory | None = None
         self.traffic: Traffic | None = None
         self.observation: ConnectionObservation | None = None

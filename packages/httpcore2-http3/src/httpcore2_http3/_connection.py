@@ -250,7 +250,7 @@ class EstablishedHTTP3Connection(EstablishedConnection):
         session = self._session
         if request.method == b"CONNECT":
             raise LocalProtocolError(
-                "CONNECT is not supported over HTTP/3: use a pool without http3=True for tunnels and WebSockets."
+                "CONNECT is not supported over HTTP/3: allow http1 or http2 as well for tunnels and WebSockets."
             )
         with session.lock:
             if not session.has_room():

@@ -124,6 +124,7 @@ class CallerConnection:
         self.memory: Memory | None = None
         self.traffic: Traffic | None = None  # only the caller's stream knows the bytes
         self.observation: ConnectionObservation | None = None
+        self.uses_alternative = False  # its class decides where it connects to
 
     async def connect(self, request: Request, timeouts: Timeouts) -> None:
         """Do nothing: a caller's connection connects when it is given its first request."""

@@ -141,6 +141,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
         self.memory: Memory | None = None
         self.traffic: Traffic | None = None
         self.observation: ConnectionObservation | None = None
+        self.uses_alternative = False
         # Its façade for the sync API, if there is one.
         self.sync_facade: ref[Any] | None = None
 
@@ -311,7 +312,7 @@ class AsyncHTTPConnection(AsyncClosingContext, AsyncConnectionInterface):
             return None
         if config.is_http3_only:
             return Alternative(origin.host, origin.port)
-        if origin.scheme != b"https" or self.memory is None or self._tls is not None:
+        if not self.uses_alternative or self.memory is None:
             return None
         now = self._use_backend().runtime.now()
         return self.memory.of(AlternativeServices).find((origin.host, origin.port), now)

@@ -126,7 +126,7 @@ class Engine(PooledConnections):
                 key = (*key, tls)
             may_resend = self._config.may_resend(request)
         if alternatives is not None:
-            key = self._over_http3(key, runtime)
+            key = self._over_http3(key, request, runtime)
         refusal: Exception | None = None
         ledger = self._ledger
         attempts = attempts_without_progress = 0
@@ -334,7 +334,7 @@ class Engine(PooledConnections):
         if tls is not None:
             key = (*key, tls)
         elif self.alternatives is not None:
-            key = self._over_http3(key, runtime)
+            key = self._over_http3(key, request, runtime)
         self.close_expired()
         # Each pass dials at most one: a connection may be closed, or retired, in the very moment.
         for _ in range(count):

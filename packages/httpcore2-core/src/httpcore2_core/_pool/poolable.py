@@ -89,6 +89,7 @@ class Poolable(Protocol):
         memory: set by the pool: remembers what its connections need not do again, until the pool is closed.
         traffic: set by the pool: counts what its connections carry.
         observation: set by the pool: reports the events of the connection.
+        uses_alternative: set by the pool: the connection may be over HTTP/3, to an alternative service of its origin.
     """
 
     on_release: Callable[[bool, float | None], None] | None
@@ -96,6 +97,7 @@ class Poolable(Protocol):
     memory: Memory | None
     traffic: Traffic | None
     observation: ConnectionObservation | None
+    uses_alternative: bool
 
     def __hash__(self) -> int: ...
 

@@ -207,11 +207,12 @@ class PooledConnections:
 
     # Acquiring
 
-    def _over_http3(self, key: Key, runtime: Runtime) -> Key:
+    def _over_http3(self, key: Key, request: Request, runtime: Runtime) -> Key:
         """Return the key for a request to the origin of `key`: another one if the origin offers HTTP/3 now."""
         assert self.alternatives is not None, "HTTP/3 may be used"
         scheme, host, port = key[:3]
-        if len(key) != len(key[:3]) or scheme != b"https":
+        # CONNECT needs a stream of bytes, which HTTP/3 has not.
+        if len(key) != len(key[:3]) or scheme != b"https" or request.method == b"CONNECT":
             return key
         is_offered = self.alternatives.find((host, port), runtime.now()) is not None
         return (OVER_HTTP3, host, port) if is_offered else key
@@ -336,6 +337,7 @@ class PooledConnections:
         connection.memory, connection.traffic = self.memory, self._traffic
         observation = ConnectionObservation(self.observers, origin, runtime.now)
         connection.observation = observation
+        connection.uses_alternative = key[0] == OVER_HTTP3
         if not self._ledger.add(ticket, connection):
             raise ConnectError(
                 f"The pool was closed while a request to {origin} waited for a connection."
