@@ -156,7 +156,12 @@ def test_connections_are_opened_ahead_over_http3_and_leased_over_tcp(
         runtime.run(main)
 
 
-WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x"}
+TUNNEL: dict[bytes | str, bytes | str] = {"Host": "example.com:80"}
+WEBSOCKET: dict[bytes | str, bytes | str] = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "x",
+}
 
 
 @pytest.mark.usefixtures("patient")
@@ -175,7 +180,7 @@ def test_tunnels_and_websockets_use_tcp_though_http3_is_offered(
                     method, url, expected = "CONNECT", origin.url, 200
                 else:
                     method, url, expected = "GET", origin.url.replace("https", "wss"), 101
-                fields = {"Host": "example.com:80"} if kind == "CONNECT" else WEBSOCKET
+                fields = TUNNEL if kind == "CONNECT" else WEBSOCKET
                 extensions = {"target": b"example.com:80"} if kind == "CONNECT" else {}
                 async with pool.stream(method, url, headers=fields, extensions=extensions) as reply:
                     assert reply.status == expected
