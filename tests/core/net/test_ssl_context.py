@@ -25,7 +25,7 @@ from httpcore2_core import ConnectionPool
 from httpcore2_core._net import ssl_context
 from httpcore2_core._net.ssl_context import (
     default_ssl_context,
-    offer_protocols,
+    offering_protocols,
     shared_ssl_context,
     wrap_memory,
 )
@@ -200,8 +200,8 @@ def use_in_another_thread() -> bool:
 
     def use() -> None:
         context = shared_ssl_context(("http/1.1",))
-        offer_protocols(context, ["h2"])
-        done.append(wrap_memory(context, ssl.MemoryBIO(), ssl.MemoryBIO(), "a.test"))
+        with offering_protocols(context, ["h2"]):
+            done.append(wrap_memory(context, ssl.MemoryBIO(), ssl.MemoryBIO(), "a.test"))
 
     thread = threading.Thread(target=use, daemon=True)
     thread.start()
@@ -237,10 +237,30 @@ def test_a_contexts_protocols_are_not_set_while_another_thread_makes_a_connectio
             return super().wrap_bio(*args, **options)
 
     context = Context(ssl.PROTOCOL_TLS_CLIENT)
-    offer_protocols(context, ("h2", "http/1.1"))
-    wrap_memory(context, ssl.MemoryBIO(), ssl.MemoryBIO(), "a.test")
+    with offering_protocols(context, ("h2", "http/1.1")):
+        wrap_memory(context, ssl.MemoryBIO(), ssl.MemoryBIO(), "a.test")
     assert has_lock == {"set": True, "wrap": True}
     assert not is_locked_for_others()
+
+
+def test_another_thread_with_the_same_context_does_not_change_what_is_offered() -> None:
+    """On threads, a proxy was offered the origin's HTTP/2 if both were dialled at the same time with one context."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def offer_others() -> None:
+        with offering_protocols(context, ["h2"]):
+            pass
+
+    with offering_protocols(context, ["http/1.1"]):
+        thread = threading.Thread(target=offer_others)
+        thread.start()
+        thread.join()
+        outgoing = ssl.MemoryBIO()
+        tls = wrap_memory(context, ssl.MemoryBIO(), outgoing, "a.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    client_hello = outgoing.read()
+    assert b"\x08http/1.1" in client_hello and b"\x02h2" not in client_hello
 
 
 def test_every_connection_of_a_pool_is_made_under_that_lock(

@@ -5,12 +5,11 @@ Must not know: how TLS records are made, what is sent over the stream, connectio
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._models import Origin, Request
 from .._net.backend_stream import BackendStream
-from .._net.ssl_context import offer_protocols, shared_ssl_context
+from .._net.ssl_context import offering_protocols, shared_ssl_context
 from .._urls import server_name
 from .stream_setup import StreamSetup
 
@@ -111,11 +110,12 @@ class TLSHandshake(NamedTuple):
             "timeout": setup.timeouts.for_connect(),
         }
 
-        def start_tls() -> Coroutine[Any, Any, BackendStream]:
-            if given is not None:
-                # As late as possible: the same context may be that of a proxy, which is offered fewer protocols.
-                offer_protocols(given, self.protocols)
-            return setup.stream.start_tls(**info)
+        async def start_tls() -> BackendStream:
+            if given is None:
+                return await setup.stream.start_tls(**info)
+            # As late as possible: the same context may be that of a proxy, which is offered fewer protocols.
+            with offering_protocols(given, self.protocols):
+                return await setup.stream.start_tls(**info)
 
         observation = setup.observation
         if observation is None:

@@ -5,6 +5,8 @@ Rules:
 - `ssl` and the certificates take some milliseconds, and are loaded once, for the first TLS connection.
 - The protocols of a context are not set while a connection is made of it. Python releases the interpreter's lock for
   OpenSSL's `SSL_new`, which would copy a list that is freed meanwhile, and the ClientHello would contain other memory.
+- A context may be used for several peers, each of which is offered protocols of its own, at the same time. So they are
+  set under the same lock under which the connection is made.
 
 Must not know: connections, the network.
 """
@@ -13,7 +15,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
@@ -31,6 +35,8 @@ _lock = Lock()
 # Re-entrant, for a signal handler that sends a request while the lock is held.
 _use_lock = RLock()
 _contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+# The arguments of `offering_protocols`. The arguments of a stream's `start_tls` are public, and have no protocols.
+_offer: ContextVar[tuple[ssl.SSLContext, list[str]] | None] = ContextVar("offer", default=None)
 
 
 def default_ssl_context(
@@ -146,10 +152,21 @@ def shared_ssl_context(protocols: tuple[str, ...]) -> ssl.SSLContext:
         return context
 
 
-def offer_protocols(context: ssl.SSLContext, protocols: Iterable[str]) -> None:
-    """Let the connections that are made of `context` from now on offer `protocols` by ALPN."""
+@contextmanager
+def offering_protocols(context: ssl.SSLContext, protocols: Iterable[str]) -> Iterator[None]:
+    """Let the connection that is made of `context` here offer `protocols` by ALPN.
+
+    Another thread may set other protocols meanwhile, so `wrap_memory` sets them again. A stream of the caller's own,
+    which does not call it, finds them set.
+    """
+    offered = list(protocols)
     with _use_lock:
-        context.set_alpn_protocols(list(protocols))
+        context.set_alpn_protocols(offered)
+    token = _offer.set((context, offered))
+    try:
+        yield
+    finally:
+        _offer.reset(token)
 
 
 def wrap_memory(
@@ -158,8 +175,11 @@ def wrap_memory(
     outgoing: ssl.MemoryBIO,
     server_hostname: str | None,
 ) -> ssl.SSLObject:
-    """Make the client's end of a TLS connection that works in memory."""
+    """Make the client's end of a TLS connection that works in memory, with the protocols of `offering_protocols`."""
+    offer = _offer.get()
     with _use_lock:
+        if offer is not None and offer[0] is context:
+            context.set_alpn_protocols(offer[1])
         return context.wrap_bio(
             incoming, outgoing, server_side=False, server_hostname=server_hostname
         )
