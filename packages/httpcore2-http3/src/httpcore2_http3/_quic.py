@@ -9,8 +9,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from qh3.h3.connection import H3Connection
-from qh3.quic.connection import QuicConnection, QuicConnectionError
+from qh3.quic.connection import QuicConnectionError
 from qh3.quic.events import ConnectionTerminated
+
+from ._loss import LossTolerantQuic
 
 if TYPE_CHECKING:
     from qh3._hazmat import Certificate
@@ -18,44 +20,17 @@ if TYPE_CHECKING:
 # qh3 warns of each connection that a server closes. Without any handler Python would print that to stderr.
 logging.getLogger("quic").addHandler(logging.NullHandler())
 
-# What qh3 raises if it has dropped a packet, and later for a stream that had data in it.
-_DROPPED = ("reserved stream is missing", "another stream reservation is already active")
 
-
-class ClientQuic(QuicConnection):
+class ClientQuic(LossTolerantQuic):
     """The client's end of a QUIC connection.
 
     Attributes:
         has_closed: this side has closed it, since the server violated HTTP/3.
-        has_dropped_packet: qh3 has dropped a packet that it will not send again.
         known_certificate: that of the server in the session which may be resumed.
     """
 
     has_closed = False
-    has_dropped_packet = False
     known_certificate: Certificate | None = None
-
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Any]]:
-        """Return what is to be sent now, with its address.
-
-        If an acknowledgement completes a stream whose data waits to be sent again, qh3 2.1 raises when that data's turn
-        has come: four times in 6000 requests, with 10 or 20 % of the datagrams lost. The packet is dropped, and with it
-        what it had of other streams; the next call goes on. Then the connection works for the requests that it has,
-        except that in one of three cases one of them is never answered.
-        """
-        datagrams: list[tuple[bytes, Any]] = []
-        while self._core is not None:
-            try:
-                transmit = self._call_core(self._core.poll_transmit, now)
-            except ValueError as exc:
-                if str(exc) not in _DROPPED:
-                    raise
-                self.has_dropped_packet = True
-                continue
-            if transmit is None:
-                break
-            datagrams.append((transmit[0], transmit[1]))
-        return datagrams
 
     def close(
         self, error_code: int = 0, frame_type: int | None = None, reason_phrase: str = ""
