@@ -159,9 +159,8 @@ def new_stream() -> Stream:
 
 def test_data_before_the_head_is_malformed() -> None:
     stream = new_stream()
-    event = DataReceived(data=b"x", stream_id=0, stream_ended=True)
     with pytest.raises(MalformedResponse, match="before its head"):
-        ResponseReceiver().on_data(stream, event)
+        ResponseReceiver().on_data(stream, b"x")
 
 
 def test_the_end_of_a_quic_connection_is_not_reported_twice() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from qh3.h3.connection import ErrorCode
+from qh3.h3.events import StreamReset
 
 import httpcore2
 from httpcore2_core._http.stream_upload import StreamUpload
@@ -110,7 +111,8 @@ def test_a_request_is_not_sent_again_if_another_reads_the_refusal_before_the_fir
                 state = session(pool)
                 with state.lock:
                     (stream,) = state.streams.values()
-                    state._on_reset(stream, ErrorCode.H3_REQUEST_REJECTED)
+                    reset = StreamReset(stream.stream_id, ErrorCode.H3_REQUEST_REJECTED)
+                    state._on_reset(stream, reset)
                 await take(upload)
 
             monkeypatch.setattr(StreamUpload, "next_chunk", next_chunk)

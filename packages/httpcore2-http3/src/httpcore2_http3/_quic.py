@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from qh3.h3.connection import H3Connection
+from qh3.h3.connection import FrameType, H3Connection
 from qh3.quic.connection import QuicConnectionError
-from qh3.quic.events import ConnectionTerminated
+from qh3.quic.events import ConnectionTerminated, StreamDataReceived
 
 from ._loss import LossTolerantQuic
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # qh3 warns of each connection that a server closes. Without any handler Python would print that to stderr.
 logging.getLogger("quic").addHandler(logging.NullHandler())
+
+_DATA = int(FrameType.DATA)  # comparing integers is faster
 
 
 class ClientQuic(LossTolerantQuic):
@@ -44,8 +46,11 @@ class ClientQuic(LossTolerantQuic):
                 pass  # it has ended, which was not reported yet
 
     def send_stream_data(self, stream_id: int, data: Any, end_stream: bool = False) -> None:
-        """Queue bytes, unless the connection is over: a response may come with the end, and is processed."""
-        if self._close_event is None:
+        """Queue bytes, unless the connection is over: a response may come with the end, and is processed.
+
+        With the fields of each message, qh3 queues what changes the tables of QPACK, which mostly is no bytes at all.
+        """
+        if (data or end_stream) and self._close_event is None:
             super().send_stream_data(stream_id, data, end_stream)
 
     def abandon_stream(self, stream_id: int, code: int, *, sending: bool, receiving: bool) -> None:
@@ -88,6 +93,27 @@ class ClientQuic(LossTolerantQuic):
 
 class ClientH3(H3Connection):
     """The client's end of the HTTP/3 protocol."""
+
+    def is_inside_data(self, event: StreamDataReceived) -> bool:
+        """Return whether `event` has bytes of a DATA frame, and nothing else: neither its start nor its end.
+
+        Then they are counted, and must not be passed to `handle_event`. A server that sends frames of 32 KiB has 25
+        datagrams in each, and qh3's parser takes 3 µs for each of these.
+        """
+        stream = self._stream.get(event.stream_id)
+        if (
+            stream is None
+            or stream.frame_type != _DATA
+            or stream.frame_size is None
+            or stream.buffer
+            or event.end_stream
+        ):
+            return False
+        left = stream.frame_size - len(event.data)
+        if left <= 0:
+            return False
+        stream.frame_size = left
+        return True
 
     def forget(self, stream_id: int) -> None:
         """Note that nothing more is sent on a stream, which was reset.

@@ -6,15 +6,15 @@ Must not know: QUIC, other streams, who reads the body.
 
 from __future__ import annotations
 
-from qh3.h3.events import DataReceived, HeadersReceived, InformationalHeadersReceived
+from qh3.h3.events import HeadersReceived, InformationalHeadersReceived
 
 from httpcore2_core._http.expectation import CONTINUE
-from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.stream_fields import (
+    FieldSection,
     MalformedResponse,
-    body_length,
     check_fields,
     check_head,
+    check_response,
 )
 
 from ._states import RECEIVE_DATA, RECEIVE_END, RECEIVE_HEAD, RECEIVE_INTERIM, RECEIVE_TRAILERS
@@ -33,7 +33,7 @@ class ResponseReceiver:
 
     def __init__(self) -> None:
         self.responses: int = 0
-        self._last_head: tuple[Headers, tuple[int, Headers]] = ([], (0, []))
+        self._last_fields = FieldSection()
 
     def on_headers(self, stream: Stream, event: HeadersReceived) -> None:
         """Take a head, or trailers.
@@ -43,16 +43,13 @@ class ResponseReceiver:
         """
         if stream.head is None:
             # Most responses of a server have the same fields.
-            fields, head = self._last_head
-            if fields != event.headers:
-                head = check_head(event.headers)
-                self._last_head = (event.headers, head)
-            status, headers = head
-            length = body_length(status, headers, stream.request.method)
-            if status < 200:
+            if self._last_fields != event.headers:
+                self._last_fields = FieldSection(event.headers)
+            head = check_response(self._last_fields, stream.request.method)
+            if head.status < 200:
                 raise MalformedResponse("The stream ended after an interim response.")
-            stream.head = (status, headers.copy())
-            stream.body_left = length
+            stream.head = (head.status, head.headers.copy())
+            stream.body_left = head.length
             stream.change_response(RECEIVE_HEAD)
             self.responses += 1
         else:
@@ -79,13 +76,12 @@ class ResponseReceiver:
         if stream.informer is not None:
             stream.informer.pending.append((status, headers))
 
-    def on_data(self, stream: Stream, event: DataReceived) -> None:
+    def on_data(self, stream: Stream, data: bytes) -> None:
         """Take a part of the body, which may be empty at its end.
 
         Raises:
             MalformedResponse: it does not fit the Content-Length, or the head has not come.
         """
-        data = event.data
         if stream.head is None:
             raise MalformedResponse("The response ended before its head.")
         if data:
@@ -97,8 +93,6 @@ class ResponseReceiver:
                     )
             stream.chunks.append(data)
             stream.change_response(RECEIVE_DATA)
-        if event.stream_ended:
-            self.on_end(stream)
 
     def on_end(self, stream: Stream) -> None:
         """Take the end of the response.

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from qh3.h3.events import (
     DataReceived,
@@ -25,11 +25,10 @@ from qh3.h3.events import (
     H3Event,
     HeadersReceived,
     InformationalHeadersReceived,
-    PushPromiseReceived,
     StopSending,
     StreamReset,
 )
-from qh3.quic.events import HandshakeCompleted, PingAcknowledged
+from qh3.quic.events import HandshakeCompleted, PingAcknowledged, StreamDataReceived
 
 from httpcore2_core._exceptions import ConnectError, ReadError, ReadTimeout, RemoteProtocolError
 from httpcore2_core._http.close_reason import CloseReason
@@ -74,6 +73,8 @@ _SILENCE = 1.0
 _IDLE = "Idle timeout"
 # The step from one stream of requests to the next (RFC 9000, section 2.1).
 _STEP = 4
+# The identifier of no stream (RFC 9000, section 2.1); it is none of the server's either.
+_NO_STREAM = -4
 
 
 class Session:
@@ -130,7 +131,16 @@ class Session:
         self.credit_turns: list[Turn] = []
         self.uploads: set[Stream] = set()
         self._h3: ClientH3 | None = None
-        self._receiver = ResponseReceiver()
+        self._receiver = receiver = ResponseReceiver()
+        # What is done with the events of a request's stream; those that have no entry are not for one request.
+        self._handlers: dict[type, Callable[[Stream, Any], None]] = {
+            HeadersReceived: receiver.on_headers,
+            InformationalHeadersReceived: receiver.on_interim,
+            DataReceived: self._on_data,
+            StreamDataReceived: self._on_data,
+            StreamReset: self._on_reset,
+            StopSending: self._on_stop_sending,
+        }
         self._change_state = change_state
         self._on_change = on_change
         self._has_changed = False  # `on_change` must be called
@@ -247,15 +257,13 @@ class Session:
 
     def data_taken(self, stream: Stream) -> bytes:
         """Return the received data of a stream; under the lock."""
-        before = stream.unread
-        data = stream.take_data()
-        self._note_unread(stream, 0, before)
-        return data
+        if stream.unread > UNREAD_LIMIT:
+            self._note_unread(stream, 0)
+        return stream.take_data()
 
-    def _note_unread(self, stream: Stream, now: int, before: int | None = None) -> None:
+    def _note_unread(self, stream: Stream, now: int) -> None:
         """Count the responses that nobody reads."""
-        before = stream.unread if before is None else before
-        stream.unread = now
+        before, stream.unread = stream.unread, now
         if (before > UNREAD_LIMIT) != (now > UNREAD_LIMIT):
             self._excess += 1 if now > UNREAD_LIMIT else -1
             self._has_changed = True
@@ -285,11 +293,14 @@ class Session:
     def on_events(self) -> None:
         quic = self.quic
         while (event := quic.next_event()) is not None:
-            if isinstance(event, PingAcknowledged):
-                self._on_ping_answered()
-            elif self._h3 is not None:
-                for h3_event in self._h3.handle_event(event):
-                    self._on_event(h3_event)
+            if self._h3 is not None:
+                if isinstance(event, StreamDataReceived) and self._h3.is_inside_data(event):
+                    self._on_event(event)
+                elif isinstance(event, PingAcknowledged):
+                    self._on_ping_answered()
+                else:
+                    for h3_event in self._h3.handle_event(event):
+                        self._on_event(h3_event)
             elif isinstance(event, HandshakeCompleted):
                 self._h3 = ClientH3(quic)
                 self.is_ready = True
@@ -301,43 +312,46 @@ class Session:
 
     # What received frames mean
 
-    def _on_event(self, event: H3Event) -> None:
-        if isinstance(event, GoawayReceived):
-            self._on_goaway(event.stream_id)
+    def _on_event(self, event: H3Event | StreamDataReceived) -> None:
+        handle = self._handlers.get(type(event))
+        stream = self.streams.get(getattr(event, "stream_id", _NO_STREAM))
+        if handle is None or stream is None:
+            self._on_other_event(event)
             return
-        stream_id: int = getattr(event, "stream_id", 0)
-        if stream_id % 4 == 1:
-            # RFC 9114, section 6.1: only an extension could allow them, and none was agreed on.
-            self.quic.close(ErrorCode.H3_STREAM_CREATION_ERROR, None, "a stream of the server's")
-            return
-        if isinstance(event, PushPromiseReceived) or getattr(event, "push_id", None) is not None:
-            if stream_id % 4 == 3:
-                code = ErrorCode.H3_REQUEST_CANCELLED
-                self.quic.abandon_stream(stream_id, code, sending=False, receiving=True)
-            return  # what a server pushes is never used
-        stream = self.streams.get(stream_id)
-        if stream is None or stream.is_released or stream.is_over:
+        if stream.is_released or stream.is_over:
             return
         try:
-            if isinstance(event, HeadersReceived):
-                self._receiver.on_headers(stream, event)
-            elif isinstance(event, DataReceived):
-                self._receiver.on_data(stream, event)
-                self._check_unread(stream, len(event.data))
-            elif isinstance(event, InformationalHeadersReceived):
-                self._receiver.on_interim(stream, event)
-            elif isinstance(event, StreamReset):
-                self._on_reset(stream, event.error_code)
-            elif isinstance(event, StopSending):
-                stream.change_request(STOP)
+            handle(stream, event)
         except MalformedResponse as exc:
             stream.fail(RemoteProtocolError(str(exc)), False)
             self._abandon(stream, ErrorCode.H3_MESSAGE_ERROR)
         stream.wake()
 
-    def _check_unread(self, stream: Stream, size: int) -> None:
-        self._note_unread(stream, stream.unread + size)
-        if stream.unread > MAX_UNREAD:
+    def _on_other_event(self, event: H3Event | StreamDataReceived) -> None:
+        """Process what belongs to no request that is under way."""
+        if isinstance(event, GoawayReceived):
+            self._on_goaway(event.stream_id)
+            return
+        stream_id: int = getattr(event, "stream_id", _NO_STREAM)
+        if stream_id % 4 == 1:
+            # RFC 9114, section 6.1: only an extension could allow them, and none was agreed on.
+            self.quic.close(ErrorCode.H3_STREAM_CREATION_ERROR, None, "a stream of the server's")
+            return
+        if stream_id % 4 == 3 and getattr(event, "push_id", None) is not None:
+            # What a server pushes is never used.
+            code = ErrorCode.H3_REQUEST_CANCELLED
+            self.quic.abandon_stream(stream_id, code, sending=False, receiving=True)
+
+    def _on_data(self, stream: Stream, event: DataReceived | StreamDataReceived) -> None:
+        self._receiver.on_data(stream, event.data)
+        if isinstance(event, DataReceived) and event.stream_ended:
+            self._receiver.on_end(stream)
+        unread = stream.unread + len(event.data)
+        if unread <= UNREAD_LIMIT:
+            stream.unread = unread
+        else:
+            self._note_unread(stream, unread)
+        if unread > MAX_UNREAD:
             error = ReadError(
                 f"The response was reset: {MAX_UNREAD // 1024 // 1024} MiB of its body have arrived and were "
                 "not read, while other requests used the connection. Read it sooner, or in another pool."
@@ -345,10 +359,14 @@ class Session:
             stream.fail(error, False)
             self._release(stream)
 
-    def _on_reset(self, stream: Stream, code: int) -> None:
+    def _on_reset(self, stream: Stream, event: StreamReset) -> None:
+        code = event.error_code
         error = RemoteProtocolError(f"The server reset the stream: {name_application_code(code)}.")
         stream.made_progress = self._receiver.responses > 0
         stream.fail(error, code == ErrorCode.H3_REQUEST_REJECTED)
+
+    def _on_stop_sending(self, stream: Stream, event: StopSending) -> None:
+        stream.change_request(STOP)
 
     def _on_goaway(self, stream_id: int) -> None:
         before = self._goaway
