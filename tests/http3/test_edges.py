@@ -267,8 +267,7 @@ def test_a_response_of_300_or_more_stops_the_upload_while_its_body_is_awaited(
     def script(peer: H3Peer) -> None:
         stream_id = peer.request()
         peer.head(stream_id, status=403)
-        while not is_read.is_set():
-            peer.pump(0.05)  # the head may have to be sent again
+        peer.wait_until(is_read)
         peer.data(stream_id, b"refused", end=True)
         peer.until_end()
         assert len(peer.bodies[stream_id]) < 4_000_000

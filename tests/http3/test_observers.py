@@ -214,7 +214,7 @@ def test_the_server_is_the_reason_of_the_end_of_an_idle_connection(
     def script(peer: H3Peer) -> None:
         peer.respond(peer.whole_request(), b"fine")
         if len(server.peers) == 1:
-            assert is_idle.wait(10)
+            peer.wait_until(is_idle)
             peer.close()
         peer.until_end()
 

@@ -41,7 +41,7 @@ def test_a_connection_that_the_server_closed_before_its_first_request_is_replace
         if len(server.peers) == 1:
             while peer.h3 is None:
                 peer.pump()
-            assert is_idle.wait(10)
+            peer.wait_until(is_idle)
             peer.close()
         answering()(peer)
 

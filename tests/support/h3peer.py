@@ -1,6 +1,7 @@
 """Scripted HTTP/3 servers, on the server side of qh3: each connection runs a script in a thread of its own.
 
-Rules: a peer waits for datagrams and QUIC's timer, for `LIMIT` seconds at most. The end of a server's `with` block
+Rules: a peer waits for datagrams and QUIC's timer, for `LIMIT` seconds at most. A script waits for nothing else, unless
+it is to be unresponsive: one of 100 responses is not sent whole at once. The end of a server's `with` block
 joins all threads. A script that ends leaves its connection open until the client closes it, or the block ends.
 Must not know: httpcore2.
 """
@@ -87,6 +88,13 @@ class H3Peer:
             self.quic.receive_datagram(data, self.address, time.monotonic())
         self._process()
         self.flush()
+
+    def wait_until(self, event: threading.Event) -> None:
+        """Do what QUIC needs until `event` is set: it sends at the pace of the path, and sends again what was lost."""
+        deadline = time.monotonic() + LIMIT
+        while not event.is_set():
+            assert time.monotonic() < deadline, "the event was not set"
+            self.pump(0.05)
 
     def _process(self) -> None:
         assert self.quic is not None

@@ -6,6 +6,7 @@ Must not know: how servers are started.
 
 from __future__ import annotations
 
+import ctypes.util
 import gc
 import os
 import time
@@ -219,7 +220,11 @@ NETWORKS = {
 
 
 class Memory(NamedTuple):
-    """What this process has in memory after a collection: its resident bytes, and the objects that are collected."""
+    """What this process has in memory after a collection: its resident bytes, and the objects that are collected.
+
+    Memory that is free, but was not given back to the system, is given back first, where the C library can: on 50 threads
+    that is 25 MiB.
+    """
 
     resident: int
     objects: int
@@ -227,6 +232,9 @@ class Memory(NamedTuple):
     @classmethod
     def now(cls) -> Memory:
         gc.collect()
+        if libc := ctypes.util.find_library("c"):
+            with suppress(AttributeError):  # another one
+                ctypes.CDLL(libc).malloc_trim(0)
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(pages * os.sysconf("SC_PAGESIZE"), len(gc.get_objects()))
 
