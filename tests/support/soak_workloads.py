@@ -222,8 +222,8 @@ NETWORKS = {
 class Memory(NamedTuple):
     """What this process has in memory after a collection: its resident bytes, and the objects that are collected.
 
-    Memory that is free, but was not given back to the system, is given back first, where the C library can: on 50 threads
-    that is 25 MiB.
+    Memory that is free, but was not given back to the system, is given back first, where the C library can: on 50
+    threads that is 25 MiB.
     """
 
     resident: int
