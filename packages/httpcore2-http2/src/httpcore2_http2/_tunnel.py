@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from httpcore2_core._exceptions import ReadError, WriteError, WriteTimeout
+from httpcore2_core._http.stream_upload import EAGER_SLICES, SLICE
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.runtime import Deadline, Runtime
 
 from ._session import Session
 from ._stream import Stream
-from ._writer import EAGER_SLICES, SLICE
 
 _CLOSED_HERE = "The stream was closed on this side."
 

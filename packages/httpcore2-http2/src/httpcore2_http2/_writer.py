@@ -13,20 +13,15 @@ from collections.abc import Callable
 from threading import RLock
 
 from httpcore2_core._exceptions import WriteError, WriteTimeout
+from httpcore2_core._http.stream_upload import SLICE
 from httpcore2_core._http.traffic import Traffic
 from httpcore2_core._net.backend_stream import BackendStream
 from httpcore2_core._net.roles import Role, Turn
 from httpcore2_core._net.runtime import Deadline, Waiter
 
-SLICE = 64 * 1024
-"""The most bytes in one write."""
-
 MAX_REPLIES = 128 * 1024
 """The most bytes of replies to received frames that may be queued: a server that sends, but does not read, must not
 fill our memory."""
-
-EAGER_SLICES = 16
-"""Slices of one body that are written without waiting before other tasks get a turn."""
 
 POLL_INTERVAL = 0.05
 """Seconds after which a participant that waits to write polls for received data, and one that waits to read checks for

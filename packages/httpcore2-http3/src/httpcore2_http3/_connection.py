@@ -220,8 +220,9 @@ class EstablishedHTTP3Connection(EstablishedConnection):
         info = {"request": request, "stream_id": stream.stream_id}
         body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
         if head[0] == EXPECTATION_FAILED:
-            has_consumed = stream.body.has_begun
-            body.is_expectation_refused = may_send_without_expectation(request, has_consumed)
+            body.is_expectation_refused = may_send_without_expectation(
+                request, exchange.has_consumed_body
+            )
         return received_response(*head, body, extensions)
 
     async def _send_queued(self) -> None:

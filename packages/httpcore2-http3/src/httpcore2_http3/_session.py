@@ -42,6 +42,7 @@ from httpcore2_core._models import IDEMPOTENT_METHODS, Request
 from httpcore2_core._net.datagram_stream import DatagramStream
 from httpcore2_core._net.forks import generation
 from httpcore2_core._net.roles import Turn
+from httpcore2_core._net.runtime import Runtime
 
 from ._endpoint import Endpoint
 from ._errors import ErrorCode, name_application_code, name_transport_code
@@ -82,6 +83,7 @@ class Session:
 
     Attributes:
         endpoint: QUIC, and the datagrams below; its lock is that of the session.
+        runtime: that of the datagrams.
         quic: the QUIC connection.
         streams: those of the exchanges under way, by their identifiers.
         exchanges: how many exchanges are under way, those without a stream included.
@@ -117,6 +119,7 @@ class Session:
                 may have changed.
         """
         self.endpoint = Endpoint(datagrams, quic, self, ping_interval)
+        self.runtime: Runtime = datagrams.runtime
         self.quic = quic
         self.streams: dict[int, Stream] = {}
         self.exchanges = 0

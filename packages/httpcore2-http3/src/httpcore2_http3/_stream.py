@@ -35,8 +35,7 @@ class Stream:
     Attributes:
         request: the request.
         stream_id: its identifier.
-        body: its body.
-        upload: the same while a part of it was not sent; `None` when all was sent.
+        upload: the part of its body that was not sent; `None` when all was sent.
         request_state: how much of the request was sent.
         response_state: what may come next of the response.
         informer: reports the interim responses; `None` if nobody wants them.
@@ -55,7 +54,6 @@ class Stream:
     """
 
     __slots__ = (
-        "body",
         "body_left",
         "chunks",
         "error",
@@ -79,7 +77,6 @@ class Stream:
     def __init__(self, request: Request, stream_id: int, upload: StreamUpload) -> None:
         self.request = request
         self.stream_id = stream_id
-        self.body = upload
         self.upload: StreamUpload | None = upload
         self.request_state: RequestState = SENDING
         self.response_state: ResponseState = HEAD

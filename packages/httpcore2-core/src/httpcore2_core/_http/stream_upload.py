@@ -12,6 +12,12 @@ from .._models import ByteStream, Request
 from .bodies import check_size, close_generator, enforce_chunk, iterate
 from .expectation import expects_continue
 
+SLICE = 64 * 1024
+"""The most bytes of a body that are sent at a time."""
+
+EAGER_SLICES = 16
+"""Slices of one body that are sent without waiting before other tasks get a turn."""
+
 
 class StreamUpload:
     """The part of a request's body that was not sent.
