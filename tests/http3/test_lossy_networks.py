@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import ssl
 from typing import Any
 
 import pytest
@@ -11,8 +13,8 @@ import httpcore2
 from ..support import h3state
 from ..support.h3peer import H3Peer, answering
 from ..support.lossy_relay import LossyRelay
-from ..support.runtimes import TestedRuntime
-from .conftest import PoolMaker, Serve
+from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
+from .conftest import HTTP3_ONLY, PoolMaker, Serve
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.05])
@@ -63,6 +65,82 @@ def test_a_network_that_falls_silent_ends_in_a_timeout_and_a_new_connection(
 
         runtime.run(main)
         # The relay has one address for each socket of the client.
+        assert len(server.peers) == 2
+
+
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_a_connection_is_used_after_a_timeout_if_the_server_answers_a_ping(
+    runtime: TestedRuntime,
+    serve: Serve,
+    make_pool: PoolMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    is_reachable: bool,
+) -> None:
+    monkeypatch.setattr("httpcore2_http3._session._SILENCE", 0.05)
+
+    def script(peer: H3Peer) -> None:
+        if len(server.peers) == 1:
+            peer.head(peer.whole_request())
+        answering()(peer)
+
+    with (
+        serve(script) as server,
+        LossyRelay(server.port, seed=1, loss=0.0).running() as relay,
+    ):
+        url = f"https://127.0.0.1:{relay.port}/"
+
+        async def main() -> None:
+            async with make_pool(max_connections=1) as pool:
+                extensions = {"timeout": {"read": 0.2}}
+                async with pool.stream("GET", url, extensions=extensions) as response:
+                    relay.is_silent = not is_reachable
+                    with pytest.raises(httpcore2.ReadTimeout):
+                        await response.aread()
+                    endpoint = h3state.session(pool).endpoint
+                if is_reachable:
+
+                    def is_answered() -> bool:
+                        endpoint.poll()
+                        return bool(endpoint.received_at > endpoint.doubted_at)
+
+                    await runtime.wait_until(is_answered)
+                relay.is_silent = False
+                assert (await pool.request("POST", url, content=b"fine")).content == b"fine"
+
+        runtime.run(main)
+        assert len(server.peers) == (1 if is_reachable else 2)
+
+
+def test_a_connection_that_may_be_lost_goes_on_for_the_requests_it_has(
+    async_runtime: TestedAsyncRuntime,
+    serve: Serve,
+    client_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runtime = async_runtime
+    monkeypatch.setattr("httpcore2_http3._session._SILENCE", 0.05)
+
+    def script(peer: H3Peer) -> None:
+        if len(server.peers) == 1:
+            first = peer.whole_request()
+            peer.head(first)
+            peer.wait_for_reset(peer.whole_request())
+            peer.data(first, b"late", end=True)
+        answering()(peer)
+
+    async def main() -> None:
+        async with (
+            runtime.pool(ssl_context=client_tls, **HTTP3_ONLY) as pool,
+            pool.stream("GET", server.url) as response,
+        ):
+            with pytest.raises(httpcore2.ReadTimeout):
+                await pool.request("GET", server.url, extensions={"timeout": {"read": 0.2}})
+            h3state.session(pool).endpoint.doubted_at = math.inf
+            assert (await pool.request("GET", server.url)).content == b"fine"
+            assert await response.aread() == b"late"
+
+    with serve(script) as server:
+        runtime.run(main)
         assert len(server.peers) == 2
 
 

@@ -291,6 +291,46 @@ def test_a_network_that_drops_udp_from_some_time_on_costs_one_request_its_read_t
 
 
 @pytest.mark.usefixtures("patient")
+def test_a_network_that_drops_udp_during_a_response_costs_no_other_request(
+    runtime: TestedRuntime,
+    serve: Serve,
+    origin: Origin,
+    client_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("httpcore2_http3._session._SILENCE", 0.05)
+
+    def script(peer: H3Peer) -> None:
+        stream_id = peer.whole_request()
+        peer.head(stream_id)
+        peer.data(stream_id, b"first")
+        peer.until_end()
+
+    with (
+        serve(script) as server,
+        LossyRelay(server.port, seed=1, loss=0.0).running() as relay,
+    ):
+        origin.alt_svc = f'h3=":{relay.port}"; ma=60'
+
+        async def main() -> None:
+            async with runtime.pool(ssl_context=client_tls, http3=True) as pool:
+                assert await fetch(pool, origin.url) == "HTTP/1.1"
+                extensions = {"timeout": {"read": 0.2}}
+                async with pool.stream("GET", origin.url, extensions=extensions) as response:
+                    assert response.extensions["http_version"] == b"HTTP/3"
+                    chunks = response.aiter_stream()
+                    assert await anext(chunks) == b"first"
+                    relay.is_silent = True
+                    with pytest.raises(httpcore2.ReadTimeout):
+                        await anext(chunks)
+                monkeypatch.setattr(async_connection, "RACE_DELAY", 0.02)
+                for _ in range(4):
+                    assert await fetch(pool, origin.url) == "HTTP/1.1"
+
+        runtime.run(main)
+
+
+@pytest.mark.usefixtures("patient")
 def test_an_alternative_whose_certificate_is_wrong_is_not_used(
     runtime: TestedRuntime, serve: Serve, origin: Origin, client_tls: ssl.SSLContext
 ) -> None:

@@ -210,7 +210,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             if observation is not None:
                 observation.data_received()
         except BaseException as exc:
-            session.abort_if_interrupted(exc)
+            session.on_failure(exc)
             add_context(exc, self.peer if exchange is None else exchange.peer)
             with session.lock:
                 session.reader.role.leave(turn)

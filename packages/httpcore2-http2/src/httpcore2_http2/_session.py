@@ -470,7 +470,7 @@ class Session:
             self.fail(ReadError("The connection was closed."), is_ours=True)
         self.stream.abort()
 
-    def abort_if_interrupted(self, exc: BaseException) -> None:
+    def on_failure(self, exc: BaseException) -> None:
         """Close the connection if `exc`, which ends an exchange, came from outside, as KeyboardInterrupt does.
 
         It may have come in the middle of a frame that was being read or written on behalf of all, or have stopped the

@@ -194,7 +194,7 @@ class EstablishedHTTP3Connection(EstablishedConnection):
             if observation is not None:
                 observation.data_received()
         except BaseException as exc:
-            session.abort_if_interrupted(exc)
+            session.on_failure(exc)
             add_context(exc, self.peer if exchange is None else exchange.peer)
             self._was_idle_unused = True  # if it was the first request, perhaps nothing was sent
             self._end_exchange(None if exchange is None else exchange.stream)
@@ -343,10 +343,23 @@ class EstablishedHTTP3Connection(EstablishedConnection):
         session = self._session
         # A new connection is checked by its first request.
         if session.request_count or self._was_idle_unused:
-            session.endpoint.poll()
-            if not session.exchanges and session.endpoint.silence() > 0.9 * IDLE_TIMEOUT:
+            endpoint = session.endpoint
+            endpoint.poll()
+            if endpoint.received_at < endpoint.doubted_at:
+                self._retire()  # the path may be gone, and the next request waits in vain
+            elif not session.exchanges and endpoint.silence() > 0.9 * IDLE_TIMEOUT:
                 self.abort()  # the server may close it while the request is on its way
         return session.is_closed
+
+    def _retire(self) -> None:
+        """Accept no further request, and close the connection if there is no other."""
+        session = self._session
+        if session.exchanges:
+            with session.lock:
+                session.retire()
+            session.notify()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Close the connection without awaiting."""

@@ -79,6 +79,7 @@ class Endpoint:
         runtime: that of the datagrams.
         is_closed: nothing more is sent or received.
         received_at: when datagrams came last.
+        doubted_at: when `doubt` sent a PING last. If nothing has come since, the path to the server may be gone.
         traffic: counts the bytes of datagrams, and, by the session, the rest; connections of a pool share one.
     """
 
@@ -103,12 +104,13 @@ class Endpoint:
         self.runtime = datagrams.runtime
         self.is_closed: bool = False
         self.received_at: float = self.runtime.now()
+        self.doubted_at: float = -math.inf
         self.traffic: Traffic = Traffic()
         self._listener = listener
         self._ping_interval = math.inf if ping_interval is None else ping_interval
         self._role = Role()
         self._unsent: list[bytes] = []
-        self._pinged_at = self.received_at
+        self._resumed_at = self._pinged_at = self.received_at
         self._pings = 0
         self._watched = math.inf  # until when somebody watches QUIC's timer
         # qh3 needs an address to name the one path there is; the socket knows the real one.
@@ -122,7 +124,7 @@ class Endpoint:
 
     def resume(self) -> None:
         """Count silence from now on: until now nobody waited; under the lock."""
-        self._pinged_at = self.runtime.now()
+        self._resumed_at = self._pinged_at = self.runtime.now()
 
     # Waiting
 
@@ -249,6 +251,18 @@ class Endpoint:
         """Return the seconds since the last datagram came."""
         return self.runtime.now() - self.received_at
 
+    def doubt(self, silence: float) -> None:
+        """Send a PING, since a request has timed out, if nothing has come for a while; under the lock.
+
+        Args:
+            silence: seconds for which nothing has come, though requests waited.
+        """
+        now = self.runtime.now()
+        if self.quic.end is None and now - max(self.received_at, self._resumed_at) > silence:
+            self.doubted_at = now
+            self._ping(now)
+            self.flush()
+
     def watch(self) -> None:
         """Receive datagrams that arrive while no request is under way, if the stream supports it."""
         self.datagrams.watch(self._on_arrival)
@@ -311,13 +325,16 @@ class Endpoint:
                 )
                 self._listener.fail(ReadError(message))
                 return
-            self._pings += 1
-            self._pinged_at = now
-            self.quic.send_ping(self._pings)
-            self._listener.on_ping(now)
+            self._ping(now)
         self.flush()
         if self.quic.end is not None and not self.is_closed:
             self._listener.on_end()
+
+    def _ping(self, now: float) -> None:
+        self._pings += 1
+        self._pinged_at = now
+        self.quic.send_ping(self._pings)
+        self._listener.on_ping(now)
 
     # Sending
 

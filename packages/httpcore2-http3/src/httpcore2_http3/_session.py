@@ -30,7 +30,13 @@ from qh3.h3.events import (
 )
 from qh3.quic.events import HandshakeCompleted, PingAcknowledged, StreamDataReceived
 
-from httpcore2_core._exceptions import ConnectError, ReadError, ReadTimeout, RemoteProtocolError
+from httpcore2_core._exceptions import (
+    ConnectError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    TimeoutException,
+)
 from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.interruptions import came_from_outside
@@ -68,7 +74,8 @@ Report: TypeAlias = Callable[[ConnectionObservation], None]
 
 # Events that wait for the observers: a server may send any number of GOAWAY frames at once.
 _MAX_REPORTS = 10
-# Seconds without any datagram after which a request that is given up leaves no other one to its connection.
+# Seconds without any datagram after which a request that is given up leaves its connection to others only if the server
+# answers a PING; if nothing has come since the request was sent, to none.
 _SILENCE = 1.0
 # The reason that qh3 gives when its own idle timeout has passed.
 _IDLE = "Idle timeout"
@@ -484,15 +491,21 @@ class Session:
             self.fail(ReadError("The connection was closed."), is_ours=True)
         self.endpoint.datagrams.abort()
 
-    def abort_if_interrupted(self, exc: BaseException) -> None:
-        """Close the connection if `exc`, which ends an exchange, came from outside, as KeyboardInterrupt does.
+    def on_failure(self, exc: BaseException) -> None:
+        """Find out what `exc`, which ends an exchange, means for the connection.
 
-        It may have come in the middle of a datagram that was being processed on behalf of all, or have stopped the
-        reader: the other requests fail at once, instead of waiting in vain.
+        If it came from outside, as KeyboardInterrupt does, it may have come in the middle of a datagram that was being
+        processed on behalf of all, or have stopped the reader. All requests fail at once, instead of waiting in vain.
         """
-        if self.endpoint.runtime.is_blocking and came_from_outside(exc):
+        if isinstance(exc, TimeoutException):
+            with self.lock:
+                if self.is_ready and not self.is_closed:
+                    self.endpoint.doubt(_SILENCE)
+        elif self.endpoint.runtime.is_blocking and came_from_outside(exc):
             self.abort()
-            self.notify()
+        else:
+            return
+        self.notify()
 
     def notify(self) -> None:
         """Call `on_change` if something has changed; without the lock."""

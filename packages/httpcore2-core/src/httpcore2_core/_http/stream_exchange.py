@@ -93,8 +93,11 @@ class ExchangeSession(Protocol):
     def lock(self) -> AbstractContextManager[bool]:
         """Held for every decision."""
 
-    def abort_if_interrupted(self, exc: BaseException) -> None:
-        """Close the connection if `exc`, which ends an exchange, came from outside, as KeyboardInterrupt does."""
+    def on_failure(self, exc: BaseException) -> None:
+        """Find out what `exc`, which ends an exchange, means for the connection.
+
+        The connection is closed if it came from outside, as KeyboardInterrupt does.
+        """
 
 
 SessionT = TypeVar("SessionT", bound=ExchangeSession)
@@ -342,7 +345,7 @@ class StreamExchange(Generic[SessionT, StreamT]):
                 else:
                     await self._interruptible(self._send_for_reader, upload, timeouts)
         except BaseException as exc:
-            session.abort_if_interrupted(exc)
+            session.on_failure(exc)
             raise
 
     async def _send_for_reader(self, timeouts: Timeouts, waiter: Waiter) -> None:
