@@ -424,7 +424,8 @@ def test_later_requests_do_not_use_a_dead_connection_that_has_a_request_without_
 
     with scripted_server(speaking(falling_silent_in_a_body)) as server:
         runtime.run(scenario)
-        assert server.accepted == 2
+        # More than two if the second one, too, was silent for 50 ms, on a machine under load.
+        assert server.accepted >= 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

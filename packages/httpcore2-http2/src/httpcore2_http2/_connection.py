@@ -1,7 +1,7 @@
 """An HTTP/2 connection as callers and pools use it: requests, their responses, its life. Layer: connection.
 
-Rules: an exchange ends exactly once, in `_end_exchange`, without awaiting. All that exchanges and tunnels share is in
-the session.  Must not know: pools, how the stream below was made, the format of frames.
+Rules: all that exchanges and tunnels share is in the session.
+Must not know: pools, how the stream below was made, the format of frames.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from httpcore2_core._exceptions import (
     ReadTimeout,
     add_context,
 )
-from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.established import (
-    EstablishedConnection,
     ExchangeBody,
     RequestLimit,
 )
 from httpcore2_core._http.expectation import EXPECTATION_FAILED, may_send_without_expectation
 from httpcore2_core._http.informational import Informer
+from httpcore2_core._http.multiplexed_connection import MultiplexedConnection
 from httpcore2_core._http.observation import RequestObservation
-from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
+from httpcore2_core._http.states import IDLE, REQUEST, RESERVED, SEND
 from httpcore2_core._http.stream_fields import RequestFieldsCache, protocol_of
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
@@ -63,7 +62,7 @@ class HTTP2Settings(Protocol):
     CONFIG: ClassVar[H2Configuration]
 
 
-class EstablishedHTTP2Connection(EstablishedConnection):
+class EstablishedHTTP2Connection(MultiplexedConnection[Session, Stream]):
     """An HTTP/2 connection over a stream that is already established (RFC 9113).
 
     Attributes:
@@ -85,8 +84,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     PING_TIMEOUT: float = 15.0
 
     _version = "HTTP/2"
-    _first_state = IDLE
-    _was_idle_unused = False
 
     def __init__(
         self,
@@ -331,37 +328,7 @@ class EstablishedHTTP2Connection(EstablishedConnection):
             exchange.queue_slice(upload)
         return exchange
 
-    def _end_exchange(self, stream: Stream | None) -> None:
-        """End an exchange, and give up its stream unless it is complete. A second call for a stream does nothing."""
-        session = self._session
-        with session.lock:
-            if stream is not None and stream.stream_id not in session.streams:
-                return  # an exception came in the middle of this, and it is called again
-            session.end_exchange(stream)
-            if not session.exchanges and (self._state is ACTIVE or self._state is RESERVED):
-                self._change(RELEASE)
-                if self._keepalive_expiry is not None:
-                    self._expires_at = self.runtime.now() + self._keepalive_expiry
-                self._stream.watch(session.watcher)
-            is_usable = not session.is_closed
-        if session.has_changed:
-            session.notify()
-        if self.on_release is not None:
-            self.on_release(is_usable, self._expires_at)
-
     # Life
-
-    def _on_session_change(self) -> None:
-        session = self._session
-        self.close_reason: CloseReason | None = session.close_reason
-        if session.reports:
-            with session.lock:
-                reports, session.reports = session.reports, []
-            if self.observation is not None:
-                for report in reports:
-                    report(self.observation)
-        if self.on_change is not None:
-            self.on_change()
 
     @property
     def request_limit(self) -> RequestLimit | None:
@@ -375,32 +342,6 @@ class EstablishedHTTP2Connection(EstablishedConnection):
     def count_in(self, traffic: Traffic) -> None:
         self._session.writer.traffic = traffic
 
-    @property
-    def capacity(self) -> int:
-        """How many requests the connection takes at a time."""
-        return self._session.capacity
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether the connection takes no new request, though some may be under way."""
-        return self._session.is_retired
-
-    @property
-    def may_be_resent(self) -> bool:
-        """Never: a request that may be sent again ends in `ConnectionNotAvailable`."""
-        return False
-
-    def become_idle(self) -> None:
-        self._was_idle_unused = True
-        session = self._session
-        with session.lock:
-            # Other requests may have the connection already.
-            if session.exchanges or session.is_closed:
-                return
-            if self._keepalive_expiry is not None:
-                self._expires_at = self.runtime.now() + self._keepalive_expiry
-            self._stream.watch(session.watcher)
-
     def is_stale(self) -> bool:
         session = self._session
         # A new connection is checked by its first request, and one that is in use by the participant that reads.
@@ -409,16 +350,3 @@ class EstablishedHTTP2Connection(EstablishedConnection):
         ):
             session.poll()
         return session.is_closed
-
-    def abort(self) -> None:
-        """Close the connection without awaiting."""
-        self._session.abort()
-
-    def can_multiplex(self) -> bool:
-        return True
-
-    def is_available(self) -> bool:
-        return not self._session.is_closed and not self._session.is_retired
-
-    def _is_lost(self) -> bool:
-        return self.is_stale()

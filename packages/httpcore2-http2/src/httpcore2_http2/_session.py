@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from httpcore2_core._exceptions import NetworkError, ReadError, ReadTimeout, RemoteProtocolError
 from httpcore2_core._http.close_reason import CloseReason
@@ -24,7 +24,7 @@ from httpcore2_core._http.established import RequestLimit
 from httpcore2_core._http.expectation import CONTINUE
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.interruptions import came_from_outside
-from httpcore2_core._http.observation import ConnectionObservation
+from httpcore2_core._http.observation import Report
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
 from httpcore2_core._http.stream_fields import is_granted, protocol_of
 from httpcore2_core._http.stream_upload import StreamUpload
@@ -40,8 +40,6 @@ from ._reader import Reader
 from ._states import ENDED
 from ._stream import Stream
 from ._writer import MAX_REPLIES, Writer
-
-Report: TypeAlias = Callable[[ConnectionObservation], None]
 
 # Events that wait for the observers: a server may send any number of GOAWAY frames at once.
 _MAX_REPORTS = 10
@@ -81,7 +79,6 @@ class Session:
         reports: events for observers, which the connection takes when the lock is free.
         new_settings: settings of the server that were not reported to a `trace` callback yet.
         has_changed: `notify()` must be called.
-        watcher: is called by the stream, if it supports that, when data arrives while no request is under way.
     """
 
     def __init__(
@@ -144,7 +141,7 @@ class Session:
         self._goaway: tuple[int, bytes] | None = None  # its code and debug data
         self._pinged_at = 0.0
         self._generation = generation()
-        self.watcher: Callable[[], None] = self._on_arrival  # bound once
+        self._watcher = self._on_arrival  # bound once
 
     # Exchanges
 
@@ -247,10 +244,14 @@ class Session:
             self.notify()
         return has_more
 
+    def watch(self) -> None:
+        """Receive data that arrives while no request is under way, if the stream supports it."""
+        self.stream.watch(self._watcher)
+
     def _on_arrival(self) -> None:
         self.poll()
         if not self.exchanges and not self.is_closed:
-            self.stream.watch(self.watcher)
+            self.watch()
 
     def _poll_reader(self) -> bool:
         """Receive data that has arrived; return whether there may be more; under the lock."""

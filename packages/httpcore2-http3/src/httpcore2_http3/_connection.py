@@ -1,6 +1,6 @@
 """An HTTP/3 connection as callers and pools use it: handshake, requests, their responses, its life. Layer: connection.
 
-Rules: an exchange ends exactly once, in `_end_exchange`, without awaiting. All that exchanges share is in the session.
+Rules: all that exchanges share is in the session.
 Must not know: pools, how the datagrams below are sent, frames.
 """
 
@@ -15,13 +15,13 @@ from httpcore2_core._exceptions import (
     LocalProtocolError,
     add_context,
 )
-from httpcore2_core._http.close_reason import CloseReason
-from httpcore2_core._http.established import EstablishedConnection, ExchangeBody
+from httpcore2_core._http.established import ExchangeBody
 from httpcore2_core._http.expectation import EXPECTATION_FAILED, may_send_without_expectation
 from httpcore2_core._http.informational import Informer
 from httpcore2_core._http.memory import Memory
+from httpcore2_core._http.multiplexed_connection import MultiplexedConnection
 from httpcore2_core._http.observation import RequestObservation
-from httpcore2_core._http.states import ACTIVE, IDLE, RELEASE, REQUEST, RESERVED, SEND
+from httpcore2_core._http.states import IDLE, REQUEST, RESERVED, SEND
 from httpcore2_core._http.stream_fields import RequestFieldsCache
 from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
@@ -47,7 +47,7 @@ def _plain(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return name, value
 
 
-class EstablishedHTTP3Connection(EstablishedConnection):
+class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
     """An HTTP/3 connection over datagrams (RFC 9114).
 
     Attributes:
@@ -58,8 +58,6 @@ class EstablishedHTTP3Connection(EstablishedConnection):
     PING_INTERVAL: float | None = 10.0
 
     _version = "HTTP/3"
-    _first_state = IDLE
-    _was_idle_unused = False
 
     def __init__(
         self,
@@ -277,67 +275,10 @@ class EstablishedHTTP3Connection(EstablishedConnection):
                 exchange.queue_slice(upload)
             return exchange
 
-    def _end_exchange(self, stream: Stream | None) -> None:
-        """End an exchange, and reset its stream unless it is complete. A second call for a stream does nothing."""
-        session = self._session
-        with session.lock:
-            if stream is not None and stream.stream_id not in session.streams:
-                return  # an exception came in the middle of this, and it is called again
-            session.end_exchange(stream)
-            if not session.exchanges and (self._state is ACTIVE or self._state is RESERVED):
-                self._change(RELEASE)
-                if self._keepalive_expiry is not None:
-                    self._expires_at = self.runtime.now() + self._keepalive_expiry
-                session.endpoint.flush()
-                session.endpoint.watch()
-            is_usable = not session.is_closed
-        session.notify()
-        if self.on_release is not None:
-            self.on_release(is_usable, self._expires_at)
-
     # Life
-
-    def _on_session_change(self) -> None:
-        session = self._session
-        self.close_reason: CloseReason | None = session.close_reason
-        if session.reports:
-            with session.lock:
-                reports, session.reports = session.reports, []
-            if self.observation is not None:
-                for report in reports:
-                    report(self.observation)
-        if self.on_change is not None:
-            self.on_change()
 
     def count_in(self, traffic: Traffic) -> None:
         self._session.endpoint.traffic = traffic
-
-    @property
-    def capacity(self) -> int:
-        """How many requests the connection takes at a time."""
-        return self._session.capacity
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether the connection takes no new request, though some may be under way."""
-        return self._session.is_retired
-
-    @property
-    def may_be_resent(self) -> bool:
-        """Never: a request that may be sent again ends in `ConnectionNotAvailable`."""
-        return False
-
-    def become_idle(self) -> None:
-        self._was_idle_unused = True
-        session = self._session
-        with session.lock:
-            # Other requests may have the connection already.
-            if session.exchanges or session.is_closed:
-                return
-            if self._keepalive_expiry is not None:
-                self._expires_at = self.runtime.now() + self._keepalive_expiry
-            session.endpoint.flush()
-            session.endpoint.watch()
 
     def is_stale(self) -> bool:
         session = self._session
@@ -360,16 +301,3 @@ class EstablishedHTTP3Connection(EstablishedConnection):
             session.notify()
         else:
             self.abort()
-
-    def abort(self) -> None:
-        """Close the connection without awaiting."""
-        self._session.abort()
-
-    def can_multiplex(self) -> bool:
-        return True
-
-    def is_available(self) -> bool:
-        return not self._session.is_closed and not self._session.is_retired
-
-    def _is_lost(self) -> bool:
-        return self.is_stale()

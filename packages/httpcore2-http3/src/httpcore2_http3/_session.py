@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, TypeAlias
+from typing import Any
 
 from qh3.h3.events import (
     DataReceived,
@@ -40,7 +40,7 @@ from httpcore2_core._exceptions import (
 from httpcore2_core._http.close_reason import CloseReason
 from httpcore2_core._http.fields import Headers
 from httpcore2_core._http.interruptions import came_from_outside
-from httpcore2_core._http.observation import ConnectionObservation
+from httpcore2_core._http.observation import Report
 from httpcore2_core._http.states import ABORT, FAIL, RETIRE, ConnectionChange
 from httpcore2_core._http.stream_fields import MalformedResponse
 from httpcore2_core._http.stream_upload import StreamUpload
@@ -70,7 +70,6 @@ UNREAD_LIMIT = 1024 * 1024
 MAX_UNREAD = 64 * 1024 * 1024
 """Bytes of one response that nobody has read, above which it is reset."""
 
-Report: TypeAlias = Callable[[ConnectionObservation], None]
 
 # Events that wait for the observers: a server may send any number of GOAWAY frames at once.
 _MAX_REPORTS = 10
@@ -101,6 +100,7 @@ class Session:
         error: why it has ended.
         close_reason: the same for observers; `None` if the pool knows it.
         reports: events for the observers of the connection, which nobody has reported yet.
+        has_changed: `notify()` must be called.
         limit: how many requests it takes at a time.
         credit_turns: participants that wait for the server to allow one more stream.
         uploads: the streams whose request is not complete.
@@ -153,7 +153,7 @@ class Session:
         }
         self._change_state = change_state
         self._on_change = on_change
-        self._has_changed = False  # `on_change` must be called
+        self.has_changed = False
         self._goaway: int | None = None
         self._pinged_at: float | None = None  # since when a reply to a PING is due
         self._unanswered_since = 0.0  # when the first request was sent since datagrams came last
@@ -276,7 +276,7 @@ class Session:
         before, stream.unread = stream.unread, now
         if (before > UNREAD_LIMIT) != (now > UNREAD_LIMIT):
             self._excess += 1 if now > UNREAD_LIMIT else -1
-            self._has_changed = True
+            self.has_changed = True
 
     # Notifications by the endpoint (`EndpointListener`)
 
@@ -409,7 +409,12 @@ class Session:
         """Keep an event for the observers; under the lock."""
         if len(self.reports) < _MAX_REPORTS:
             self.reports.append(report)
-            self._has_changed = True
+            self.has_changed = True
+
+    def watch(self) -> None:
+        """Send what is queued, and receive what arrives while no request is under way; under the lock."""
+        self.endpoint.flush()
+        self.endpoint.watch()
 
     # End
 
@@ -418,7 +423,7 @@ class Session:
         if not self.is_retired:
             self.is_retired = True
             self._change_state(RETIRE)
-            self._has_changed = True
+            self.has_changed = True
 
     def _close_if_done(self) -> None:
         if self.is_retired and not self.exchanges:
@@ -456,7 +461,7 @@ class Session:
             return
         self.is_closed = True
         self.error = error
-        self._has_changed = True
+        self.has_changed = True
         if self.exchanges:
             self.close_reason = CloseReason.EXCHANGE_FAILED
         elif not is_ours:
@@ -509,6 +514,6 @@ class Session:
 
     def notify(self) -> None:
         """Call `on_change` if something has changed; without the lock."""
-        if self._has_changed:
-            self._has_changed = False
+        if self.has_changed:
+            self.has_changed = False
             self._on_change()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Lock
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from .._models import Origin, Request, Response
 from .._net.dial_listener import PeerAddress
@@ -269,6 +269,10 @@ class ConnectionObservation:
         if connection.closed_at is None:
             connection.closed_at = time = self.now()
             self._observers.notify(lambda each: each.connection_closed(connection, reason, time))
+
+
+Report: TypeAlias = Callable[[ConnectionObservation], None]
+"""Reports an event of a connection, once its lock is free."""
 
 
 class RequestObservation:

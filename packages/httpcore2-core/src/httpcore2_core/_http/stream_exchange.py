@@ -134,8 +134,8 @@ class StreamExchange(Generic[SessionT, StreamT]):
         self._observation = observation
         self.stream = stream
 
-    # What each version of HTTP does in its own way. No `ABC`, since one is made for each request: CPython specialises no
-    # call of a class that has a metaclass.
+    # What each version of HTTP does in its own way. No `ABC`, since one is made for each request: CPython does not
+    # specialise the call of a class that has a metaclass.
 
     @abstractmethod
     def _wait(
