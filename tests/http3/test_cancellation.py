@@ -10,7 +10,7 @@ import pytest
 import httpcore2
 
 from ..support import h3state, soak_workloads
-from ..support.cancellation import Operation, cancel_at_every_wait, get, timed, traced
+from ..support.cancellation import STEPS, Operation, cancel_at_every_wait, get, timed, traced
 from ..support.h3peer import answering
 from ..support.h3state import check_idle, session
 from ..support.runtimes import CancellationOutcome, TestedAsyncRuntime, TestedRuntime
@@ -71,6 +71,36 @@ def test_a_request_can_be_cancelled_at_every_wait(
                 assert connection.is_idle()
                 check_idle(pool)
                 return outcome
+
+        outcomes = runtime.run(lambda: cancel_at_every_wait(attempt))
+        assert CancellationOutcome.CANCELLED in outcomes
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at-the-wait", "after-the-event"])
+def test_a_request_that_sends_for_others_can_be_cancelled_at_every_wait(
+    async_runtime: TestedAsyncRuntime, serve: Serve, client_tls: ssl.SSLContext, late: bool
+) -> None:
+    runtime = async_runtime
+    with serve(answering()) as server:
+
+        async def attempt(number: int) -> CancellationOutcome:
+            async with runtime.pool(
+                ssl_context=client_tls, max_connections=1, **HTTP3_ONLY
+            ) as pool:
+                outcomes: dict[int, CancellationOutcome] = {}
+
+                async def request() -> None:
+                    assert (await pool.request("GET", server.url)).content == b"fine"
+
+                async def run(wait: int) -> None:
+                    outcomes[wait] = await runtime.cancel_at_wait(wait, request, late)
+
+                async with pool.stream("GET", server.url) as response:
+                    # The others are run in the same way, so that they begin after the first has begun.
+                    await runtime.gather(*[lambda n=n: run(n) for n in (number, STEPS, STEPS)])
+                    assert await response.aread() == b"fine"
+                check_idle(pool)
+                return outcomes[number]
 
         outcomes = runtime.run(lambda: cancel_at_every_wait(attempt))
         assert CancellationOutcome.CANCELLED in outcomes

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import ssl
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any
 
@@ -22,7 +23,7 @@ from httpcore2_core._net.coroutines import run_blocking
 from httpcore2_core._net.forks import generation
 from httpcore2_http3._quic import ClientQuic
 from httpcore2_http3._responses import ResponseReceiver
-from httpcore2_http3._session import SEND_LIMIT
+from httpcore2_http3._session import SEND_LIMIT, Session
 from httpcore2_http3._stream import Stream
 from httpcore2_http3._tls import QuicMemory, TLSInformation, make_quic
 
@@ -60,8 +61,13 @@ def test_datagrams_that_a_full_socket_does_not_take_are_sent_later(
 def test_a_network_that_breaks_fails_the_request_and_the_next_has_another_connection(
     runtime: TestedRuntime, serve: Serve, make_pool: PoolMaker, direction: str
 ) -> None:
-    def break_down(*_: Any) -> Any:
-        raise httpcore2.WriteError("no route")
+    def break_down(state: Session, send: Callable[[Sequence[bytes]], int]) -> Any:
+        def send_if_idle(datagrams: Sequence[bytes]) -> int:
+            if state.exchanges:
+                raise httpcore2.WriteError("no route")
+            return send(datagrams)  # acknowledgements of what comes late
+
+        return send_if_idle
 
     async def break_down_later(*_: Any) -> Any:
         raise httpcore2.ReadError("no route")
@@ -71,7 +77,7 @@ def test_a_network_that_breaks_fails_the_request_and_the_next_has_another_connec
             await pool.request("GET", server.url)
             datagrams: Any = session(pool).endpoint.datagrams
             if direction == "send":
-                datagrams.send = break_down
+                datagrams.send = break_down(session(pool), datagrams.send)
             else:
                 datagrams.receive = break_down_later
             with pytest.raises(httpcore2.NetworkError, match="no route"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 import httpcore2
 
 from ..support.h3peer import H3Peer, answering
-from ..support.runtimes import TestedRuntime
+from ..support.h3state import session
+from ..support.runtimes import TestedAsyncRuntime, TestedRuntime
 from .conftest import HTTP3_ONLY, PoolMaker, Serve
 
 MEBIBYTE = bytes(range(256)) * 4096
@@ -59,6 +61,38 @@ def test_concurrent_requests_share_a_connection(
 
         runtime.run(main)
         assert len(server.peers) == 1
+
+
+def test_requests_of_several_tasks_are_sent_together(
+    async_runtime: TestedAsyncRuntime,
+    serve: Serve,
+    client_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runtime = async_runtime
+    counts: list[int] = []
+    with serve(answering()) as server:
+
+        async def main() -> None:
+            async with runtime.pool(ssl_context=client_tls, **HTTP3_ONLY) as pool:
+
+                async def get() -> None:
+                    assert (await pool.request("GET", server.url)).content == b"fine"
+
+                await get()
+                state = session(pool)
+                send = state.endpoint.datagrams.send
+
+                def record(datagrams: Sequence[bytes]) -> int:
+                    counts.append(state.request_count)
+                    return send(datagrams)
+
+                monkeypatch.setattr(state.endpoint.datagrams, "send", record)
+                await runtime.gather(*[get] * 20)
+
+        runtime.run(main)
+    # The first request waits for nobody, and the second sends for all others.
+    assert 21 in counts and not any(2 < count < 21 for count in counts)
 
 
 @pytest.mark.parametrize("in_chunks", [False, True])

@@ -31,6 +31,7 @@ def check_idle(pool: Any) -> None:
     role = of_connection.endpoint._role
     assert not role.waiting and role.holder is None
     assert not of_connection.endpoint._unsent and not of_connection._excess
+    assert not of_connection.endpoint._is_flush_due
     h3 = of_connection._h3
     assert h3 is not None
     kept = (len(h3._stream), len(of_connection.quic._created_local_stream_ids))

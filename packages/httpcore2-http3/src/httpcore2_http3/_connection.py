@@ -6,13 +6,14 @@ Must not know: pools, how the datagrams below are sent, frames.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from httpcore2_core._exceptions import (
     ConnectError,
     ConnectionNotAvailable,
     ConnectTimeout,
     LocalProtocolError,
+    ReadTimeout,
     add_context,
 )
 from httpcore2_core._http.established import ExchangeBody
@@ -27,7 +28,7 @@ from httpcore2_core._http.stream_upload import StreamUpload
 from httpcore2_core._http.timeouts import Timeouts
 from httpcore2_core._http.trace import Tracer
 from httpcore2_core._http.traffic import Traffic
-from httpcore2_core._models import Origin, Request, Response, received_response
+from httpcore2_core._models import ByteStream, Origin, Request, Response, received_response
 from httpcore2_core._net.backend_stream import BackendStream, addresses_of
 from httpcore2_core._net.datagram_stream import DatagramStream
 from httpcore2_core._net.ssl_context import shared_ssl_context
@@ -41,6 +42,9 @@ from ._tls import IDLE_TIMEOUT, QuicMemory, make_quic, problem_of
 
 if TYPE_CHECKING:
     import ssl
+
+
+_NO_INFO: dict[str, Any] = {}  # for a body that nobody traces
 
 
 def _plain(name: bytes, value: bytes) -> tuple[bytes, bytes]:
@@ -93,6 +97,8 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
             datagrams, quic, self.PING_INTERVAL, self._change, self._on_session_change
         )
         self._fields = RequestFieldsCache(_plain)
+        self._public_stream = self._stream.unwrapped
+        self._on_end = self._end_exchange  # bound once
         self._has_begun = False
 
     @classmethod
@@ -169,7 +175,11 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
         session = self._session
         tracer = Tracer.of("http3", request, self.runtime.is_blocking)
         exchange: HTTP3Exchange | None = None
-        self._begin_exchange()
+        with session.lock:
+            session.begin_exchange()
+            self._expires_at = None
+            if self._state is IDLE:
+                self._change(REQUEST)
         try:
             if not session.is_ready:
                 await self.handshake(timeouts.for_connect())
@@ -179,12 +189,22 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
                 )
             if observation is not None:
                 observation.head_sent()
+            stream = exchange.stream
             if tracer is None:
-                if exchange.stream.upload is not None:
+                if stream.upload is not None:
                     await exchange.send_body(timeouts)
-                head = await exchange.receive_head(timeouts)
+                if stream.informer is not None:
+                    await exchange.wait_for_head(timeouts)
+                elif not stream.has_head():
+                    # While other requests are under way, their tasks may be about to send, too.
+                    is_shared = session.exchanges > 1
+                    limit = timeouts.for_read()
+                    await session.endpoint.wait(
+                        stream.turns, stream.has_head, limit, ReadTimeout, is_shared
+                    )
+                head = stream.head or exchange.raise_error()
             else:
-                info = {"request": request, "stream_id": exchange.stream.stream_id}
+                info = {"request": request, "stream_id": stream.stream_id}
                 await tracer.span("send_request_headers", info, self._send_queued())
                 await tracer.span("send_request_body", info, exchange.send_body(timeouts))
                 receiving = exchange.receive_head(timeouts)
@@ -208,34 +228,27 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
                 again.reason = exchange.stream.error
                 raise again from exc
             raise
-        stream = exchange.stream
         extensions = {
             "http_version": b"HTTP/3",
-            "network_stream": self._stream.unwrapped,
+            "network_stream": self._public_stream,
             "stream_id": stream.stream_id,
             **self.peer.addresses,
         }
-        info = {"request": request, "stream_id": stream.stream_id}
+        info = _NO_INFO
+        if tracer is not None:
+            info = {"request": request, "stream_id": stream.stream_id}
         body = ExchangeBody(exchange, timeouts, tracer, info, extensions)
-        if head[0] == EXPECTATION_FAILED:
+        status, headers = head
+        if status == EXPECTATION_FAILED:
             body.is_expectation_refused = may_send_without_expectation(
                 request, exchange.has_consumed_body
             )
-        return received_response(*head, body, extensions)
+        return received_response(status, headers, body, extensions)
 
     async def _send_queued(self) -> None:
         """Send what is queued, which no request waits for."""
         with self._session.lock:
             self._session.endpoint.flush()
-
-    def _begin_exchange(self) -> None:
-        session = self._session
-        session.endpoint.unwatch()
-        with session.lock:
-            session.begin_exchange()
-            self._expires_at = None
-            if self._state is IDLE:
-                self._change(REQUEST)
 
     def _open_exchange(
         self, request: Request, observation: RequestObservation | None
@@ -260,8 +273,10 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
             if not session.has_credit():
                 return None
             length, pseudo, headers = self._fields.of(request)
-            upload = StreamUpload.of(request, length, self.runtime.is_blocking)
-            assert upload is not None, "only CONNECT has none"
+            body = request.stream
+            upload = None
+            if length or type(body) is not ByteStream or body.content:
+                upload = StreamUpload.of(request, length, self.runtime.is_blocking)
             informer = None
             if "informational" in request.extensions or observation is not None:
                 informer = Informer.of(request, self.runtime.is_blocking, observation)
@@ -270,8 +285,8 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
             if self._state is RESERVED:
                 self._change(SEND)
             self._request_count = session.request_count
-            exchange = HTTP3Exchange(session, stream, self.peer, self._end_exchange, observation)
-            if upload.iterator is None and not upload.expects_continue and not upload.is_done:
+            exchange = HTTP3Exchange(session, stream, self.peer, self._on_end, observation)
+            if upload is not None and upload.iterator is None and not upload.expects_continue:
                 exchange.queue_slice(upload)
             return exchange
 

@@ -27,7 +27,7 @@ from httpcore2_core._http.traffic import Traffic
 from httpcore2_core._net.datagram_stream import DatagramStream
 from httpcore2_core._net.errors import rounded
 from httpcore2_core._net.roles import Role, Turn
-from httpcore2_core._net.runtime import Deadline, Waiter
+from httpcore2_core._net.runtime import Waiter
 
 from ._errors import ErrorCode
 from ._quic import ClientQuic
@@ -113,6 +113,7 @@ class Endpoint:
         self._resumed_at = self._pinged_at = self.received_at
         self._pings = 0
         self._watched = math.inf  # until when somebody watches QUIC's timer
+        self._is_flush_due = False  # a task sends in the next iteration of its event loop
         # qh3 needs an address to name the one path there is; the socket knows the real one.
         self._address = ("127.0.0.1", 443)
 
@@ -123,7 +124,8 @@ class Endpoint:
             self.flush()
 
     def resume(self) -> None:
-        """Count silence from now on: until now nobody waited; under the lock."""
+        """Let requests receive, and count silence from now on: until now nobody waited; under the lock."""
+        self.datagrams.watch(None)
         self._resumed_at = self._pinged_at = self.runtime.now()
 
     # Waiting
@@ -134,40 +136,54 @@ class Endpoint:
         is_ready: Callable[[], bool],
         limit: float | None,
         timeout_error: type[TimeoutException] = ReadTimeout,
+        sends_for_others: bool = False,
     ) -> None:
         """Wait until `is_ready` returns true: receive on behalf of all, or let another participant do so.
+
+        What is queued is sent first.
 
         Args:
             turns: gets the turn of this participant for as long as it waits; waking it makes it check `is_ready`.
             is_ready: called under the lock.
             limit: seconds; `None` for no limit.
             timeout_error: `ReadTimeout`, `WriteTimeout` if it waits for room, or `ConnectTimeout` for the handshake.
+            sends_for_others: on an event loop, give other tasks a turn before sending, so that what they queue is sent
+                in the same packets. They do not send.
 
         Raises:
             TimeoutException: `timeout_error`, if it took longer.
         """
         runtime = self.runtime
-        deadline = Deadline(limit, runtime)
+        now = runtime.now()
+        end = math.inf if limit is None else now + limit
         left = limit
         role = self._role
         turn = Turn()
         turns.append(turn)
-        is_watching = False
+        is_watching = owes_flush = False
         try:
+            if sends_for_others and not self._is_flush_due and not runtime.is_blocking:
+                self._is_flush_due = owes_flush = True
+                role.take(turn)
+                await runtime.sleep(0)
             while True:
                 waiter: Waiter | None = None
                 with self.lock:
                     if is_ready():
                         return
-                    self.flush()
-                    now = runtime.now()
-                    due = self._due()
+                    due = math.inf
+                    if owes_flush or not self._is_flush_due:
+                        # Else the task that sends for this one looks at QUIC's timer, too.
+                        self.flush()
+                        due = self._due(now)
+                        if owes_flush:
+                            self._is_flush_due = owes_flush = False
+                    pause = left
                     if role.take(turn):
                         self._watched = due
                         pause = self._until(left, due, now)
                     else:
                         waiter = role.enqueue(turn, runtime.create_waiter())
-                        pause = left
                         if due < self._watched:
                             # What was sent since the reader began to wait has made the timer earlier.
                             self._watched = due
@@ -177,16 +193,22 @@ class Endpoint:
                     if not await waiter.wait(pause):
                         with self.lock:
                             self._on_timer()
-                    self._listener.notify()
+                        self._listener.notify()
                 else:
                     await self._receive_for_all(pause)
                 is_watching = False
-                left = deadline.left()
-                if left == 0 and not is_ready():
-                    raise timeout_error(_timeout_message(limit, timeout_error))
+                now = runtime.now()
+                if limit is not None:
+                    left = max(0.0, end - now)
+                    if left == 0 and not is_ready():
+                        raise timeout_error(_timeout_message(limit, timeout_error))
         finally:
             with self.lock:
                 turns.remove(turn)
+                if owes_flush:
+                    self._is_flush_due = False
+                    self.flush()
+                    is_watching = True
                 if is_watching:
                     self._watched = math.inf
                     role.wake_all()
@@ -196,15 +218,15 @@ class Endpoint:
         """Let all that wait check whether they are ready."""
         self._role.wake_all()
 
-    def _due(self) -> float:
+    def _due(self, now: float) -> float:
         """Return the time of QUIC's timer, or of the next PING."""
         if self.is_closed:
             return math.inf
         timer = self.quic.get_timer()
         due = math.inf if timer is None else timer
         if self._unsent:
-            due = min(due, self.runtime.now() + _PATIENCE)
-        if self._listener.is_awaiting_server():
+            due = min(due, now + _PATIENCE)
+        if self._ping_interval != math.inf and self._listener.is_awaiting_server():
             due = min(due, self._next_ping())
         return due
 
@@ -266,10 +288,6 @@ class Endpoint:
     def watch(self) -> None:
         """Receive datagrams that arrive while no request is under way, if the stream supports it."""
         self.datagrams.watch(self._on_arrival)
-
-    def unwatch(self) -> None:
-        """Let requests receive."""
-        self.datagrams.watch(None)
 
     def _on_arrival(self) -> None:
         self.poll()

@@ -88,7 +88,8 @@ class Session:
     """The state of one HTTP/3 connection.
 
     Attributes:
-        endpoint: QUIC, and the datagrams below; its lock is that of the session.
+        endpoint: QUIC, and the datagrams below.
+        lock: the endpoint's.
         runtime: that of the datagrams.
         quic: the QUIC connection.
         streams: those of the exchanges under way, by their identifiers.
@@ -126,6 +127,7 @@ class Session:
                 may have changed.
         """
         self.endpoint = Endpoint(datagrams, quic, self, ping_interval)
+        self.lock = self.endpoint.lock
         self.runtime: Runtime = datagrams.runtime
         self.quic = quic
         self.streams: dict[int, Stream] = {}
@@ -160,11 +162,6 @@ class Session:
         self._excess = 0  # responses with more unread bytes than `UNREAD_LIMIT`
         self._generation = generation()
 
-    @property
-    def lock(self) -> RLock:
-        """The lock of the endpoint."""
-        return self.endpoint.lock
-
     # Exchanges
 
     def begin_exchange(self) -> None:
@@ -187,7 +184,7 @@ class Session:
         )
 
     def open_stream(
-        self, request: Request, upload: StreamUpload, pseudo: Headers, headers: Headers
+        self, request: Request, upload: StreamUpload | None, pseudo: Headers, headers: Headers
     ) -> Stream:
         """Queue the head of `request` on a new stream; under the lock."""
         h3 = self._h3
@@ -196,12 +193,8 @@ class Session:
         if self._unanswered_since <= self.endpoint.received_at:
             self._unanswered_since = self.endpoint.runtime.now()
         stream = Stream(request, stream_id, upload)
-        end_stream = upload.is_done
-        h3.send_headers(stream_id, [*pseudo, *headers], end_stream)
-        if end_stream:
-            stream.upload = None
-            stream.change_request(END)
-        else:
+        h3.send_headers(stream_id, [*pseudo, *headers], upload is None)
+        if upload is not None:
             self.uploads.add(stream)
         self.streams[stream_id] = stream
         if self.request_count:
@@ -232,9 +225,10 @@ class Session:
             del self.streams[stream.stream_id]
             self.uploads.discard(stream)
             self._note_unread(stream, 0)
-            received_at, now = self.endpoint.received_at, self.endpoint.runtime.now()
-            if not stream.is_over and received_at < self._unanswered_since < now - _SILENCE:
-                self.retire()  # nothing at all has come: the path may be gone, and the next request waits in vain
+            if not stream.is_over:
+                received_at, now = self.endpoint.received_at, self.endpoint.runtime.now()
+                if received_at < self._unanswered_since < now - _SILENCE:
+                    self.retire()  # nothing at all has come: the path may be gone, and the next request waits in vain
             self._release(stream)
         self.exchanges -= 1
         self._close_if_done()
@@ -488,7 +482,7 @@ class Session:
         """Close the connection without awaiting."""
         if self._generation != generation():
             # After a fork: a thread of the parent may have held the lock, and the connection is the parent's.
-            self.endpoint.lock = RLock()
+            self.lock = self.endpoint.lock = RLock()
             self.is_closed = self.endpoint.is_closed = True
             self._change_state(ABORT)
         with self.lock:

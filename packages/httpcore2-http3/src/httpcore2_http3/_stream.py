@@ -35,7 +35,7 @@ class Stream:
     Attributes:
         request: the request.
         stream_id: its identifier.
-        upload: the part of its body that was not sent; `None` when all was sent.
+        upload: the part of its body that was not sent; `None` when all was sent, or if it has no body.
         request_state: how much of the request was sent.
         response_state: what may come next of the response.
         informer: reports the interim responses; `None` if nobody wants them.
@@ -74,11 +74,11 @@ class Stream:
         "was_continued",
     )
 
-    def __init__(self, request: Request, stream_id: int, upload: StreamUpload) -> None:
+    def __init__(self, request: Request, stream_id: int, upload: StreamUpload | None) -> None:
         self.request = request
         self.stream_id = stream_id
-        self.upload: StreamUpload | None = upload
-        self.request_state: RequestState = SENDING
+        self.upload = upload
+        self.request_state: RequestState = SENDING if upload is not None else SENT
         self.response_state: ResponseState = HEAD
         self.informer: Informer | None = None
         self.interim: int = 0
