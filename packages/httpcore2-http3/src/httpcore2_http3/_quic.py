@@ -1,6 +1,6 @@
-"""QUIC and the frames of HTTP/3, by qh3: what this project adds to its two classes. Layer: QUIC.
+"""QUIC, by qh3, and what this project adds to its class. Layer: QUIC.
 
-Must not know: requests, streams of requests, the network, clocks.
+Must not know: HTTP/3, the network, clocks.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from qh3.h3.connection import FrameType, H3Connection
 from qh3.quic.connection import QuicConnectionError
-from qh3.quic.events import ConnectionTerminated, StreamDataReceived
+from qh3.quic.events import ConnectionTerminated
 
 from ._loss import LossTolerantQuic
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 # qh3 warns of each connection that a server closes. Without any handler Python would print that to stderr.
 logging.getLogger("quic").addHandler(logging.NullHandler())
-
-_DATA = int(FrameType.DATA)  # comparing integers is faster
 
 
 class ClientQuic(LossTolerantQuic):
@@ -89,38 +86,3 @@ class ClientQuic(LossTolerantQuic):
     def is_asked_for_certificate(self) -> bool:
         """Whether the server has requested a certificate of the client."""
         return self.tls is not None and self.tls._certificate_request is not None
-
-
-class ClientH3(H3Connection):
-    """The client's end of the HTTP/3 protocol."""
-
-    def is_inside_data(self, event: StreamDataReceived) -> bool:
-        """Return whether `event` has bytes of a DATA frame, and nothing else: neither its start nor its end.
-
-        Then they are counted, and must not be passed to `handle_event`. A server that sends frames of 32 KiB has 25
-        datagrams in each, and qh3's parser takes 3 µs for each of these.
-        """
-        stream = self._stream.get(event.stream_id)
-        if (
-            stream is None
-            or stream.frame_type != _DATA
-            or stream.frame_size is None
-            or stream.buffer
-            or event.end_stream
-        ):
-            return False
-        left = stream.frame_size - len(event.data)
-        if left <= 0:
-            return False
-        stream.frame_size = left
-        return True
-
-    def forget(self, stream_id: int) -> None:
-        """Note that nothing more is sent on a stream, which was reset.
-
-        Without this the stream would be kept as long as the connection.
-        """
-        stream = self._stream.get(stream_id)
-        if stream is not None:
-            stream.sending_ended = True
-            self._maybe_cleanup_stream(stream)

@@ -42,10 +42,13 @@ class ResponseReceiver:
             MalformedResponse: they are malformed.
         """
         if stream.head is None:
-            # Most responses of a server have the same fields.
-            if self._last_fields != event.headers:
-                self._last_fields = FieldSection(event.headers)
-            head = check_response(self._last_fields, stream.request.method)
+            fields = event.headers
+            if not isinstance(fields, FieldSection):
+                # Most responses of a server have the same fields.
+                if self._last_fields != fields:
+                    self._last_fields = FieldSection(fields)
+                fields = self._last_fields
+            head = check_response(fields, stream.request.method)
             if head.status < 200:
                 raise MalformedResponse("The stream ended after an interim response.")
             stream.head = (head.status, head.headers.copy())

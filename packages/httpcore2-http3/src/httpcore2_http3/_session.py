@@ -52,7 +52,8 @@ from httpcore2_core._net.runtime import Runtime
 
 from ._endpoint import Endpoint
 from ._errors import ErrorCode, name_application_code, name_transport_code
-from ._quic import ClientH3, ClientQuic
+from ._frames import ClientH3
+from ._quic import ClientQuic
 from ._responses import ResponseReceiver
 from ._states import END, STOP
 from ._stream import Stream
@@ -193,7 +194,7 @@ class Session:
         if self._unanswered_since <= self.endpoint.received_at:
             self._unanswered_since = self.endpoint.runtime.now()
         stream = Stream(request, stream_id, upload)
-        h3.send_headers(stream_id, [*pseudo, *headers], upload is None)
+        h3.send_request(stream_id, pseudo, headers, upload is None)
         if upload is not None:
             self.uploads.add(stream)
         self.streams[stream_id] = stream
