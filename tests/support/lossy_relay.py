@@ -24,6 +24,7 @@ class LossyRelay:
     Attributes:
         port: where it listens.
         is_silent: whether it drops all datagrams.
+        silent_until: the time until which it drops all.
         loss: the share of the datagrams that are lost; as many are doubled, and as many are delayed, so that later ones
             overtake them.
     """
@@ -37,6 +38,7 @@ class LossyRelay:
             loss: the share of the datagrams that are lost, at most a third.
         """
         self.is_silent = False
+        self.silent_until = 0.0
         self.loss = loss
         self._random = random.Random(seed)
         self._server = ("127.0.0.1", server_port)
@@ -59,6 +61,10 @@ class LossyRelay:
         """Send to the server from other ports from now on, as after a change of a NAT."""
         self._backs.clear()
 
+    def fall_silent(self, seconds: float) -> None:
+        """Drop all datagrams for some time."""
+        self.silent_until = time.monotonic() + seconds
+
     def _back(self, client: tuple[str, int]) -> socket.socket:
         """Return the socket that stands for a client to the server."""
         back = self._backs.get(client)
@@ -74,7 +80,7 @@ class LossyRelay:
 
     def _relay(self, sock: socket.socket, data: bytes, address: tuple[str, int]) -> None:
         chance = self._random.random()
-        if self.is_silent or chance < self.loss:
+        if self.is_silent or chance < self.loss or time.monotonic() < self.silent_until:
             return
         if chance < 2 * self.loss:
             due = time.monotonic() + self._random.uniform(0, LONGEST_DELAY)

@@ -219,6 +219,10 @@ NETWORKS = {
 }
 
 
+SILENCE = 1.0
+"""Seconds for which a relay drops all datagrams from time to time: four times the read timeout of the requests."""
+
+
 class Memory(NamedTuple):
     """What this process has in memory after a collection: its resident bytes, and the objects that are collected.
 
@@ -263,7 +267,7 @@ async def echo_through(
     requests: int,
     tasks: int,
 ) -> NetworkFindings:
-    """Send bodies of many sizes to `/echo` through a relay, and check each response.
+    """Send bodies of many sizes to `/echo` through a relay, and check each response: one of 20 has 50 KB at most.
 
     From time to time the relay does what the network says. A request may time out only if the network falls silent, or
     loses a tenth of the datagrams or more: then QUIC's timer has become so long that the next datagram comes too late.
@@ -279,7 +283,8 @@ async def echo_through(
 
     async def put(task: int, number: int) -> None:
         nonlocal timeouts, longest
-        content = b"%d in task %d, " % (number, task) * (1 + (7 * number + task) % 500)
+        most = 20 if (number + task) % 20 else 3000
+        content = b"%d in task %d, " % (number, task) * (1 + (7 * number + 131 * task) % most)
         begin = time.monotonic()
         try:
             reply = await pool.request("PUT", url, content=content, extensions=timeout)
@@ -298,20 +303,19 @@ async def echo_through(
             is_due = sent % period == 0
             if is_due and network.rebinds:
                 relay.rebind()
-            relay.is_silent = relay.is_silent or (is_due and network.falls_silent)
+            if is_due and network.falls_silent:
+                relay.fall_silent(SILENCE)
             await put(task, number)
-            if is_due:
-                relay.is_silent = False
 
     async def run(count: int) -> Memory:
         await runtime.gather(*[partial(put_many, task, count // tasks) for task in range(tasks)])
-        relay.is_silent = False
         return Memory.now()
 
     first = requests // 5
     before = await run(first)
     after = await run(requests - first)
     # Whatever has happened, the next request finds a connection that works.
+    relay.silent_until = 0.0
     network = network._replace(falls_silent=False)
     timeout["timeout"].update(connect=10.0, read=10.0, write=10.0)
     await put(tasks, 0)
