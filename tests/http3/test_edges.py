@@ -423,6 +423,24 @@ def test_a_connection_that_was_not_begun_can_be_closed(client_tls: ssl.SSLContex
     assert quic.has_closed
 
 
+def test_a_connection_that_is_closed_is_not_watched_any_more(
+    serve: Serve, client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        serve(answering()) as server,
+        httpcore2.ConnectionPool(ssl_context=client_tls, **HTTP3_ONLY) as pool,
+    ):
+        assert pool.request("GET", server.url).content == b"fine"
+        state = session(pool)
+        watches: list[Callable[[], None] | None] = []
+        monkeypatch.setattr(state.endpoint.datagrams, "watch", watches.append)
+        state.endpoint._on_arrival()
+        assert len(watches) == 1
+        state.abort()
+        state.endpoint._on_arrival()
+        assert len(watches) == 1
+
+
 def test_another_participant_takes_over_the_timer_of_one_that_is_cancelled(
     serve: Serve, client_tls: ssl.SSLContext
 ) -> None:

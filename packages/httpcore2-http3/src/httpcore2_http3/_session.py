@@ -330,7 +330,8 @@ class Session:
         except MalformedResponse as exc:
             stream.fail(RemoteProtocolError(str(exc)), False)
             self._abandon(stream, ErrorCode.H3_MESSAGE_ERROR)
-        stream.wake()
+        if stream.turns:
+            stream.wake()
 
     def _on_other_event(self, event: H3Event | StreamDataReceived) -> None:
         """Process what belongs to no request that is under way."""
