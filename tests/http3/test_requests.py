@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
 import pytest
@@ -93,6 +94,31 @@ def test_requests_of_several_tasks_are_sent_together(
         runtime.run(main)
     # The first request waits for nobody, and the second sends for all others.
     assert 21 in counts and not any(2 < count < 21 for count in counts)
+
+
+def test_the_end_of_a_body_may_come_after_all_of_it_was_read(
+    runtime: TestedRuntime, serve: Serve, make_pool: PoolMaker
+) -> None:
+    has_read = Event()
+
+    def script(peer: H3Peer) -> None:
+        stream_id = peer.whole_request()
+        peer.head(stream_id)
+        peer.data(stream_id, b"fine", end=False)
+        has_read.wait()
+        peer.data(stream_id, b"", end=True)
+        peer.until_end()
+
+    with serve(script) as server:
+
+        async def main() -> None:
+            async with make_pool() as pool, pool.stream("GET", server.url) as response:
+                async for chunk in response.aiter_stream():
+                    assert chunk == b"fine"
+                    has_read.set()
+
+        runtime.run(main)
+        assert has_read.is_set()
 
 
 @pytest.mark.parametrize("in_chunks", [False, True])
