@@ -50,7 +50,7 @@ ROUNDS = 5
 """How often the times beside that origin, and without it, are measured."""
 GROWTH = 4 * 1024 * 1024
 """The most memory by which many requests over HTTP/3 may enlarge the process, in bytes."""
-OBJECTS = 100
+OBJECTS = 1000
 """The most objects that they may leave."""
 
 

@@ -12,8 +12,9 @@ import truststore
 
 import httpcore2
 from httpcore2_core._connect import connection_config
+from httpcore2_core._connect.http3_dial import RACE_DELAY
 from httpcore2_http3._errors import name_application_code, name_transport_code
-from httpcore2_http3._tls import KnownSession, QuicMemory, problem_of
+from httpcore2_http3._tls import KnownSession, QuicMemory, make_quic, problem_of
 
 from ..support.h3peer import answering
 from ..support.runtimes import TestedRuntime
@@ -277,3 +278,15 @@ def test_the_names_of_error_codes() -> None:
     assert name_transport_code(0x3) == "FLOW_CONTROL_ERROR"
     assert name_transport_code(0x12A) == "TLS alert bad_certificate"
     assert name_transport_code(0x1FE) == "error 0x1fe"
+
+
+def test_a_first_datagram_that_is_lost_is_sent_again_before_tcp_is_tried(
+    client_tls: ssl.SSLContext,
+) -> None:
+    quic = make_quic(client_tls, "localhost", QuicMemory())
+    quic.connect(("127.0.0.1", 443), 1.0)
+    assert quic.datagrams_to_send(1.0)
+    timer = quic.get_timer()
+    assert timer is not None and timer - 1.0 < RACE_DELAY
+    quic.handle_timer(timer)
+    assert quic.datagrams_to_send(timer)

@@ -73,8 +73,10 @@ class LossyRelay:
             self._clients[back] = client
             # What the server sends to ports of long ago is lost, as with a NAT.
             if len(self._clients) > 100:
-                oldest = next(iter(self._clients))
+                oldest, owner = next(iter(self._clients.items()))
                 del self._clients[oldest]
+                if self._backs.get(owner) is oldest:
+                    del self._backs[owner]  # another client may get its port
                 oldest.close()
         return back
 
