@@ -70,14 +70,16 @@ class LossyRelay:
         back = self._backs.get(client)
         if back is None:
             back = self._backs[client] = self._bound()
-            self._clients[back] = client
-            # What the server sends to ports of long ago is lost, as with a NAT.
-            if len(self._clients) > 100:
-                oldest, owner = next(iter(self._clients.items()))
-                del self._clients[oldest]
-                if self._backs.get(owner) is oldest:
-                    del self._backs[owner]  # another client may get its port
-                oldest.close()
+        # The one that was used last is the last. Another client may have the port of an earlier one.
+        self._clients.pop(back, None)
+        self._clients[back] = client
+        # What the server sends to ports of long ago is lost, as with a NAT.
+        if len(self._clients) > 100:
+            oldest, owner = next(iter(self._clients.items()))
+            del self._clients[oldest]
+            if self._backs.get(owner) is oldest:
+                del self._backs[owner]
+            oldest.close()
         return back
 
     def _relay(self, sock: socket.socket, data: bytes, address: tuple[str, int]) -> None:

@@ -38,8 +38,8 @@ _ATTRIBUTES = {
     "OU": "organizationalUnitName",
     "ST": "stateOrProvinceName",
 }
-# Seconds of a round trip, while none is measured. A first datagram that is lost is sent again after two of them, before a
-# pool tries TCP. RFC 9002 (section 6.2.2) has 333 ms; quic-go and Chromium have 100 ms, too.
+# Seconds of a round trip, while none is measured. A first datagram that is lost is sent again after two of them, before
+# a pool tries TCP. RFC 9002 (section 6.2.2) has 333 ms; quic-go and Chromium have 100 ms, too.
 _INITIAL_RTT = 0.1
 # Bytes of a response that the server may send before they are received, on one stream and on all.
 _STREAM_WINDOW = 2 * 1024 * 1024
