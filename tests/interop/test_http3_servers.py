@@ -326,3 +326,79 @@ def test_an_address_that_changes(runtime: TestedRuntime, make_pool: Make, caddy:
                 assert len(pool.connections) == 1
 
         runtime.run(main)
+
+
+async def end_session(
+    runtime: TestedRuntime, pool: httpcore2.AsyncConnectionPool, url: str
+) -> None:
+    """Close the only connection when the ticket of its session is here, which may come after the first response."""
+    await pool.request("GET", url)
+    await runtime.close(pool.connections[0])
+
+
+def test_a_session_is_resumed_and_its_early_data_accepted(
+    runtime: TestedRuntime, make_pool: Make, caddy: str
+) -> None:
+    # hypercorn gives no tickets.
+    async def main() -> None:
+        async with make_pool() as pool:
+            accepted = []
+            certificates = set()
+            for number in range(4):
+                content = b"%d" % number * 1000
+                extensions = {"early_data": number != 2}
+                reply = await pool.request(
+                    "PUT", f"{caddy}/echo", content=content, extensions=extensions
+                )
+                assert (reply.status, reply.content) == (200, content)
+                accepted.append(reply.extensions.get("early_data"))
+                tls = reply.extensions["network_stream"].get_extra_info("ssl_object")
+                certificates.add(tls.getpeercert(binary_form=True))
+                h3state.check_idle(pool)
+                await end_session(runtime, pool, f"{caddy}/bytes/1")
+            assert accepted == [None, True, None, True]
+            assert len(certificates) == 1
+
+    runtime.run(main)
+
+
+def test_early_data_is_sent_whatever_the_network_loses(
+    runtime: TestedRuntime, make_pool: Make, caddy: str
+) -> None:
+    with LossyRelay(int(caddy.rpartition(":")[2]), seed=3, loss=0.0).running() as relay:
+        url = f"https://127.0.0.1:{relay.port}/echo"
+
+        async def main() -> None:
+            async with make_pool() as pool:
+                for _ in range(8):
+                    relay.loss = 0.0
+                    await pool.request("GET", url)
+                    await end_session(runtime, pool, url)
+                    relay.loss = 0.15
+                    content = PATTERN[:5000]
+                    reply = await pool.request(
+                        "PUT", url, content=content, extensions={"early_data": True}
+                    )
+                    assert (reply.status, reply.content) == (200, content)
+                    await runtime.close(pool.connections[0])
+
+        runtime.run(main)
+
+
+def test_a_server_that_has_restarted_rejects_early_data_and_gets_the_request_again(
+    runtime: TestedRuntime, make_pool: Make, restartable: real_servers.RestartableCaddy
+) -> None:
+    url = f"{restartable.origin}/files/1000"
+
+    async def main() -> None:
+        async with make_pool() as pool:
+            await pool.request("GET", url)
+            await end_session(runtime, pool, url)
+            # It has other keys for its tickets then.
+            restartable.restart()
+            reply = await pool.request("GET", url, extensions={"early_data": True})
+            assert (reply.status, reply.content) == (200, bytes(1000))
+            assert reply.extensions["early_data"] is False
+            h3state.check_idle(pool)
+
+    runtime.run(main)

@@ -20,7 +20,12 @@ from qh3.h3.connection import ErrorCode, H3Connection, ProtocolError
 from qh3.h3.events import DataReceived, H3Event, HeadersReceived, StopSending, StreamReset
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection, QuicConnectionError
-from qh3.quic.events import ConnectionTerminated, HandshakeCompleted, QuicEvent
+from qh3.quic.events import (
+    ConnectionTerminated,
+    HandshakeCompleted,
+    QuicEvent,
+    StreamDataReceived,
+)
 from qh3.tls import SessionTicket
 
 LIMIT = 10.0
@@ -45,6 +50,9 @@ class H3Peer:
         self.requests: dict[int, dict[bytes, bytes]] = {}
         self.bodies: dict[int, bytes] = {}
         self.is_resumed = False
+        self.is_ready = False
+        self.has_accepted_early_data = False
+        self.early: set[int] = set()
         self.quic: QuicConnection | None = None
         self.h3: H3Connection | None = None
         self.end: ConnectionTerminated | None = None
@@ -101,6 +109,11 @@ class H3Peer:
         while (event := self.quic.next_event()) is not None:
             if isinstance(event, HandshakeCompleted):
                 self.is_resumed = event.session_resumed
+                self.has_accepted_early_data = event.early_data_accepted
+                self.is_ready = True
+            elif isinstance(event, StreamDataReceived) and not self.is_ready:
+                self.early.add(event.stream_id)
+            if self.h3 is None and isinstance(event, (HandshakeCompleted, StreamDataReceived)):
                 self.h3 = self.server.make_h3(self.quic)
             self.pending.append(event)
             if self.h3 is not None:

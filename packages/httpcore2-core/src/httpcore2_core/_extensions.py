@@ -57,6 +57,9 @@ class RequestExtensions(TypedDict, total=False):
         ssl_context: the TLS context for the origin, in place of the pool's. Its ALPN protocols are set for each
             connection. Requests share a connection only if they have the same context, the same object.
         resend: `False` to send the request at most once; by default as the pool's `resend` says.
+        early_data: `True` to send the request in early data (0-RTT) if a connection over HTTP/3 has to be made for it,
+            and resumes a session that allows it. For idempotent methods alone, since an attacker can send early data
+            again (RFC 8470).
         informational: called with status and header fields of each interim response (1xx), such as 103 (Early Hints),
             before the response is returned; on event loops it may be an async function. Not called with 101.
         target: the request target, in place of the URL's path and query, such as `*` (RFC 9112, section 3.2).
@@ -77,6 +80,7 @@ class RequestExtensions(TypedDict, total=False):
     sni_hostname: str | bytes
     ssl_context: ssl.SSLContext
     resend: bool
+    early_data: bool
     informational: Callable[[int, list[tuple[bytes, bytes]]], Any]
     target: str | bytes
     protocol: str | bytes
@@ -90,7 +94,10 @@ class ResponseExtensions(TypedDict, total=False):
         reason_phrase: the reason phrase of the status line, over HTTP/1.1 (RFC 9112, section 4).
         network_stream: a `NetworkStream` or an `AsyncNetworkStream`. After a 101 response, and after a CONNECT that
             succeeded, it carries the new protocol. Copies of a response have none.
-        stream_id: the identifier of the stream, over HTTP/2 (RFC 9113, section 5.1.1).
+        stream_id: the identifier of the stream, over HTTP/2 (RFC 9113, section 5.1.1) and HTTP/3 (RFC 9000, section
+            2.1).
+        early_data: whether the server has accepted the early data in which the request was sent. If not, it was sent
+            again after the handshake. Absent if the request was not sent in early data.
         peer_address: the address of the server, or of the proxy before it, as `socket.getpeername()` returns it: a
             tuple that begins with host and port, or the path of a unix socket. Absent if the backend does not know it.
         local_address: the address of this end, as `socket.getsockname()` returns it. Absent if the backend does not
@@ -114,6 +121,7 @@ class ResponseExtensions(TypedDict, total=False):
     reason_phrase: bytes
     network_stream: Any
     stream_id: int
+    early_data: bool
     peer_address: tuple[Any, ...] | str | bytes
     local_address: tuple[Any, ...] | str | bytes
     trailing_headers: list[tuple[bytes, bytes]]

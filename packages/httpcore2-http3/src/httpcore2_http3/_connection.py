@@ -6,6 +6,7 @@ Must not know: pools, how the datagrams below are sent, frames.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from httpcore2_core._exceptions import (
@@ -16,6 +17,7 @@ from httpcore2_core._exceptions import (
     ReadTimeout,
     add_context,
 )
+from httpcore2_core._http.early_data import TOO_EARLY
 from httpcore2_core._http.established import ExchangeBody
 from httpcore2_core._http.expectation import EXPECTATION_FAILED, may_send_without_expectation
 from httpcore2_core._http.informational import Informer
@@ -36,6 +38,7 @@ from httpcore2_core._urls import server_name as name_of
 
 from ._exchange import HTTP3Exchange
 from ._network_stream import QuicNetworkStream
+from ._quic import ClientQuic
 from ._session import Session
 from ._stream import Stream
 from ._tls import IDLE_TIMEOUT, QuicMemory, make_quic, problem_of
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
 
 
 _NO_INFO: dict[str, Any] = {}  # for a body that nobody traces
+
+EARLY_LIMIT = 1.0
+"""Seconds after which a handshake is begun again without the early data. QUIC repeats its first flight before that."""
 
 
 def _plain(name: bytes, value: bytes) -> tuple[bytes, bytes]:
@@ -71,6 +77,7 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
         ssl_context: ssl.SSLContext | None = None,
         server_name: str | None = None,
         memory: QuicMemory | None = None,
+        early_request: Request | None = None,
     ) -> None:
         """Create a connection over `datagrams`, without sending anything.
 
@@ -81,6 +88,8 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
             ssl_context: the TLS context; `None` for the default.
             server_name: the name that the server's certificate must hold for; `None` for the origin's host.
             memory: sessions and trust anchors that connections share.
+            early_request: the first request, if it is to be sent before the handshake is complete, where that is
+                possible.
 
         Raises:
             ValueError: the TLS context does what HTTP/3 can't do.
@@ -91,15 +100,23 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
         if problem is not None:
             raise ValueError(f"The ssl_context can't be used for HTTP/3: {problem}.")
         name = server_name or name_of(origin.host)
-        quic = make_quic(context, name, memory or QuicMemory())
+        self._make_quic = partial(make_quic, context, name, memory or QuicMemory())
+        self._datagrams = datagrams
+        quic = self._make_quic(early_request is not None)
         super().__init__(origin, QuicNetworkStream(datagrams, quic), keepalive_expiry)
-        self._session = Session(
-            datagrams, quic, self.PING_INTERVAL, self._change, self._on_session_change
-        )
+        self._session = self._make_session(quic)
         self._fields = RequestFieldsCache(_plain)
         self._public_stream = self._stream.unwrapped
         self._on_end = self._end_exchange  # bound once
         self._has_begun = False
+        self._early_request = early_request
+        # The exchange of that request, until `exchange()` is called with it.
+        self._early: HTTP3Exchange | None = None
+
+    def _make_session(self, quic: ClientQuic) -> Session:
+        return Session(
+            self._datagrams, quic, self.PING_INTERVAL, self._change, self._on_session_change
+        )
 
     @classmethod
     def memory_of(cls, memory: Memory) -> QuicMemory:
@@ -128,15 +145,48 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
             ConnectTimeout: it took longer. The connection is not closed.
             ConnectError: it failed, or the network did.
         """
-        session = self._session
         if not self._has_begun:
             self._has_begun = True
-            session.endpoint.begin()
+            self._begin_handshake()
+        if self._early is not None and (limit is None or limit > EARLY_LIMIT):
+            try:
+                await self._wait_for_handshake(EARLY_LIMIT)
+            except ConnectTimeout:
+                self._begin_again()
+        await self._wait_for_handshake(limit)
+        self.check_handshake()
+        return self._stream
+
+    async def _wait_for_handshake(self, limit: float | None) -> None:
+        session = self._session
         await session.endpoint.wait(
             [], lambda: session.is_ready or session.is_closed, limit, ConnectTimeout
         )
-        self.check_handshake()
-        return self._stream
+
+    def _begin_again(self) -> None:
+        """Begin another connection over the same datagrams, without early data.
+
+        What was lost of the first flight can't be repeated together with early data (`EarlyQuic`).
+        """
+        with self._session.lock:
+            self._session.endpoint.send_close()
+        self._early = None
+        quic = self._make_quic()
+        self._stream = QuicNetworkStream(self._datagrams, quic)
+        self._public_stream = self._stream.unwrapped
+        self._session = self._make_session(quic)
+        self._begin_handshake()
+
+    def _begin_handshake(self) -> None:
+        """Send the first flight, with the request that may be sent in early data."""
+        session = self._session
+        request, self._early_request = self._early_request, None
+        with session.lock:
+            session.endpoint.begin()
+            if request is not None and session.begin_early():
+                session.begin_exchange()
+                self._early = self._queue(request, None)
+            session.endpoint.flush()
 
     def check_handshake(self) -> bool:
         """Receive what has arrived, and return whether the handshake is complete.
@@ -175,15 +225,23 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
         session = self._session
         tracer = Tracer.of("http3", request, self.runtime.is_blocking)
         exchange: HTTP3Exchange | None = None
+        early: HTTP3Exchange | None = None
         with session.lock:
-            session.begin_exchange()
+            if self._early is not None:
+                exchange = early = self._take_early(request, observation)
+            if early is None:
+                session.begin_exchange()
             self._expires_at = None
             if self._state is IDLE:
                 self._change(REQUEST)
+            if early is not None and self._state is RESERVED:
+                self._change(SEND)
         try:
             if not session.is_ready:
                 await self.handshake(timeouts.for_connect())
-            while (exchange := self._open_exchange(request, observation)) is None:
+            while (
+                exchange is None and (exchange := self._open_exchange(request, observation)) is None
+            ):
                 await session.endpoint.wait(
                     session.credit_turns, session.has_credit, timeouts.for_read()
                 )
@@ -234,6 +292,8 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
             "stream_id": stream.stream_id,
             **self.peer.addresses,
         }
+        if early is not None:
+            extensions["early_data"] = session.is_early_data_accepted
         info = _NO_INFO
         if tracer is not None:
             info = {"request": request, "stream_id": stream.stream_id}
@@ -243,12 +303,25 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
             body.is_expectation_refused = may_send_without_expectation(
                 request, exchange.has_consumed_body
             )
+        elif status == TOO_EARLY:
+            body.is_too_early = early is not None and session.is_early_data_accepted
         return received_response(status, headers, body, extensions)
 
     async def _send_queued(self) -> None:
         """Send what is queued, which no request waits for."""
         with self._session.lock:
             self._session.endpoint.flush()
+
+    def _take_early(
+        self, request: Request, observation: RequestObservation | None
+    ) -> HTTP3Exchange | None:
+        """Return the exchange of `request` if it was sent in early data; under the lock."""
+        early = self._early
+        if early is None or early.stream.request is not request:
+            return None
+        self._early = None
+        early.observe(self._informer(request, observation), observation)
+        return early
 
     def _open_exchange(
         self, request: Request, observation: RequestObservation | None
@@ -272,28 +345,46 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
                 )
             if not session.has_credit():
                 return None
-            length, pseudo, headers = self._fields.of(request)
-            body = request.stream
-            upload = None
-            if length or type(body) is not ByteStream or body.content:
-                upload = StreamUpload.of(request, length, self.runtime.is_blocking)
-            informer = None
-            if "informational" in request.extensions or observation is not None:
-                informer = Informer.of(request, self.runtime.is_blocking, observation)
-            stream = session.open_stream(request, upload, pseudo, headers)
-            stream.informer = informer
+            exchange = self._queue(request, observation)
             if self._state is RESERVED:
                 self._change(SEND)
-            self._request_count = session.request_count
-            exchange = HTTP3Exchange(session, stream, self.peer, self._on_end, observation)
-            if upload is not None and upload.iterator is None and not upload.expects_continue:
-                exchange.queue_slice(upload)
             return exchange
+
+    def _queue(self, request: Request, observation: RequestObservation | None) -> HTTP3Exchange:
+        """Queue a request on a new stream; under the lock."""
+        session = self._session
+        length, pseudo, headers = self._fields.of(request)
+        body = request.stream
+        upload = None
+        if length or type(body) is not ByteStream or body.content:
+            upload = StreamUpload.of(request, length, self.runtime.is_blocking)
+        informer = self._informer(request, observation)
+        stream = session.open_stream(request, upload, pseudo, headers)
+        stream.informer = informer
+        self._request_count = session.request_count
+        exchange = HTTP3Exchange(session, stream, self.peer, self._on_end, observation)
+        if upload is not None and upload.iterator is None and not upload.expects_continue:
+            exchange.queue_slice(upload)
+        return exchange
+
+    def _informer(
+        self, request: Request, observation: RequestObservation | None
+    ) -> Informer | None:
+        if "informational" in request.extensions or observation is not None:
+            return Informer.of(request, self.runtime.is_blocking, observation)
+        return None
 
     # Life
 
     def count_in(self, traffic: Traffic) -> None:
         self._session.endpoint.traffic = traffic
+
+    def become_idle(self) -> None:
+        with self._session.lock:
+            early, self._early = self._early, None
+            if early is not None:
+                self._session.end_exchange(early.stream)
+        super().become_idle()
 
     def is_stale(self) -> bool:
         session = self._session

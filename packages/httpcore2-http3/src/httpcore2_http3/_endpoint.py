@@ -118,10 +118,8 @@ class Endpoint:
         self._address = ("127.0.0.1", 443)
 
     def begin(self) -> None:
-        """Send the first flight of the handshake."""
-        with self.lock:
-            self.quic.connect(self._address, self.runtime.now())
-            self.flush()
+        """Queue the first flight of the handshake; under the lock."""
+        self.quic.connect(self._address, self.runtime.now())
 
     def resume(self) -> None:
         """Let requests receive, and count silence from now on: until now nobody waited; under the lock."""

@@ -10,8 +10,11 @@ from typing import Any
 
 from httpcore2_core._exceptions import ReadTimeout, TimeoutException
 from httpcore2_core._http.fields import Headers
+from httpcore2_core._http.informational import Informer
+from httpcore2_core._http.observation import RequestObservation
 from httpcore2_core._http.stream_exchange import StreamExchange
 from httpcore2_core._http.timeouts import Timeouts
+from httpcore2_core._models import ByteStream
 
 from ._session import Session
 from ._stream import Stream
@@ -27,6 +30,19 @@ class HTTP3Exchange(StreamExchange[Session, Stream]):
         timeout_error: type[TimeoutException] = ReadTimeout,
     ) -> Coroutine[Any, Any, None]:
         return self._session.endpoint.wait(self.stream.turns, is_ready, limit, timeout_error)
+
+    def observe(self, informer: Informer | None, observation: RequestObservation | None) -> None:
+        """Report to those who are known only now that the request was sent; under the lock."""
+        stream = self.stream
+        if informer is not None and stream.informer is not None:
+            informer.pending = stream.informer.pending
+        stream.informer = informer
+        self._observation = observation
+        if observation is not None:
+            body = stream.request.stream
+            assert isinstance(body, ByteStream), "no other body is sent early"
+            left = 0 if stream.upload is None else len(stream.upload.chunk)
+            observation.sent += len(body.content) - left
 
     # The request's body
 

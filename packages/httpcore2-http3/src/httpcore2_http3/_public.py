@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from httpcore2_core._api.sync_base import SyncConnection
-from httpcore2_core._models import Origin
+from httpcore2_core._models import Origin, Request
 from httpcore2_core._net.datagram_stream import DatagramStream, SyncDatagramStream
 
 from ._connection import EstablishedHTTP3Connection
@@ -52,6 +52,7 @@ class AsyncHTTP3Connection(EstablishedHTTP3Connection):
         *,
         _server_name: str | None = None,
         _memory: QuicMemory | None = None,
+        _early_request: Request | None = None,
     ) -> None:
         """Create a connection over `datagrams`, without sending anything.
 
@@ -65,7 +66,15 @@ class AsyncHTTP3Connection(EstablishedHTTP3Connection):
         Raises:
             ValueError: the context does what HTTP/3 can't do, such as verification of a kind of its own.
         """
-        super().__init__(origin, datagrams, keepalive_expiry, ssl_context, _server_name, _memory)
+        super().__init__(
+            origin,
+            datagrams,
+            keepalive_expiry,
+            ssl_context,
+            _server_name,
+            _memory,
+            _early_request,
+        )
 
     problem_of = staticmethod(problem_of)
 

@@ -6,6 +6,7 @@ Must not know: HTTP/3, the network, clocks.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qh3.quic.connection import QuicConnectionError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 # qh3 warns of each connection that a server closes. Without any handler Python would print that to stderr.
 logging.getLogger("quic").addHandler(logging.NullHandler())
+
+# What qh3 raises if it repeats early data before the handshake is complete.
+_WITHOUT_KEYS = "missing OneRtt packet key"
 
 
 class ClientQuic(LossTolerantQuic):
@@ -76,6 +80,11 @@ class ClientQuic(LossTolerantQuic):
         return self._close_event
 
     @property
+    def may_send_early_data(self) -> bool:
+        """Whether a connection that has begun can send before its handshake is complete."""
+        return self._early_data_attempted
+
+    @property
     def certificate(self) -> Certificate | None:
         """The certificate of the server; if the session was resumed, that with which it began."""
         if self.tls is not None and self.tls.session_resumed:
@@ -86,3 +95,46 @@ class ClientQuic(LossTolerantQuic):
     def is_asked_for_certificate(self) -> bool:
         """Whether the server has requested a certificate of the client."""
         return self.tls is not None and self.tls._certificate_request is not None
+
+
+class EarlyQuic(ClientQuic):
+    """The client's end of a QUIC connection that may send early data.
+
+    When an acknowledgement is overdue, qh3 2.1 repeats what was sent longest ago. If that is early data, and the
+    handshake is not complete, it raises, since it takes a packet whose keys it does not have yet; and if that happens
+    often, it stops sending. So until the handshake is complete it repeats once, which is the ClientHello. Nothing is
+    lost by the error: the next call sends the same as early data.
+    """
+
+    _has_repeated = False
+    _has_failed = False
+
+    def get_timer(self) -> float | None:
+        """Return when `handle_timer()` is to be called; `None` if it is not."""
+        if self._has_repeated and not self._handshake_complete:
+            return None
+        return super().get_timer()
+
+    def handle_timer(self, now: float) -> None:
+        """Repeat what was lost, and do what else is due."""
+        timer = None if self._core is None else self._core.get_timer()
+        if self.may_send_early_data and timer is not None and timer[0] == "loss_detection":
+            self._has_repeated = True
+        super().handle_timer(now)
+
+    def _poll_datagrams(self, now: float) -> list[tuple[bytes, Any]]:
+        """Return what is to be sent now, with its address."""
+        self._has_failed = False
+        return super()._poll_datagrams(now)
+
+    def _call_core(self, operation: Callable[..., Any], *args: Any) -> Any:
+        """Call a method of qh3's core: `poll_transmit()` once more if it raises, and then there is nothing to send."""
+        try:
+            return super()._call_core(operation, *args)
+        except QuicConnectionError as exc:
+            if self._handshake_complete or _WITHOUT_KEYS not in exc.reason_phrase:
+                raise
+        if self._has_failed:
+            return None
+        self._has_failed = True
+        return self._call_core(operation, *args)

@@ -97,6 +97,7 @@ class Session:
         exchanges: how many exchanges are under way, those without a stream included.
         request_count: how many requests were ever sent.
         is_ready: the handshake is complete.
+        is_early_data_accepted: the server has accepted what was sent before that.
         is_retired: no new request is accepted.
         is_closed: the connection has ended.
         error: why it has ended.
@@ -135,6 +136,7 @@ class Session:
         self.exchanges = 0
         self.request_count = 0
         self.is_ready = False
+        self.is_early_data_accepted = False
         self.is_retired = False
         self.is_closed = False
         self.error: Exception | None = None
@@ -164,6 +166,17 @@ class Session:
         self._generation = generation()
 
     # Exchanges
+
+    def begin_early(self) -> bool:
+        """Return whether a request can be sent before the handshake is complete; under the lock, once it has begun.
+
+        It can if a session is resumed that permits it. The limits are those that the server had in that session (RFC
+        9000, section 7.4.1), and QUIC keeps to them.
+        """
+        if not self.quic.may_send_early_data or not self.has_credit():
+            return False
+        self._h3 = ClientH3(self.quic)
+        return True
 
     def begin_exchange(self) -> None:
         """Count one more exchange; under the lock."""
@@ -298,7 +311,9 @@ class Session:
     def on_events(self) -> None:
         quic = self.quic
         while (event := quic.next_event()) is not None:
-            if self._h3 is not None:
+            if not self.is_ready and isinstance(event, HandshakeCompleted):
+                self._on_handshake(event)
+            elif self._h3 is not None:
                 if isinstance(event, StreamDataReceived) and self._h3.is_inside_data(event):
                     self._on_event(event)
                 elif isinstance(event, PingAcknowledged):
@@ -306,14 +321,18 @@ class Session:
                 else:
                     for h3_event in self._h3.handle_event(event):
                         self._on_event(h3_event)
-            elif isinstance(event, HandshakeCompleted):
-                self._h3 = ClientH3(quic)
-                self.is_ready = True
-                self.limit = max(1, min(MAX_STREAMS, quic.max_concurrent_bidi_streams))
-                self.endpoint.wake_all()
         if self.credit_turns and self.has_credit():
             for turn in self.credit_turns:
                 turn.wake()
+
+    def _on_handshake(self, event: HandshakeCompleted) -> None:
+        if self._h3 is None:
+            self._h3 = ClientH3(self.quic)
+        self.is_ready = True
+        # If it has not, qh3 sends the same again.
+        self.is_early_data_accepted = event.early_data_accepted
+        self.limit = max(1, min(MAX_STREAMS, self.quic.max_concurrent_bidi_streams))
+        self.endpoint.wake_all()
 
     # What received frames mean
 

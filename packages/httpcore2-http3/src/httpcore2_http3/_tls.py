@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from qh3.quic.configuration import QuicConfiguration
 from qh3.tls import CipherSuite, SessionTicket
 
-from ._quic import ClientQuic
+from ._quic import ClientQuic, EarlyQuic
 
 if TYPE_CHECKING:
     from qh3._hazmat import Certificate
@@ -116,8 +116,6 @@ class QuicMemory:
 
     def add_session(self, context: ssl.SSLContext, server_name: str, session: KnownSession) -> None:
         """Keep a session for the next connection to a server."""
-        # Without the permission for early data, which could be replayed (RFC 8446, section 8).
-        session.ticket.max_early_data_size = None
         self._sessions[_session_key(context, server_name)] = session
         while len(self._sessions) > _MAX_SESSIONS:
             self._sessions.pop(next(iter(self._sessions)), None)
@@ -136,16 +134,22 @@ class QuicMemory:
         return pem
 
 
-def make_quic(context: ssl.SSLContext, server_name: str, memory: QuicMemory) -> ClientQuic:
+def make_quic(
+    context: ssl.SSLContext, server_name: str, memory: QuicMemory, allows_early_data: bool = False
+) -> ClientQuic:
     """Make a connection to a server, without beginning it.
 
     Args:
         context: the TLS context, which has no `problem_of`.
         server_name: the name for SNI, and for the verification of the certificate.
         memory: has sessions and trust anchors.
+        allows_early_data: whether something may be sent before the handshake is complete, if a session is resumed that
+            permits it. An attacker can send it again (RFC 8446, section 8).
     """
     is_verified = context.verify_mode is ssl.CERT_REQUIRED
     session = memory.take_session(context, server_name)
+    if session is not None and not allows_early_data:
+        session.ticket.max_early_data_size = None
     configuration = QuicConfiguration(
         alpn_protocols=["h3"],
         cadata=memory.anchors(context) if is_verified else None,
@@ -162,7 +166,8 @@ def make_quic(context: ssl.SSLContext, server_name: str, memory: QuicMemory) -> 
     def keep(ticket: SessionTicket) -> None:
         memory.add_session(context, server_name, KnownSession(ticket, quic.certificate))
 
-    quic = ClientQuic(configuration=configuration, session_ticket_handler=keep)
+    quic_class = EarlyQuic if allows_early_data else ClientQuic
+    quic = quic_class(configuration=configuration, session_ticket_handler=keep)
     if session is not None:
         quic.known_certificate = session.certificate
     return quic

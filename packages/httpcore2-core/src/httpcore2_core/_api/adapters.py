@@ -208,7 +208,7 @@ class _CallerBody(ReceivedBody):
             stream, "aclose", None
         )
         self._connection = connection
-        self.is_closed = self.is_expectation_refused = False
+        self.is_closed = self.is_expectation_refused = self.is_too_early = False
         self.lease = None
 
     async def next_body_chunk(self) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .._distributions import load_http3
 from .._exceptions import ConnectError, ConnectTimeout, UnsupportedProtocol, add_context
 from .._http.alternatives import Alternative
+from .._http.early_data import may_use_early_data
 from .._http.memory import Memory
 from .._http.observation import ConnectionObservation
 from .._http.timeouts import Timeouts
@@ -144,14 +145,16 @@ class HTTP3Dial:
         tracer = self._tracer()
         datagrams = await (keep() if tracer is None else tracer.span("connect_udp", info, keep()))
         connection_class = load_http3("http3=True")
+        request = self._request
         try:
             self._connection = connection_class(
                 origin,
                 datagrams,
                 config.keepalive_expiry,
-                self._request.extensions.get("ssl_context") or config.ssl_context,
+                request.extensions.get("ssl_context") or config.ssl_context,
                 _server_name=self._server_name(),
                 _memory=connection_class.memory_of(memory),
+                _early_request=request if may_use_early_data(request) else None,
             )
         except ValueError as exc:  # an `ssl_context` of the request's
             raise ConnectError(str(exc)) from exc

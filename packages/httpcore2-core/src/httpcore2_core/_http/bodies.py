@@ -27,15 +27,17 @@ class ReceivedBody:
         is_closed: whether its connection was checked in or closed, so that closing the body does nothing.
         is_expectation_refused: whether the response is a 417, and the request may be sent again without its Expect
             field.
+        is_too_early: whether the response is a 425 to a request in early data, which may be sent again without it.
     """
 
-    __slots__ = ("is_closed", "is_expectation_refused", "lease", "pool", "uses")
+    __slots__ = ("is_closed", "is_expectation_refused", "is_too_early", "lease", "pool", "uses")
 
     pool: object
     lease: Lease[Any] | None
     uses: int
     is_closed: bool
     is_expectation_refused: bool
+    is_too_early: bool
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

@@ -344,7 +344,7 @@ class ExchangeBody(ReceivedBody):
         self._extensions = extensions
         self._has_begun = False
         self._is_complete = False  # read to its end
-        self.is_closed = self.is_expectation_refused = False
+        self.is_closed = self.is_expectation_refused = self.is_too_early = False
         self.lease = None
 
     def take_remaining(self) -> bytes | None:

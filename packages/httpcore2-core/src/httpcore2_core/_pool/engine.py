@@ -27,6 +27,7 @@ from .._exceptions import (
 )
 from .._http.bodies import check_body_api
 from .._http.close_reason import CloseReason
+from .._http.early_data import TOO_EARLY, check_early_data, without_early_data
 from .._http.expectation import EXPECTATION_FAILED, without_expectation
 from .._http.informational import Informer
 from .._http.lease import Lease
@@ -99,8 +100,9 @@ class Engine(PooledConnections):
         Raises:
             UnsupportedProtocol: the URL's scheme is not one of http, https, ws, wss.
             TypeError: an async body was given to the sync API, or the reverse; `sni_hostname` is neither text nor
-                bytes; `ssl_context` is not an `ssl.SSLContext`; `resend` is neither true nor false; or `informational`
-                is not a function of the API of the pool.
+                bytes; `ssl_context` is not an `ssl.SSLContext`; `resend` or `early_data` is neither true nor false; or
+                `informational` is not a function of the API of the pool.
+            LocalProtocolError: `early_data` is true, and the method is not idempotent.
         """
         runtime = self._bind()
         if (self._own_observers or everywhere) and observation is None:
@@ -125,6 +127,10 @@ class Engine(PooledConnections):
             if tls is not None:
                 key = (*key, tls)
             may_resend = self._config.may_resend(request)
+            if "early_data" in extensions:
+                check_early_data(request)
+                if not may_resend:
+                    request = without_early_data(request)
         if alternatives is not None:
             key = self._over_http3(key, request, runtime)
         refusal: Exception | None = None
@@ -168,14 +174,20 @@ class Engine(PooledConnections):
                     body.pool = pool
                     body.lease = lease
                     body.uses = uses
+                    status = response.status
                     if not (
-                        response.status == EXPECTATION_FAILED
-                        and body.is_expectation_refused
-                        and may_resend
+                        may_resend
+                        and (
+                            (status == EXPECTATION_FAILED and body.is_expectation_refused)
+                            or (status == TOO_EARLY and body.is_too_early)
+                        )
                     ):
                         return response
-                    # RFC 9110, section 10.1.1: some proxies forward no expectation.
-                    request = without_expectation(request)
+                    if status == TOO_EARLY:
+                        request = without_early_data(request)
+                    else:
+                        # RFC 9110, section 10.1.1: some proxies forward no expectation.
+                        request = without_expectation(request)
                     await body.aclose()
                     arrival = began
                     continue
@@ -328,6 +340,8 @@ class Engine(PooledConnections):
         """
         runtime = self._bind()
         timeouts = self.timeouts_of(request, runtime)
+        if "early_data" in request.extensions:
+            request = without_early_data(request)  # it is not sent
         origin = request.url.origin
         key: Key = (origin.scheme, origin.host, origin.port)
         tls = tls_overrides(request, self.ssl_context)
