@@ -39,7 +39,14 @@ class LossTolerantQuic(QuicConnection):
     def receive_many_datagrams(self, datagrams: list[bytes], addr: Any, now: float) -> None:
         """Process received datagrams."""
         self._now = now
-        super().receive_many_datagrams(datagrams, addr, now)
+        if not self._handshake_complete or not datagrams:
+            super().receive_many_datagrams(datagrams, addr, now)
+            return
+        # As qh3 does it, except that nothing is logged for each datagram.
+        core: Any = self._core
+        address = self._normalize_address(addr)
+        self._call_core(core.receive_many_datagrams, datagrams, address, now)
+        self._drain_core()
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
@@ -50,7 +57,7 @@ class LossTolerantQuic(QuicConnection):
         """Take the events of the core, now or at a later call."""
         core: Any = self._core
         if self._handshake_complete and (core.loss_total or core.pto_total):
-            self._unsent += self._poll_datagrams(self._now)
+            self._unsent = self.datagrams_to_send(self._now)
             if self._must_wait():
                 return
             self._sends_left = None
@@ -70,20 +77,13 @@ class LossTolerantQuic(QuicConnection):
         return self._sends_left > 0
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Any]]:
-        """Return what is to be sent now, with its address."""
-        datagrams = self._poll_datagrams(now)
-        if self._unsent:
-            datagrams = self._unsent + datagrams
-            self._unsent = []
-        return datagrams
+        """Return what is to be sent now, with its address.
 
-    def _poll_datagrams(self, now: float) -> list[tuple[bytes, Any]]:
-        """Take datagrams from the core.
-
-        If it drops a packet after all, the next call goes on. Then the connection works for the requests that it has,
-        except that in one of three cases one of them is never answered.
+        If the core drops a packet after all, the next call goes on. Then the connection works for the requests that it
+        has, except that in one of three cases one of them is never answered.
         """
-        datagrams: list[tuple[bytes, Any]] = []
+        datagrams, self._unsent = self._unsent, []
+        before = len(datagrams)
         while self._core is not None:
             try:
                 transmit = self._call_core(self._core.poll_transmit, now)
@@ -96,5 +96,5 @@ class LossTolerantQuic(QuicConnection):
                 break
             datagrams.append((transmit[0], transmit[1]))
         if self._sends_left is not None:
-            self._sends_left -= len(datagrams)
+            self._sends_left -= len(datagrams) - before
         return datagrams
