@@ -122,10 +122,10 @@ class EarlyQuic(ClientQuic):
             self._has_repeated = True
         super().handle_timer(now)
 
-    def _poll_datagrams(self, now: float) -> list[tuple[bytes, Any]]:
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Any]]:
         """Return what is to be sent now, with its address."""
         self._has_failed = False
-        return super()._poll_datagrams(now)
+        return super().datagrams_to_send(now)
 
     def _call_core(self, operation: Callable[..., Any], *args: Any) -> Any:
         """Call a method of qh3's core: `poll_transmit()` once more if it raises, and then there is nothing to send."""
