@@ -169,13 +169,11 @@ class Endpoint:
                 with self.lock:
                     if is_ready():
                         return
-                    due = math.inf
-                    if owes_flush or not self._is_flush_due:
-                        # Else the task that sends for this one looks at QUIC's timer, too.
+                    if owes_flush:
+                        self._is_flush_due = owes_flush = False
+                    if not self._is_flush_due:
                         self.flush()
-                        due = self._due(now)
-                        if owes_flush:
-                            self._is_flush_due = owes_flush = False
+                    due = self._due(now)
                     pause = left
                     if role.take(turn):
                         self._watched = due
@@ -190,6 +188,7 @@ class Endpoint:
                 if waiter is not None:
                     if not await waiter.wait(pause):
                         with self.lock:
+                            self._watched = math.inf  # this one may have to watch the next time, too
                             self._on_timer()
                         self._listener.notify()
                 else:
