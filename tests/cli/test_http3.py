@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from httpcore2_core import ConnectError, RemoteProtocolError
 from ..support.h2peer import answering as h2_answering
 from ..support.h2peer import speaking
 from ..support.h3peer import H3Peer, H3Server, Script, answering, frame
-from ..support.scripted_servers import response, scripted_server
+from ..support.scripted_servers import Server, response, scripted_server
 from .conftest import BACKENDS, Run, serve
 
 Serve3 = Callable[..., AbstractContextManager[H3Server]]
@@ -53,6 +53,22 @@ def silent_port() -> Iterator[int]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
+
+
+@contextmanager
+def server_beside_silence(tls: ssl.SSLContext) -> Iterator[Server]:
+    """Serve HTTP/2 over TCP, on a port where a UDP socket never answers."""
+    while True:
+        with (
+            scripted_server(speaking(h2_answering()), tls=tls) as server,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
+        ):
+            try:
+                silent.bind(("127.0.0.1", server.port))
+            except OSError:
+                continue  # another program has the port
+            yield server
+            return
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -90,11 +106,7 @@ def test_a_server_without_http3_is_asked_over_tcp(
 def test_a_network_that_drops_datagrams_delays_the_request_and_no_more(
     run: Run, h2_server_tls: ssl.SSLContext, ca_file: Path, backend: str
 ) -> None:
-    with (
-        scripted_server(speaking(h2_answering()), tls=h2_server_tls) as server,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
-    ):
-        silent.bind(("127.0.0.1", server.port))
+    with server_beside_silence(h2_server_tls) as server:
         arguments = ("--http3", "--backend", backend, "--cacert", ca_file, "--json")
         known = run(*arguments, server.url).json
     assert (known["http_version"], known["http_code"]) == ("2", 200)

@@ -7,6 +7,7 @@ Must not know: httpcore2.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -276,6 +277,28 @@ def _process(
         process.wait()
 
 
+def _listen(ipv6: bool, quic: bool) -> list[socket.socket]:
+    """Return sockets of one free port: TCP over IPv4, and as asked, TCP over IPv6, and UDP."""
+    while True:
+        sockets = [socket.create_server(("127.0.0.1", 0), backlog=128)]
+        port = sockets[0].getsockname()[1]
+        try:
+            if ipv6:
+                sockets.append(
+                    socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128)
+                )
+            if quic:
+                sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                sockets[-1].bind(("127.0.0.1", port))
+        except OSError as exc:
+            for each in sockets:
+                each.close()
+            if exc.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return sockets
+
+
 @contextmanager
 def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iterator[int]:
     package, _, parser = name.partition("-")
@@ -284,14 +307,11 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
             programs.missing(needed)
     application = "tests.support.asgi_app:app"
     with ExitStack() as listeners:
-        listener = listeners.enter_context(socket.create_server(("127.0.0.1", 0), backlog=128))
-        port: int = listener.getsockname()[1]
-        numbers = [listener.fileno()]
+        sockets = _listen(ipv6, parser == "aioquic")
+        numbers = [listeners.enter_context(each).fileno() for each in sockets]
+        port: int = sockets[0].getsockname()[1]
         # Accepted sockets inherit it. uvicorn does not set it on inherited sockets, which costs 40 ms a response.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if ipv6:
-            other = socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128)
-            numbers.append(listeners.enter_context(other).fileno())
+        sockets[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         command = [sys.executable, "-m", package, application]
         if package == "uvicorn":
             command += ["--fd", str(numbers[0]), "--http", parser, "--log-level", "warning"]
@@ -303,13 +323,9 @@ def _asgi(name: str, folder: Path, certificate: Path | None, ipv6: bool) -> Iter
             configuration = folder / "hypercorn.toml"
             configuration.write_text("keep_alive_max_requests = 1_000_000_000\n")
             command += ["--config", str(configuration)]
-            for number in numbers:
-                command += ["--bind", f"fd://{number}"]
-            if parser == "aioquic":
-                datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                listeners.enter_context(datagrams).bind(("127.0.0.1", port))
-                numbers.append(datagrams.fileno())
-                command += ["--quic-bind", f"fd://{numbers[-1]}"]
+            for each in sockets:
+                option = "--bind" if each.type is socket.SOCK_STREAM else "--quic-bind"
+                command += [option, f"fd://{each.fileno()}"]
         if certificate is not None:
             prefix = "--ssl-" if package == "uvicorn" else "--"
             command += [f"{prefix}keyfile", str(certificate), f"{prefix}certfile", str(certificate)]
