@@ -90,6 +90,36 @@ def test_a_network_that_breaks_fails_the_request_and_the_next_has_another_connec
         assert len(server.peers) == 2
 
 
+def test_an_error_that_one_request_meets_as_it_sends_fails_another_that_waits(
+    runtime: TestedRuntime, serve: Serve, make_pool: PoolMaker
+) -> None:
+    def script(peer: H3Peer) -> None:
+        peer.respond(peer.whole_request(), b"fine")
+        peer.until_end()
+
+    def fail(datagrams: Sequence[bytes]) -> int:
+        raise httpcore2.ReadError("no route")
+
+    async def scenario() -> None:
+        async with make_pool() as pool:
+            await pool.request("GET", server.url)
+            endpoint = session(pool).endpoint
+
+            async def send() -> None:
+                with pytest.raises(httpcore2.ReadError, match="no route"):
+                    await pool.request("POST", server.url)
+
+            async def send_without_network() -> None:
+                await runtime.wait_until(lambda: endpoint._role.holder is not None)
+                endpoint.datagrams.send = fail  # type: ignore[method-assign]
+                await send()
+
+            await runtime.gather(send, send_without_network)
+
+    with serve(script) as server:
+        runtime.run(scenario)
+
+
 def test_an_idle_connection_whose_network_breaks_is_replaced(
     runtime: TestedRuntime, serve: Serve, make_pool: PoolMaker
 ) -> None:

@@ -308,20 +308,26 @@ def test_what_the_system_has_no_room_for_is_left_and_what_is_too_large_is_lost(
     stream.abort()
 
 
-def test_an_error_of_sending_is_raised_by_the_next_receive(
-    runtime: TestedRuntime, hosts: Hosts
-) -> None:
+def test_an_error_of_sending_is_raised(runtime: TestedRuntime, hosts: Hosts) -> None:
     async def main() -> None:
         stream = socket_backend(runtime)._make_datagram_stream(hosts.connected(0), None)
         sock = stream._socket
         stream._socket = FailingSocket(sock, errno.ENETUNREACH)  # type: ignore[assignment]
-        assert stream.send([b"a"]) == 1
-        stream._socket = sock
         with pytest.raises(ReadError, match="unreachable"):
-            await stream.receive(10)
+            stream.send([b"a"])
+        stream._socket = sock
         await let_end(runtime, stream)
 
     runtime.run(main)
+
+
+def test_an_error_is_raised_by_the_call_that_the_system_reports_it_to(hosts: Hosts) -> None:
+    """A task that waited in `receive` never heard of it. On loopback it is there before the second datagram is sent."""
+    stream = THREADS._make_datagram_stream(hosts.connected(0), None)
+    hosts.close()
+    with pytest.raises(ReadError, match="refused"):
+        stream.send([b"a", b"b"])
+    stream.abort()
 
 
 def test_datagrams_before_an_error_are_received_first(hosts: Hosts) -> None:

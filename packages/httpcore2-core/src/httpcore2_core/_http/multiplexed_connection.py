@@ -7,7 +7,6 @@ Must not know: frames, pools, how the stream was made.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Container
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
@@ -150,10 +149,6 @@ class MultiplexedConnection(EstablishedConnection, Generic[SessionT, StreamT]):
             # Other requests may have the connection already.
             if not session.exchanges and not session.is_closed:
                 self._begin_idleness()
-
-    @abstractmethod
-    def is_stale(self) -> bool:
-        """Return whether the server has ended the connection; receive what has arrived, if nobody does."""
 
     def abort(self) -> None:
         """Close the connection without awaiting."""

@@ -8,7 +8,9 @@ the first datagram is the peer, and the sockets to the others are closed.
 Rules:
 
 - Sockets are connected: the system drops datagrams of other hosts, and reports the errors of ICMP.
-- The system reports an error once, to whichever call comes next. `send` keeps it, and `receive` raises it.
+- The system reports an error once, to whichever call comes next, and that raises it: a task that waits in `receive`
+  would never hear of an error that `send` kept. Before the peer is known, the error means that the next address is due,
+  which `receive` tries.
 - A stream that has no room in the system's send buffer sends the remaining datagrams later; one that is too large for
   the path is lost, which is how QUIC probes for the largest size.
 - A forked child closes its own descriptors and nothing else.
@@ -104,8 +106,11 @@ class SocketDatagramStream(DatagramStream):
             except OSError as exc:
                 if exc.errno == errno.ENOBUFS:
                     return count
-                if exc.errno != errno.EMSGSIZE:
-                    self._failure = exc
+                if exc.errno == errno.EMSGSIZE:
+                    continue
+                if self._further is None:
+                    raise ReadError(str(exc)) from exc
+                self._failure = exc
         return len(datagrams)
 
     # Receiving

@@ -62,6 +62,8 @@ class DatagramStream(ABC):
 
         Raises:
             WriteError: the stream was closed on this side.
+            ReadError: the network reported an error, such as a port that nobody listens on. It is reported once, by
+                `send` or by `receive`.
         """
 
     @abstractmethod
@@ -156,6 +158,8 @@ class SyncDatagramStream:
 
         Raises:
             WriteError: the stream was closed on this side.
+            ReadError: the network reported an error, such as a port that nobody listens on. It is reported once, by
+                `send` or by `receive`.
         """
         return self.inner.send(datagrams)
 
