@@ -12,7 +12,7 @@ import trustme
 
 import httpcore2
 
-from ..support.h3peer import H3Server, Script
+from ..support.h3peer import LIMIT, H3Server, Script
 from ..support.runtimes import TestedRuntime
 
 Serve = Callable[..., AbstractContextManager[H3Server]]
@@ -27,6 +27,12 @@ def certificate(certificate_authority: trustme.CA) -> bytes:
     return certificate_authority.issue_cert(
         "127.0.0.1", "localhost", "other.example.com"
     ).private_key_and_cert_chain_pem.bytes()
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on a machine under load may be silent for longer than the second after which a connection is left."""
+    monkeypatch.setattr("httpcore2_http3._session._SILENCE", LIMIT)
 
 
 @pytest.fixture

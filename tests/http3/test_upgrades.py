@@ -21,6 +21,7 @@ from httpcore2_core.testing import ReceivedRequest, Script, ScriptedServer, repl
 
 from ..support.h3peer import H3Peer, answering
 from ..support.lossy_relay import LossyRelay
+from ..support.resolvers import RecordingResolver
 from ..support.runtimes import TestedRuntime
 from .conftest import HTTP3_ONLY, Serve
 
@@ -361,6 +362,7 @@ def test_http3_wins_if_its_answer_has_come_when_tcp_is_ready(
     async def late(self: Any, request: Any, timeouts: Any) -> Any:
         connection = await real(self, request, timeouts)
         if dials:
+            relay.is_silent = False
             await runtime.wait_until(dials[0].is_ready)
         return connection
 
@@ -371,9 +373,9 @@ def test_http3_wins_if_its_answer_has_come_when_tcp_is_ready(
         real_init(self, *args)
         dials.append(self)
 
-    with serve(answering()) as server:
-        origin.alt_svc = f'h3=":{server.port}"'
-        monkeypatch.setattr(async_connection, "RACE_DELAY", 0.05)
+    with serve(answering()) as server, LossyRelay(server.port, seed=1, loss=0.0).running() as relay:
+        relay.is_silent = True
+        origin.alt_svc = f'h3=":{relay.port}"'
         monkeypatch.setattr(async_connection.AsyncHTTPConnection, "_establish_over_tcp", late)
         monkeypatch.setattr(http3_dial.HTTP3Dial, "__init__", remember)
 
@@ -385,7 +387,7 @@ def test_http3_wins_if_its_answer_has_come_when_tcp_is_ready(
         runtime.run(main)
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("soon")
 def test_http3_serves_an_origin_whose_tcp_port_is_closed(
     runtime: TestedRuntime,
     serve: Serve,
@@ -394,12 +396,14 @@ def test_http3_serves_an_origin_whose_tcp_port_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     origin = Origin(server_tls)
-    with serve(answering()) as server:
-        origin.alt_svc = f'h3=":{server.port}"'
+    with serve(answering()) as server, LossyRelay(server.port, seed=1, loss=0.0).running() as relay:
+        relay.is_silent = True
+        origin.alt_svc = f'h3=":{relay.port}"'
         with origin.server:
             url = origin.url
 
         async def refuse(self: Any, request: Any, timeouts: Any) -> Any:
+            relay.is_silent = False
             await runtime.wait_until(dials[0].is_ready)
             raise httpcore2.ConnectError("refused")
 
@@ -410,7 +414,6 @@ def test_http3_serves_an_origin_whose_tcp_port_is_closed(
             real_init(self, *args)
             dials.append(self)
 
-        monkeypatch.setattr(async_connection, "RACE_DELAY", 0.05)
         monkeypatch.setattr(async_connection.AsyncHTTPConnection, "_establish_over_tcp", refuse)
         monkeypatch.setattr(http3_dial.HTTP3Dial, "__init__", remember)
 
@@ -444,6 +447,23 @@ def test_the_error_is_that_of_tcp_if_neither_is_there(
             engine.memory.of(AlternativeServices).learn(site, fields, 1e12)
             with pytest.raises(httpcore2.ConnectError, match=r"refused|Connect call failed"):
                 await fetch(pool, url)
+
+    runtime.run(main)
+
+
+@pytest.mark.usefixtures("patient")
+def test_an_alternative_whose_host_is_not_resolved_is_not_used(
+    runtime: TestedRuntime, origin: Origin, client_tls: ssl.SSLContext
+) -> None:
+    table = {"127.0.0.1": ["127.0.0.1"], "a.test": httpcore2.ConnectError("unknown host")}
+    resolver = RecordingResolver(table)
+    origin.alt_svc = 'h3="a.test:443"'
+
+    async def main() -> None:
+        async with runtime.pool(ssl_context=client_tls, http3=True, resolver=resolver) as pool:
+            for _ in range(2):
+                assert await fetch(pool, origin.url) == "HTTP/1.1"
+        assert ("a.test", 443) in resolver.queries
 
     runtime.run(main)
 

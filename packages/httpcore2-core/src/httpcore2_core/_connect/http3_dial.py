@@ -76,7 +76,7 @@ class HTTP3Dial:
         self._connection: Any = None
 
     async def run(self, timeouts: Timeouts, at_most: float | None = None) -> Any:
-        """Return the connection when it is established. After a `ConnectTimeout` a second call goes on.
+        """Return the connection when it is established. After a `ConnectTimeout` the handshake may still complete.
 
         Args:
             timeouts: the request's.
@@ -90,8 +90,7 @@ class HTTP3Dial:
             limit = timeouts.for_connect()
             if at_most is not None and (limit is None or at_most < limit):
                 limit = at_most
-            if self._connection is None:
-                await self._open(limit)
+            await self._open(limit)
             await self._shake_hands(limit)
         except ConnectTimeout as exc:
             add_context(exc, f"connecting to {self._target}")
