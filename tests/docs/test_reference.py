@@ -105,7 +105,7 @@ def test_the_options_have_their_defaults(owner: str) -> None:
 
 def test_the_settings_of_classes_have_their_defaults() -> None:
     rows = [row for row in _rows("options.md") if "Connection." in row[0]]
-    assert len(rows) == 6
+    assert len(rows) == 7
     for name, default, _ in rows:
         owner, _, attribute = name.strip("`").partition(".")
         owners = [owner] if owner.startswith("Async") else [owner, f"Async{owner}"]
