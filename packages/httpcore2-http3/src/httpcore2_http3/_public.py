@@ -24,6 +24,10 @@ class AsyncHTTP3Connection(EstablishedHTTP3Connection):
     Pools create one where a server offers HTTP/3. Used on its own it needs a datagram stream to a server that speaks
     HTTP/3; the first request does the handshake. Any number of tasks may send requests at the same time.
 
+    Attributes:
+        PING_INTERVAL: seconds of silence after which a PING keeps the connection open while requests wait (10); `None`
+            for never (RFC 9114, section 5.1).
+
     Example:
         ```python
         import asyncio
