@@ -80,7 +80,17 @@ class AsyncHTTP3Connection(EstablishedHTTP3Connection):
             _early_request,
         )
 
-    problem_of = staticmethod(problem_of)
+    @staticmethod
+    def problem_of(ssl_context: ssl.SSLContext) -> str | None:
+        """Return why HTTP/3 can't do what a TLS context is for.
+
+        Args:
+            ssl_context: the context.
+
+        Returns:
+            The reason, as the end of a sentence; `None` if there is none.
+        """
+        return problem_of(ssl_context)
 
 
 class HTTP3Connection(SyncConnection):

@@ -115,7 +115,7 @@ class MultiplexedConnection(EstablishedConnection, Generic[SessionT, StreamT]):
 
     def _on_session_change(self) -> None:
         session = self._session
-        self.close_reason = session.close_reason
+        self.close_reason: CloseReason | None = session.close_reason
         if session.reports:
             with session.lock:
                 reports, session.reports = session.reports, []
