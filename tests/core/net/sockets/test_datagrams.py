@@ -321,6 +321,30 @@ def test_an_error_of_sending_is_raised(runtime: TestedRuntime, hosts: Hosts) -> 
     runtime.run(main)
 
 
+def test_an_error_of_sending_before_the_peer_is_known_is_kept_for_the_race(hosts: Hosts) -> None:
+    stream = THREADS._make_datagram_stream(hosts.connected(0), iter(()))
+    sock = stream._socket
+    stream._socket = FailingSocket(sock, errno.ENETUNREACH)  # type: ignore[assignment]
+    assert stream.send([b"a"]) == 1
+    stream._socket = sock
+    with pytest.raises(ReadError, match="unreachable"):
+        stream.receive_nowait()
+    stream.abort()
+
+
+def test_a_derived_backend_sees_every_attempt_over_udp(hosts: Hosts) -> None:
+    asked: list[Any] = []
+
+    class Derived(type(THREADS)):  # type: ignore[misc]
+        async def connect_udp(self, *args: Any) -> Any:
+            asked.append(args[0])
+            return await super().connect_udp(*args)
+
+    stream = run_blocking(Derived().connect_udp_to("127.0.0.1", 9))
+    stream.abort()
+    assert asked == ["127.0.0.1"]
+
+
 def test_an_error_is_raised_by_the_call_that_the_system_reports_it_to(hosts: Hosts) -> None:
     """A task that waited in `receive` never heard of it. On loopback it is there before the second datagram is sent."""
     stream = THREADS._make_datagram_stream(hosts.connected(0), None)
