@@ -20,7 +20,7 @@ import math
 import socket
 from collections.abc import Callable, Iterator
 
-from httpcore2_core._exceptions import ConnectError
+from httpcore2_core._exceptions import ConnectError, ReadError
 from httpcore2_core._net.datagram_socket import SocketDatagramStream
 
 from ._runtime import CLOCK_TICK, RUNTIME, finish
@@ -40,6 +40,7 @@ class AsyncIODatagramStream(SocketDatagramStream):
         self._reader: asyncio.Future[None] | None = None
         self._watcher: Callable[[], None] | None = None
         self._registered: socket.socket | None = None
+        self._is_stopped = False  # the loop may report nothing more
         self._is_readable = False
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -55,8 +56,9 @@ class AsyncIODatagramStream(SocketDatagramStream):
 
     def _register(self) -> None:
         """Let the loop report when the current socket is readable."""
-        if self._registered is not self._socket:
+        if self._registered is not self._socket or self._is_stopped:
             self._unregister()
+            self._is_stopped = False
             self._loop.add_reader(self._socket, self._on_readable)
             self._registered = self._socket
 
@@ -77,6 +79,14 @@ class AsyncIODatagramStream(SocketDatagramStream):
             self._unregister()
         else:
             callback()
+
+    def receive_nowait(self) -> list[bytes]:
+        try:
+            return super().receive_nowait()
+        except ReadError:
+            # uvloop stops to watch a socket that has an error, without being told to.
+            self._is_stopped = True
+            raise
 
     async def _wait(self, timeout: float | None) -> bool:
         if self._reader is not None:
