@@ -48,6 +48,17 @@ def by_the_body(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) ->
     pool.request("POST", url, content=body())
 
 
+def before_it_begins(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
+    state: Any = session(pool)
+
+    def begin() -> None:
+        del state.begin_exchange
+        raise exc
+
+    state.begin_exchange = begin
+    pool.request("GET", url)
+
+
 def while_it_waits(pool: httpcore2.ConnectionPool, url: str, exc: BaseException) -> None:
     """As a signal handler does it while the thread receives for all."""
     endpoint: Any = session(pool).endpoint
@@ -68,6 +79,7 @@ def while_it_waits(pool: httpcore2.ConnectionPool, url: str, exc: BaseException)
         (by_a_listener, ValueError(), False),
         (by_the_body, KeyboardInterrupt(), True),
         (by_the_body, ValueError(), False),
+        (before_it_begins, KeyboardInterrupt(), True),
         (while_it_waits, KeyboardInterrupt(), True),
         (while_it_waits, OSError(), True),
         (while_it_waits, httpcore2.ReadTimeout(), False),

@@ -15,7 +15,6 @@ from httpcore2_core._exceptions import (
     ConnectionNotAvailable,
     LocalProtocolError,
     ReadTimeout,
-    add_context,
 )
 from httpcore2_core._http.established import (
     ExchangeBody,
@@ -208,26 +207,11 @@ class EstablishedHTTP2Connection(MultiplexedConnection[Session, Stream]):
                 observation.data_received()
         except BaseException as exc:
             session.on_failure(exc)
-            add_context(exc, self.peer if exchange is None else exchange.peer)
             with session.lock:
                 session.reader.role.leave(turn)
                 if owes_flush:
                     session.writer.push()
-            if has_begun:
-                # If it was the first request, perhaps nothing was sent.
-                self._was_idle_unused = True
-                self._end_exchange(None if exchange is None else exchange.stream)
-            try:
-                if tracer is not None and exchange is not None:
-                    info = {"stream_id": exchange.stream.stream_id}
-                    await tracer.span("response_closed", info, self.wait_closed())
-            finally:
-                await (exchange or self).wait_closed()  # a `trace` callback may have raised before
-            if exchange is not None and exchange.may_be_resent(exc):
-                again = ConnectionNotAvailable(str(exc))
-                again.made_progress = exchange.stream.made_progress
-                again.reason = exchange.stream.error
-                raise again from exc
+            await self._fail_exchange(exc, exchange, has_begun, tracer)
             raise
         tunnel = Tunnel(session, stream) if stream.is_tunnel else None
         extensions = {

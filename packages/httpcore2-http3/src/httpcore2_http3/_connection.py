@@ -15,7 +15,6 @@ from httpcore2_core._exceptions import (
     ConnectTimeout,
     LocalProtocolError,
     ReadTimeout,
-    add_context,
 )
 from httpcore2_core._http.early_data import TOO_EARLY
 from httpcore2_core._http.established import ExchangeBody
@@ -226,17 +225,19 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
         tracer = Tracer.of("http3", request, self.runtime.is_blocking)
         exchange: HTTP3Exchange | None = None
         early: HTTP3Exchange | None = None
-        with session.lock:
-            if self._early is not None:
-                exchange = early = self._take_early(request, observation)
-            if early is None:
-                session.begin_exchange()
-            self._expires_at = None
-            if self._state is IDLE:
-                self._change(REQUEST)
-            if early is not None and self._state is RESERVED:
-                self._change(SEND)
+        has_begun = False
         try:
+            with session.lock:
+                if self._early is not None:
+                    exchange = early = self._take_early(request, observation)
+                if early is None:
+                    session.begin_exchange()
+                has_begun = True
+                self._expires_at = None
+                if self._state is IDLE:
+                    self._change(REQUEST)
+                if early is not None and self._state is RESERVED:
+                    self._change(SEND)
             if not session.is_ready:
                 await self.handshake(timeouts.for_connect())
             while (
@@ -271,20 +272,7 @@ class EstablishedHTTP3Connection(MultiplexedConnection[Session, Stream]):
                 observation.data_received()
         except BaseException as exc:
             session.on_failure(exc)
-            add_context(exc, self.peer if exchange is None else exchange.peer)
-            self._was_idle_unused = True  # if it was the first request, perhaps nothing was sent
-            self._end_exchange(None if exchange is None else exchange.stream)
-            try:
-                if tracer is not None and exchange is not None:
-                    info = {"stream_id": exchange.stream.stream_id}
-                    await tracer.span("response_closed", info, self.wait_closed())
-            finally:
-                await (exchange or self).wait_closed()  # a `trace` callback may have raised before
-            if exchange is not None and exchange.may_be_resent(exc):
-                again = ConnectionNotAvailable(str(exc))
-                again.made_progress = exchange.stream.made_progress
-                again.reason = exchange.stream.error
-                raise again from exc
+            await self._fail_exchange(exc, exchange, has_begun, tracer)
             raise
         extensions = {
             "http_version": b"HTTP/3",

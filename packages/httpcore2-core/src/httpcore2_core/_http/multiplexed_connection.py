@@ -11,10 +11,13 @@ from collections.abc import Container
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
+from .._exceptions import ConnectionNotAvailable, add_context
 from .close_reason import CloseReason
 from .established import EstablishedConnection
 from .observation import Report
 from .states import ACTIVE, IDLE, RELEASE, RESERVED
+from .stream_exchange import StreamExchange
+from .trace import Tracer
 
 
 class NumberedStream(Protocol):
@@ -106,6 +109,41 @@ class MultiplexedConnection(EstablishedConnection, Generic[SessionT, StreamT]):
             session.notify()
         if self.on_release is not None:
             self.on_release(is_usable, self._expires_at)
+
+    async def _fail_exchange(
+        self,
+        exc: BaseException,
+        exchange: StreamExchange[Any, Any] | None,
+        has_begun: bool,
+        tracer: Tracer | None,
+    ) -> None:
+        """End an exchange that has no response, because of `exc`, which the caller raises then.
+
+        Args:
+            exc: why.
+            exchange: the exchange; `None` if it has no stream.
+            has_begun: whether the session counts it.
+            tracer: reports its end; `None` for nobody.
+
+        Raises:
+            ConnectionNotAvailable: the server did not process the request, which may be sent on another connection.
+        """
+        add_context(exc, self.peer if exchange is None else exchange.peer)
+        if has_begun:
+            # If it was the first request, perhaps nothing was sent.
+            self._was_idle_unused = True
+            self._end_exchange(None if exchange is None else exchange.stream)
+        try:
+            if tracer is not None and exchange is not None:
+                info = {"stream_id": exchange.stream.stream_id}
+                await tracer.span("response_closed", info, self.wait_closed())
+        finally:
+            await (exchange or self).wait_closed()  # a `trace` callback may have raised before
+        if exchange is not None and exchange.may_be_resent(exc):
+            again = ConnectionNotAvailable(str(exc))
+            again.made_progress = exchange.stream.made_progress
+            again.reason = exchange.stream.error
+            raise again from exc
 
     def _begin_idleness(self) -> None:
         """Begin to wait for the next request; under the lock."""
