@@ -212,7 +212,7 @@ def serving(folder: Path) -> Iterator[Hosts]:
         # The same port for TCP and for UDP: `getaddrinfo` is asked for both.
         with_http3 = run(serve_offering_http3, secure)
         pem_of_http3 = authority.issue_cert("h3.example.com").private_key_and_cert_chain_pem
-        http3 = H3Server(answering(b"Hello, world!"), pem_of_http3.bytes(), port=with_http3)
+        http3 = H3Server(answering(), pem_of_http3.bytes(), port=with_http3)
         stack.enter_context(http3.running())
         http_proxy = run(_http_proxy(hosts.find))
         socks5 = run(_socks5_proxy(hosts.find))

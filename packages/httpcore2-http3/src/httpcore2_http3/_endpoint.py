@@ -188,9 +188,8 @@ class Endpoint:
                 if waiter is not None:
                     if not await waiter.wait(pause):
                         with self.lock:
-                            self._watched = (
-                                math.inf
-                            )  # this one may have to watch the next time, too
+                            # This one may have to watch the next time, too.
+                            self._watched = math.inf
                             self._on_timer()
                         self._listener.notify()
                 else:

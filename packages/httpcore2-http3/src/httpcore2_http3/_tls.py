@@ -67,7 +67,7 @@ def problem_of(context: ssl.SSLContext) -> str | None:
         return "its keylog_filename can't be carried over"
     if context.verify_mode is ssl.CERT_OPTIONAL:
         return "its verify_mode CERT_OPTIONAL is for servers"
-    if context.verify_mode is ssl.CERT_REQUIRED and not context.get_ca_certs():
+    if context.verify_mode is ssl.CERT_REQUIRED and not context.cert_store_stats()["x509_ca"]:
         return "its trust anchors are not in memory, such as those of a folder, or it has none"
     return None
 
