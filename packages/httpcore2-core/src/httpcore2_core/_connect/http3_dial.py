@@ -21,6 +21,7 @@ from .._net.dial_listener import dial_listener
 from .._net.runtime_backend import RuntimeBackend
 from .._urls import host_to_dial, server_name
 from .connection_config import ConnectionConfig
+from .retries import connect_with_retries
 from .tls_handshake import agreed
 
 RACE_DELAY = 0.25
@@ -204,18 +205,16 @@ async def dial_http3(
         raise UnsupportedProtocol(
             f"HTTP/3 needs https, but the request is for {target.origin}: allow http1 or http2 for it."
         )
-    delay = 0.0
-    for _ in range(target.config.retries):
+
+    async def attempt() -> Any:
         dial = HTTP3Dial(target, backend, request, observation)
         try:
             return await dial.run(timeouts)
-        except (ConnectError, ConnectTimeout):
+        except BaseException:
             dial.abort()
+            raise
+
+    async def pause(delay: float) -> None:
         await backend.sleep(timeouts.for_pause(delay))
-        delay = delay * 2 or 0.5
-    dial = HTTP3Dial(target, backend, request, observation)
-    try:
-        return await dial.run(timeouts)
-    except BaseException:
-        dial.abort()
-        raise
+
+    return await connect_with_retries(attempt, target.config.retries, pause)

@@ -5,7 +5,10 @@ Must not know: what is sent over the stream, connections, pools.
 
 from __future__ import annotations
 
-from .._exceptions import ConnectError, ConnectTimeout, Peer, add_context
+from collections.abc import Coroutine
+from typing import Any
+
+from .._exceptions import ConnectTimeout, Peer, add_context
 from .._http.observation import ConnectionObservation
 from .._http.timeouts import Timeouts
 from .._http.trace import Tracer
@@ -14,6 +17,7 @@ from .._net.backend_stream import BackendStream
 from .._net.runtime_backend import RuntimeBackend
 from .connection_config import ConnectionConfig
 from .dial import Dial, Endpoint
+from .retries import connect_with_retries
 from .stream_setup import SetupStage, StreamSetup
 from .tls_handshake import TLSHandshake
 
@@ -64,26 +68,23 @@ class Route:
             ReadTimeout: a proxy sent nothing in time.
             WriteTimeout: a proxy read nothing in time.
         """
-        delay = 0.0
-        retries_left = self._retries
-        while True:
+
+        def attempt() -> Coroutine[Any, Any, BackendStream]:
+            return self._attempt(StreamSetup(backend, request, timeouts, observation))
+
+        async def pause(delay: float) -> None:
             try:
-                return await self._attempt(StreamSetup(backend, request, timeouts, observation))
-            except (ConnectError, ConnectTimeout):
-                if not retries_left:
-                    raise
-            retries_left -= 1
-            try:
-                pause = timeouts.for_pause(delay)
+                delay = timeouts.for_pause(delay)
             except ConnectTimeout as exc:
                 add_context(exc, self._dial.purpose)
                 raise
-            delay = delay * 2 or 0.5
             tracer = Tracer.of(self._dial.prefix, request, backend.runtime.is_blocking)
             if tracer is None:
-                await backend.sleep(pause)
+                await backend.sleep(delay)
             else:
-                await tracer.span("retry", self._dial.info(timeouts), backend.sleep(pause))
+                await tracer.span("retry", self._dial.info(timeouts), backend.sleep(delay))
+
+        return await connect_with_retries(attempt, self._retries, pause)
 
     async def _attempt(self, setup: StreamSetup) -> BackendStream:
         stage: SetupStage = self._dial
