@@ -72,6 +72,28 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def dials(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the attempts to connect over HTTP/3, the first one first."""
+    dials: list[Any] = []
+    real_init = http3_dial.HTTP3Dial.__init__
+
+    def remember(self: Any, *args: Any) -> None:
+        real_init(self, *args)
+        dials.append(self)
+
+    monkeypatch.setattr(http3_dial.HTTP3Dial, "__init__", remember)
+    return dials
+
+
+def offer(pool: Any, url: str, port: int) -> None:
+    """Let the origin of `url` have offered HTTP/3 on a port."""
+    engine = getattr(pool, "_engine", None) or pool.wrapped._engine
+    site = (b"127.0.0.1", int(url.split(":")[2][:-1]))
+    fields = [(b"alt-svc", b'h3=":%d"' % port)]
+    engine.memory.of(AlternativeServices).learn(site, fields, 1e12)
+
+
+@pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     # A handshake on a machine under load may take longer than 250 ms.
     monkeypatch.setattr(async_connection, "RACE_DELAY", 10.0)
@@ -355,6 +377,7 @@ def test_http3_wins_if_its_answer_has_come_when_tcp_is_ready(
     serve: Serve,
     origin: Origin,
     client_tls: ssl.SSLContext,
+    dials: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     real = async_connection.AsyncHTTPConnection._establish_over_tcp
@@ -366,18 +389,10 @@ def test_http3_wins_if_its_answer_has_come_when_tcp_is_ready(
             await runtime.wait_until(dials[0].is_ready)
         return connection
 
-    dials: list[Any] = []
-    real_init = http3_dial.HTTP3Dial.__init__
-
-    def remember(self: Any, *args: Any) -> None:
-        real_init(self, *args)
-        dials.append(self)
-
     with serve(answering()) as server, LossyRelay(server.port, seed=1, loss=0.0).running() as relay:
         relay.is_silent = True
         origin.alt_svc = f'h3=":{relay.port}"'
         monkeypatch.setattr(async_connection.AsyncHTTPConnection, "_establish_over_tcp", late)
-        monkeypatch.setattr(http3_dial.HTTP3Dial, "__init__", remember)
 
         async def main() -> None:
             async with runtime.pool(ssl_context=client_tls, http3=True) as pool:
@@ -393,12 +408,12 @@ def test_http3_serves_an_origin_whose_tcp_port_is_closed(
     serve: Serve,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
+    dials: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     origin = Origin(server_tls)
     with serve(answering()) as server, LossyRelay(server.port, seed=1, loss=0.0).running() as relay:
         relay.is_silent = True
-        origin.alt_svc = f'h3=":{relay.port}"'
         with origin.server:
             url = origin.url
 
@@ -407,22 +422,11 @@ def test_http3_serves_an_origin_whose_tcp_port_is_closed(
             await runtime.wait_until(dials[0].is_ready)
             raise httpcore2.ConnectError("refused")
 
-        dials: list[Any] = []
-        real_init = http3_dial.HTTP3Dial.__init__
-
-        def remember(self: Any, *args: Any) -> None:
-            real_init(self, *args)
-            dials.append(self)
-
         monkeypatch.setattr(async_connection.AsyncHTTPConnection, "_establish_over_tcp", refuse)
-        monkeypatch.setattr(http3_dial.HTTP3Dial, "__init__", remember)
 
         async def main() -> None:
             async with runtime.pool(ssl_context=client_tls, http3=True) as pool:
-                engine: Any = getattr(pool, "_engine", None) or pool.wrapped._engine  # type: ignore[attr-defined]
-                site = (b"127.0.0.1", int(url.split(":")[2][:-1]))
-                fields = [(b"alt-svc", origin.alt_svc.encode())]
-                engine.memory.of(AlternativeServices).learn(site, fields, 1e12)
+                offer(pool, url, relay.port)
                 assert await fetch(pool, url) == "HTTP/3"
 
         runtime.run(main)
@@ -441,10 +445,7 @@ def test_the_error_is_that_of_tcp_if_neither_is_there(
 
     async def main() -> None:
         async with runtime.pool(ssl_context=client_tls, http3=True) as pool:
-            engine: Any = getattr(pool, "_engine", None) or pool.wrapped._engine  # type: ignore[attr-defined]
-            site = (b"127.0.0.1", int(url.split(":")[2][:-1]))
-            fields = [(b"alt-svc", b'h3=":%d"' % unused_udp)]
-            engine.memory.of(AlternativeServices).learn(site, fields, 1e12)
+            offer(pool, url, unused_udp)
             with pytest.raises(httpcore2.ConnectError, match=r"refused|Connect call failed"):
                 await fetch(pool, url)
 
